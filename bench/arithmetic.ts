@@ -19,7 +19,7 @@ export interface Percentiles {
   readonly maxMs: number
 }
 
-/** A write: when the schedule wanted it, when the writer began it, and when its COMMIT returned. */
+/** A write: when it was due, when the writer began it, and when its COMMIT returned. */
 export interface Written {
   readonly id: number
   readonly dueNs: bigint
@@ -27,7 +27,7 @@ export interface Written {
   readonly committedNs: bigint
 }
 
-/** A reader's first sight of `maxId`; every smaller id became visible at the latest then. */
+/** A reader's first sight of `maxId`; every smaller id was visible by then. */
 export interface Seen {
   readonly maxId: number
   readonly seenNs: bigint
@@ -45,7 +45,7 @@ export interface Joined {
 
 const NS_PER_SECOND = 1_000_000_000
 
-/** The middle value, or the mean of the two middle ones. Throws RangeError when there is none. */
+/** The middle value, or the mean of the two middle ones. Throws RangeError without values. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError('the median of nothing')
   const sorted = [...values].sort((a, b) => a - b)
@@ -54,8 +54,8 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Median, smallest and largest of the rounds; all NaN when one of them is. Throws RangeError when
- * there is none.
+ * Median, smallest and largest of the rounds; all NaN when one of them is. Throws RangeError
+ * without rounds.
  */
 export function spread(values: readonly number[]): Spread {
   if (values.some(Number.isNaN)) return { median: Number.NaN, min: Number.NaN, max: Number.NaN }
@@ -77,17 +77,17 @@ export function percentiles(durationsNs: readonly number[]): Percentiles {
 }
 
 /**
- * When the write with this index (from 0) is due. Computed from the start each time, so that
- * nothing drifts.
+ * When the write with this index (from 0) is due. Computed from the start each time, so that it
+ * does not drift.
  */
 export function dueNs(startNs: bigint, index: number, ratePerSecond: number): bigint {
   return startNs + BigInt(Math.round((index * NS_PER_SECOND) / ratePerSecond))
 }
 
 /**
- * Joins writes with the first sight of an id at least as large. Both in the order of their ids.
- * Throws RangeError when something was seen that cannot have been: an id that was never written, or
- * a row before its commit began.
+ * Joins writes with the first sight of an id at least as large, both in the order of ids. Throws
+ * RangeError for an impossible sight: an id that was never written, or a row before its commit
+ * began.
  */
 export function joinById(written: readonly Written[], seen: readonly Seen[]): Joined {
   const fromCommitNs: number[] = []

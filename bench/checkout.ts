@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-/** An installed package has what is compiled, and no sources. */
+/** An installed package has compiled files and no sources. */
 export function isCheckout(root: string): boolean {
   return existsSync(join(root, 'src'))
 }
 
 /**
- * `out` when it is given; else the checkout's own results, or a folder below the current one: a
- * package is not written to.
+ * `out` when given; else the results of the checkout, or a folder below the current one: nothing is
+ * written into a package.
  */
 export function resultFolder(root: string, out: string): string {
   if (out) return resolve(out)

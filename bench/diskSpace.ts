@@ -1,10 +1,10 @@
 /** Whether what a suite is going to write has room. */
 import { statfs } from 'node:fs/promises'
 
-/** Of what is free at most so much is taken. */
+/** The largest share of the free space that is used. */
 const SHARE = 0.9
 
-/** Throws, naming the cure, when `bytes` do not fit on the disk of `folder`. */
+/** Throws when `bytes` do not fit on the disk of `folder`, and names the cure. */
 export async function requireDiskSpace(folder: string, bytes: number, cure: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder)
   if (bytes <= SHARE * bavail * bsize) return

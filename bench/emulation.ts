@@ -36,7 +36,7 @@ export const CONDITIONS: readonly Condition[] = [
 const BURST_BYTES = 1600
 /** How long a packet may wait in the queue of a slow cable before it is dropped. */
 const QUEUE_MS = 100
-/** What tc says when the kernel has no such queueing discipline. */
+/** The error of tc when the kernel lacks a queueing discipline. */
 const UNKNOWN_QDISC = /qdisc kind is unknown|No such file or directory|not supported/i
 /** Packets that netem may hold: 20 ms of 4 Gbit/s. */
 const NETEM_PACKETS = 10_000
@@ -45,7 +45,8 @@ const NFT_DRAWS = 100_000
 const NFT_FOLDERS = ['/usr/sbin', '/sbin']
 
 /**
- * Makes the condition, and says by what; for `relay` the caller starts one. Throws NotAvailable.
+ * Makes the condition and returns its means; for `relay` the caller starts one. Throws
+ * NotAvailable.
  */
 export async function emulate(
   link: Link,
@@ -89,7 +90,10 @@ async function limitRate(link: Link, megabitsPerSecond: number): Promise<Means> 
   return 'tbf'
 }
 
-/** Drops at arrival: a packet dropped before it leaves is no loss to TCP, which is told of it. */
+/**
+ * Drops at arrival: TCP is told of a packet that is dropped before it leaves, so that would be no
+ * loss.
+ */
 async function dropSome(
   link: Link,
   lossPercent: number,

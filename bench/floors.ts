@@ -37,9 +37,7 @@ export interface LagFloors {
   readonly fileEventMs: number
   /** Median one-way time of a small commit's message between two processes. */
   readonly hopMs: number
-  /**
-   * The two together: a replica that hears of commits by file event and socket cannot do better.
-   */
+  /** Both together: no replica fed by file events and a socket can do better. */
   readonly floorMs: number
 }
 

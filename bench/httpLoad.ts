@@ -35,10 +35,7 @@ export function requireAutocannon(): void {
   }
 }
 
-/**
- * One load on some targets, which take turns: what changes on the machine meanwhile falls on all of
- * them.
- */
+/** One load on several targets in turn, so that changes of the machine affect them all. */
 export class Load<Name extends string> {
   readonly #child: Child
   readonly #names: readonly Name[]

@@ -26,9 +26,9 @@ async function npmInstall(progress: (text: string) => void): Promise<void> {
   if (isInstalled()) return
   progress('installing npm packages of peers into bench/peers')
   try {
-    // Their install scripts are not run: they come from many hands and none is needed. No lock
-    // file: npm ci insists on a lock that lists the binaries of every platform, which not every
-    // registry serves.
+    // Install scripts are not run: they come from many authors and none is needed. There is no lock
+    // file: npm ci wants a lock with the binaries of every platform, which not every registry
+    // serves.
     const args = [
       'install',
       '--ignore-scripts',
@@ -119,7 +119,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** The line of a failed command's output that says what went wrong, as far as one can tell. */
+/** The line of a failed command's output that most likely says what went wrong. */
 function firstError(error: unknown): string {
   const output =
     error instanceof Error

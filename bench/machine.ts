@@ -12,7 +12,7 @@ export interface Machine {
   readonly node: string
   /** File system of the temporary folder that holds the databases. */
   readonly fileSystem: string
-  /** What something else took of a core just before and just after. */
+  /** CPU that other processes took just before and just after, in percent of one core. */
   readonly busyBeforePercent: number
   readonly busyAfterPercent: number
 }
@@ -38,8 +38,8 @@ export function describeMachine(): Omit<Machine, 'busyBeforePercent' | 'busyAfte
 }
 
 /**
- * CPU that everything on the machine takes now, as percent of one core: what else is running while
- * nothing is measured. Above a few percent, results are not worth much.
+ * CPU that everything on the machine takes now, while nothing is measured, in percent of one core.
+ * Above a few percent, results are worth little.
  */
 export async function busyPercent(ms = 1000): Promise<number> {
   const before = busyTicks()

@@ -51,7 +51,7 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   switchover,
   guest,
 }
-/** CPU taken by others from which on a warning is given. */
+/** CPU of other processes above which a warning is given. */
 const BUSY_PERCENT = 10
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -101,8 +101,8 @@ function settingsOf({
 }
 
 /**
- * Every suite of `all` in turn, then the report. Throws at the end when a suite failed; the others
- * have run nevertheless.
+ * Runs every suite of `all` in turn, then the report. A failed suite does not stop the others; it
+ * throws at the end.
  */
 async function runAll(all: readonly BenchOptions[], out: string): Promise<void> {
   for (const { peers } of all) requirePeerNames(peers)
@@ -121,7 +121,7 @@ async function runAll(all: readonly BenchOptions[], out: string): Promise<void> 
   if (failures.length > 0) throw new Error(failures.join('\n'))
 }
 
-/** Those that were asked for, else all where they can be measured, for suites that take any. */
+/** The peers asked for, else all that can be measured, for suites that take peers. */
 function peersOf({ suite, peers }: BenchOptions): readonly string[] {
   if (!SUITES[suite].hasPeers) return []
   if (peers.length > 0) return peers
@@ -164,7 +164,8 @@ function skippedText({ skipped, ...row }: Row): string {
   const cells = Object.entries(row).filter(
     ([, value]) => value !== null && value !== undefined && value !== 0,
   )
-  return `${cells.map(([name, value]) => (name === 'system' ? value : `${name} ${value}`)).join(', ')}: ${skipped}`
+  const texts = cells.map(([name, value]) => (name === 'system' ? value : `${name} ${value}`))
+  return `${texts.join(', ')}: ${skipped}`
 }
 
 const ratioRows = ({ ratios }: SuiteResult) => [{ system: 'ratio', ...ratios }]
@@ -173,7 +174,7 @@ function describe({ commit, machine }: KeptResult): string {
   return [`commit ${commit}`, ...Object.entries(machine).map((entry) => entry.join(' '))].join(', ')
 }
 
-// What started the bench may be a terminal that goes away: then the nodes must not stay.
+// If the terminal that started the bench goes away, the nodes must not stay.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => process.exit(1))
 

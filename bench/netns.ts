@@ -13,11 +13,11 @@ export const CABLE = 'veth0'
 
 export interface Namespace {
   readonly name: string
-  /** Of its end of the cable. */
+  /** Address of its end of the cable. */
   readonly address: string
   /**
-   * What is put before a command to run it in there. `ip` becomes the command, so that its process
-   * id is the command's.
+   * The words before a command that run it in the namespace. `ip` execs the command, so both have
+   * one process id.
    */
   readonly prefix: readonly string[]
 }
@@ -28,7 +28,7 @@ export class Link {
   readonly leader: Namespace
   readonly replica: Namespace
   readonly #made: string[] = []
-  /** Whatever ends the bench, its namespaces go, and the cable with them. */
+  /** However the bench ends, its namespaces go, and the cable with them. */
   readonly #onExit = () => this.#removeNow()
 
   private constructor(number: number) {
@@ -38,7 +38,7 @@ export class Link {
     process.once('exit', this.#onExit)
   }
 
-  /** Throws NotAvailable with the reason where that is not allowed. */
+  /** Throws NotAvailable with the reason where it is not allowed. */
   static async make(): Promise<Link> {
     if (process.getuid?.() !== 0) throw new NotAvailable('network namespaces want root')
     for (const program of ['ip', 'tc'])
@@ -72,7 +72,7 @@ export class Link {
 
   async #lay(): Promise<void> {
     for (const { name } of this.namespaces) {
-      // Noted first: a signal may come before it is there, and removing nothing does no harm.
+      // Noted first, since a signal may come before it exists; removing nothing is harmless.
       this.#made.push(name)
       await ip('netns', 'add', name)
     }
@@ -91,7 +91,7 @@ export class Link {
       try {
         execFileSync('ip', ['netns', 'delete', name], { stdio: 'ignore', timeout: TIMEOUT_MS })
       } catch {
-        // It was not made.
+        // It was never made.
       }
     }
   }
@@ -105,7 +105,7 @@ function ip(...args: readonly string[]) {
   return run('ip', args, { timeout: TIMEOUT_MS })
 }
 
-/** What a failed command said, in a line. */
+/** The error text of a failed command, on one line. */
 export function complaintOf(error: unknown): string {
   const output = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : ''
   return (output || String(error)).split('\n')[0]

@@ -1,5 +1,6 @@
 /** The options of all suites: one table, from which parsing and help derive. */
 import { parseArgs } from 'node:util'
+import { optionLine } from '../src/cli/optionLine.ts'
 import type { Pinning } from './processes.ts'
 
 export const SUITE_NAMES = [
@@ -19,7 +20,7 @@ export const SUITE_NAMES = [
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
-/** What `all` leaves out: it takes tens of gigabytes of disk, and long. */
+/** Suites that `all` leaves out: they need tens of gigabytes of disk and much time. */
 const NOT_IN_ALL: readonly SuiteName[] = ['large']
 export const SUITES_OF_ALL = SUITE_NAMES.filter((name) => !NOT_IN_ALL.includes(name))
 
@@ -35,19 +36,19 @@ export const LARGE_PARTS = [
 export type LargePart = (typeof LARGE_PARTS)[number]
 
 /**
- * What else reads a replica while lag is measured: nothing, or one more reader that never pauses.
+ * Other readers of a replica while lag is measured: none, or one that never pauses.
  */
 export const READERS = ['idle', 'loaded'] as const
 export type Readers = (typeof READERS)[number]
 
-/** Of any number: beyond it timers and arrays end, or the run would not. */
+/** The largest value of any option: beyond it timers and arrays fail, or the run would not end. */
 const MAX_VALUE = 1_000_000
 
 interface OptionSpec {
-  /** Those that it is for. */
+  /** The suites that it is for. */
   readonly suites: readonly SuiteName[]
   readonly help: string
-  /** Value without the option, for all suites or for some. */
+  /** The default, for all suites or by suite. */
   readonly standard: string | (Partial<Record<SuiteName, string>> & { readonly other: string })
 }
 
@@ -59,7 +60,7 @@ const OPTIONS = {
   },
   'peer-rates': {
     suites: ['lag'],
-    help: 'those of --rates at which peers are measured too; all of a --rates that is given',
+    help: 'the rates at which peers are measured too; by default all of a given --rates',
     standard: '200',
   },
   rates: {
@@ -86,20 +87,22 @@ const OPTIONS = {
     help: 'replicas running, comma-separated',
     standard: { lag: '1,2', fanout: '1,10,100', other: '1' },
   },
-  'per-process': { suites: ['fanout'], help: 'replicas in one process', standard: '10' },
+  'per-process': { suites: ['fanout'], help: 'replicas per process', standard: '10' },
   relays: {
     suites: ['fanout'],
-    help: 'of the two levels: replicas that feed the others, at most half of the largest of --replicas',
+    help:
+      'two levels: replicas that feed the others, at most half of the largest number in ' +
+      '--replicas',
     standard: '10',
   },
   readers: {
     suites: ['lag'],
-    help: 'what else reads the replica, comma-separated: idle, loaded',
+    help: 'other readers of the replica, comma-separated: idle, loaded',
     standard: { lag: 'idle,loaded', other: 'idle' },
   },
   connections: {
     suites: ['http'],
-    help: 'connections on which reads are asked for at once, comma-separated',
+    help: 'concurrent connections for reads, comma-separated',
     standard: '1,16',
   },
   seconds: {
@@ -117,17 +120,17 @@ const OPTIONS = {
   },
   warmup: {
     suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout'],
-    help: 'seconds before a measurement that do not count',
+    help: 'seconds before a measurement, which do not count',
     standard: { idle: '25', lag: '2', http: '2', fanout: '5', other: '3' },
   },
   'warmup-rate': {
     suites: ['lag', 'throughput', 'readers', 'network'],
-    help: 'commits a second meanwhile',
+    help: 'commits a second during the warm-up',
     standard: '1000',
   },
   rounds: {
     suites: SUITE_NAMES,
-    help: 'how often everything is measured',
+    help: 'rounds: how often everything is measured',
     standard: { idle: '1', large: '1', switchover: '1', other: '3' },
   },
   pin: {
@@ -144,7 +147,9 @@ const OPTIONS = {
       'large',
       'switchover',
     ],
-    help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
+    help:
+      "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; " +
+      "several set-ups separated by '/'",
     standard: 'none',
   },
   autocheckpoint: {
@@ -158,34 +163,38 @@ const OPTIONS = {
     standard: { catchup: '1024', apply: '64', other: '10' },
   },
   transactions: { suites: ['apply'], help: 'large transactions', standard: '20' },
-  'transaction-mb': { suites: ['apply'], help: 'size of one', standard: '20' },
+  'transaction-mb': { suites: ['apply'], help: 'size of one transaction in MB', standard: '20' },
   'catch-up-mb': {
     suites: ['catchup', 'apply'],
-    help: "what a stopped replica has to catch up with, below the leader's history",
+    help: "MB that a stopped replica has to catch up with, less than the leader's history",
     standard: '24',
   },
   gb: { suites: ['large'], help: 'size of the database in GB', standard: '10' },
   'transaction-gb': {
     suites: ['large'],
-    help: 'size of the database that one transaction changes as a whole',
+    help: 'size in GB of the database that one transaction changes completely',
     standard: '1',
   },
   'stop-seconds': {
     suites: ['large'],
-    help: 'how long one of two replicas stands still',
+    help: 'seconds for which one of two replicas stands still',
     standard: '60',
   },
   parts: {
     suites: ['large'],
-    help: 'what is measured, comma-separated',
+    help: 'parts to measure, comma-separated',
     standard: LARGE_PARTS.join(','),
   },
   switchovers: {
     suites: ['switchover'],
-    help: 'planned changes of leader, back and forth',
+    help: 'number of switchovers, back and forth',
     standard: '50',
   },
-  failovers: { suites: ['switchover'], help: 'leaders killed, each of fresh nodes', standard: '5' },
+  failovers: {
+    suites: ['switchover'],
+    help: 'leaders to kill, each with fresh nodes',
+    standard: '5',
+  },
   'node-args': {
     suites: SUITE_NAMES,
     help: "further arguments for the nodes' node executable, separated by spaces",
@@ -202,7 +211,7 @@ type Values = Partial<Record<OptionName, string>> & {
 }
 
 export interface PinSetup {
-  /** As it was given, for the report. */
+  /** As given, for the report. */
   readonly text: string
   readonly pinning: Pinning
 }
@@ -241,7 +250,7 @@ export interface BenchOptions {
   readonly out: string
 }
 
-/** What was asked for: one suite, all of them, or the report of what they left. */
+/** The command: one suite, all suites, or the report of their results. */
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'suite'; readonly options: BenchOptions }
@@ -285,8 +294,8 @@ function suiteOptions(values: Values, positionals: readonly string[]): BenchOpti
 function optionsOf(suite: SuiteName, values: Values): BenchOptions {
   const given = (name: OptionName) => (isFor(name, suite) ? values[name] : undefined)
   const text = (name: OptionName) => String(given(name) ?? standardOf(name, suite))
-  // A run that names its rates asks for just these: further values of the other lists have to be
-  // named too.
+  // A run that names its rates measures only these, unless it names further values of the other
+  // lists too.
   const varied = (name: OptionName) =>
     given('rates') && !given(name) && suite !== 'fanout' ? [list(name)[0]] : list(name)
   const list = (name: OptionName) => text(name).split(',').filter(Boolean)
@@ -346,18 +355,26 @@ export function helpText(): string {
         : Object.entries(standard)
             .map((each) => each.join(' '))
             .join(', ')
-    return `  --${name.padEnd(16)} ${help}${scope}${value ? ` [${value}]` : ''}`
+    return optionLine(`--${name}`, `${help}${scope}${value ? ` [${value}]` : ''}`)
   })
   return [
     'npm run bench -- SUITE|all|report [options]   in a checkout',
     'walcast bench SUITE|all|report [options]      where walcast is installed',
     '',
-    `Suites: ${SUITE_NAMES.join(', ')}. See bench/README.md.`,
-    `all: every suite but ${NOT_IN_ALL.join(', ')} in turn, with all peers in a checkout, then the report. Options hold for every suite.`,
-    'report: report.html and summary.svg from the results, in a checkout also the figures of README.md.',
+    optionLine('SUITE', `${SUITE_NAMES.join(', ')}: see bench/README.md`),
+    optionLine(
+      'all',
+      `run every suite except ${NOT_IN_ALL.join(', ')}, in a checkout with all peers, then ` +
+        'report; options hold for every suite',
+    ),
+    optionLine(
+      'report',
+      'make report.html and summary.svg from the results, in a checkout also the figures of ' +
+        'README.md',
+    ),
     '',
     ...lines,
-    `  --${'json'.padEnd(16)} print one JSON object instead of a table`,
+    optionLine('--json', 'print one JSON object instead of a table'),
     '',
   ].join('\n')
 }
@@ -390,20 +407,20 @@ function standardOf(name: OptionName, suite: SuiteName): string {
 function notNegative(name: string, text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new UsageError(`--${name}: ${text} is no number`)
+    throw new UsageError(`--${name}: ${text} is not a number`)
   if (value > MAX_VALUE) throw new UsageError(`--${name}: ${text} is more than ${MAX_VALUE}`)
   return value
 }
 
 function aboveZero(name: string, text: string): number {
   const value = notNegative(name, text)
-  if (value === 0) throw new UsageError(`--${name}: 0 is too little`)
+  if (value === 0) throw new UsageError(`--${name}: 0 is too small`)
   return value
 }
 
 function count(name: string, text: string): number {
   const value = aboveZero(name, text)
-  if (!Number.isInteger(value)) throw new UsageError(`--${name}: ${text} is no whole number`)
+  if (!Number.isInteger(value)) throw new UsageError(`--${name}: ${text} is not a whole number`)
   return value
 }
 

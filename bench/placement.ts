@@ -13,7 +13,7 @@ export interface NodePlace {
   readonly leader: string
   /** What is put before the node's command. */
   readonly prefix: readonly string[]
-  /** Of the cluster; a node that listens on another interface than loopback wants one. */
+  /** The cluster's secret, which a node needs beyond loopback. */
   readonly secret?: string
 }
 

@@ -16,7 +16,7 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>
   /** The user to run as, for servers that refuse to be root. */
   readonly user?: { readonly uid: number; readonly gid: number }
-  /** What asks it to end; SIGTERM when not given. */
+  /** The signal that ends it; SIGTERM when not given. */
   readonly stopSignal?: NodeJS.Signals
 }
 
@@ -38,7 +38,7 @@ export class Processes {
     process.once('exit', this.#onExit)
   }
 
-  /** A new empty folder that goes when the run ends. */
+  /** A new empty folder, removed when the run ends. */
   newFolder(): string {
     const folder = join(this.folder, String(++this.#folders))
     mkdirSync(folder)
@@ -58,15 +58,15 @@ export class Processes {
   }
 
   /**
-   * Runs a command to its end and gives the last line of its output. Throws when it fails or takes
-   * too long.
+   * Runs a command to its end and returns the last line of its output. Throws when it fails or
+   * takes too long.
    */
   async run(command: Command, timeoutMs: number): Promise<string> {
     const child = this.start(command)
     return child.result(timeoutMs)
   }
 
-  /** Ends whatever runs. */
+  /** Ends every process. */
   async stopAll(): Promise<void> {
     await Promise.all([...this.#children].map((child) => child.stop()))
   }
@@ -134,7 +134,7 @@ export class Child {
     return this.says('ready', timeoutMs)
   }
 
-  /** Waits for a line of its output that is just this word. */
+  /** Waits for a line of output with just this word. */
   async says(word: string, timeoutMs: number): Promise<void> {
     await this.#until(
       () => this.#output.split('\n').includes(word),
@@ -147,14 +147,14 @@ export class Child {
     this.#process.stdin?.write('go\n')
   }
 
-  /** Waits for a clean end and gives the last line of its output. */
+  /** Waits for a clean end and returns the last line of its output. */
   async result(timeoutMs: number): Promise<string> {
     await this.#until(() => !this.isRunning, timeoutMs, 'does not end')
     if (this.#exitCode !== 0) throw this.failure(`ended with code ${this.#exitCode}`)
     return this.#output.trimEnd().split('\n').at(-1) ?? ''
   }
 
-  /** The stop signal, and SIGKILL when that does not help. */
+  /** Sends the stop signal, and SIGKILL if it does not end. */
   async stop(): Promise<void> {
     if (!this.isRunning) return
     this.#process.kill(this.#stopSignal)

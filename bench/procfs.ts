@@ -14,7 +14,7 @@ export function memoryOf(pid: number): Memory {
 }
 
 /**
- * The largest RSS counts from now on. False where that is not allowed: then it stays that of the
+ * Restarts the count of the largest RSS. False where that is not allowed: the count then covers the
  * whole life of the process.
  */
 export function resetPeakRss(pid: number): boolean {

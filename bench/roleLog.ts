@@ -47,15 +47,15 @@ export function longestGapMs(answers: readonly Asked[], { fromMs, toMs }: Window
 }
 
 /**
- * The longest time that one client waited for an answer, of those that waited within the window; 0
- * when nobody did.
+ * The longest time that a client waited for an answer, among waits that touch the window; 0 without
+ * any.
  */
 export function longestWaitMs(answers: readonly Asked[], { fromMs, toMs }: Window): number {
   const within = answers.filter(([, beginMs, endMs]) => endMs >= fromMs && beginMs <= toMs)
   return within.reduce((longest, [, beginMs, endMs]) => Math.max(longest, endMs - beginMs), 0)
 }
 
-/** As long as the window and just before it, a moment apart: what is usual. */
+/** The usual case: an equally long window shortly before. */
 export function before({ fromMs, toMs }: Window, apartMs: number): Window {
   return { fromMs: fromMs - apartMs - (toMs - fromMs), toMs: fromMs - apartMs }
 }

@@ -27,10 +27,9 @@ export class Snapshots {
   }
 
   /**
-   * The database as one file that needs no WAL, or undefined when it is as it was at the last call.
-   * Read under one read transaction, as an online backup in one step does, but without a file in
-   * between. A backup in several steps begins again at every commit, and would not end beside a
-   * writer.
+   * The database as one file that needs no WAL, or undefined when unchanged since the last call.
+   * Reads it in one read transaction, as an online backup in one step does, but without a file in
+   * between. A backup in several steps restarts at every commit and would not end beside a writer.
    */
   next(): Buffer | undefined {
     const copy = this.#take()

@@ -12,9 +12,9 @@ export interface Context {
   readonly processes: Processes
   /** What is measured: walcast first. */
   readonly systems: readonly System[]
-  /** Systems that were asked for and cannot run here, with the reason. */
+  /** Systems that cannot run here, with the reason. */
   readonly skipped: ReadonlyMap<string, string>
-  /** Tells a person what is going on. */
+  /** Tells a person what is running now. */
   progress(text: string): void
 }
 
@@ -49,9 +49,9 @@ export async function startProgram(
 }
 
 /**
- * Lets a paced writer do its warm-up, waits until what it wrote has arrived, and lets it go on:
- * what a slow system still has to do is not measured as lag of what comes after. One that acts by a
- * timer has just acted then: `periodMs` adds a wait of up to as much.
+ * Lets a paced writer do its warm-up, waits until its rows have arrived, and lets it go on, so that
+ * a slow system's backlog is not measured as lag of later rows. A system with a timer has just
+ * acted then, so `periodMs` adds a random wait of up to one period.
  */
 export async function warmUp(
   writer: Child,

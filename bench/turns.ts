@@ -9,13 +9,13 @@ import { walcast } from './systems/walcast.ts'
 
 export interface Turns<Round> {
   readonly rounds: ReadonlyMap<System, readonly Round[]>
-  /** Peers that did not keep up or did not work, by name, with the reason. */
+  /** Peers that did not keep up or failed, by name, with the reason. */
   readonly failed: ReadonlyMap<string, string>
 }
 
 /**
- * Measures every system once a round, each round begins with another. A peer that fails is left out
- * and named; walcast must not fail.
+ * Measures every system once a round; each round begins with another system. A failing peer is left
+ * out and named; walcast must not fail.
  */
 export async function takeTurns<Round>(
   context: Context,

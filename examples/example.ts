@@ -9,19 +9,19 @@ import { Processes } from './processes.ts'
 
 export interface Example {
   readonly name: string
-  /** How many ports it needs, counted from `--port`. */
+  /** How many ports it needs, from `--port` on. */
   readonly ports: number
-  /** What comes after the URLs. */
+  /** The text after the URLs. */
   readonly hint: string
-  /** Starts everything and gives the URLs to show, when each of them answers. */
+  /** Starts everything and returns the URLs to show, once each of them answers. */
   start(stage: Stage): Promise<readonly Shown[]>
 }
 
 export interface Stage {
   readonly processes: Processes
-  /** Of the three nodes. */
+  /** Names of the three nodes. */
   folder(name: string): string
-  /** Port number `index` of those that the example asked for. */
+  /** Port number `index` of the example's ports. */
   port(index: number): number
 }
 
@@ -37,9 +37,7 @@ interface Options {
 
 const HIGHEST_PORT = 65_535
 
-/**
- * Runs an example until a signal, or until one of its processes ends by itself. Sets the exit code.
- */
+/** Runs an example until a signal, or until one of its processes exits. Sets the exit code. */
 export async function runExample(example: Example, args: readonly string[]): Promise<void> {
   const options = optionsOf(example, args)
   if (!options) return
@@ -90,7 +88,7 @@ function helpOf({ name, ports }: Example): string {
 `
 }
 
-/** Resolves at the first SIGINT or SIGTERM; later ones change nothing. */
+/** Resolves at the first SIGINT or SIGTERM; later ones have no effect. */
 function signal(): Promise<undefined> {
   return new Promise((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => resolve(undefined))

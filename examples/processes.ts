@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** A node takes up to 10 s to let requests under way end. */
+/** A node takes up to 10 s to let running requests end. */
 const STOP_TIMEOUT_MS = 15_000
 const READY_TIMEOUT_MS = 60_000
 const LOOK_MS = 50
@@ -27,12 +27,12 @@ export class Processes {
     process.once('exit', () => this.#killAll())
   }
 
-  /** Resolves with its name when a process ends that nobody told to. */
+  /** Resolves with the name of a process that ends unasked. */
   get died(): Promise<string> {
     return this.#died
   }
 
-  /** Starts a program. What it logs goes to standard error with its name before each line. */
+  /** Starts a program. Its log goes to standard error, with its name before each line. */
   start(
     name: string,
     file: string,
@@ -43,8 +43,8 @@ export class Processes {
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
-      // In a group of its own: Ctrl-C reaches this process alone, which then stops the others in
-      // order.
+      // In a group of its own, so that Ctrl-C reaches only this process, which then stops the
+      // others in order.
       detached: true,
     })
     for (const stream of [child.stdout, child.stderr])
@@ -61,10 +61,7 @@ export class Processes {
     })
   }
 
-  /**
-   * Resolves when a GET of `url` gives 200. Throws when it does not for a minute, or when a stop
-   * came in between.
-   */
+  /** Resolves when a GET of `url` gives 200. Throws after a minute, or when stopped meanwhile. */
   async answers(url: string): Promise<void> {
     const endMs = performance.now() + READY_TIMEOUT_MS
     while (!(await isOk(url))) {
@@ -74,7 +71,7 @@ export class Processes {
     }
   }
 
-  /** Stops what runs, the last started first. Whether each of them ended well. */
+  /** Stops all processes, the last started first. Returns whether each ended well. */
   async stop(): Promise<boolean> {
     this.#isStopping = true
     let isClean = true
@@ -101,7 +98,7 @@ async function isOk(url: string): Promise<boolean> {
     await response.body?.cancel()
     return response.status === 200
   } catch {
-    // Not there yet: that is the answer.
+    // Not up yet: that is the answer.
     return false
   }
 }

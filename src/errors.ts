@@ -1,11 +1,11 @@
-/** Errors of the catalogue, and what is made of anything else that is thrown. */
+/** Errors of the catalogue, and how anything else that is thrown becomes one. */
 import { CATALOGUE } from './errorCatalogue.ts'
 
 export type ErrorCode = keyof typeof CATALOGUE
 
 export type ErrorDetails = Readonly<Record<string, string | number | bigint>>
 
-/** A text of the catalogue with its details; what has none stays as it stands. */
+/** Fills a text of the catalogue. A placeholder without a detail stays. */
 export function fill(template: string, details: ErrorDetails): string {
   return template.replace(/\{(\w+)\}/g, (whole, name: string) =>
     name in details ? String(details[name]).slice(0, 500) : whole,
@@ -22,12 +22,12 @@ export class WalcastError extends Error {
   readonly code: string
   readonly status: number
   readonly cure: string
-  /** What its text was filled with. */
+  /** The details that filled its text. */
   readonly details: ErrorDetails
 
   /**
-   * `details` fill the catalogue's text; `details.message` replaces it, for an error that another
-   * node described, and `details.cure` what to do.
+   * `details` fill the catalogue's text. `details.message` replaces it, for an error that another
+   * node described; `details.cure` replaces what to do.
    */
   constructor(key: ErrorCode, details: ErrorDetails = {}, cause?: unknown) {
     const { status, what, cure } = CATALOGUE[key]
@@ -52,12 +52,12 @@ export function isErrorCode(key: string): key is ErrorCode {
   return Object.hasOwn(CATALOGUE, key)
 }
 
-/** The catalogue key of an error, or undefined when it is none of ours. */
+/** The catalogue key of an error, or undefined for any other error. */
 export function keyOf(error: unknown): ErrorCode | undefined {
   return error instanceof WalcastError ? error.key : undefined
 }
 
-/** The text of anything thrown, in one line. */
+/** The text of anything thrown, on one line. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error)
   return text.replace(/\s+/g, ' ').trim()
@@ -69,7 +69,7 @@ export function systemCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : ''
 }
 
-/** Anything thrown as an error of the catalogue: INTERNAL when it is none. */
+/** Turns anything thrown into an error of the catalogue: INTERNAL if it is not one. */
 export function asWalcastError(error: unknown): WalcastError {
   return error instanceof WalcastError
     ? error
@@ -83,7 +83,7 @@ export function listenError(flag: string, address: string, error: unknown): Walc
     : new WalcastError('LISTEN_FAILED', { address, flag, detail: messageOf(error) }, error)
 }
 
-/** Turns a failure to look at, open or read `path` into DB_UNREADABLE. */
+/** Turns a failure to stat, open or read `path` into DB_UNREADABLE. */
 export function openError(path: string, error: unknown): WalcastError {
   if (error instanceof WalcastError) return error
   return new WalcastError('DB_UNREADABLE', { path, detail: messageOf(error) }, error)

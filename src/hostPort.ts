@@ -6,18 +6,18 @@ export interface HostPort {
   readonly port: number
 }
 
-/** A host holds nothing that a URL would end it at. */
+/** A host has no character at which a URL would end it. */
 const PATTERN = /^(?:\[([0-9a-fA-F:]+)\]|([^:/?#@[\]\s]+)):(\d{1,5})$/
 
 /**
- * Whether the address stands for every address of a machine: good to listen on, and no place that
- * others could reach.
+ * Whether the address stands for all addresses of a machine: a node can listen on it, but others
+ * cannot connect to it.
  */
 export function isEverywhere({ host }: HostPort): boolean {
   return host === '0.0.0.0' || /^[0:]*:[0:]*$/.test(host)
 }
 
-/** Undefined when the text is none, or one that no request could be sent to. */
+/** Undefined when the text is not an address, or no request can be sent to it. */
 export function parseHostPort(text: string): HostPort | undefined {
   const match = PATTERN.exec(text)
   // A URL also refuses a port past 65535, and a host such as 10.0.0.999.

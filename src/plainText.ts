@@ -1,4 +1,4 @@
-/** Text that others wrote, for a terminal, a log line or an error. */
+/** Makes text from others safe for a terminal, a log line or an error. */
 
 /**
  * Control and format characters: line ends, escape sequences, marks that turn the direction of
@@ -6,7 +6,10 @@
  */
 const UNPLAIN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\s]+/gu
 
-/** In one line of at most `maxChars`; what could steer a terminal becomes a space. */
+/**
+ * Puts text on one line of at most `maxChars`. Characters that could steer a terminal become
+ * spaces.
+ */
 export function plainText(text: string, maxChars: number): string {
   return text
     .slice(0, 4 * maxChars)

@@ -35,7 +35,7 @@ function placeholders(key: ErrorCode): string[] {
   return [...new Set([...`${what} ${cure}`.matchAll(/\{(\w+)\}/g)].map(([, name]) => name))]
 }
 
-test('codes are unique and none is listed twice', () => {
+test('error codes are unique', () => {
   const source = readFileSync(`${ROOT}src/errorCatalogue.ts`, 'utf8')
   const listed = [...source.matchAll(/^ {2}([A-Z][A-Z0-9_]*): entry\(/gm)].map(([, key]) => key)
   assert.deepEqual(listed, KEYS)
@@ -44,7 +44,7 @@ test('codes are unique and none is listed twice', () => {
 })
 
 for (const key of KEYS) {
-  test(`${key} says what and what to do, in one line`, () => {
+  test(`${key} says what happened and what to do, in one line`, () => {
     const { status, what, cure } = CATALOGUE[key]
     assert.ok(Number.isInteger(status) && status >= 400 && status <= 599, `status ${status}`)
     for (const text of [what, cure]) {
@@ -65,11 +65,11 @@ for (const key of KEYS) {
   })
 }
 
-/** `new WalcastError('KEY', { ... })` as they are written in the sources. */
+/** Each `new WalcastError('KEY', { ... })` in the sources. */
 interface Use {
   readonly place: string
   readonly key: string
-  /** Undefined when the details are not written out there. */
+  /** Undefined when the details are not written there as a literal. */
   readonly details: readonly string[] | undefined
 }
 
@@ -98,7 +98,7 @@ function namesOf(details: ts.Expression | undefined): string[] | undefined {
 
 const USES = [...filesBelow('src', '.ts'), ...filesBelow('proto', '.ts')].flatMap(usesIn)
 
-test('every error that is thrown fills the placeholders of its text, and gives nothing that it has no place for', () => {
+test('every throw fills exactly the placeholders of its error', () => {
   assert.ok(USES.length > 50)
   for (const { place, key, details } of USES) {
     assert.ok(isErrorCode(key), `${place}: ${key} is not in the catalogue`)
@@ -107,7 +107,7 @@ test('every error that is thrown fills the placeholders of its text, and gives n
   }
 })
 
-test('details fill the text, are cut, and may replace it', () => {
+test('details fill or replace the text, and are cut', () => {
   assert.equal(
     new WalcastError('DB_MISSING', { path: '/x/a.db' }).message,
     'no database file at /x/a.db',
@@ -127,7 +127,7 @@ test('details fill the text, are cut, and may replace it', () => {
   assert.ok(!('cause' in new WalcastError('STOPPING')))
 })
 
-test('any thrown value has a text of one line and a system code or none', () => {
+test('any thrown value has a one-line text, and at most a system code', () => {
   fc.assert(
     fc.property(fc.anything(), (thrown) => {
       assert.equal(typeof systemCode(thrown), 'string')
@@ -150,7 +150,7 @@ test('any thrown value has a text of one line and a system code or none', () => 
   assert.equal(keyOf(new WalcastError('STOPPING')), 'STOPPING')
 })
 
-test('a failed write is DISK_FULL or WRITE_FAILED, and an error of the catalogue stays what it is', () => {
+test('a failed write is DISK_FULL or WRITE_FAILED; catalogue errors stay unchanged', () => {
   const failed = (code: string) => writeError('/x', Object.assign(new Error('why'), { code }))
   for (const code of ['ENOSPC', 'EDQUOT']) assert.equal(failed(code).key, 'DISK_FULL')
   for (const code of ['EIO', 'EROFS', 'EACCES', '']) {
@@ -161,9 +161,7 @@ test('a failed write is DISK_FULL or WRITE_FAILED, and an error of the catalogue
   assert.equal(writeError('/x', ours), ours)
 })
 
-/**
- * Environment variables begin like codes do: those that the sources name, and one for each flag.
- */
+/** Environment variables begin like codes: those named in the sources, and one for each flag. */
 function environmentVariables(): Set<string> {
   const names = new Set<string>()
   for (const path of filesBelow('src', '.ts')) {
@@ -181,7 +179,7 @@ const documents = [
   ...filesBelow('proto', '.md'),
 ]
 
-test('the documents name no code and no environment variable that does not exist', () => {
+test('the documents name only existing codes and environment variables', () => {
   const variables = environmentVariables()
   for (const path of documents) {
     const text = readFileSync(`${ROOT}${path}`, 'utf8')
@@ -190,7 +188,7 @@ test('the documents name no code and no environment variable that does not exist
   }
 })
 
-test('a document that lists the codes lists all of them, with their statuses', () => {
+test('a document that lists the codes lists them all, with their statuses', () => {
   for (const path of documents) {
     const text = readFileSync(`${ROOT}${path}`, 'utf8')
     const rows = [...text.matchAll(/^\| `WALCAST_([A-Z0-9_]+)` \| (\d{3}) \|/gm)]
@@ -201,11 +199,11 @@ test('a document that lists the codes lists all of them, with their statuses', (
   }
 })
 
-test('docs/errors.md is what scripts/errors makes of the catalogue', () => {
+test('docs/errors.md matches the catalogue (scripts/errors)', () => {
   assert.equal(readFileSync(ERRORS_PAGE, 'utf8'), errorsPage(), 'run scripts/errors')
 })
 
-test('PROTOCOL.md lists keys of the catalogue, and those that the wire code uses', () => {
+test('PROTOCOL.md lists the error keys that the wire code uses', () => {
   const text = readFileSync(`${ROOT}proto/PROTOCOL.md`, 'utf8')
   const section = text.slice(text.indexOf('## Errors and closing'))
   const listed = [...section.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, key]) => key)

@@ -21,7 +21,7 @@ import { promisify } from 'node:util'
 import { freeAddress, newDatabase } from './support/embedded.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** Against hanging: a machine that others keep busy takes its time. */
+/** Only against hanging: a busy machine is slow. */
 const TIMEOUT_MS = 600_000
 const folder = mkdtempSync(join(tmpdir(), 'walcast-package-'))
 const project = join(folder, 'project')
@@ -59,8 +59,8 @@ const tool = (name: string, args: readonly string[], cwd = ROOT) =>
   run(process.execPath, [join(ROOT, 'node_modules/.bin', name), ...args], cwd)
 
 /**
- * What an installation of the package brings: all that it and its dependencies need, and nothing
- * that only we need.
+ * What an installation of the package brings: what it and its dependencies need, and nothing for
+ * development only.
  */
 function installedPackages(): string[] {
   const { dependencies, peerDependencies } = manifestOf(ROOT)
@@ -110,7 +110,7 @@ before(async () => {
 
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-test('publint and arethetypeswrong find nothing', { timeout: TIMEOUT_MS }, async () => {
+test('publint and arethetypeswrong find no problem', { timeout: TIMEOUT_MS }, async () => {
   const [lint, types] = await Promise.all([
     tool('publint', ['run', tarball, '--strict']),
     tool('attw', [tarball, '--profile', 'esm-only']),
@@ -122,7 +122,8 @@ test('publint and arethetypeswrong find nothing', { timeout: TIMEOUT_MS }, async
 const USE = `
 import Database from 'better-sqlite3'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { formatPosition, openLeader, openReplica, type Position, WalcastError, type WalcastNode } from 'walcast'
+import { formatPosition, openLeader, openReplica, WalcastError } from 'walcast'
+import type { Position, WalcastNode } from 'walcast'
 import walcast, { walcast as named, type WalcastPluginOptions } from 'walcast/fastify'
 
 const [path, listen] = process.argv.slice(2)
@@ -136,20 +137,22 @@ const app: FastifyInstance = Fastify()
 await app.register(walcast, options)
 app.get('/', { config: { walcast: 'local' } }, async (request) => {
   const carried: Position | undefined = request.position
-  return { role: app.walcast.role, at: formatPosition(app.walcast.position), carried: carried?.txid ?? null }
+  const { role, position } = app.walcast
+  return { role, at: formatPosition(position), carried: carried?.txid ?? null }
 })
 app.get('/wait', async (request) => {
   await request.server.walcast.waitFor(app.walcast.position, { timeoutMs: 100 })
   return {}
 })
 export const replica = () => openReplica({ db: 'b.db', leader: listen })
-console.log(named === walcast, (await app.inject('/')).json().role, new WalcastError('STARTING').code)
+const { role } = (await app.inject('/')).json()
+console.log(named === walcast, role, new WalcastError('STARTING').code)
 await app.close()
 await node.close()
 db.close()
 `
 
-/** Each line is wrong, and the compiler has to say so. */
+/** Each line is wrong, and the compiler must report it. */
 const MISUSES = [
   "app.get('/', { config: { walcast: 'replica' } }, async () => ({}))",
   "app.get('/', async (request) => { request.position = undefined })",
@@ -160,7 +163,7 @@ const MISUSES = [
   'app.register(walcast, {})',
 ]
 
-/** Emits what has no errors too. */
+/** Emits files without errors too. */
 function compile(files: Readonly<Record<string, string>>): Promise<Ran> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text)
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false']
@@ -199,19 +202,22 @@ test('a strict project compiles against its types and runs', { timeout: TIMEOUT_
   assert.deepEqual(ran, { code: 0, text: 'true leader WALCAST_STARTING\n' })
 })
 
-test('importing it does nothing', { timeout: TIMEOUT_MS }, async () => {
+test('importing the package has no side effects', { timeout: TIMEOUT_MS }, async () => {
   const look = `
     import { readdirSync } from 'node:fs'
+    const pipes = /^(PipeWrap|TTYWrap)$/
     const look = () => ({
       events: process.eventNames().map((name) => [String(name), process.listenerCount(name)]),
-      resources: process.getActiveResourcesInfo().filter((name) => !/^(PipeWrap|TTYWrap)$/.test(name)),
+      resources: process.getActiveResourcesInfo().filter((name) => !pipes.test(name)),
       files: readdirSync('.'),
       globals: Object.getOwnPropertyNames(globalThis).length,
     })
     const before = look()
     const library = await import('walcast')
     const fastify = await import('walcast/fastify')
-    console.log(JSON.stringify({ before, after: look(), exports: [Object.keys(library).sort(), Object.keys(fastify).sort()] }))
+    const after = look()
+    const exports = [Object.keys(library).sort(), Object.keys(fastify).sort()]
+    console.log(JSON.stringify({ before, after, exports }))
   `
   writeFileSync(join(project, 'look.js'), look)
   const ran = await run(process.execPath, ['look.js'], project)
@@ -232,7 +238,7 @@ test('importing it does nothing', { timeout: TIMEOUT_MS }, async () => {
   ])
 })
 
-test('what is not an entry cannot be imported, and tests are not in the package', {
+test('only entry points can be imported, and the package has no tests', {
   timeout: TIMEOUT_MS,
 }, async () => {
   const { text } = await run('tar', ['-tzf', tarball], folder)

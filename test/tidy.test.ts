@@ -1,4 +1,4 @@
-/** Rules of the tree that no compiler keeps. */
+/** Rules of the repository that no compiler checks. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -18,10 +18,12 @@ const FLOORS = [...ARCHITECTURE.matchAll(/^\| \d+ \| ([^|]+) \|/gm)].map(([, cel
 /** Files directly in src, below everything. */
 const FOUNDATION = 'src'
 const MAX_LINES = 500
-/** Tables, which are looked up in and not read. */
+/** Tables: readers look things up in them and do not read them through. */
 const TABLES: ReadonlySet<string> = new Set(['src/errorCatalogue.ts'])
-const VAGUE =
-  /(^|[^a-z])(utils?|helpers?|common|misc|manager)([^a-z]|$)|(Utils?|Helpers?|Common|Misc|Manager)([A-Z.]|$)/
+const VAGUE = new RegExp(
+  '(^|[^a-z])(utils?|helpers?|common|misc|manager)([^a-z]|$)|' +
+    '(Utils?|Helpers?|Common|Misc|Manager)([A-Z.]|$)',
+)
 
 interface SourceFile {
   /** From the root of the repository. */
@@ -43,7 +45,7 @@ function sources(folder: string): SourceFile[] {
 
 const FILES = [...sources('src'), ...sources('proto')]
 const TESTS = sources('test')
-/** Without the packages of peers that lie in one of its folders. */
+/** Without bench/peers, which holds packages of peers. */
 const BENCH = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
   .filter((entry) => entry.name !== 'peers')
   .flatMap(({ name }) => (name.endsWith('.ts') ? [read(`bench/${name}`)] : []))
@@ -55,7 +57,7 @@ const BENCH = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
 
 const EXAMPLES = sources('examples')
 
-/** Undefined of a file directly in src. */
+/** Undefined for a file directly in src. */
 function floorOf(path: string): number | undefined {
   const floor = FLOORS.findIndex((folders) =>
     folders.some((folder) => path.startsWith(`${folder}/`)),
@@ -118,7 +120,7 @@ function violations(files: readonly SourceFile[]): string[] {
   )
 }
 
-/** A file that is not in the tree, to see that a rule can fail. */
+/** A made-up file, to show that a rule can fail. */
 function made(path: string, text: string): SourceFile {
   return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true) }
 }
@@ -152,20 +154,21 @@ test('the rule for imports can fail', () => {
     assert.deepEqual(violations([made(path, text)]), [], text)
 })
 
-/** Of Node's functions these change nothing and wait for nothing. */
+/** Functions of Node that change nothing and wait for nothing. */
 const PURE_NAMES = /^(STATUS_CODES|isIP|BlockList|SocketAddress|isMainThread|errors)$/
-const PLATFORM_MODULES =
-  /^(node:(fs|fs\/promises|net|http|https|tls|dgram|child_process|worker_threads|timers|timers\/promises)|ws|undici)$/
-const PLATFORM_GLOBALS = new Set(
-  'setTimeout setInterval setImmediate clearTimeout clearInterval clearImmediate fetch WebSocket'.split(
-    ' ',
-  ),
-)
-const PLATFORM_MEMBERS = new Set(
-  'Math.random Date.now performance.now performance.timeOrigin process.hrtime AbortSignal.timeout'.split(
-    ' ',
-  ),
-)
+const PLATFORM_MODULES = new Set([
+  ...['node:fs', 'node:fs/promises', 'node:child_process', 'node:worker_threads'],
+  ...['node:net', 'node:http', 'node:https', 'node:tls', 'node:dgram', 'ws', 'undici'],
+  ...['node:timers', 'node:timers/promises'],
+])
+const PLATFORM_GLOBALS = new Set([
+  ...['setTimeout', 'setInterval', 'setImmediate', 'fetch', 'WebSocket'],
+  ...['clearTimeout', 'clearInterval', 'clearImmediate'],
+])
+const PLATFORM_MEMBERS = new Set([
+  ...['Math.random', 'Date.now', 'performance.now', 'performance.timeOrigin'],
+  ...['process.hrtime', 'AbortSignal.timeout'],
+])
 const RANDOM_NAMES = /^(random\w+|getRandomValues|webcrypto)$/
 
 /** What a file takes from Node or a library that a simulation replaces. */
@@ -190,7 +193,7 @@ function originalAt(node: ts.Node): string | undefined {
   const isCalled = ts.isCallExpression(node) || ts.isNewExpression(node)
   const name = isCalled ? node.expression.getText() : ''
   if (!PLATFORM_GLOBALS.has(name)) return undefined
-  // Two of them have the name of what `platform/sockets.ts` exports.
+  // Two of them share a name with an export of `platform/sockets.ts`.
   return node.getSourceFile().text.includes("/platform/sockets.ts'") ? undefined : name
 }
 
@@ -205,7 +208,7 @@ function importedOriginal(node: ts.ImportSpecifier): string | undefined {
   const isOriginal =
     module === 'node:crypto'
       ? RANDOM_NAMES.test(name)
-      : PLATFORM_MODULES.test(module) && !PURE_NAMES.test(name)
+      : PLATFORM_MODULES.has(module) && !PURE_NAMES.test(name)
   return isOriginal ? `${name} of ${module}` : undefined
 }
 
@@ -273,7 +276,7 @@ test('no circle of imports', () => {
   assert.deepEqual(circles([made1, made('src/leader/b.ts', '')]), [])
 })
 
-test('the floors are those of the tree, and drawn as the table says', () => {
+test('the table of floors matches the tree and the drawing', () => {
   const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && sources(`src/${entry.name}`).length > 0)
     .map(({ name }) => `src/${name}`)
@@ -288,7 +291,7 @@ test('the floors are those of the tree, and drawn as the table says', () => {
   assert.deepEqual(drawn?.split('\n'), arrows)
 })
 
-test('every file that a walk names exists', () => {
+test('every file named in a walk exists', () => {
   const walks = ARCHITECTURE.slice(ARCHITECTURE.indexOf('## Walks'))
   const named = [...walks.matchAll(/`([\w/]+\.ts)`/g)].map(([, path]) => `src/${path}`)
   assert.ok(named.length > 20)
@@ -299,13 +302,13 @@ test('every file that a walk names exists', () => {
   )
 })
 
-test('files import each other with their ending, and nothing in src imports a test', () => {
+test('imports name the file ending, and src imports no test', () => {
   for (const file of [...FILES, ...TESTS, ...BENCH, ...EXAMPLES]) {
     for (const { specifier, place } of importsOf(file)) {
       if (!specifier.startsWith('.')) continue
       assert.match(specifier, /\.ts$/, place)
       if (file.path.startsWith('bench/')) assert.doesNotMatch(specifier, /(^|\/)test\//, place)
-      // An example is what an application would be: it takes the package by its name.
+      // An example imports the package by its name, as an application would.
       else if (file.path.startsWith('examples/'))
         assert.doesNotMatch(specifier, /(^|\/)(src|proto|test|bench)\//, place)
       else if (!file.path.startsWith('test/'))
@@ -314,7 +317,7 @@ test('files import each other with their ending, and nothing in src imports a te
   }
 })
 
-test('every file has a name that says what it is', () => {
+test('no file has a vague name', () => {
   for (const { path } of [...FILES, ...TESTS, ...BENCH, ...EXAMPLES])
     assert.doesNotMatch(path, VAGUE, path)
   for (const name of [
@@ -329,7 +332,7 @@ test('every file has a name that says what it is', () => {
     assert.doesNotMatch(name, VAGUE)
 })
 
-test('no source file is longer than it can be read', () => {
+test('no source file is too long', () => {
   const long = [...FILES, ...BENCH, ...EXAMPLES]
     .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
     .filter(({ path, lines }) => lines > MAX_LINES && !TABLES.has(path))
@@ -355,7 +358,7 @@ function breaches(file: SourceFile): string[] {
   return found
 }
 
-test('no any, no non-null assertion, no silenced compiler; only the command line prints or exits', () => {
+test('no any, no non-null assertion, no silenced compiler; only the CLI prints', () => {
   assert.deepEqual(
     [
       ...FILES,

@@ -4,7 +4,7 @@
  */
 
 export interface WriterOptions {
-  /** Of the value in each row. */
+  /** Bytes of the value in each row. */
   readonly valueBytes: number
   /** About how many database pages one commit changes. */
   readonly pages: number
@@ -21,7 +21,7 @@ export interface WriteClient {
 }
 
 export interface ReadClient {
-  /** The largest id that is visible here now; 0 when there is none. */
+  /** The largest id visible here now; 0 when there is none. */
   maxId(): number | Promise<number>
   close(): void | Promise<void>
 }
@@ -30,6 +30,6 @@ export interface ReadClient {
 export interface Client {
   openWriter(where: string, options: WriterOptions): WriteClient | Promise<WriteClient>
   openReader(where: string): ReadClient | Promise<ReadClient>
-  /** A SHA-256 over everything that is stored there, the same for the same content. */
+  /** A SHA-256 over everything stored there, the same for the same content. */
   digest(where: string): string | Promise<string>
 }

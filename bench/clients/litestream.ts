@@ -47,8 +47,8 @@ async function openReader(folder: string): Promise<ReadClient> {
 }
 
 /**
- * The segments in the order of the WAL. Their names say where they begin, so that the next name is
- * known before it is there.
+ * The segments in the order of the WAL. A name says where a segment begins, so the next name is
+ * known before the segment exists.
  */
 class Segments {
   readonly #folder: string
@@ -68,7 +68,7 @@ class Segments {
     return this.#startsHere
   }
 
-  /** The path of the next segment, if it is there. */
+  /** The path of the next segment, if it exists. */
   next(): string | undefined {
     if (this.#looks++ % GENERATION_EVERY === 0) this.#follow()
     if (!this.#wal) return undefined
@@ -91,7 +91,7 @@ class Segments {
     return join(this.#wal, `${hex(index)}_${hex(offset)}.wal.lz4`)
   }
 
-  /** Goes to a generation that was not there before, at its first segment. */
+  /** Goes to the first segment of a new generation. */
   #follow(): void {
     for (const name of existsSync(this.#folder) ? readdirSync(this.#folder) : []) {
       const wal = join(this.#folder, name, 'wal')

@@ -13,12 +13,12 @@ import { PythonConnection } from './pythonConnection.ts'
 export interface VfsOptions {
   readonly replicaFolder: string
   readonly pollInterval: string
-  /** Makes it a writer. */
+  /** Set for a writer. */
   readonly syncInterval?: string
 }
 
 /**
- * Of pages that were written or read, in bytes. A writer finds what it has uploaded only there: a
+ * Size of the cache of written and read pages, in bytes. A writer finds its uploads only there: a
  * page that left the cache would come back as it was when the database was opened.
  */
 const CACHE_BYTES = 256 * 1024 * 1024
@@ -37,7 +37,7 @@ export function vfsUri({ replicaFolder, pollInterval, syncInterval }: VfsOptions
   return `file:bench.db?${query.join('&')}`
 }
 
-/** What the writer's own connection held when it was closed. */
+/** What the writer's connection held when it was closed. */
 const digestPath = (folder: string) => `${folder}.sha256`
 
 export function openPython(where: string): Promise<PythonConnection> {
@@ -60,8 +60,7 @@ async function openWriter(
   if (pages !== 1) throw new Error('this client writes small commits only')
   const python = await openPython(where)
   const folder = replicaFolder(where)
-  // A journal on disk would guard nothing: what is not uploaded is lost with the process, whatever
-  // the journal holds.
+  // A journal on disk would not help: pages that are not uploaded are lost with the process.
   const settings = folder ? ['PRAGMA journal_mode = MEMORY'] : ['PRAGMA synchronous = NORMAL']
   await python.ask({ op: 'run', sql: settings })
   await python.ask({ op: 'beginWriting', valueBytes })
@@ -88,9 +87,7 @@ async function openReader(where: string): Promise<ReadClient> {
   }
 }
 
-/**
- * A writer has no file of its own: what it held is known from its last look, just before it closed.
- */
+/** A writer has no file: its content is known from its last look, just before it closed. */
 async function digest(where: string): Promise<string> {
   const folder = replicaFolder(where)
   if (folder && isWriter(where)) return readFileSync(digestPath(folder), 'utf8')

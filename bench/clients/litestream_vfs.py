@@ -1,6 +1,7 @@
 """
-One SQLite connection for a client of the bench that cannot open URI file names itself. Arguments: a loadable extension, or an
-empty one for none, and a URI. One JSON request a line, one JSON answer a line; ends when standard input does.
+One SQLite connection for a client of the bench that cannot open URI file names itself. Arguments: a
+loadable extension ('' for none) and a URI. One JSON request a line, one JSON answer a line. Ends
+when standard input ends.
 """
 import hashlib
 import json

@@ -15,7 +15,7 @@ export function peerFile(path: string): string {
   return require.resolve(path)
 }
 
-/** Loads a peer package. The caller says what it uses of it. */
+/** Loads a peer package. The caller names the parts that it uses. */
 export async function importPeer<Exports>(name: string): Promise<Exports> {
   return (await import(pathToFileURL(require.resolve(name)).href)) as Exports
 }

@@ -26,7 +26,7 @@ export const postgres: Client = { openWriter, openReader, digest }
 export async function connect(where: string): Promise<PgClient> {
   const pg = await importPeer<Pg>('pg')
   const client = new pg.default.Client(where)
-  // A server that goes away fails the next query; the event of its own would end the process.
+  // A lost server fails the next query; an unhandled event would end the process.
   client.on('error', () => {})
   await client.connect()
   return client

@@ -17,7 +17,7 @@ export const push: Client = {
 
 class PushedReader implements ReadClient {
   readonly #path: string
-  /** Which file is open; empty when none is. */
+  /** The open file; empty when none is. */
   #file = ''
   #db: Database.Database | undefined
   #select: Database.Statement | undefined
@@ -37,8 +37,8 @@ class PushedReader implements ReadClient {
   }
 
   /**
-   * `file` was looked up before opening: if another has come since, the next look opens again and
-   * none is missed.
+   * `file` was looked up before opening: if another has replaced it since, the next look opens that
+   * one.
    */
   #reopen(file: string): void {
     this.close()
@@ -49,9 +49,9 @@ class PushedReader implements ReadClient {
 }
 
 /**
- * Tells files apart that follow each other under one name; empty when there is none. Never opens
- * it: to close a descriptor would drop the locks of this process. An inode's number alone may come
- * back once nobody has the old file open.
+ * Tells apart files that replace each other under one name; empty when there is none. Never opens
+ * the file, since closing a descriptor would drop the locks of this process. An inode number alone
+ * may be reused.
  */
 function fileAt(path: string): string {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false })

@@ -12,7 +12,7 @@ import { PEERS_FOLDER, peerFile } from './peerPackage.ts'
 
 const SCRIPT = join(PEERS_FOLDER, '../clients/litestream_vfs.py')
 const PROBE = 'import sqlite3; sqlite3.Connection.enable_load_extension'
-/** Node's names of processors, as the package has them. */
+/** The package's names of processors, by Node's names. */
 const PROCESSORS: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
 
 /** The extension's file. Throws when it is not installed. */
@@ -76,7 +76,7 @@ export class PythonConnection {
   static async open(uri: string, folder: string): Promise<PythonConnection> {
     const python = await findPython()
     if (!python) throw new Error('no python3 loads extensions into SQLite')
-    // The extension reads its environment once, as it was when the process began.
+    // The extension reads its environment once, when the process starts.
     const extension = uri.includes('vfs=') ? vfsFile() : ''
     const log = join(folder, 'litestream-vfs.log')
     const env = { ...process.env, TMPDIR: folder, LITESTREAM_LOG_FILE: log }

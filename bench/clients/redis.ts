@@ -33,7 +33,7 @@ export const redis: Client = { openWriter, openReader, digest }
 async function connect(where: string): Promise<RedisClient> {
   const { Redis } = (await importPeer<Ioredis>('ioredis')).default
   const client = new Redis(where, { lazyConnect: true, retryStrategy: () => null })
-  // Commands report their own errors; this one would only be printed.
+  // Commands report their own errors; this event would only be printed.
   client.on('error', () => {})
   await client.connect()
   return client

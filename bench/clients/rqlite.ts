@@ -10,8 +10,8 @@ import { rowValue } from './values.ts'
 
 interface Answer {
   /**
-   * Of the request as a whole: it has a status of 200 and no results while the node's store is not
-   * open.
+   * An error of the whole request. While the node's store is not open, the status is 200 without
+   * results.
    */
   readonly error?: string
   readonly results: readonly {
@@ -28,7 +28,7 @@ const QUERY = '/db/query?level=none'
 
 export const rqlite: Client = { openWriter, openReader, digest }
 
-/** Commits one statement. Rejects when it fails or the node is no leader. */
+/** Commits one statement. Rejects when it fails or the node is not the leader. */
 export async function execute(connection: HttpConnection, statement: Statement): Promise<void> {
   await ask(connection, EXECUTE, statement)
 }

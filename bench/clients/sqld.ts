@@ -99,7 +99,7 @@ async function digest(where: string): Promise<string> {
 
 const integer = (value: number): Value => ({ type: 'integer', value: String(value) })
 
-/** 0 for what is no integer: the largest id of an empty table. */
+/** 0 for anything but an integer: the largest id of an empty table. */
 function numberOf(value: Value | undefined): number {
   return value?.type === 'integer' ? Number(value.value) : 0
 }

@@ -67,7 +67,7 @@ async function openCopy(where: string): Promise<TursoDatabase> {
 }
 
 /**
- * Of the local copy as it is, without asking the server; of what the server has when there is no
+ * A digest of the local copy, without asking the server; of the server's content when there is no
  * copy yet.
  */
 async function digest(where: string): Promise<string> {

@@ -14,9 +14,9 @@ interface Statement {
 export interface TursoDatabase {
   exec(sql: string): Promise<void>
   prepare(sql: string): Promise<Statement>
-  /** Sends what was committed here to the server. */
+  /** Sends local commits to the server. */
   push(): Promise<void>
-  /** Fetches what the server has and puts it into the local copy. */
+  /** Fetches the server's changes into the local copy. */
   pull(): Promise<boolean>
   close(): Promise<void>
 }
@@ -38,10 +38,7 @@ export function tursoPlace(where: string): TursoPlace {
   return path === undefined ? { path: before, url: undefined } : { path, url: before }
 }
 
-/**
- * A copy that is not there yet is fetched whole from the server. Throws when another process has
- * the file open.
- */
+/** Fetches a missing copy whole from the server. Throws when another process has the file open. */
 export async function openTurso({ path, url }: TursoPlace): Promise<TursoDatabase> {
   const { connect } = await importPeer<TursoSync>('@tursodatabase/sync')
   return connect(url === undefined ? { path } : { path, url })

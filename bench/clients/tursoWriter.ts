@@ -8,7 +8,7 @@ import { rowValue } from './values.ts'
 
 export interface TursoWriting {
   readonly where: string
-  /** Of the value in each row. */
+  /** Bytes of the value in each row. */
   readonly valueBytes: number
 }
 
@@ -35,7 +35,7 @@ port.on('message', async (message: number | 'close') => {
 })
 port.postMessage(0)
 
-/** Until everything is at the server and nothing more comes. */
+/** Until the server has everything and no more commits come. */
 async function pushAll(): Promise<void> {
   for (let pushed = 0; !isClosing || pushed < committed; ) {
     if (pushed === committed) {

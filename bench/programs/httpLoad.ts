@@ -14,7 +14,7 @@ interface PreparedRequest {
   readonly body?: string
 }
 
-/** What is used of autocannon, which brings no types. */
+/** The parts of autocannon used here; it has no types of its own. */
 interface Run {
   on(
     event: 'response',
@@ -26,13 +26,13 @@ type Autocannon = (
   done: (error: Error | null, result: { readonly errors: number; readonly non2xx: number }) => void,
 ) => Run
 
-/** How long a target has its turn; one that is alone has it for good. */
+/** How long the turn of a target lasts; a single target has no turns. */
 const SLICE_SECONDS = 0.5
 /** Rows of `lookup`, see suites/http.ts. */
 const ITEMS = 100_000
 /** Different rows, built once: the client has little to do for a request. */
 const DIFFERENT_REQUESTS = 64
-/** How often autocannon looks whether it is time to end. */
+/** How often autocannon checks whether to end. */
 const LOOK_MS = 20
 
 // A name that the compiler does not look up: there are no types, and installed packages lack it.
@@ -58,7 +58,7 @@ function requestsOf(kind: RequestKind): PreparedRequest[] {
   })
 }
 
-/** One slice. The first answer on each connection does not count: it includes the connecting. */
+/** One slice. The first answer on each connection does not count, since it includes connecting. */
 function ask({ kind, origin, name }: Target, seconds: number, measured: Measured): Promise<void> {
   return new Promise((resolve, reject) => {
     let answers = 0

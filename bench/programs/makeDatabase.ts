@@ -6,8 +6,7 @@ import { Flags, report } from './program.ts'
 const PAGE_BYTES = 4096
 const BLOB_BYTES = 64 * 1024
 /**
- * A row with this payload and its few integers fills a leaf page, so that a changed row is a
- * changed page.
+ * A row with this payload and its integers fills a leaf page, so a changed row is a changed page.
  */
 const PAGE_VALUE_BYTES = 3900
 const LOOKUP_VALUE_BYTES = 100

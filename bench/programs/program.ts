@@ -27,12 +27,12 @@ export class Flags {
   }
 }
 
-/** Says that everything is set up, and waits for the word to begin. */
+/** Prints `ready` and waits for the line to begin. */
 export function readyThenGo(): Promise<void> {
   return sayThenGo('ready')
 }
 
-/** Says a word and waits for a line. */
+/** Prints a word and waits for a line. */
 export async function sayThenGo(word: string): Promise<void> {
   const go = new Promise<void>((resolve, reject) => {
     process.stdin.once('data', () => resolve())
@@ -51,16 +51,14 @@ export function report(result: Readonly<Record<string, number | string>>): void 
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Sleeps without taking a core, and without the event loop: nothing may be pending. Fractions of a
- * millisecond count; Linux adds about 0.05 ms of timer slack.
+ * Sleeps without using CPU and without the event loop: nothing may be pending. Takes fractions of a
+ * millisecond; Linux adds about 0.05 ms of timer slack.
  */
 export function sleepMs(ms: number): void {
   Atomics.wait(sleeper, 0, 0, ms)
 }
 
-/**
- * Sleeps, as sleepMs does, until the monotonic clock shows `ns`. Returns at once when that is over.
- */
+/** Sleeps like sleepMs until the monotonic clock shows `ns`. Returns at once when that is past. */
 export function sleepUntil(ns: bigint): void {
   for (;;) {
     const leftNs = Number(ns - process.hrtime.bigint())

@@ -19,7 +19,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
 }
 
 /**
- * Whole before it has the name, and on the disk. A WAL of the file before must not be taken for its
+ * Complete and synced before it gets the name. The WAL of the old file must not be taken for its
  * own.
  */
 function publish(database: Buffer): void {

@@ -28,7 +28,7 @@ async function run(kind: Asked[0], number: number): Promise<void> {
   const connections = doors.map(
     (door) => new Client(door, { pipelining: 1, keepAliveTimeout: 60_000 }),
   )
-  // Clients do not ask all at once.
+  // Spreads the clients over time.
   const startMs = nowMs() + (periodMs * number) / clients
   let cookie = ''
   for (let turn = 0; !isOver; turn++) {
@@ -42,7 +42,7 @@ async function run(kind: Asked[0], number: number): Promise<void> {
   await Promise.all(connections.map((connection) => connection.destroy()))
 }
 
-/** Gives the cookie that came. */
+/** Returns the cookie of the answer. */
 async function ask(
   kind: Asked[0],
   connection: Client,
@@ -70,7 +70,7 @@ async function ask(
     const lines = [answer.headers['set-cookie'] ?? []].flat()
     renewed = lines.find((line) => line.startsWith('walcast_position='))?.split(';', 1)[0]
   } catch {
-    // It stays without a status: the outcome is unknown.
+    // No status: the outcome is unknown.
   }
   asked.push([kind, beginMs, nowMs(), status, id])
   return renewed

@@ -81,7 +81,9 @@ export function drawRatios(lines: readonly WriterLine[], width: number): Drawing
       value(withRange(ratio, share), width, y),
     ].join('')
   })
-  const one = `<line class="axis" x1="${x(1)}" y1="${AXIS_HEIGHT - 6}" x2="${x(1)}" y2="${rowMiddle(lines.length - 0.5)}"/>`
+  const one =
+    `<line class="axis" x1="${x(1)}" y1="${AXIS_HEIGHT - 6}" x2="${x(1)}" ` +
+    `y2="${rowMiddle(lines.length - 0.5)}"/>`
   return framed(scale, x, figure, [...rows, one], width, lines.length)
 }
 
@@ -116,7 +118,10 @@ export function drawStages(cases: readonly Stages[], width: number): Drawing {
     const pieces = parts.map((part, stage) => {
       const from = parts.slice(0, stage).reduce((sum, each) => sum + each, 0)
       const title = `<title>${STAGE_NAMES[stage]} ${milliseconds(part)} ms</title>`
-      return `<rect class="stage${stage + 1}" x="${x(from)}" y="${y - 8}" width="${rounded(x(from + part) - x(from))}" height="16">${title}</rect>`
+      return (
+        `<rect class="stage${stage + 1}" x="${x(from)}" y="${y - 8}" ` +
+        `width="${rounded(x(from + part) - x(from))}" height="16">${title}</rect>`
+      )
     })
     return (
       name(text, y, 'name') + pieces.join('') + value(`${milliseconds(totals[i])} ms`, width, y)
@@ -135,15 +140,16 @@ export function stagesLegend(): Drawing {
   )
 }
 
-/**
- * As a document of its own within a page. `label` says to those who cannot see it what it shows.
- */
+/** An SVG document within a page. `label` describes it for readers who cannot see it. */
 export function svgElement(
   { width, height, markup }: Drawing,
   label: string,
   kind = 'chart',
 ): string {
-  return `<svg class="${kind}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeMarkup(label)}">${markup}</svg>`
+  return (
+    `<svg class="${kind}" viewBox="0 0 ${width} ${height}" width="${width}" ` +
+    `height="${height}" role="img" aria-label="${escapeMarkup(label)}">${markup}</svg>`
+  )
 }
 
 interface LegendItem {
@@ -156,7 +162,9 @@ interface LegendItem {
 function legend(items: readonly LegendItem[]): Drawing {
   let width = 0
   const parts = items.map((item) => {
-    const part = `<g transform="translate(${width + 4} 0)">${item.mark}<text class="muted" x="18" y="12">${item.text}</text></g>`
+    const part =
+      `<g transform="translate(${width + 4} 0)">${item.mark}<text class="muted" x="18" ` +
+      `y="12">${item.text}</text></g>`
     width += item.width + 12
     return part
   })
@@ -180,8 +188,13 @@ function framed(
 ): Drawing {
   const height = AXIS_HEIGHT + rowCount * ROW_HEIGHT + 4
   const grid = scale.marks.map((each) => {
-    const line = `<line class="grid" x1="${x(each)}" y1="${AXIS_HEIGHT - 6}" x2="${x(each)}" y2="${height - 4}"/>`
-    return `${line}<text class="mark" x="${x(each)}" y="12" text-anchor="middle">${mark(each)}</text>`
+    const line =
+      `<line class="grid" x1="${x(each)}" y1="${AXIS_HEIGHT - 6}" x2="${x(each)}" ` +
+      `y2="${height - 4}"/>`
+    return (
+      `${line}<text class="mark" x="${x(each)}" y="12" ` +
+      `text-anchor="middle">${mark(each)}</text>`
+    )
   })
   return { width, height, markup: grid.join('') + rows.join('') }
 }
@@ -189,11 +202,17 @@ function framed(
 const rowMiddle = (row: number) => AXIS_HEIGHT + row * ROW_HEIGHT + ROW_HEIGHT / 2
 
 function name(text: string, y: number, kind = text === SUBJECT ? 'name subject' : 'name'): string {
-  return `<text class="${kind}" x="${NAME_WIDTH - 18}" y="${y + 4.5}" text-anchor="end">${escapeMarkup(shortened(text, MAX_NAME))}</text>`
+  return (
+    `<text class="${kind}" x="${NAME_WIDTH - 18}" y="${y + 4.5}" ` +
+    `text-anchor="end">${escapeMarkup(shortened(text, MAX_NAME))}</text>`
+  )
 }
 
 function value(text: string, width: number, y: number): string {
-  return `<text class="value" x="${width}" y="${y + 4.5}" text-anchor="end">${escapeMarkup(text)}</text>`
+  return (
+    `<text class="value" x="${width}" y="${y + 4.5}" ` +
+    `text-anchor="end">${escapeMarkup(text)}</text>`
+  )
 }
 
 function emptyRow(
@@ -202,12 +221,17 @@ function emptyRow(
 ) {
   const text = skipped === undefined ? 'no value' : `skipped: ${skipped}`
   const shown = escapeMarkup(shortened(text, MAX_REASON))
-  return `${name(system, y)}<text class="muted reason" x="${NAME_WIDTH}" y="${y + 4.5}">${shown}</text>`
+  return (
+    `${name(system, y)}<text class="muted reason" x="${NAME_WIDTH}" ` +
+    `y="${y + 4.5}">${shown}</text>`
+  )
 }
 
 function bar(x: Place, measured: Measured, y: number, height: number, kind: string): string {
   const width = rounded(x(measured.value) - x(0))
-  const rect = `<rect class="${kind}" x="${x(0)}" y="${y - height / 2}" width="${width}" height="${height}" rx="2"/>`
+  const rect =
+    `<rect class="${kind}" x="${x(0)}" y="${y - height / 2}" width="${width}" ` +
+    `height="${height}" rx="2"/>`
   return rect + whisker(measured.range, x, y)
 }
 
@@ -220,7 +244,10 @@ function whisker(range: Measured['range'], x: Place, y: number): string {
 function band(range: Measured['range'], x: Place, y: number, color: string): string {
   if (!range) return ''
   const [least, most] = range.map(x)
-  return `<rect class="${color} band" x="${rounded(least - 5)}" y="${y - 6}" width="${rounded(most - least + 10)}" height="12" rx="6"/>`
+  return (
+    `<rect class="${color} band" x="${rounded(least - 5)}" y="${y - 6}" ` +
+    `width="${rounded(most - least + 10)}" height="12" rx="6"/>`
+  )
 }
 
 const beginMark = (x: number, y: number, color: string) =>

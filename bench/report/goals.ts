@@ -204,7 +204,9 @@ function largeGoals({ rows }: KeptResult): Goal[] {
 function switchoverGoals({ rows }: KeptResult): Goal[] {
   const row = rows.find((each) => each['part'] === 'planned')
   if (!row) return []
-  const because = `${figure(Number(row['switchovers']))} switchovers under ${figure(Number(row['rate']))} writes and as many reads a second`
+  const because =
+    `${figure(Number(row['switchovers']))} switchovers under ${figure(Number(row['rate']))} ` +
+    'writes and as many reads a second'
   const goal = (text: string, column: string, isMet: (value: number) => boolean, unit: string) =>
     goalOf(text, measured(row, column), isMet, because, unit, figure)
   return [

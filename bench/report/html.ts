@@ -49,10 +49,15 @@ function header(results: readonly KeptResult[], unreadable: readonly string[]): 
   const lost = unreadable.map((line) => `<li>${escapeMarkup(line)}</li>`)
   return `<header>
 <h1>walcast benchmarks</h1>
-<p>Medians of the rounds; smallest and largest beside them. Systems take turns within each round, on one machine.</p>
+<p>Medians of the rounds; smallest and largest beside them. Systems take turns within each round,
+on one machine.</p>
 ${results.length > 0 ? `<nav>${links.join('')}</nav>${runs(results)}` : '<p>No results yet.</p>'}
-${lost.length > 0 ? `<div class="skipped">Files that could not be read<ul>${lost.join('')}</ul></div>` : ''}
+${lost.length > 0 ? unread(lost) : ''}
 </header>`
+}
+
+function unread(lost: readonly string[]): string {
+  return `<div class="skipped">Files that could not be read<ul>${lost.join('')}</ul></div>`
 }
 
 /** When and where: what all suites share in one line, the rest by suite. */
@@ -72,7 +77,8 @@ function runs(results: readonly KeptResult[]): string {
   const busyHead =
     '<th scope="col" class="number">busy before / after <small>% of a core</small></th>'
   return `${isOne ? `<p class="muted">${escapeMarkup(machines[0])}</p>` : ''}
-<div class="scroll"><table><thead><tr>${head}${busyHead}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`
+<div class="scroll"><table><thead><tr>${head}${busyHead}</tr></thead>
+<tbody>${rows.join('\n')}</tbody></table></div>`
 }
 
 function machineText({ machine }: KeptResult): string {

@@ -1,11 +1,19 @@
 /** The look of the page: light, or dark where the reader prefers that. */
 export const PAGE_STYLE = `
-:root{color-scheme:light dark;--paper:#fff;--ink:#1b232c;--soft:#3f4a56;--muted:#667080;--line:#e6e8eb;--raised:#f7f8f9;--accent:#0f766e;--other:#7b8794;--stage1:#0b4f4a;--stage2:#14857b;--stage3:#45b3a6;--stage4:#a3ddd4;
---series1:#0f766e;--series2:#c2570c;--series3:#2b59c3;--series4:#a21caf;--series5:#9a7b0a;--series6:#b4233c;--series7:#4d7c0f;--series8:#64748b}
-@media (prefers-color-scheme:dark){:root{--paper:#11151a;--ink:#e6e9ec;--soft:#bcc4cc;--muted:#8e99a5;--line:#262d35;--raised:#181d23;--accent:#35c4b4;--other:#7f8b98;--stage1:#d3f3ee;--stage2:#86ddd2;--stage3:#35a99c;--stage4:#1d6760;
---series1:#35c4b4;--series2:#f2994a;--series3:#7ea6ff;--series4:#d98be6;--series5:#d6b83a;--series6:#f2788b;--series7:#9ccc5a;--series8:#9aa6b2}}
+:root{color-scheme:light dark;
+--sans:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;--paper:#fff;
+--ink:#1b232c;--soft:#3f4a56;--muted:#667080;--line:#e6e8eb;--raised:#f7f8f9;--accent:#0f766e;
+--other:#7b8794;--stage1:#0b4f4a;--stage2:#14857b;--stage3:#45b3a6;--stage4:#a3ddd4;
+--series1:#0f766e;--series2:#c2570c;--series3:#2b59c3;--series4:#a21caf;--series5:#9a7b0a;
+--series6:#b4233c;--series7:#4d7c0f;--series8:#64748b}
+@media (prefers-color-scheme:dark){:root{--paper:#11151a;--ink:#e6e9ec;--soft:#bcc4cc;
+--muted:#8e99a5;--line:#262d35;--raised:#181d23;--accent:#35c4b4;--other:#7f8b98;--stage1:#d3f3ee;
+--stage2:#86ddd2;--stage3:#35a99c;--stage4:#1d6760;
+--series1:#35c4b4;--series2:#f2994a;--series3:#7ea6ff;--series4:#d98be6;--series5:#d6b83a;
+--series6:#f2788b;--series7:#9ccc5a;--series8:#9aa6b2}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%}
+body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.55 var(--sans);
+-webkit-text-size-adjust:100%}
 main{max-width:1040px;margin:0 auto;padding:56px 28px 96px}
 h1{font-size:30px;line-height:1.2;letter-spacing:-.015em;margin:0 0 8px}
 h2{font-size:22px;letter-spacing:-.01em;margin:0 0 6px}
@@ -18,8 +26,10 @@ section{margin-top:72px;padding-top:32px;border-top:1px solid var(--line)}
 .muted,.note{color:var(--muted);font-size:13.5px}
 .note{line-height:1.5}
 .scroll{overflow-x:auto;margin:16px 0 8px}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px;min-width:min(100%,420px)}
-th{font-weight:600;color:var(--soft);text-align:left;vertical-align:bottom;font-size:13px;border-bottom:1px solid var(--other)}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px;
+min-width:min(100%,420px)}
+th{font-weight:600;color:var(--soft);text-align:left;vertical-align:bottom;font-size:13px;
+border-bottom:1px solid var(--other)}
 th small{color:var(--muted);font-weight:400}
 th,td{padding:7px 18px 7px 0;white-space:nowrap}
 th:last-child,td:last-child{padding-right:0}
@@ -36,11 +46,13 @@ summary{cursor:pointer;color:var(--soft);font-size:14px}
 .figure{margin:12px 0 0;overflow-x:auto}
 .figure svg{display:block;max-width:100%;height:auto;min-width:640px}
 .figure svg.key{min-width:0;margin-bottom:6px}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:24px 40px;margin-top:14px}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));
+gap:24px 40px;margin-top:14px}
 .plot h4{font-size:13px;font-weight:600;color:var(--soft);margin:0 0 2px}
-.skipped{margin:14px 0 0;padding:10px 14px;background:var(--raised);border-radius:6px;font-size:13.5px;max-width:none}
+.skipped{margin:14px 0 0;padding:10px 14px;background:var(--raised);border-radius:6px;
+font-size:13.5px;max-width:none}
 .skipped ul{margin:4px 0 0;padding-left:18px}
-svg text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:var(--ink);font-variant-numeric:tabular-nums}
+svg text{font:13px var(--sans);fill:var(--ink);font-variant-numeric:tabular-nums}
 svg .muted,svg .mark{fill:var(--muted);font-size:12px}
 svg .reason{stroke:var(--paper);stroke-width:5px;paint-order:stroke}
 svg .name{fill:var(--soft)}
@@ -55,7 +67,8 @@ svg .subject{fill:var(--accent);font-weight:650}
 .other.stem,.other.begin,.other.ring{stroke:var(--other);stroke-width:2}
 .ring{fill:var(--paper)}
 .whisker{fill:none;stroke:var(--ink);stroke-width:1.25}
-.stage1{fill:var(--stage1)}.stage2{fill:var(--stage2)}.stage3{fill:var(--stage3)}.stage4{fill:var(--stage4)}
+.stage1{fill:var(--stage1)}.stage2{fill:var(--stage2)}.stage3{fill:var(--stage3)}.stage4{
+fill:var(--stage4)}
 .u-legend.u-inline{text-align:left;font-size:12.5px;color:var(--soft);margin:6px 0 0}
 .u-legend.u-inline tr{margin-right:12px}
 .u-legend th,.u-legend td{border:0;padding:1px 3px;color:inherit;font-size:12.5px}

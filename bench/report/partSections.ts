@@ -26,5 +26,8 @@ export function goalTable(result: KeptResult): string {
     const cells = [goal, measured, isMet ? 'yes' : 'no', because]
     return `<tr>${cells.map((cell) => `<td>${escapeMarkup(cell)}</td>`).join('')}</tr>`
   })
-  return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`
+  return (
+    `<div class="scroll"><table><thead><tr>${head}</tr></thead>` +
+    `<tbody>${rows.join('\n')}</tbody></table></div>`
+  )
 }

@@ -17,7 +17,8 @@ import { origins } from './svg.ts'
 const BEGIN = '<!-- bench:begin -->'
 const END = '<!-- bench:end -->'
 const AGAIN =
-  '`npm run bench -- all` measures everything again on the machine it runs on and writes this block.'
+  '`npm run bench -- all` measures everything again on the machine it runs on and writes this ' +
+  'block.'
 
 /** `picture`: path of the SVG from the README. */
 export function readmeBlock(results: readonly KeptResult[], picture: string): string {
@@ -49,8 +50,7 @@ function goals(results: readonly KeptResult[]): string[] {
 }
 
 /**
- * The README with another block; every other byte stays. Throws when the two marks are not there
- * exactly once.
+ * Replaces the block in the README and no other byte. Throws unless both marks occur exactly once.
  */
 export function replaceBlock(readme: string, block: string): string {
   const begin = readme.indexOf(BEGIN)
@@ -100,7 +100,8 @@ function cellsOf(
 function explanation({ lag, writer }: Summary): string {
   const sentences = [
     lag &&
-      `Lag: from the return of COMMIT to a reader on the other side seeing the row, at ${figure(lag.comparison.rate)} commits a second.`,
+      'Lag: from the return of COMMIT to a reader on the other side seeing the row, ' +
+        `at ${figure(lag.comparison.rate)} commits a second.`,
     writer && "Writer's rate: small commits at full speed.",
     `Medians of ${rounds({ lag, writer })} rounds, smallest and largest in brackets.`,
   ]

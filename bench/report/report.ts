@@ -12,7 +12,7 @@ export interface ReportRequest {
   readonly notes: ReadonlyMap<string, string>
   /** The README whose block is written, if any. */
   readonly readme?: string
-  /** Tells a person which files could not be read, and what was written. */
+  /** Tells a person which files could not be read and which were written. */
   progress(text: string): void
 }
 

@@ -30,12 +30,16 @@ export function lagSection(result: KeptResult): string {
   const at = comparison ? `Lag at ${figure(comparison.rate)} commits a second` : ''
   return [
     comparison
-      ? `<h3>${at}</h3>${caption('p50 / p99 in ms on a logarithmic axis')}${figureOf(drawLag(comparison.lines, WIDTH), at, lagLegend())}`
+      ? `<h3>${at}</h3>${caption('p50 / p99 in ms on a logarithmic axis')}` +
+        figureOf(drawLag(comparison.lines, WIDTH), at, lagLegend())
       : '',
     hasLines(result) ? byRatePlots() : '',
-    `<h3>Percentiles</h3>${caption('in ms, from the return of COMMIT')}${resultTable(result, PERCENTILES)}`,
+    `<h3>Percentiles</h3>${caption('in ms, from the return of COMMIT')}` +
+      resultTable(result, PERCENTILES),
     stages.length > 0
-      ? `<h3>Where walcast's lag goes</h3>${caption("p50 of each stage by the nodes' own clocks, added up")}${figureOf(drawStages(stages, WIDTH), "Stages of walcast's lag", stagesLegend())}`
+      ? "<h3>Where walcast's lag goes</h3>" +
+        caption("p50 of each stage by the nodes' own clocks, added up") +
+        figureOf(drawStages(stages, WIDTH), "Stages of walcast's lag", stagesLegend())
       : '',
     more(result, PERCENTILES),
   ].join('\n')
@@ -75,7 +79,9 @@ export function byRateData(result: KeptResult) {
 function byRatePlots(): string {
   const plot = (name: string) =>
     `<div class="plot"><h4>${name}</h4><div id="lag-${name}"></div></div>`
-  return `<h3>Lag by commits a second</h3>${caption('both axes logarithmic; point at a rate to read its values')}<div class="plots">${plot('p50')}${plot('p99')}</div>`
+  const note = caption('both axes logarithmic; point at a rate to read its values')
+  const both = `<div class="plots">${plot('p50')}${plot('p99')}</div>`
+  return `<h3>Lag by commits a second</h3>${note}${both}`
 }
 
 function writerFigures(each: WriterCase): string {

@@ -138,7 +138,7 @@ export function lagByRate({ rows }: KeptResult): LagByRate {
   return { rates, series }
 }
 
-/** One entry for each case in which walcast told its stages. */
+/** One entry for each case in which walcast reported its stages. */
 export function stagesOf({ rows }: KeptResult): Stages[] {
   return rows.flatMap((row) => {
     const parts = String(row['stagesP50Ms'] ?? '')

@@ -15,8 +15,9 @@ const NOTE_SPACE = 20
 /** From the end of a chart to the next title. */
 const GAP = 34
 
+const SANS = 'system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif'
 const STYLE = `
-text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;fill:#1f2933;font-variant-numeric:tabular-nums}
+text{font:13px ${SANS};fill:#1f2933;font-variant-numeric:tabular-nums}
 .title{font-size:16px;font-weight:600}
 .muted,.mark{fill:#667080;font-size:12px}
 .reason{stroke:#fcfcfa;stroke-width:5px;paint-order:stroke}
@@ -59,7 +60,9 @@ export function summarySvg(results: readonly KeptResult[]): string {
   })
   const height = y + footer.length * 18 + MARGIN - 18
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${escapeMarkup(label(parts))}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" ` +
+      `width="${WIDTH}" height="${height}" role="img" ` +
+      `aria-label="${escapeMarkup(label(parts))}">`,
     `<style>${STYLE}</style>`,
     `<rect class="card" x=".5" y=".5" width="${WIDTH - 1}" height="${height - 1}" rx="10"/>`,
     ...blocks,
@@ -75,7 +78,9 @@ function partsOf({ lag, writer }: Summary): Part[] {
       ? [
           {
             title: `Lag at ${figure(lag.comparison.rate)} commits a second`,
-            note: 'from the return of COMMIT to a reader on the other side seeing the row; p50 / p99 in ms, logarithmic',
+            note:
+              'from the return of COMMIT to a reader on the other side seeing the row; ' +
+              'p50 / p99 in ms, logarithmic',
             legend: lagLegend(),
             chart: drawLag(lag.comparison.lines, INNER_WIDTH),
           },
@@ -85,7 +90,9 @@ function partsOf({ lag, writer }: Summary): Part[] {
       ? [
           {
             title: "The writer's rate at full speed, replicated / alone",
-            note: `1 is a writer that does not notice; smallest and largest of the rounds in brackets`,
+            note:
+              '1 is a writer that does not notice; ' +
+              'smallest and largest of the rounds in brackets',
             chart: drawRatios(writer.full.lines, INNER_WIDTH),
           },
         ]
@@ -116,7 +123,10 @@ export function origins({ lag, writer }: Summary): string[] {
 
 function originOf({ machine, commit, at }: KeptResult): string {
   const { cpu, cores, mem, fileSystem, kernel, node } = machine
-  return `${cpu}, ${cores} cores, ${mem}, ${fileSystem}, Linux ${kernel}, Node ${node}; commit ${commit}, ${dayOf(at)}`
+  return (
+    `${cpu}, ${cores} cores, ${mem}, ${fileSystem}, Linux ${kernel}, Node ${node}; ` +
+    `commit ${commit}, ${dayOf(at)}`
+  )
 }
 
 function label(parts: readonly Part[]): string {

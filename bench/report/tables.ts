@@ -38,7 +38,8 @@ function upright(rows: readonly KeptRow[], looks: readonly Look[]): string {
   const head = looks.map(headCell)
   const body = rows.map((row) => {
     const cells = looks.map((look) => cellsOf(row, look))
-    return `<tr${row.system === SUBJECT && looks[0]?.column === 'system' ? ' class="subject"' : ''}>${cells.join('')}</tr>`
+    const isSubject = row.system === SUBJECT && looks[0]?.column === 'system'
+    return `<tr${isSubject ? ' class="subject"' : ''}>${cells.join('')}</tr>`
   })
   return table(`<tr>${head.join('')}</tr>`, body)
 }
@@ -54,7 +55,10 @@ function turned(rows: readonly KeptRow[], looks: readonly Look[]): string {
 }
 
 function table(head: string, body: readonly string[]): string {
-  return `<div class="scroll"><table><thead>${head}</thead><tbody>${body.join('\n')}</tbody></table></div>`
+  return (
+    `<div class="scroll"><table><thead>${head}</thead><tbody>${body.join('\n')}</tbody>` +
+    '</table></div>'
+  )
 }
 
 /** Comparisons within a run, with their ranges. Empty when there are none. */
@@ -64,11 +68,15 @@ export function ratioTable({ ratios }: KeptResult): string {
     const ratio = measured(row, name)
     if (!ratio) return []
     const range = rangeText(ratio)
-    return `<tr><td>${escapeMarkup(name)}</td><td class="number">${figure(ratio.value)}</td><td class="range">${range}</td></tr>`
+    return (
+      `<tr><td>${escapeMarkup(name)}</td><td class="number">${figure(ratio.value)}</td>` +
+      `<td class="range">${range}</td></tr>`
+    )
   })
   if (rows.length === 0) return ''
   const head =
-    '<tr><th scope="col">ratio</th><th scope="col" class="number">median</th><th class="range"></th></tr>'
+    '<tr><th scope="col">ratio</th><th scope="col" class="number">median</th>' +
+    '<th class="range"></th></tr>'
   return table(head, rows)
 }
 

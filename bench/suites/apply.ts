@@ -54,8 +54,10 @@ interface Round extends Stream {
 export const apply: Suite = {
   hasPeers: false,
   note:
-    'MB of frames a second. alone: the writer with no node; writer: the writer with them; visible: from the first to the last step seen on the replica; ' +
-    'endToEnd: from the first BEGIN to the last step seen; catchUp: by a replica that was stopped meanwhile, with no writer beside it. ' +
+    'MB of frames a second. alone: the writer with no node; writer: the writer with them; ' +
+    'visible: from the first to the last step seen on the replica; ' +
+    'endToEnd: from the first BEGIN to the last step seen; ' +
+    'catchUp: by a replica that was stopped meanwhile, with no writer beside it. ' +
     'The leader sends only the newest image of a page in a batch: pagesSent against framesWritten.',
   async run(context) {
     const rows: Row[] = []

@@ -58,9 +58,12 @@ interface Round {
 
 export const catchup: Suite = {
   note:
-    'seconds: from the start of the replica process until it is level with the leader, every page verified and synced (a replica that returns ' +
-    'first reads its whole copy). sentMb: by the leader. cpSeconds: cp and sync of the whole file; cpRatio 1 is as fast as cp. ' +
-    'loopbackRatio: sent MB/s against a plain TCP stream over loopback. difference: pages are compared, since the history does not reach back.',
+    'seconds: from the start of the replica process until it is level with the leader, ' +
+    'every page verified and synced (a replica that returns ' +
+    'first reads its whole copy). sentMb: by the leader. ' +
+    'cpSeconds: cp and sync of the whole file; cpRatio 1 is as fast as cp. ' +
+    'loopbackRatio: sent MB/s against a plain TCP stream over loopback. ' +
+    'difference: pages are compared, since the history does not reach back.',
   hasPeers: false,
   async run(context) {
     const rows: Row[] = []
@@ -131,7 +134,7 @@ async function measureReturn(
 }
 
 /**
- * ... and the leader restarts meanwhile, after its WAL was folded in: nothing tells any more what
+ * The leader restarts meanwhile, after its WAL was backfilled: nothing remains that says what
  * changed.
  */
 async function measureDifference(
@@ -145,7 +148,7 @@ async function measureDifference(
   return measureCatchUp(running, changedMb, () => running.startLastReplica())
 }
 
-/** Commits of `pages` pages each; gives how many MB of pages really changed. */
+/** Commits of `pages` pages each. Returns how many MB of pages really changed. */
 async function write(
   context: Context,
   setup: Setup,

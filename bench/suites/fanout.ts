@@ -61,7 +61,7 @@ import { type RunningWalcast, startWalcast, walcast } from '../systems/walcast.t
 import { writer } from '../writing.ts'
 
 const LEVEL_TIMEOUT_MS = 60_000
-/** Within which a replica of a replica becomes whole, if replicas can be fed by replicas. */
+/** How long a replica of a replica may take for its copy, if replicas can feed replicas. */
 const PROBE_MS = 8000
 /** Of a replica, beside those of the commits. */
 const SPARE_POSITIONS = 1000
@@ -107,9 +107,15 @@ interface Round {
 
 export const fanout: Suite = {
   note:
-    'All replicas are embedded nodes, several to a process. leaderUsPerBatch: CPU of the leader by batch; leaderUsPerBatchAndReplica: what each replica beyond those of the first row adds. ' +
-    'messagesPerBatch: batches that the leader encoded by batches that one replica applied: 1 however many there are. sentPerEncoded: bytes sent to each replica it feeds by bytes encoded. ' +
-    "lag: from the return of COMMIT to the position of the embedded node, of the median replica; slowestP99Ms: of the slowest. own: by the nodes' /_walcast/lag, warm-up included. two levels: the leader feeds relays, which feed the rest.",
+    'All replicas are embedded nodes, several to a process. ' +
+    'leaderUsPerBatch: CPU of the leader by batch; ' +
+    'leaderUsPerBatchAndReplica: what each replica beyond those of the first row adds. ' +
+    'messagesPerBatch: batches that the leader encoded by batches that one replica applied: 1 ' +
+    'however many there are. sentPerEncoded: bytes sent to each replica it feeds by bytes ' +
+    'encoded. ' +
+    'lag: from the return of COMMIT to the position of the embedded node, ' +
+    "of the median replica; slowestP99Ms: of the slowest. own: by the nodes' /_walcast/lag, " +
+    'warm-up included. two levels: the leader feeds relays, which feed the rest.',
   hasPeers: false,
   async run(context) {
     const shapes = shapesOf(context.options)

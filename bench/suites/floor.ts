@@ -55,8 +55,10 @@ const DESCRIBED: Readonly<Record<Operation, { readonly floor: string; readonly b
 
 export const floor: Suite = {
   note:
-    'Bounds set by the machine. fileEvent: from the return of a small pwrite to the callback of fs.watch in another process. ' +
-    `hop: half of a round trip of ${HOP_BYTES} bytes and a small answer, ws over loopback. us: one operation, median of batches. MB are 10^6 bytes.`,
+    'Bounds set by the machine. fileEvent: from the return of a small pwrite to the callback ' +
+    'of fs.watch in another process. ' +
+    `hop: half of a round trip of ${HOP_BYTES} bytes and a small answer, ws over loopback. ` +
+    'us: one operation, median of batches. MB are 10^6 bytes.',
   hasPeers: false,
   async run(context) {
     const rows: Row[] = []

@@ -23,7 +23,7 @@ const NO_CHECKPOINTS = 'none'
 const MODES = [NO_CHECKPOINTS, 'TRUNCATE'] as const
 
 interface Case {
-  /** 0: nobody writes. Infinity: as many as possible. */
+  /** 0: no writes. Infinity: as many as possible. */
   readonly rate: number
   readonly rowBytes: number
   /** The mode of the application's own checkpoints. */
@@ -44,9 +44,14 @@ interface Measured {
 
 export const guest: Suite = {
   note:
-    'One connection writes transactions that read before they write (BEGIN; SELECT; INSERT; COMMIT), busy time-out 15 s, wal_autocheckpoint 1000. refused: SQLITE_BUSY at the first write. ' +
-    'longestMs: the longest transaction. checkpoint columns: wal_checkpoint(TRUNCATE) by another connection of the application every 250 ms; it refuses such transactions by itself, with or without a node. ' +
-    'fenceMs: how long the node stopped writers altogether, fences: how often. Sums over the rounds, but for the longest.',
+    'One connection writes transactions that read before they write (BEGIN; SELECT; INSERT; ' +
+    'COMMIT), busy time-out 15 s, wal_autocheckpoint 1000. ' +
+    'refused: SQLITE_BUSY at the first write. ' +
+    'longestMs: the longest transaction. ' +
+    'checkpoint columns: wal_checkpoint(TRUNCATE) by another connection of the application ' +
+    'every 250 ms; it refuses such transactions by itself, with or without a node. ' +
+    'fenceMs: how long the node stopped writers altogether, fences: how often. ' +
+    'Sums over the rounds, but for the longest.',
   hasPeers: false,
   async run(context) {
     const rows: Row[] = []
@@ -58,7 +63,8 @@ export const guest: Suite = {
         for (const system of order) {
           const { rate, rowBytes, checkpoints } = each
           context.progress(
-            `guest: ${rate}/s of ${rowBytes} bytes, checkpoints ${checkpoints}, round ${round}, ${system}`,
+            `guest: ${rate}/s of ${rowBytes} bytes, checkpoints ${checkpoints}, ` +
+              `round ${round}, ${system}`,
           )
           const take = system === 'alone' ? measureAlone : measureBeside
           measured[system].push(await take(context, each))

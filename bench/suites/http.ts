@@ -121,10 +121,15 @@ type Figures = Readonly<Record<string, number>>
 
 export const http: Suite = {
   note:
-    "read: GET through the replica's proxy against the same local application asked directly; overhead: the one less the other. " +
-    'write: a POST that commits, one after the other: to the application directly, through the proxy of the leader, through that of the replica (p50, forwarded); nothing: the same without a commit. ' +
-    "waitP50Ms: what a commit adds at the replica's proxy less what it adds at the leader's; waitMeanMs: the node's own walcast_write_wait_seconds. " +
-    "lag: the replica's /_walcast/lag, warm-up included, while its proxy serves as many reads as it can; above5msPercent: without the warm-up.",
+    "read: GET through the replica's proxy against the same local application asked directly; " +
+    'overhead: the difference. ' +
+    'write: a POST that commits, one after the other: to the application directly, ' +
+    'through the proxy of the leader, through that of the replica (p50, forwarded); ' +
+    'nothing: the same without a commit. ' +
+    "waitP50Ms: what a commit adds at the replica's proxy less what it adds at the leader's; " +
+    "waitMeanMs: the node's own walcast_write_wait_seconds. " +
+    "lag: the replica's /_walcast/lag, warm-up included, while its proxy serves as many reads " +
+    'as it can; above5msPercent: without the warm-up.',
   hasPeers: false,
   async run(context) {
     try {
@@ -161,7 +166,7 @@ async function measure(context: Context, pin: PinSetup, round: number): Promise<
   const lags: LagUnderReads[] = []
   for (const rate of ratesPerSecond) {
     tell(`lag under reads, ${rate}/s`)
-    // Nodes that have seen nothing else: their percentiles are those of the last minute.
+    // Fresh nodes, since their percentiles cover the last minute.
     lags.push(
       await withProxied(context, (proxied, folder) => measureLag(context, proxied, folder, rate)),
     )
@@ -214,14 +219,13 @@ async function measureWrites(context: Context, proxied: ProxiedWalcast): Promise
   const waitedMs = 1000 * grown('replica1.walcast_write_wait_seconds_sum')
   return {
     ...answers,
-    // Those that change nothing have nothing to wait for: they are in the metric's count, and not
-    // in its sum.
+    // Requests that change nothing do not wait: they are in the metric's count, but not in its sum.
     waitMeanMs: waitedMs / answers.forwarded.count,
     late: grown('replica1.walcast_write_waits_failed_total'),
   }
 }
 
-/** The warm-up of the writer is under reads too: it is in the node's window as well. */
+/** Reads run during the writer's warm-up too, which is in the node's window. */
 async function measureLag(
   context: Context,
   { running, replicaProxy }: ProxiedWalcast,
@@ -272,7 +276,7 @@ async function measureLag(
 
 const figureOf = (figures: Figures, name: string) => figures[name] ?? Number.NaN
 
-/** A counter that has not counted yet may not be there. */
+/** A counter that has not counted yet may be missing. */
 const growth = (before: Figures, after: Figures) => (name: string) =>
   figureOf(after, name) - (before[name] ?? 0)
 
@@ -330,8 +334,8 @@ function writeFigures(rounds: readonly Writes[]) {
 }
 
 /**
- * What a commit adds to a forwarded request, less what it adds at the leader: the commit itself and
- * its position.
+ * What a commit adds to a forwarded request, minus what it adds at the leader: the commit itself
+ * and its position.
  */
 function waitOf({ forwarded, forwardedNothing, leader, leaderNothing }: Writes): number {
   return forwarded.p50Ms - forwardedNothing.p50Ms - (leader.p50Ms - leaderNothing.p50Ms)

@@ -24,7 +24,10 @@ interface Usage {
 
 export const idle: Suite = {
   hasPeers: false,
-  note: 'CPU as percent of one core while nothing is written. cpuPercent: from the scheduler (schedstat, all threads); ticksPercent: utime + stime, in steps of 10 ms.',
+  note:
+    'CPU as percent of one core while nothing is written. ' +
+    'cpuPercent: from the scheduler (schedstat, all threads); ' +
+    'ticksPercent: utime + stime, in steps of 10 ms.',
   async run(context) {
     const rounds: Usage[][] = []
     for (let i = 1; i <= context.options.rounds; i++) {

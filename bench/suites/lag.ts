@@ -97,8 +97,10 @@ interface Round {
 
 export const lag: Suite = {
   note:
-    'Lag in ms from the return of COMMIT (and from its begin, and from when the row was due) to the first look of a polling reader that saw it. ' +
-    "lookMs: mean time between two looks, which the lag includes in part. stages: walcast's own p50 of noticed + sent + received + applied.",
+    'Lag in ms from the return of COMMIT (and from its begin, ' +
+    'and from when the row was due) to the first look of a polling reader that saw it. ' +
+    'lookMs: mean time between two looks, which the lag includes in part. ' +
+    "stages: walcast's own p50 of noticed + sent + received + applied.",
   hasPeers: true,
   async run(context) {
     const rows: Row[] = []
@@ -291,8 +293,8 @@ function skippedRow(name: string, each: Case, reason: string): Row {
 }
 
 /**
- * NaN against what is shorter than a look: a system whose COMMIT waits for its replica shows next
- * to nothing after it.
+ * NaN against values shorter than a look: a system whose COMMIT waits for its replica shows almost
+ * no lag after it.
  */
 function ratio(oursMs: number, theirsMs: number): number {
   return theirsMs < MIN_COMPARED_MS ? Number.NaN : oursMs / theirsMs

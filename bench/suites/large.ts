@@ -43,9 +43,17 @@ const OF_SMALLER: readonly LargePart[] = ['transaction', 'stopped']
 
 export const large: Suite = {
   note:
-    'RSS: the largest during what is measured. start: from the start of the process until /readyz says 200; newEpoch: whether replicas have to compare. ' +
-    "copy, restart, difference: from the start of the replica's process until it is level. difference: 100 rows changed while no node ran; leaderSentMb and replicaSentMb: what went each way over TCP, ofFilePercent: both by the file. " +
-    'transaction: seconds from the begin of one transaction that changes every page until the replica has it. stopped: a replica stands still while a writer is at full speed: what the leader and another replica show of it; level again: from SIGCONT, with no writer beside it.',
+    'RSS: the largest during what is measured. ' +
+    'start: from the start of the process until /readyz says 200; ' +
+    'newEpoch: whether replicas have to compare. ' +
+    "copy, restart, difference: from the start of the replica's process until it is level. " +
+    'difference: 100 rows changed while no node ran; ' +
+    'leaderSentMb and replicaSentMb: what went each way over TCP, ' +
+    'ofFilePercent: both by the file. ' +
+    'transaction: seconds from the begin of one transaction that changes every page until the ' +
+    'replica has it. stopped: a replica stands still while a writer is at full speed: what ' +
+    'the leader and another replica show of it; ' +
+    'level again: from SIGCONT, with no writer beside it.',
   hasPeers: false,
   async run(context) {
     const { options, processes } = context
@@ -102,7 +110,7 @@ function toRow(pin: string, rounds: readonly LargeCase[]): Row {
   return {
     ...{ system: walcast.name, part: first.part, case: first.case, pin, rounds: rounds.length },
     ...Object.fromEntries(figures),
-    // A leader alone has nobody to be compared with.
+    // A leader alone has no replica to compare with.
     identical: first.part === 'start' ? null : true,
   }
 }

@@ -127,9 +127,7 @@ async function measureLevel(running: RunningWalcast, start: () => Promise<void>)
   return { seconds, sentMb: (await sentMb(running)) - before, ...rssOf(running) }
 }
 
-/**
- * Something writes while no node runs: the leader cannot tell what, so that everything is compared.
- */
+/** A write while no node runs: the leader cannot tell what changed, so all pages are compared. */
 async function measureDifference(
   context: Context,
   { setup, fileMb }: LargeDatabase,

@@ -23,12 +23,12 @@ export async function makeLarge(context: Context, gigabytes: number): Promise<La
   return { setup, fileMb: statSync(leaderPath(setup)).size / 1e6 }
 }
 
-/** Gives the disk back. */
+/** Frees the disk space. */
 export async function removeAll({ processes }: Context, { folder }: Setup): Promise<void> {
   await processes.run({ name: 'rm', file: 'rm', args: ['-rf', folder] }, TIMEOUT_MS)
 }
 
-/** Nodes that are not started yet; files of earlier ones are theirs. */
+/** Nodes that are not started yet; they take over the files of earlier ones. */
 export function newNodes(setup: Setup, options: WalcastOptions = {}): RunningWalcast {
   return new RunningWalcast(setup, { ...options, readyTimeoutMs: TIMEOUT_MS })
 }
@@ -82,7 +82,7 @@ export async function rewrite(
   return { begunMs, seconds: elapsedMs / 1000, changedPages }
 }
 
-/** The largest size of a database's WAL file, looked at again and again; call the result for it. */
+/** Watches the largest size of a database's WAL file; call the result to get it. */
 export function watchWal(path: string): () => number {
   let largest = 0
   const look = () => {

@@ -56,7 +56,7 @@ export async function measureTransactions(context: Context): Promise<LargeCase[]
   const cases: LargeCase[] = []
   for (const what of ['update', 'vacuum'] as const) {
     context.progress(TRANSACTIONS[what])
-    // Fresh processes: what the transaction before left in memory does not count.
+    // Fresh processes, so that memory of the last transaction does not count.
     const running = newNodes(setup)
     await running.startLeader()
     await running.addReplica()
@@ -118,9 +118,7 @@ export async function measureStopped(context: Context): Promise<LargeCase[]> {
   ]
 }
 
-/**
- * What the leader takes, and how far the replica that follows is behind, while something goes on.
- */
+/** What the leader uses, and how far the following replica is behind, while something runs. */
 async function watchFor(running: RunningWalcast, path: string, what: () => Promise<unknown>) {
   resetRss(running)
   const walMb = watchWal(path)

@@ -65,8 +65,12 @@ interface Round {
 
 export const network: Suite = {
   note:
-    'Lag in ms from the return of COMMIT to the first look of a reader, with leader and replica in network namespaces of their own. Delay (one way) and loss hold in both directions. ' +
-    'by: what makes the condition. lessDelayP50Ms: p50 less the emulated delay. heldP50Ms: how long a relay really held what it passed on. wireMs: what the pages of a commit take at the emulated rate.',
+    'Lag in ms from the return of COMMIT to the first look of a reader, ' +
+    'with leader and replica in network namespaces of their own. ' +
+    'Delay (one way) and loss hold in both directions. ' +
+    'by: what makes the condition. lessDelayP50Ms: p50 less the emulated delay. ' +
+    'heldP50Ms: how long a relay really held what it passed on. ' +
+    'wireMs: what the pages of a commit take at the emulated rate.',
   hasPeers: false,
   async run(context) {
     const rows: Row[] = []

@@ -64,8 +64,11 @@ interface Round {
 
 export const readers: Suite = {
   note:
-    "Point SELECTs by random id on the replica's file, all readers together: at rest before and after (mean), and while the replica applies `rate` commits a second. " +
-    'ratio: applying / at rest, round by round; cpuRatio: the same for each second of CPU that the readers had. busy: SQLITE_BUSY with a busy time-out of 0; errors: any other.',
+    "Point SELECTs by random id on the replica's file, all readers together: at rest before " +
+    'and after (mean), and while the replica applies `rate` commits a second. ' +
+    'ratio: applying / at rest, round by round; ' +
+    'cpuRatio: the same for each second of CPU that the readers had. ' +
+    'busy: SQLITE_BUSY with a busy time-out of 0; errors: any other.',
   hasPeers: false,
   async run(context) {
     const rows: Row[] = []

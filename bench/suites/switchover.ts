@@ -76,7 +76,7 @@ interface Change {
   readonly told: SwitchedOver
 }
 
-/** Requests that failed, and writes answered as done that are not there at the end. */
+/** Requests that failed, and writes answered as done but missing at the end. */
 interface Losses {
   readonly requests: number
   readonly failed: number
@@ -95,10 +95,15 @@ interface Failover extends Losses {
 
 export const switchover: Suite = {
   note:
-    `Two nodes behind their proxies; ${CLIENTS} clients write and ${CLIENTS} read, rate a second each together, through both proxies in turn, on connections kept alive. ` +
-    'pause: the longest time without an answered write around each switchover; usual: the same of as long a time before it; wait: the longest that one write took; nodePause: what the node says. ' +
-    'failed: requests without success; lost: writes answered as done that are not there at the end. ' +
-    'failover: from SIGKILL of the leader to the first write answered as done; the other node is promoted at once, and replication is asynchronous: lost may be above 0.',
+    `Two nodes behind their proxies; ${CLIENTS} clients write and ${CLIENTS} read, ` +
+    'rate a second each together, through both proxies in turn, on connections kept alive. ' +
+    'pause: the longest time without an answered write around each switchover; ' +
+    'usual: the same of as long a time before it; wait: the longest that one write took; ' +
+    'nodePause: as the node reports it. ' +
+    'failed: requests without success; ' +
+    'lost: writes answered as done but missing at the end. ' +
+    'failover: from SIGKILL of the leader to the first write answered as done; ' +
+    'the other node is promoted at once, and replication is asynchronous: lost may be above 0.',
   hasPeers: false,
   async run(context) {
     const rows: Row[] = []

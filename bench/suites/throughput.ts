@@ -61,8 +61,10 @@ interface Replicated extends Alone {
 
 export const throughput: Suite = {
   note:
-    'Small commits, alone (A) and replicated (B), alternating, each on a fresh database; ratio B/A round by round. commitUs: mean time in one commit. ' +
-    'frames: read from the WAL; pages: sent, the newest image of each page in a batch. levelMs: from the last COMMIT until the replica has it. ' +
+    'Small commits, alone (A) and replicated (B), alternating, each on a fresh database; ' +
+    'ratio B/A round by round. commitUs: mean time in one commit. ' +
+    'frames: read from the WAL; pages: sent, the newest image of each page in a batch. ' +
+    'levelMs: from the last COMMIT until the replica has it. ' +
     'pauses: times writers were stopped for a checkpoint.',
   hasPeers: true,
   async run(context) {

@@ -20,7 +20,7 @@ function system(name: string, periodMs: number): System {
   return {
     name,
     periodMs,
-    // The client tells rows by the leaves of the only table that grows.
+    // The client finds rows in the leaves of the only table that grows.
     hasPages: false,
     install,
     prepare: (setup, kind, megabytes) => makeDatabase(setup, primaryPath(setup), kind, megabytes),

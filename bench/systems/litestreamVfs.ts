@@ -66,7 +66,8 @@ const place = (where: string): Place => ({ client: 'litestream-vfs', where })
  */
 async function makeReplicated(folder: string): Promise<void> {
   const uri = vfsUri({ replicaFolder: folder, pollInterval: NEVER, syncInterval: NEVER })
-  const numbers = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${FREE_PAGES})`
+  const numbers = `WITH RECURSIVE n(i) AS (
+    SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${FREE_PAGES})`
   const steps = [
     [
       'BEGIN',

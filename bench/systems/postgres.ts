@@ -68,7 +68,7 @@ async function startPrimary(setup: Setup, mode: Mode): Promise<PostgresServer> {
       : []
   const server = await startServer(setup, 'leader', folder, settings)
   const client = await connect(server.place.where)
-  // Nobody waits for a standby that is not there yet.
+  // Nothing waits for a standby that does not exist yet.
   await client.query({ text: 'SET synchronous_commit = local' })
   await client.query({ text: MAKE_TABLE })
   await client.end()

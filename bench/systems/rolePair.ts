@@ -15,7 +15,7 @@ const HEARTBEAT = ['--heartbeat', '100ms']
 const READY_TIMEOUT_MS = 60_000
 const ACTION_TIMEOUT_MS = 60_000
 
-/** What `POST /_walcast/switchover` answers, as far as it is used. */
+/** The used part of the answer of `POST /_walcast/switchover`. */
 export interface SwitchedOver {
   readonly pauseMs: number
   readonly tookMs: number
@@ -23,7 +23,7 @@ export interface SwitchedOver {
   readonly stages: Readonly<Record<string, number>>
 }
 
-/** What `POST /_walcast/promote` answers, as far as it is used. */
+/** The used part of the answer of `POST /_walcast/promote`. */
 export interface Promoted {
   readonly tookMs: number
 }
@@ -63,7 +63,7 @@ export class RolePair {
     return pair
   }
 
-  /** Rejects when it was not done. */
+  /** Rejects when it failed. */
   switchOver(from: RoleNode, to: RoleNode): Promise<SwitchedOver> {
     return act<SwitchedOver>(from, 'switchover', { to: to.address })
   }
@@ -72,7 +72,7 @@ export class RolePair {
     return act<Promoted>(node, 'promote', {})
   }
 
-  /** Waits until `leader` leads and the other one stands where it does. */
+  /** Waits until `leader` leads and the other node is level with it. */
   async settled(leader: RoleNode): Promise<void> {
     const [other] = this.nodes.filter((node) => node !== leader)
     const deadlineMs = performance.now() + READY_TIMEOUT_MS
@@ -83,8 +83,8 @@ export class RolePair {
   }
 
   /**
-   * Waits until both hold the same, by their own checksums and by reading every row. Nothing may be
-   * written meanwhile.
+   * Waits until both nodes are equal, by their own checksums and by every row. Nothing may write
+   * meanwhile.
    */
   async verify(): Promise<void> {
     const deadlineMs = performance.now() + READY_TIMEOUT_MS

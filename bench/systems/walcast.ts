@@ -122,7 +122,7 @@ export class RunningWalcast implements RunningSystem {
     await this.#startReplica(number)
   }
 
-  /** Stops the leader and starts it again at the same address; what it had in memory is gone. */
+  /** Restarts the leader at the same address; what it had in memory is gone. */
   async restartLeader(): Promise<void> {
     const [leader, ...replicas] = this.#nodes.splice(0)
     await leader.child.stop()
@@ -143,9 +143,7 @@ export class RunningWalcast implements RunningSystem {
     await this.#nodes.pop()?.child.stop()
   }
 
-  /**
-   * Starts the replica again that `stopLastReplica` stopped. Does not wait until it has caught up.
-   */
+  /** Restarts the replica that `stopLastReplica` stopped. Does not wait until it has caught up. */
   async startLastReplica(): Promise<void> {
     await this.#startReplica(this.#nodes.length)
   }
@@ -199,9 +197,7 @@ export class RunningWalcast implements RunningSystem {
     return figures
   }
 
-  /**
-   * A counter or gauge of the leader; NaN when there is none. Unlike `figures` it asks nobody else.
-   */
+  /** A counter or gauge of the leader; NaN when missing. Unlike `figures` it asks no other node. */
   async leaderMetric(name: string): Promise<number> {
     const metrics = parseMetrics(await get(this.#nodes[0], '/metrics', 'text'))
     return metrics.find((each) => each.name === name)?.value ?? Number.NaN
@@ -261,7 +257,7 @@ export interface Asked {
   readonly place: Pick<NodePlace, 'url' | 'secret'>
 }
 
-/** Throws when it does not answer, or not with 200. */
+/** Throws unless it answers with 200. */
 export async function get(node: Asked, path: string, as: 'text'): Promise<string>
 export async function get(node: Asked, path: string, as: 'json'): Promise<unknown>
 export async function get(node: Asked, path: string, as: 'text' | 'json'): Promise<unknown> {

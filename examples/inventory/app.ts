@@ -22,8 +22,8 @@ export interface AppOptions {
 export function buildApp({ node, inventory, ...times }: AppOptions): FastifyInstance {
   const app = Fastify({ logger: { level: 'warn' } })
   void app.register(walcast, { node })
-  // After the plugin, and each in a context of its own: what is registered before it has been
-  // loaded is not watched by it.
+  // After the plugin, and each in a context of its own: the plugin does not watch routes that were
+  // registered before it loaded.
   void app.register(async (leading) =>
     workWhileLeading(leading, { inventory, name: node.status.node, ...times }),
   )
@@ -38,7 +38,7 @@ export function buildApp({ node, inventory, ...times }: AppOptions): FastifyInst
   return app
 }
 
-/** Anybody's web page can make a browser send a form here. Browsers say so. */
+/** Any web page can make a browser send a form here. Browsers mark such requests. */
 function refuseOtherSites(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     if (request.headers['sec-fetch-site'] !== 'cross-site' || request.method === 'GET') return

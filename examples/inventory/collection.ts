@@ -8,7 +8,10 @@ export class Collection<Row extends { readonly id: number }> {
   readonly #table: string
   readonly #columns: readonly string[]
 
-  /** `table` and `columns` stand in the SQL as they are: constants of the program, never input. */
+  /**
+   * `table` and `columns` go into the SQL unescaped: they are constants of the program, never
+   * input.
+   */
   constructor(database: () => Database.Database, table: string, columns: readonly string[]) {
     this.#database = database
     this.#table = table
@@ -34,7 +37,7 @@ export class Collection<Row extends { readonly id: number }> {
     return row
   }
 
-  /** Changes the columns that are given. Undefined when there is no such row. */
+  /** Changes the given columns. Undefined when there is no such row. */
   update(id: number, values: Values): Row | undefined {
     const changes = this.#given(values).map((name) => `${name} = @${name}`)
     if (changes.length === 0) return this.find(id)
@@ -43,7 +46,7 @@ export class Collection<Row extends { readonly id: number }> {
     ).get({ ...values, id })
   }
 
-  /** Whether there was one. */
+  /** Whether the row existed. */
   remove(id: number): boolean {
     return this.#sql<[number]>(`DELETE FROM ${this.#table} WHERE id = ?`).run(id).changes > 0
   }

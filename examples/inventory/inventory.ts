@@ -34,7 +34,7 @@ export interface NamedEndpoint extends Endpoint {
   readonly network: string
 }
 
-/** What servers did on their own: migrations and jobs. */
+/** What servers did by themselves: migrations and jobs. */
 export interface JournalEntry {
   readonly id: number
   readonly at: string
@@ -78,7 +78,7 @@ export class Inventory {
       .all(JOURNAL_SHOWN)
   }
 
-  /** Somebody heard of the endpoint. Undefined when there is none. */
+  /** Notes that the endpoint was seen. Undefined when there is none. */
   see(id: number): Endpoint | undefined {
     return this.database
       .prepare<[string, number], Endpoint>(
@@ -88,8 +88,8 @@ export class Inventory {
   }
 
   /**
-   * Marks what was not seen since `limit`, and writes down who did that, in one transaction. Gives
-   * how many.
+   * Marks endpoints not seen since `limit` and records who did so, in one transaction. Returns how
+   * many.
    */
   markStale(limit: Date, node: string): number {
     const mark = this.database.prepare(

@@ -10,9 +10,9 @@ export interface ServerOptions {
   readonly db: string
   /** Private side of the node. */
   readonly listen: string
-  /** Of the application. */
+  /** Address of the application. */
   readonly port: number
-  /** Private side of the leader; without one this node leads. */
+  /** Private side of the leader; without it this node leads. */
   readonly leader: string | undefined
   readonly name: string | undefined
   readonly secret: string | undefined
@@ -28,17 +28,16 @@ export interface InventoryServer {
   stop(): Promise<void>
 }
 
-/** Throws the start-up errors of walcast and of Fastify; nothing is left running then. */
+/** Throws the start-up errors of walcast and of Fastify, and leaves nothing running. */
 export async function startServer(options: ServerOptions): Promise<InventoryServer> {
   const node = await startNode(options)
   const inventory = new Inventory(handleOf(node))
   const { checkEveryMs, staleAfterMs } = options
   const app = buildApp({ node, inventory, checkEveryMs, staleAfterMs })
   const stop = async () => {
-    // The application first. Its requests still need the node: on a replica to hand them to the
-    // leader, on a leader to replicate what they commit, and everywhere for their handle, which
-    // `node.close` closes. The other way round, a write that is answered after the node has stopped
-    // is on the leader alone until it is started again.
+    // The application closes first. Its requests still need the node: a replica forwards them, a
+    // leader replicates their commits, and `node.close` closes their handle. The other way round, a
+    // write answered after the node has stopped would be on the leader alone until it restarts.
     await app.close()
     await node.close()
   }
@@ -54,15 +53,15 @@ export async function startServer(options: ServerOptions): Promise<InventoryServ
 function startNode({ db, listen, leader, name, secret }: ServerOptions): Promise<WalcastNode> {
   const given = { db, listen, secret, ...(name === undefined ? {} : { name }) }
   if (leader !== undefined) return openReplica({ ...given, leader })
-  // A leader wants a file that exists. Only a missing one is opened here: closing a database that a
-  // crash left behind would empty its WAL, from which the node learns what happened meanwhile.
+  // A leader needs an existing file. This opens only a missing one: closing a database after a
+  // crash would empty its WAL, from which the node learns what happened.
   if (!existsSync(db)) new Database(db).close()
   return openLeader(given)
 }
 
 /**
- * Opened at its first use: a replica's file appears with the first whole copy, and no handler runs
- * there before.
+ * Opened at its first use: a replica's file appears with the first complete copy, and no handler
+ * runs before.
  */
 function handleOf(node: WalcastNode): () => Database.Database {
   let handle: Database.Database | undefined

@@ -7,16 +7,13 @@ import { migrate } from './migration.ts'
 export interface LeaderWork {
   readonly inventory: Inventory
   readonly name: string
-  /** Between two runs of the job. */
+  /** Time between two runs of the job. */
   readonly checkEveryMs: number
-  /** An endpoint that was not seen for so long is stale. */
+  /** An endpoint is stale when not seen for so long. */
   readonly staleAfterMs: number
 }
 
-/**
- * Begins when this node leads (now or later), and ends when it no longer does or the application
- * closes.
- */
+/** Runs while this node leads, now or later, until the application closes. */
 export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
   let timer: NodeJS.Timeout | undefined
   const end = () => clearInterval(timer)
@@ -26,7 +23,7 @@ export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
     migrate(work.inventory, work.name)
     timer = setInterval(() => markStale(app, work), work.checkEveryMs)
   }
-  // The event tells of changes only: the role of now is asked for.
+  // The event reports only changes, so the current role is read here.
   follow(app.walcast.role)
   app.walcast.on('role', follow)
   app.addHook('onClose', async () => {
@@ -36,8 +33,8 @@ export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
 }
 
 /**
- * A failure is logged and the next run tries again. Were this node to lose its role in between, the
- * handle would refuse.
+ * A failure is logged, and the next run tries again. If this node has lost its role, the handle
+ * refuses.
  */
 function markStale(app: FastifyInstance, { inventory, name, staleAfterMs }: LeaderWork): void {
   try {

@@ -34,7 +34,7 @@ const VERSIONS: readonly string[] = [
    ) STRICT;`,
 ]
 
-/** Brings the schema up to date, in one transaction. Gives the version that it had before. */
+/** Brings the schema up to date in one transaction. Returns its former version. */
 export function migrate(inventory: Inventory, node: string): number {
   const { database } = inventory
   const work = database.transaction(() => {

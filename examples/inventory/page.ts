@@ -5,7 +5,7 @@ import type { JournalEntry, Machine, NamedEndpoint, Network } from './inventory.
 import { STYLE } from './style.ts'
 
 export interface PageContent {
-  /** Which node made the page, what it is, and where it stood then. */
+  /** The node that made the page. */
   readonly node: string
   readonly role: NodeRole
   readonly position: string
@@ -13,9 +13,14 @@ export interface PageContent {
   readonly networks: readonly Network[]
   readonly endpoints: readonly NamedEndpoint[]
   readonly journal: readonly JournalEntry[]
-  /** Why the form that was just sent was not taken. */
+  /** Why the last form was refused. */
   readonly refused: string | undefined
 }
+
+const ADDRESS_INPUT = html`name="address" required maxlength="39"
+pattern="[0-9a-fA-F.:]+" placeholder="10.0.0.5"`
+const RANGE_INPUT = html`name="cidr" required maxlength="43"
+pattern="[0-9a-fA-F.:]+/[0-9]{1,3}" placeholder="10.0.0.0/24"`
 
 export function pageOf(content: PageContent): string {
   return html`<!doctype html>
@@ -30,7 +35,7 @@ export function pageOf(content: PageContent): string {
 <body>
 ${headerOf(content)}
 <main>
-${content.refused === undefined ? undefined : html`<p class="refused" role="alert">Not saved: ${content.refused}.</p>`}
+${refusalOf(content.refused)}
 ${endpointsOf(content)}
 <div class="pair">
 ${machinesOf(content.machines)}
@@ -76,10 +81,11 @@ ${button(`/endpoints/${id}/delete`, 'Delete', `Delete ${address}`)}</td>
       ? html`<form class="add" method="post" action="/endpoints">
 ${select('endpoint-machine', 'machineId', 'Machine', machines)}
 ${select('endpoint-network', 'networkId', 'Network', networks)}
-${field('endpoint-address', 'Address', html`name="address" required maxlength="39" pattern="[0-9a-fA-F.:]+" placeholder="10.0.0.5"`)}
+${field('endpoint-address', 'Address', ADDRESS_INPUT)}
 <button>Add endpoint</button>
 </form>`
-      : html`<p class="hint">An endpoint is a machine's address in a network: add one of each first.</p>`,
+      : html`<p class="hint">
+An endpoint is a machine's address in a network: add one of each first.</p>`,
   )
 }
 
@@ -115,7 +121,7 @@ function networksOf(networks: readonly Network[]): Html {
     table('Networks', ['Name', 'Range'], rows, 'No networks yet.'),
     html`<form class="add" method="post" action="/networks">
 ${field('network-name', 'Name', html`name="name" required maxlength="60" placeholder="office"`)}
-${field('network-cidr', 'Range', html`name="cidr" required maxlength="43" pattern="[0-9a-fA-F.:]+/[0-9]{1,3}" placeholder="10.0.0.0/24"`)}
+${field('network-cidr', 'Range', RANGE_INPUT)}
 <button>Add network</button>
 </form>`,
   )
@@ -139,7 +145,7 @@ ${content}
 </section>`
 }
 
-/** `hasActs`: the last column is for buttons. */
+/** `hasActs`: the last column has buttons. */
 function table(
   label: string,
   columns: readonly string[],
@@ -158,8 +164,14 @@ ${rows}
 </table></div>`
 }
 
+function refusalOf(refused: string | undefined): Html | undefined {
+  if (refused === undefined) return undefined
+  return html`<p class="refused" role="alert">Not saved: ${refused}.</p>`
+}
+
 function field(id: string, label: string, attributes: Html): Html {
-  return html`<div><label for="${id}">${label}</label><input id="${id}" autocomplete="off" ${attributes}></div>`
+  return html`<div><label for="${id}">${label}</label>
+<input id="${id}" autocomplete="off" ${attributes}></div>`
 }
 
 function select(
@@ -169,11 +181,13 @@ function select(
   from: readonly (Machine | Network)[],
 ): Html {
   const options = from.map((one) => html`<option value="${one.id}">${one.name}</option>`)
-  return html`<div><label for="${id}">${label}</label><select id="${id}" name="${name}">${options}</select></div>`
+  return html`<div><label for="${id}">${label}</label>
+<select id="${id}" name="${name}">${options}</select></div>`
 }
 
 function button(action: string, text: string, label: string): Html {
-  return html`<form method="post" action="${action}"><button class="small" aria-label="${label}">${text}</button></form>`
+  return html`<form method="post" action="${action}">
+<button class="small" aria-label="${label}">${text}</button></form>`
 }
 
 function timeOf(iso: string): Html {

@@ -13,7 +13,9 @@ import { ID_PARAMS, SHAPES, type WithId } from './shapes.ts'
 import { STYLE } from './style.ts'
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
-const POLICY = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`
+const POLICY =
+  `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; form-action 'self'; ` +
+  "base-uri 'none'; frame-ancestors 'none'"
 
 export function addPages(app: FastifyInstance, inventory: Inventory, node: WalcastNode): void {
   const send = (reply: FastifyReply, refused?: string) =>
@@ -34,7 +36,7 @@ export function addPages(app: FastifyInstance, inventory: Inventory, node: Walca
   addForms(app, 'machines', inventory.machines)
   addForms(app, 'networks', inventory.networks)
   addForms(app, 'endpoints', inventory.endpoints)
-  // The page again, with what was wrong: no form leads to a dead end.
+  // Shows the page again with the error, so that no form leads to a dead end.
   app.setErrorHandler((error: FastifyError, request: FastifyRequest, reply) => {
     const { status, message } = refusalOf(error)
     if (status < 500 && request.method === 'POST') return send(reply.code(status), message)
@@ -56,7 +58,7 @@ function addForms<Row extends WithId>(
       return reply.redirect('/', 303)
     },
   )
-  // Forms know no DELETE.
+  // HTML forms cannot DELETE.
   app.post<{ Params: WithId }>(
     `/${name}/:id/delete`,
     { schema: { params: ID_PARAMS } },

@@ -18,7 +18,7 @@ async function start(stage: Stage) {
       ...['--name', name, '--port', String(port), '--listen', `127.0.0.1:${nodePort(index)}`],
       ...(index > 0 ? ['--leader', `127.0.0.1:${nodePort(0)}`] : []),
     ])
-    // The node first: a replica answers pages from the leader as long as its own copy is not whole.
+    // Readiness first: until its copy is complete, a replica gets its pages from the leader.
     await stage.processes.answers(`http://127.0.0.1:${nodePort(index)}/readyz`)
     await stage.processes.answers(`http://127.0.0.1:${port}/`)
     shown.push({ name, url: `http://127.0.0.1:${port}/` })

@@ -34,7 +34,7 @@ function numberOf(flag: string, text: string): number {
   return Number(text)
 }
 
-/** Until a signal, or until the node cannot go on. Gives the exit code. */
+/** Runs until a signal, or until the node cannot go on. Returns the exit code. */
 function untilTold({ node }: InventoryServer): Promise<number> {
   return new Promise((resolve) => {
     process.on('SIGTERM', () => resolve(0))
@@ -52,7 +52,7 @@ try {
   process.exitCode = await untilTold(server)
   await server.stop()
 } catch (error) {
-  // A WalcastError says in `line` what to do about it.
+  // The `line` of a WalcastError says what to do about it.
   console.error(error instanceof Error && 'line' in error ? error.line : String(error))
   process.exitCode = 1
 }

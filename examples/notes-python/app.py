@@ -1,9 +1,10 @@
-"""Notes: an application on one SQLite file that knows nothing of walcast. Python 3.9 and its standard library.
+"""Notes: an application on one SQLite file that knows nothing of walcast. Python 3.9, no packages.
 
     app.py --db FILE --port N [--name NAME]
 
-Reads open the file read-only, writes open it for writing. Which requests come here is decided by whoever stands in front.
-Only one thing is asked of the node beside it (WALCAST_NODE_URL): whether this is where tables are made.
+Reads open the file read-only, writes open it for writing. The proxy in front decides which requests
+come here. The application asks the node beside it (WALCAST_NODE_URL) only one thing: whether it is
+the leader, where tables are made.
 """
 
 import argparse
@@ -47,10 +48,10 @@ class Notes:
         self.uri = Path(path).resolve().as_uri()
 
     def _connect(self, mode):
-        # mode=ro: a stray write in code that reads fails at once, on a replica and on the leader alike.
+        # mode=ro: a stray write in code that reads fails at once, on any node.
         db = sqlite3.connect(f"{self.uri}?mode={mode}", uri=True, timeout=5, isolation_level=None)
         if mode == "rw":
-            # The node checkpoints. Recommended wherever the application's SQLite is older than 3.51.3.
+            # The node checkpoints. Recommended with an SQLite older than 3.51.3.
             db.execute("PRAGMA wal_autocheckpoint = 0")
         return closing(db)
 
@@ -85,7 +86,8 @@ class Refused(Exception):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
-    # Head and body in one packet: two would wait for each other (Nagle's algorithm and delayed acknowledgements), 40 ms each time.
+    # Head and body in one packet. Two would wait for each other, 40 ms each time (Nagle's algorithm
+    # and delayed acknowledgements).
     wbufsize = -1
     server_version = "notes"
     notes = None
@@ -178,7 +180,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Ends when requests under way are answered; connections that are only kept open are not waited for."""
+    """Ends once running requests are answered. Does not wait for idle connections."""
 
     daemon_threads = True
     request_queue_size = 128

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { runExample, type Stage } from '../example.ts'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
-/** Seen from dist/examples/notes-python. */
+/** Paths are relative to dist/examples/notes-python. */
 const WALCAST = path('../../src/cli/main.js')
 const APPLICATION = path('../../../examples/notes-python/app.py')
 const PYTHON = process.env['PYTHON'] ?? 'python3'
@@ -20,10 +20,10 @@ async function startPair({ processes, folder, port }: Stage, index: number, name
   const address = (row: number) => `127.0.0.1:${port(row * NAMES.length + index)}`
   const [proxy, node, application] = [address(0), address(1), address(2)]
   const leader = `127.0.0.1:${port(NAMES.length)}`
-  // A leader wants a file that exists. An empty one is an empty database.
+  // A leader needs an existing file. An empty file is an empty database.
   if (index === 0) closeSync(openSync(db, 'a'))
-  // The application first, so that it stops last: its node lets requests under way end. It waits
-  // for its node to come up.
+  // The application starts first, so that it stops last: its node lets running requests end. It
+  // waits until its node is up.
   const program = [
     APPLICATION,
     '--db',
@@ -56,7 +56,7 @@ await runExample(
   {
     name: 'notes-python',
     ports: 3 * NAMES.length,
-    hint: 'Write a note at a replica: the application at the leader adds it, and the replica shows it at once.',
+    hint: 'Write a note at a replica: the leader adds it, and the replica shows it at once.',
     start,
   },
   process.argv.slice(2),

@@ -1,4 +1,4 @@
-/** What the commands read of nodes' answers: each is checked before a field of it is used. */
+/** The parts of nodes' answers that commands read. Each answer is checked before it is used. */
 
 import { FAILED_READ_OUTCOMES } from '../api/failedReads.ts'
 import { SWITCHOVER_STAGES } from '../api/roleAnswers.ts'
@@ -21,7 +21,7 @@ const PLACE = fields({ node: text, address: text })
 const POSITION = fields({ epoch: count, txid: count })
 const CAUSE = fields({ code: text, text })
 
-/** Actions and outcomes are only shown: a newer node may have more. */
+/** Actions and outcomes are any text, since a newer node may have more. */
 const ENTRY = fields(
   {
     at: text,

@@ -1,4 +1,4 @@
-/** The URL of a node, from an address as a person types it. */
+/** The URL of a node, from an address that a person typed. */
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { plainText } from '../plainText.ts'
@@ -7,8 +7,7 @@ const WANTED = 'HOST:PORT or a URL such as http://127.0.0.1:8470'
 const MAX_SHOWN_CHARS = 100
 
 /**
- * The URL of `path` at the node: what HOST:PORT or a URL says beyond its host is left away. Throws
- * USAGE.
+ * The URL of `path` at the node. Ignores what follows the host in HOST:PORT or a URL. Throws USAGE.
  */
 export function askedUrl(node: string, path: string): URL {
   const given = node.trim()
@@ -18,7 +17,7 @@ export function askedUrl(node: string, path: string): URL {
 
 function urlIn(given: string): URL {
   const url = URL.canParse(given) ? new URL(given) : undefined
-  // What stands there may be a password: it is not repeated.
+  // It may hold a password, so it is not repeated.
   if (url && (url.username !== '' || url.password !== ''))
     throw usage(
       'a URL without user and password',
@@ -38,15 +37,15 @@ function addressIn(given: string): URL {
 function hintFor(given: string, address: string): string | undefined {
   if (/^[./~]/.test(given)) return 'that is a path'
   if (/^[\da-f]*(:[\da-f]*){2,}(%\w+)?$/i.test(address))
-    return 'an IPv6 address is in brackets: [::1]:8470'
-  if (/^\d{1,5}$/.test(address)) return `a port has a host before it: 127.0.0.1:${address}`
-  if (/^(\[[\da-f:]+\]|[\w.-]+)$/i.test(address)) return `a node has a port: ${address}:8470`
+    return 'put an IPv6 address in brackets: [::1]:8470'
+  if (/^\d{1,5}$/.test(address)) return `a port needs a host before it: 127.0.0.1:${address}`
+  if (/^(\[[\da-f:]+\]|[\w.-]+)$/i.test(address)) return `add the port: ${address}:8470`
   return undefined
 }
 
 function usage(wanted: string, given?: string, hint?: string): WalcastError {
   const shown = given === undefined ? '' : `, not "${plainText(given, MAX_SHOWN_CHARS)}"`
   return new WalcastError('USAGE', {
-    detail: `a node is named by ${wanted}${shown}${hint ? ` (${hint})` : ''}`,
+    detail: `the address of a node is ${wanted}${shown}${hint ? ` (${hint})` : ''}`,
   })
 }

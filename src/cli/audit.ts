@@ -10,11 +10,12 @@ import { table } from './queryCommand.ts'
 
 const HELP = `walcast audit [--node URL] [--limit N] [--json]
 
-Says who changed a node's role or its list of replicas, when, and what became of it; the newest last. All of it is in FILE-walcast/audit.jsonl.
+Shows who changed a node's role or its list of replicas, when, and with what result. The newest
+entry is last. FILE-walcast/audit.jsonl has the whole log.
 
-  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --limit N    how many entries, up to 200 [20]
-  --json       one entry a line
+  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --limit N    show so many entries, at most 200 [20]
+  --json       print one JSON object a line
 `
 
 const FLAGS = { ...NODE_FLAGS, limit: { type: 'string' } } as const

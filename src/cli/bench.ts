@@ -1,5 +1,5 @@
 /**
- * `walcast bench`: the benchmark harness, in a process of its own, since nothing of walcast may
+ * `walcast bench`: runs the benchmark harness in a process of its own, since no part of walcast may
  * depend on it.
  */
 import { constants } from 'node:os'
@@ -11,7 +11,7 @@ const HARNESS = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Gives the harness's exit code, or 128 and the number of the signal that ended it, as shells do.
+ * Returns the harness's exit code, or 128 + N after signal N, as shells do.
  */
 export async function runBench(args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, [HARNESS, ...args], { stdio: 'inherit' })

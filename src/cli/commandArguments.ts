@@ -20,7 +20,7 @@ type FlagValues<T extends FlagKinds> = {
   readonly [Flag in keyof T]?: (T[Flag]['type'] extends 'boolean' ? boolean : string) | undefined
 }
 
-/** Flags alone. Throws USAGE. */
+/** Parses flags; refuses anything else. Throws USAGE. */
 export function parseFlags<T extends FlagKinds>(
   args: readonly string[],
   options: T,
@@ -28,15 +28,15 @@ export function parseFlags<T extends FlagKinds>(
   const { values, positionals } = parseAll(args, options)
   const [extra] = positionals
   if (extra === undefined) return values
-  const hint = 'node' in options ? '; a node is named by --node' : ''
+  const hint = 'node' in options ? ' (name a node with --node)' : ''
   throw new WalcastError('USAGE', {
-    detail: `there is no place for "${plainText(extra, MAX_SHOWN_CHARS)}"${hint}`,
+    detail: `unexpected argument "${plainText(extra, MAX_SHOWN_CHARS)}"${hint}`,
   })
 }
 
 /**
- * Flags, and what stands between them. A flag that is given twice is most likely meant for two
- * things. Throws USAGE.
+ * Parses flags and the arguments between them. Refuses a flag that is given twice, since it was
+ * probably meant for two things. Throws USAGE.
  */
 export function parseAll<T extends FlagKinds>(
   args: readonly string[],
@@ -55,8 +55,8 @@ export function parseAll<T extends FlagKinds>(
 }
 
 /**
- * `--flag -1` as `--flag=-1`: a number below 0 is no flag, and who reads the value says what it
- * wants instead.
+ * Turns `--flag -1` into `--flag=-1`. A number below 0 is not a flag; whoever reads the value says
+ * what it wants instead.
  */
 export function joinNegatives(args: readonly string[], options: FlagKinds): string[] {
   const joined: string[] = []
@@ -70,7 +70,7 @@ export function joinNegatives(args: readonly string[], options: FlagKinds): stri
   return joined
 }
 
-/** Turns what `parseArgs` throws into USAGE, with the flag that may be meant. */
+/** Turns what `parseArgs` throws into USAGE, with the flag that was probably meant. */
 export function flagError(error: unknown, options: FlagKinds): WalcastError {
   if (error instanceof WalcastError) return error
   const [detail] = messageOf(error).split('. ')
@@ -78,11 +78,9 @@ export function flagError(error: unknown, options: FlagKinds): WalcastError {
   if (unvalued) return new WalcastError('USAGE', { detail: `${unvalued} wants a value` }, error)
   const flag = /^Unknown option '--([^']+)'/.exec(detail)?.[1]
   const nearest = flag && nearestName(flag, Object.keys(options))
-  return new WalcastError(
-    'USAGE',
-    { detail: nearest ? `${detail} (--${nearest}?)` : detail },
-    error,
-  )
+  const hint = nearest ? ` (did you mean --${nearest}?)` : ''
+  const text = `${detail.slice(0, 1).toLowerCase()}${detail.slice(1)}${hint}`
+  return new WalcastError('USAGE', { detail: text }, error)
 }
 
 /** The node to ask: from --node, else WALCAST_NODE, else one on this machine. */
@@ -90,17 +88,17 @@ export function nodeOf(flag: string | undefined): string {
   return flag ?? (process.env['WALCAST_NODE'] || DEFAULT_NODE)
 }
 
-/** A time such as 30s in milliseconds, or undefined when it is not given. Throws USAGE. */
+/** A time such as 30s in milliseconds, or undefined when none is given. Throws USAGE. */
 export function durationOf(flag: string, text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(parseValue(flag, 'duration', text))
 }
 
-/** Who runs the command, as `user@host`, for the audit log of the node. */
+/** Who runs the command, as `user@host`, for the node's audit log. */
 export function operator(): string {
   return `${userName()}@${hostname()}`
 }
 
-/** A user without a line in the list of users has none: a container may run so. */
+/** In a container the user may have an id and no name. */
 function userName(): string {
   try {
     return userInfo().username

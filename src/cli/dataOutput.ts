@@ -1,8 +1,8 @@
-/** Standard output for more data than should wait in memory. */
+/** Standard output for data that may be too large to wait in memory. */
 import { once } from 'node:events'
 import { systemCode, writeError } from '../errors.ts'
 
-/** Characters gathered into one write. */
+/** How many characters are gathered into one write. */
 const CHUNK = 64 * 1024
 
 export class DataOutput {
@@ -18,8 +18,8 @@ export class DataOutput {
   }
 
   /**
-   * Waits while the reader is behind. False when it has gone, as `head` does; throws WRITE_FAILED
-   * or DISK_FULL.
+   * Waits while the reader is behind. False when the reader has left, as `head` does. Throws
+   * WRITE_FAILED or DISK_FULL.
    */
   async write(text: string): Promise<boolean> {
     this.#gathered += text

@@ -1,4 +1,4 @@
-/** `walcast demote`: has a leader become a replica. */
+/** `walcast demote`: makes a leader a replica. */
 import { DEMOTE_PATH, type DemoteAnswer } from '../api/roleAnswers.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { DEMOTED } from './answerShapes.ts'
@@ -8,12 +8,13 @@ import { formatMs, lines } from './queryCommand.ts'
 
 const HELP = `walcast demote [--node URL] [--leader HOST:PORT] [--json]
 
-Has a leader stop writing and become a replica. Commits that its new leader has not are kept aside, not thrown away.
-Nobody leads until another node is promoted; walcast switchover does both without losing a write.
+Makes a leader stop writing and become a replica. Commits that the new leader lacks are kept aside,
+not thrown away. There is no leader until another node is promoted: to do both without losing a
+write, use walcast switchover.
 
-  --node URL           the private side of the node that leads [WALCAST_NODE, else 127.0.0.1:8470]
-  --leader HOST:PORT   the node that it is to follow
-  --json               the answer of /_walcast/demote as it is
+  --node URL           the leader's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --leader HOST:PORT   the node to follow from now on
+  --json               print the answer of /_walcast/demote unchanged
 `
 
 const FLAGS = { ...NODE_FLAGS, leader: { type: 'string' } } as const
@@ -35,7 +36,7 @@ export function demotedText({ node, role, epoch, txid, leader, tookMs }: DemoteA
   return lines([
     [role, node],
     ['position', `${epoch}-${txid}`],
-    ['leader', leader || 'none is known: this node serves reads until it hears of one'],
+    ['leader', leader || 'none known: this node serves reads until it hears of one'],
     ['took', formatMs(tookMs)],
   ])
 }

@@ -12,32 +12,38 @@ import { reportFailure } from './failureReport.ts'
 
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
 
-Compares two SQLite database files row by row. Both are only read, each at one moment, and may be written to
-meanwhile. (The folder of a file in WAL mode that has no -wal and -shm must be writable: SQLite makes them to read.) Rows are matched by primary key, else by rowid; values differ when their bytes or types do. Tables
-that SQLite keeps for itself (sqlite_...) are left out, virtual tables are named and skipped.
+Compares two SQLite database files row by row. It only reads them, each in one read transaction;
+others may write to them meanwhile. Rows are matched by primary key, else by rowid. Values differ
+when their bytes or types differ. SQLite's own tables (sqlite_...) are left out; virtual tables are
+named and skipped.
 
-  --json         JSON lines: differences of schema, every row that differs with its values, a summary
-  --sql          SQL that, run against AFTER, creates the tables and inserts the rows of BEFORE that it lacks; rows
-                 that both have with other values, and other differences of the schema, only as comments
-  --updates      with --sql: overwrite rows that both have with the values of BEFORE. After a split these may be
-                 two rows that got the same key: read the comments first
-  --deletes      with --sql: delete the rows that only AFTER has, which are not looked for otherwise
-  --table NAME   only this table; may be given again
-  --key KEY      only rows with this key, several columns joined by commas, a blob as 00ff or x'00ff'; may be given again
-  --limit N      rows of each table to show; the others are counted [20; all with --json and --sql]
-  --exit-zero    exit code 0 also when they differ
+A file in WAL mode without -wal and -shm files must lie in a folder that you may write to: SQLite
+creates both in order to read.
 
-Run the SQL at the leader, on its own database file: a copy takes no writes. SQL that runs row by row cannot
-exchange values of a UNIQUE column between rows: it stops there.
-Standard output has the differences, standard error one line that sums them up. Exit codes, as those of diff(1):
-0 nothing that was looked for differs, 1 rows or schema differ, 2 usage, 3 failure.
+  --json         print JSON lines: schema differences, every row that differs, a summary
+  --sql          print SQL that, run on AFTER, creates the tables and inserts the rows that only
+                 BEFORE has; rows whose values differ, and other schema differences, are comments
+  --updates      with --sql: overwrite rows that differ with the values of BEFORE. After a split
+                 these may be two rows that got the same key: read the comments first
+  --deletes      with --sql: delete the rows that only AFTER has; without it they are not compared
+  --table NAME   compare only this table; may be repeated
+  --key KEY      compare only rows with this key: several columns joined by commas, a blob as 00ff
+                 or x'00ff'; may be repeated
+  --limit N      show so many rows of each table, count the others [20; all with --json and --sql]
+  --exit-zero    exit with code 0 even if the files differ
+
+Run the SQL at the leader, on its own database file: a copy takes no writes. The SQL works row by
+row, so it stops where two rows would exchange values of a UNIQUE column.
+
+The differences go to standard output, a one-line summary to standard error. Exit codes are those
+of diff(1): 0 no difference found, 1 rows or schema differ, 2 usage, 3 failure.
 `
 
 const TEXT_LIMIT = 20
-/** Of a key that is told. */
+/** Of a key that is printed. */
 const MAX_KEY_CHARS = 100
 
-/** 1 says that the databases differ, so a failure needs another code than in the other commands. */
+/** 1 means that the databases differ, so a failure has a code of its own here. */
 const DIFFER = 1
 const FAILURE = 3
 
@@ -60,14 +66,15 @@ export async function runDiff(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What the catalogue says to do about these is meant for a node. */
+/** The catalogue's cures for these are for a node. */
 const CURES: Partial<Record<ErrorCode, string>> = {
   DB_MISSING: 'check the path',
   DB_NOT_SQLITE: 'give two SQLite 3 database files',
   DB_LOCKED:
-    'close the program that holds an exclusive lock or an open transaction on it, and compare again',
+    'close the program that holds an exclusive lock or an open transaction on it, then try again',
   DB_UNREADABLE:
-    'check that this user may read it; the folder of a file in WAL mode without -wal and -shm must be writable, so compare a copy of it elsewhere',
+    'check that you may read it; a file in WAL mode without -wal and -shm needs a folder that ' +
+    'you may write to, so compare a copy of it elsewhere',
 }
 
 function withOwnCure(error: unknown): WalcastError {
@@ -78,7 +85,7 @@ function withOwnCure(error: unknown): WalcastError {
     : new WalcastError(known.key, { message: known.message, cure }, known)
 }
 
-/** Whether there are any: up to where the reader of the output went away. */
+/** True when there are any, up to the point where the reader of the output left. */
 async function printDifferences(
   paths: readonly [string, string],
   format: Format,
@@ -103,7 +110,7 @@ async function printDifferences(
   try {
     for (const piece of pieces()) if (!(await output.write(piece))) return differs
   } finally {
-    // What was found before a failure is worth as much.
+    // Differences found before a failure are printed too.
     await output.end()
   }
   if (last?.type === 'summary') process.stderr.write(`${missingLines(last)}${closingLine(last)}\n`)
@@ -116,7 +123,7 @@ function missingLines({ missingKeys }: Extract<Difference, { type: 'summary' }>)
     .join('')
 }
 
-/** Rows over the limit are no differences of their own: their table's counts tell them. */
+/** Rows past the limit are in their table's counts. */
 function isDifference(difference: Difference): boolean {
   if (difference.type === 'counts')
     return Object.values(difference.counts).some((count) => count > 0)

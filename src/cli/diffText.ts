@@ -12,7 +12,7 @@ import type { SchemaDifference } from '../rowdiff/schemaDiff.ts'
 const MAX_VALUE = 60
 const SIGN = { removed: '-', added: '+', changed: '~' } as const
 
-/** Keeps the lines of one table, shortened, until its counts are known. */
+/** Holds back the lines of one table until its counts are known. */
 export function* textReport(differences: Iterable<Difference>): Generator<string, void, void> {
   let rows: string[] = []
   for (const difference of differences) {
@@ -35,10 +35,11 @@ export function closingLine({
 }: Extract<Difference, { type: 'summary' }>): string {
   const differing = tables.filter((table) => total(table) > 0)
   const rows = differing.reduce((sum, table) => sum + total(table), 0)
+  const verb = rows === 1 ? 'differs' : 'differ'
   const parts = [
     rows === 0
       ? 'no rows differ'
-      : `${counted(rows, 'row')} ${rows === 1 ? 'differs' : 'differ'} in ${counted(differing.length, 'table')}`,
+      : `${counted(rows, 'row')} ${verb} in ${counted(differing.length, 'table')}`,
   ]
   if (schemaDifferences > 0) parts.push(counted(schemaDifferences, 'schema difference'))
   if (skipped.length > 0) parts.push(`${counted(skipped.length, 'table')} skipped`)
@@ -65,9 +66,13 @@ function tableText(table: ComparedTable, rows: readonly string[]): string {
   ]
   if (total(table) === 0 && notes.length === 0) return ''
   const hidden = total(table) - rows.length
-  const heading = `${printable(match.table)}: ${counts.removed} only in BEFORE, ${counts.added} only in AFTER, ${counts.changed} changed\n`
+  const heading = `${printable(match.table)}: ${countsText(counts)}\n`
   const end = hidden > 0 ? `  ${hidden} more not shown (see --limit)\n` : ''
   return `${heading}${notes.map((note) => `  ${note}\n`).join('')}${rows.join('')}${end}`
+}
+
+function countsText({ removed, added, changed }: ComparedTable['counts']): string {
+  return `${removed} only in BEFORE, ${added} only in AFTER, ${changed} changed`
 }
 
 function rowText(row: RowDifference): string {
@@ -88,13 +93,15 @@ function pair(name: string, text: string): string {
   return `${printable(name)}=${text}`
 }
 
-/** A value as a SQL literal would look, shortened. */
+/** A value as a SQL literal, shortened. */
 function shown(value: SqlValue): string {
   if (value === null) return 'NULL'
   if (typeof value === 'number') return realText(value)
   if (typeof value === 'string') return `'${shortened(printable(value), value.length)}'`
-  if (isBytes(value))
-    return `${value.type === 'text' ? 'malformed text ' : ''}x'${shortened(value.hex, value.hex.length / 2, 'bytes')}'`
+  if (isBytes(value)) {
+    const kind = value.type === 'text' ? 'malformed text ' : ''
+    return `${kind}x'${shortened(value.hex, value.hex.length / 2, 'bytes')}'`
+  }
   return String(value)
 }
 
@@ -102,7 +109,7 @@ function shortened(text: string, length: number, unit = 'characters'): string {
   return text.length <= MAX_VALUE ? text : `${text.slice(0, MAX_VALUE)}... (${length} ${unit})`
 }
 
-/** Text without anything that a terminal would obey, on one line. */
+/** Text on one line, without control characters. */
 function printable(text: string): string {
   // Cut before it is escaped: a value may be large.
   return text

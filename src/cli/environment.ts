@@ -1,6 +1,6 @@
 /**
- * The environment variables that walcast knows. One that it does not know is most likely mistyped:
- * a node says so at its start.
+ * The environment variables that walcast knows. A variable that it does not know is probably a
+ * typing error, so a node warns of it at its start.
  */
 import type { Logger } from 'pino'
 import { NODE_OPTIONS } from '../options/options.ts'
@@ -10,11 +10,11 @@ import { environmentName } from './nodeArguments.ts'
 import { OWN_FLAGS } from './runOptions.ts'
 
 const PREFIX = 'WALCAST_'
-/** Read by commands, and no options of a node. */
+/** Read by commands; not options of a node. */
 const OF_COMMANDS = ['SECRET', 'SECRET_FILE', 'CONFIG', 'NODE', 'LOG_LEVEL', 'DEBUG']
 /**
- * Given to the application of `walcast run` and to `--on-role-change`, which may run walcast in
- * turn.
+ * Set for the application of `walcast run` and for `--on-role-change`. Both may run walcast, which
+ * then finds them in its environment.
  */
 const GIVEN = [
   'ROLE',
@@ -30,12 +30,14 @@ const GIVEN = [
   'UPSTREAM_PORT',
 ]
 /**
- * What Kubernetes and Docker tell each container of a service that is named walcast, or
+ * Set by Kubernetes and Docker in each container, for a service named walcast or
  * walcast-something.
  */
-const OF_SERVICES =
-  /^WALCAST_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
-/** Variables that are named in one line. */
+const SERVICE_PORT = 'PORT(_\\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?'
+const OF_SERVICES = new RegExp(
+  `^WALCAST_(\\w+_)?(SERVICE_HOST|SERVICE_PORT(_\\w+)?|${SERVICE_PORT})$`,
+)
+/** The most variables that the warning names. */
 const MAX_NAMED = 10
 const MAX_NAME_CHARS = 80
 
@@ -47,11 +49,11 @@ export const KNOWN_VARIABLES: ReadonlySet<string> = new Set([
 
 export interface UnknownVariable {
   readonly name: string
-  /** What may be meant. */
+  /** The variable that was probably meant. */
   readonly nearest: string | undefined
 }
 
-/** Variables that begin with WALCAST_ and mean nothing. */
+/** Variables that begin with WALCAST_ and that nothing reads. */
 export function unknownVariables(environment: NodeJS.ProcessEnv): UnknownVariable[] {
   return Object.keys(environment)
     .filter(
@@ -60,7 +62,7 @@ export function unknownVariables(environment: NodeJS.ProcessEnv): UnknownVariabl
     .map((name) => ({ name, nearest: nearestName(name, KNOWN_VARIABLES) }))
 }
 
-/** One line for all of them. */
+/** Logs one line that names them all. */
 export function warnOfUnknownVariables(
   environment: NodeJS.ProcessEnv,
   log: Pick<Logger, 'warn'>,
@@ -69,8 +71,8 @@ export function warnOfUnknownVariables(
   if (unknown.length === 0) return
   const named = unknown.slice(0, MAX_NAMED).map(({ name, nearest }) => {
     const shown = plainText(name, MAX_NAME_CHARS)
-    return nearest ? `${shown} (${nearest}?)` : shown
+    return nearest ? `${shown} (did you mean ${nearest}?)` : shown
   })
   const more = unknown.length > MAX_NAMED ? ` and ${unknown.length - MAX_NAMED} more` : ''
-  log.warn(`walcast knows no environment variable ${named.join(', ')}${more}: ignored`)
+  log.warn(`ignoring unknown environment variables: ${named.join(', ')}${more}`)
 }

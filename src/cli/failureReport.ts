@@ -1,7 +1,7 @@
-/** The one line on standard error that a command ends with when it fails. */
+/** The one line on standard error with which a failed command ends. */
 import { asWalcastError } from '../errors.ts'
 
-/** With WALCAST_DEBUG set the stack follows. */
+/** With WALCAST_DEBUG set, the stack follows. */
 export function reportFailure(error: unknown): void {
   process.stderr.write(`${asWalcastError(error).line}\n`)
   if (process.env['WALCAST_DEBUG'] && error instanceof Error)

@@ -1,3 +1,4 @@
+/** `walcast forget`: removes an absent replica from a node's list. */
 import { REPLICAS_PATH } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
 import { FORGOTTEN } from './answerShapes.ts'
@@ -6,10 +7,10 @@ import { deleteJson } from './nodeClient.ts'
 
 const HELP = `walcast forget NODE [--node URL]
 
-Takes the replica NODE, which is away, off the list that a node keeps of its replicas. It is listed again when it
-connects again.
+Removes the replica NODE, which is away, from a node's list of replicas. If it connects again, it is
+listed again.
 
-  --node URL   private side of the node that lists it [WALCAST_NODE, else 127.0.0.1:8470]
+  --node URL   the private side of the node that lists it [WALCAST_NODE, else 127.0.0.1:8470]
 `
 
 export async function runForget(args: readonly string[]): Promise<number> {

@@ -1,8 +1,8 @@
 /**
- * Free ports of the loopback interface. From below the ranges out of which systems give ports to
- * outgoing connections (Linux 32768, others 49152 and up): one that was free a moment ago is then
- * not taken by a client's connection. Nor is it given to another process that asks here: it is
- * reserved by an abstract socket (unix(7)), which ends with the process.
+ * Free ports of the loopback interface. They lie below the ranges from which systems take ports for
+ * outgoing connections (Linux from 32768, others from 49152), so no client's connection takes one
+ * before it is used. An abstract socket (unix(7)) reserves each for this process until it ends, so
+ * no other process that asks here gets it.
  */
 import type { ListenOptions, Server } from 'node:net'
 import { random } from '../platform/random.ts'
@@ -13,18 +13,18 @@ const COUNT = 12_000
 const MAX_TRIES = 200
 let next = Math.floor(random() * COUNT)
 
-/** A port on loopback that nobody listens on now; another one at each call. */
+/** A free port; a different one at each call. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     next = (next + 1) % COUNT
-    // Taken before the wait: others may ask meanwhile.
+    // Taken before the wait, since others may ask meanwhile.
     const port = FIRST + next
     if (await isFree(port)) return port
   }
   throw new Error('no free port')
 }
 
-/** The first of `count` ports in a row that nobody listens on now. */
+/** The first of `count` free ports in a row. */
 export async function freePortRow(count: number): Promise<number> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const first = FIRST + Math.floor(random() * (COUNT - count))

@@ -1,75 +1,80 @@
+/** The help of `walcast` and of the commands that run a node. */
 import type { StartAs } from '../node/nodeFolder.ts'
 import { environmentName, isRequired, optionsOf } from './nodeArguments.ts'
+import { optionLine } from './optionLine.ts'
 
 export const MAIN_HELP = `walcast: live replication of one SQLite database
 
 Usage: walcast COMMAND [options]
 
-Nodes
-  leader      lead: capture every commit of a database and feed replicas
-  replica     follow: keep a copy that any SQLite reader may open
-  node        in the role that its role file says, which a switchover or promotion changes
-  run         a node and the application as its child, restarted or told at each change of role
-
+Running nodes
+  leader        run a leader: capture every commit to a database and send it to replicas
+  replica       run a replica: keep a live copy that any SQLite reader may open
+  node          run a node whose role may change by switchover or promotion
+  run           run a node, and the application as its child
   new-identity  give the node of a copied folder an id of its own
 
-Leading
-  switchover  hand leadership over without losing a write
-  rehearse    hand it over and back, and measure
-  promote     have a replica take over when the leader is gone
-  demote      have a leader become a replica
+Changing the leader
+  switchover    hand leadership over without losing a write
+  rehearse      hand leadership over and back, and report what it cost
+  promote       make a replica the leader when the old one is gone
+  demote        make a leader a replica
 
-Looking
-  status      where a node stands
-  lag         how far a replica is behind, with percentiles
-  audit       who changed a node's role, when and why
-  forget      take a replica that is away off a node's list
+Looking at nodes
+  status        show where a node stands
+  lag           show how far a replica is behind, with percentiles
+  audit         show who changed a node's role, when and why
+  forget        remove an absent replica from a node's list
 
 Comparing
-  diff        two database files row by row, as text, JSON or SQL that inserts missing rows
+  diff          compare two database files row by row: as text, JSON or SQL
+  verify        check that nodes hold the same pages, while writes go on
 
-Checking
-  verify      whether nodes hold the same, read from their disks, while writes go on
+Trying it
+  demo          replicate a real database on this machine, and prove the copies identical
+  bench         measure lag, throughput and more on this machine, and write a report
 
-Trying out
-  demo        a leader, two replicas and a writer on a real database, with proof
-  bench       measure lag, throughput and more on this machine, and make a report
+  walcast COMMAND --help    show the options of a command
+  walcast --version         show the version
 
-  walcast COMMAND --help    what a command takes
-  walcast --version
-
-Exit codes: 0 ok, 1 failure, 2 usage. Of diff: 0 same, 1 different, 2 usage, 3 failure.
+Exit codes: 0 ok, 1 failure, 2 usage. For diff: 0 same, 1 different, 2 usage, 3 failure.
 `
 
 const INTRO: Readonly<Record<StartAs, string>> = {
   leader: `walcast leader --db FILE [--listen HOST:PORT] [options]
 
-Captures every commit that any process makes to FILE and pushes it to replicas. The database is switched
-to WAL mode if it is not. Applications keep writing to FILE as before; wal_autocheckpoint=0 in them saves
-them futile checkpoints, since the node runs its own.`,
+Captures every commit that any process makes to FILE and sends it to replicas. Switches the database
+to WAL mode if it is in another mode. Applications go on writing to FILE as before. They should set
+wal_autocheckpoint=0: the node checkpoints, and their own attempts only cost time.`,
   replica: `walcast replica --db FILE --leader HOST:PORT [--listen HOST:PORT] [options]
 
-Keeps FILE as a live copy of the leader's database. The node at --leader may be a replica itself. Any SQLite reader may open it, in any language; writes
-get SQLITE_BUSY. FILE must not exist yet, have no content, or be a copy made before.`,
-  node: `walcast node --db FILE [--listen HOST:PORT] [--leader HOST:PORT] [--peers HOST:PORT,...] [options]
+Keeps FILE as a live copy of the leader's database. Any SQLite reader may open it, in any language;
+writers get SQLITE_BUSY. The node at --leader may be a replica itself. FILE must be missing, empty,
+or a copy that this cluster made.`,
+  node: `walcast node --db FILE [--listen HOST:PORT] [--leader HOST:PORT] [options]
 
-Leads or follows, as FILE-walcast/node.json says: that is what a promotion or switchover changes. The first time it follows
-the node at --leader, or leads when that is not given. Before a leader lets anybody write it asks the nodes that it has met,
-and those at --peers, whether one of them leads by now.`,
+Leads or follows, as FILE-walcast/node.json says. A promotion or a switchover changes that file. On
+its first start the node follows the node at --leader, or leads if there is no --leader. Before a
+leader accepts writes, it asks the nodes that it has met, and those at --peers, whether one of them
+leads.`,
 }
 
 const OUTRO = `
-  --config FILE          options from a TOML file, keys named like the flags
-  --help                 this text
-  --help --all           the same, with all options
+  --config FILE          read options from a TOML file; its keys are the names of the flags
+  --help                 show this text
+  --help --all           show this text with all options
 
-Each flag has an environment variable (--db: WALCAST_DB); a flag beats the environment, the environment
-beats the file. The cluster secret comes from WALCAST_SECRET or WALCAST_SECRET_FILE, never from a flag;
-without one a node listens on loopback only. Only its owner may read that file (mode 0600; 0640 if root owns
-it). Logs go to standard error, as much as WALCAST_LOG_LEVEL says (debug, info, warn, error, silent).
+Each flag has an environment variable (--db: WALCAST_DB). A flag beats the environment, the
+environment beats the file.
+
+The cluster secret comes from WALCAST_SECRET or WALCAST_SECRET_FILE, never from a flag. Without one
+a node listens on loopback only. Only its owner may read the secret file (mode 0600, or 0640 if root
+owns it).
+
+Logs go to standard error. WALCAST_LOG_LEVEL sets how much: debug, info, warn, error or silent.
 `
 
-/** Help of a node command; `all` shows the options that seldom need touching too. */
+/** The help of a node command. `all` adds the options that are seldom set. */
 export function nodeHelp(role: StartAs, all: boolean): string {
   const lines = optionsOf(role)
     .filter((spec) => all || spec.common)
@@ -81,7 +86,7 @@ export function nodeHelp(role: StartAs, all: boolean): string {
           ? ' (required)'
           : ''
       const variable = all ? ` ${environmentName(spec)}` : ''
-      return `  ${flag.padEnd(22)} ${spec.help}${fallback}${variable}`
+      return optionLine(flag, `${spec.help}${fallback}${variable}`)
     })
   return `${INTRO[role]}\n\nOptions\n${lines.join('\n')}\n${OUTRO}`
 }

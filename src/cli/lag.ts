@@ -1,3 +1,4 @@
+/** `walcast lag`: how far a replica is behind its leader. */
 import type { DatabaseLag } from '../api/databaseStatus.ts'
 import type { LagReport } from '../api/nodeView.ts'
 import { STAGES } from '../replica/lag.ts'
@@ -14,10 +15,10 @@ import {
 
 const HELP = `walcast lag [--node URL] [--json]
 
-Says how far a replica is behind its leader, now and over the last minute, by stage.
+Shows how far a replica is behind its leader: now, and over the last minute, stage by stage.
 
-  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --json       the answer of /_walcast/lag as it is
+  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --json       print the answer of /_walcast/lag unchanged
 `
 
 export function runLag(args: readonly string[]): Promise<number> {

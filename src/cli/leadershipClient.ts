@@ -1,4 +1,4 @@
-/** Asks nodes to change their role, and how fit they are to. */
+/** Asks nodes to change their role, and whether they are fit to lead. */
 
 import {
   FITNESS_PATH,
@@ -16,7 +16,7 @@ import { type Shape, WHOLE } from './shape.ts'
 
 /** Longer than a node takes for any change of role by itself. */
 export const ROLE_CHANGE_MS = 120_000
-/** What a switchover may take when it is not said. */
+/** How long a switchover may take unless the command says otherwise. */
 const SWITCHOVER_MS = 60_000
 const LOOK_MS = 10_000
 
@@ -24,9 +24,9 @@ export function fitnessOf(node: string): Promise<FitnessAnswer> {
   return getJson<FitnessAnswer>(node, FITNESS_PATH, process.env, FITNESS)
 }
 
-/** Where the leader that a node knows of is reached, or undefined when it knows none. */
+/** The address of the leader that a node knows, or undefined when it knows none. */
 export async function leaderAddressOf(node: string): Promise<string | undefined> {
-  // 503 says that the node itself does not lead, and is an answer.
+  // 503 is an answer too: the node itself does not lead.
   const { body } = await askNode({
     method: 'GET',
     node,
@@ -38,8 +38,8 @@ export async function leaderAddressOf(node: string): Promise<string | undefined>
 }
 
 /**
- * POSTs a change of role. Throws what the node answered, and NODE_UNREACHABLE that says that the
- * outcome is not known.
+ * POSTs a change of role. Throws the error that the node answered with, or NODE_UNREACHABLE, which
+ * says that the outcome is unknown.
  */
 export async function postChange<T>(
   node: string,
@@ -51,7 +51,7 @@ export async function postChange<T>(
 }
 
 /**
- * The same of a switchover. When the node asked is no leader and names one, that is asked, once.
+ * POSTs a switchover. When the node is not the leader but names one, that one is asked, once.
  */
 export async function postSwitchover(
   node: string,
@@ -80,7 +80,7 @@ async function askChange(
     if (!(error instanceof WalcastError) || error.key !== 'NODE_UNREACHABLE') throw error
     const isLate = monotonicMs() - beganMs >= timeoutMs
     if (!isLate) throw error
-    const detail = `no answer within ${timeoutMs / 1000} s, and the change may still come; see walcast status`
+    const detail = `no answer within ${timeoutMs / 1000} s; see walcast status: it may still change`
     throw new WalcastError('NODE_UNREACHABLE', { url: node, detail }, error)
   }
 }

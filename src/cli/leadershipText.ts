@@ -1,4 +1,4 @@
-/** Leadership in words. */
+/** Leadership as text for people. */
 import {
   type LostCommits,
   type NodePlace,
@@ -18,7 +18,7 @@ export const STAGE_HEADINGS: readonly string[] = SWITCHOVER_STAGES.map((stage) =
 
 /** How long each stage took. */
 export function stageTimes({ stages }: SwitchoverAnswer): string[] {
-  // A node of an earlier version tells fewer stages.
+  // A node of an earlier version reports fewer stages.
   const taken: Readonly<Record<string, number | undefined>> = stages
   return SWITCHOVER_STAGES.map((stage) => formatMs(taken[`${stage}Ms`] ?? 0))
 }
@@ -31,7 +31,7 @@ export function countText(count: number, what: string): string {
 export function lostText({ transactions, detail }: LostCommits): string {
   const count =
     transactions === null
-      ? 'it cannot be told how many transactions'
-      : `${countText(transactions, 'transaction')} that the leader told of ${transactions === 1 ? 'is' : 'are'} not here`
+      ? 'an unknown number of transactions'
+      : `${countText(transactions, 'transaction')} that the leader announced, missing here`
   return detail ? `${count}: ${detail}` : count
 }

@@ -1,11 +1,12 @@
+/** The log of a node. */
 import pino, { type Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 /**
- * Logs to standard error: JSON, or one readable line each on a terminal. WALCAST_LOG_LEVEL sets the
- * level. Throws USAGE.
+ * Logs to standard error: JSON, or readable lines on a terminal. WALCAST_LOG_LEVEL sets the level.
+ * Throws USAGE.
  */
 export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger> {
   const options = {
@@ -17,7 +18,7 @@ export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger>
   const redact = ['secret', 'authorization', '*.secret', '*.authorization']
   if (!process.stderr.isTTY)
     return pino({ ...options, redact }, pino.destination({ dest: 2, sync: true }))
-  // Loaded only where somebody looks: a node is to start fast.
+  // Loaded only on a terminal, since a node has to start fast.
   const { default: pretty } = await import('pino-pretty')
   const stream = pretty({
     destination: 2,

@@ -1,8 +1,8 @@
 /**
- * The command line. Each command is loaded when it is asked for. Standard output is for data; a
- * failure is one line on standard error. Exit codes: 0, 1, 2 (usage).
+ * The command line. It loads only the command that it runs. Standard output is for data; a failure
+ * is one line on standard error. Exit codes: 0 ok, 1 failure, 2 usage.
  */
-import { keyOf, WalcastError } from '../errors.ts'
+import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { version } from '../version.ts'
 import { reportFailure } from './failureReport.ts'
@@ -75,14 +75,23 @@ async function run(command: string | undefined, args: readonly string[]): Promis
 
 function unknownCommand(command: string): WalcastError {
   const nearest = nearestName(command, COMMANDS)
+  const hint = nearest ? ` (did you mean ${nearest}?)` : ''
   return new WalcastError('USAGE', {
-    detail: `there is no command "${plainText(command, 100)}"${nearest ? ` (${nearest}?)` : ''}`,
+    detail: `unknown command "${plainText(command, 100)}"${hint}`,
   })
 }
 
 function report(error: unknown): number {
-  reportFailure(error)
-  return keyOf(error) === 'USAGE' ? 2 : 1
+  const isUsage = error instanceof WalcastError && error.key === 'USAGE'
+  reportFailure(isUsage ? withHelpOfCommand(error) : error)
+  return isUsage ? 2 : 1
+}
+
+/** Points to the help of the command that was used wrongly. */
+function withHelpOfCommand(error: WalcastError): WalcastError {
+  if (command === undefined || !COMMANDS.includes(command)) return error
+  const details = { ...error.details, cure: `see walcast ${command} --help` }
+  return new WalcastError('USAGE', details, error)
 }
 
 const [command, ...args] = process.argv.slice(2)

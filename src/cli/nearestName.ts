@@ -1,9 +1,9 @@
 /** Finds the known name that is closest to a mistyped one. */
 
-/** Names with more changes than one to this many characters are not alike. */
+/** Two names are alike with at most one change for so many characters. */
 const CHARS_PER_CHANGE = 3
 
-/** The known name that is reached with the fewest changes, or undefined when none is alike. */
+/** The known name with the fewest changes, or undefined when none is alike. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined
   let least = Math.floor(name.length / CHARS_PER_CHANGE) + 1
@@ -15,8 +15,8 @@ export function nearestName(name: string, known: Iterable<string>): string | und
 }
 
 /**
- * How many characters are to be inserted, deleted, replaced or exchanged with their neighbour to
- * make one text of the other (optimal string alignment). `limit` or above it is given as `limit`.
+ * How many characters to insert, delete, replace or exchange with their neighbour to turn one text
+ * into the other (optimal string alignment). A distance above `limit` is returned as `limit`.
  */
 export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
   if (Math.abs(a.length - b.length) >= limit) return limit

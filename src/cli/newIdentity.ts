@@ -6,13 +6,15 @@ import { parseFlags } from './commandArguments.ts'
 
 const HELP = `walcast new-identity --db FILE [--name ID] [--json]
 
-Gives the node of FILE an id of its own, when FILE and FILE-walcast are a copy of another node's: two processes with one id
-cannot both serve. No node may run on FILE. Afterwards it is a replica of the same cluster: start it with --leader. What FILE
-has that its leader lacks is kept in FILE-walcast/diverged/ before it is overwritten.
+Gives the node of FILE an id of its own. Use it after copying FILE and FILE-walcast from another
+node: two processes with one id cannot both serve. No node may be running on FILE.
+
+Afterwards the node is a replica of the same cluster: start it with --leader. What FILE has and its
+leader lacks is kept in FILE-walcast/diverged/ before it is overwritten.
 
   --db FILE    the database file of the copy [WALCAST_DB]
   --name ID    the new id [a random one]
-  --json       the answer as JSON
+  --json       print the result as JSON
 `
 
 const FLAGS = {
@@ -28,10 +30,10 @@ export async function runNewIdentity(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  if (!db) throw new WalcastError('USAGE', { detail: '--db FILE is needed' })
+  if (!db) throw new WalcastError('USAGE', { detail: '--db FILE is required' })
   const given = name === undefined ? undefined : String(parseValue('name', 'text', name))
   const made = await giveNewIdentity(db, given)
-  const text = `${made.db} is node ${made.node} now (it was ${made.was}), and a ${made.role}
+  const text = `${made.db} is now node ${made.node} (it was ${made.was}), a ${made.role}
 start it: walcast replica --db ${made.db} --leader HOST:PORT --listen HOST:PORT
 `
   process.stdout.write(json ? `${JSON.stringify(made)}\n` : text)

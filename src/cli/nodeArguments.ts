@@ -1,5 +1,5 @@
 /**
- * Options of a node from flags, environment and file: a flag beats the environment, the environment
+ * Options of a node from flags, environment and file. A flag beats the environment, the environment
  * beats the file.
  */
 import { parseArgs } from 'node:util'
@@ -28,14 +28,14 @@ function isOf({ roles }: OptionSpec, role: StartAs): boolean {
   return role === 'node' || roles.includes(role)
 }
 
-/** Without --leader a node leads, the first time. */
+/** `walcast node` needs no --leader: without it, it leads on its first start. */
 export function isRequired({ required, key }: OptionSpec, role: StartAs): boolean {
   return required === true && (role === 'replica' || key !== 'leader')
 }
 
 /**
- * What tunes the other role is taken from environment and file, too: this node may come to have
- * that role while it runs. Throws USAGE, naming every problem at once, or CONFIG_BAD.
+ * Reads options that tune the other role too, from environment and file: the node may change its
+ * role while it runs. Throws USAGE, which names every problem at once, or CONFIG_BAD.
  */
 export function nodeOptions(
   role: StartAs,
@@ -50,9 +50,9 @@ export function nodeOptions(
   const options: Record<string, unknown> = defaultOptions()
   for (const spec of specs) {
     const given = flags[spec.flag] ?? environment[environmentName(spec)] ?? file[spec.flag]
-    // An empty variable is one that is not set; an empty flag is a slip.
+    // An empty variable counts as not set; an empty flag is a mistake.
     if (given === undefined || (given === '' && flags[spec.flag] === undefined)) {
-      if (isRequired(spec, role)) problems.push(`--${spec.flag} ${spec.value} is needed`)
+      if (isRequired(spec, role)) problems.push(`--${spec.flag} ${spec.value} is required`)
       continue
     }
     try {
@@ -66,7 +66,7 @@ export function nodeOptions(
   return options as unknown as NodeOptions
 }
 
-/** The file gives the number that the digits stand for, and not the digits. */
+/** TOML reads 0640 without quotation marks as a number, and its digits are lost. */
 function unquotedMode({ flag }: OptionSpec): WalcastError {
   return new WalcastError('USAGE', {
     detail: `${flag} wants a mode in quotation marks, such as "0640"`,

@@ -1,7 +1,7 @@
 /**
- * Asks a running node over its private side. Whatever answers there may be something else: an
- * answer is read up to a bound and a time, has to be JSON, and is checked against its shape before
- * it is used. What it says is not trusted with the terminal.
+ * Asks a running node over its private side. Whatever answers there may be something else, so an
+ * answer is bounded in size and time, has to be JSON, and is checked against its shape before use.
+ * Its text never reaches the terminal unescaped.
  */
 import { type Dispatcher, errors } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
@@ -14,18 +14,18 @@ import { askedUrl } from './askedUrl.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
 const TIMEOUT_MS = 10_000
-/** More than any node answers: the longest list, 1025 positions, takes some 100 KB. */
+/** No answer of a node is as long: its longest list, 1025 positions, takes some 100 KB. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
-/** What is shown of an answer that is none of a node. */
+/** How much is shown of an answer that does not come from a node. */
 const SHOWN_CHARS = 80
 const MAX_MESSAGE_CHARS = 500
 
 export interface Answer {
   readonly url: string
   readonly status: number
-  /** A JSON object, of which nothing is known. */
+  /** A JSON object, not checked yet. */
   readonly body: Readonly<Record<string, unknown>>
-  /** How the body begins, for people. */
+  /** The beginning of the body, for messages. */
   readonly beginning: string
 }
 
@@ -40,7 +40,7 @@ export interface Question {
   readonly body?: object
 }
 
-/** GETs a JSON answer of this shape. Throws the same as `askNode` and `bodyOf`. */
+/** GETs a JSON answer of this shape. Throws what `askNode` and `bodyOf` throw. */
 export async function getJson<T>(
   node: string,
   path: string,
@@ -53,7 +53,7 @@ export async function getJson<T>(
   )
 }
 
-/** The same with POST, for what takes its time. */
+/** POSTs, with a time limit of its own. Throws what `askNode` and `bodyOf` throw. */
 export async function postJson<T>(
   node: string,
   path: string,
@@ -64,7 +64,7 @@ export async function postJson<T>(
   return bodyOf<T>(await askNode({ method: 'POST', node, path, environment, timeoutMs }), shape)
 }
 
-/** DELETEs. Throws the same. */
+/** DELETEs. Throws what `askNode` and `bodyOf` throw. */
 export async function deleteJson(
   node: string,
   path: string,
@@ -75,7 +75,7 @@ export async function deleteJson(
 }
 
 /**
- * The JSON of a good answer. Throws the error of the catalogue that the node answered with, or
+ * The JSON of a successful answer. Throws the catalogue's error that the node answered with, or
  * NODE_ANSWER.
  */
 export function bodyOf<T>(answer: Answer, shape: Shape): T {
@@ -85,13 +85,13 @@ export function bodyOf<T>(answer: Answer, shape: Shape): T {
   if (wrong === undefined) return body as T
   throw new WalcastError('NODE_ANSWER', {
     url,
-    detail: `${status} and JSON that is no answer of a node (${wrong}): ${beginning}`,
+    detail: `${status} with JSON that is no answer of a node (${wrong}): ${beginning}`,
   })
 }
 
 /**
- * What a node answered, whatever its status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER,
- * UNAUTHORIZED or USAGE.
+ * What a node answered, with any status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER, UNAUTHORIZED
+ * or USAGE.
  */
 export async function askNode(question: Question): Promise<Answer> {
   const { node, path, environment, timeoutMs } = question
@@ -120,7 +120,7 @@ function send(
   const headers: Record<string, string> = { ...NODE_AGENT }
   if (secret) headers['authorization'] = `Bearer ${secret}`
   if (body) headers['content-type'] = 'application/json'
-  // Bounded by the signal alone: fetch would give up after five minutes without headers.
+  // Only the signal bounds it: undici's own limit would end it after five minutes without headers.
   return request(url, {
     method,
     headers,
@@ -132,7 +132,7 @@ function send(
   })
 }
 
-/** What OpenSSL says of an answer in plain text. */
+/** OpenSSL's errors for an answer in plain text. */
 const NO_TLS: ReadonlySet<string> = new Set([
   'ERR_SSL_WRONG_VERSION_NUMBER',
   'ERR_SSL_PACKET_LENGTH_TOO_LONG',
@@ -140,7 +140,7 @@ const NO_TLS: ReadonlySet<string> = new Set([
 
 class AnswerTooLong extends Error {}
 
-/** Leaving the loop early closes the connection. */
+/** Leaves the loop early to close the connection of an answer that is too long. */
 async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
@@ -162,7 +162,7 @@ function jsonIn(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-/** Why no whole answer came. */
+/** Why no complete answer came. */
 function failureOf(
   url: URL,
   head: Dispatcher.ResponseData | undefined,
@@ -179,7 +179,7 @@ function failureOf(
   if (error instanceof errors.HTTPParserError)
     return new WalcastError(
       'NODE_ANSWER',
-      { url: url.href, detail: 'in something else than HTTP' },
+      { url: url.href, detail: 'in something other than HTTP' },
       error,
     )
   const detail = isLate ? `no answer ${late}` : connectionText(url, error)
@@ -189,16 +189,18 @@ function failureOf(
 function connectionText({ protocol }: URL, error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = systemCode(cause)
-  if (NO_TLS.has(code)) return 'what answers there speaks no TLS: write http://'
-  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET')
-    return `the connection was closed without an answer${protocol === 'http:' ? ' (where TLS is spoken, write https://)' : ''}`
-  // A name with several addresses: one failure for each.
+  if (NO_TLS.has(code)) return 'the server speaks no TLS: write http://'
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET') {
+    const hint = protocol === 'http:' ? ' (if it speaks TLS, write https://)' : ''
+    return `the connection was closed without an answer${hint}`
+  }
+  // A name with several addresses has one failure for each.
   if (cause instanceof AggregateError && cause.message === '')
     return cause.errors.map(messageOf).join(', ')
   return messageOf(cause)
 }
 
-/** Something answers there that is no node. */
+/** Something other than a node answers there. */
 function strangeAnswer(
   url: URL,
   { statusCode, headers }: Dispatcher.ResponseData,
@@ -208,7 +210,9 @@ function strangeAnswer(
   const type = plainText(String(headers['content-type'] ?? 'no content type'), SHOWN_CHARS)
   const location = headers['location']
   const to =
-    location === undefined ? '' : ` and sends on to ${plainText(String(location), 2 * SHOWN_CHARS)}`
+    location === undefined
+      ? ''
+      : ` and redirects to ${plainText(String(location), 2 * SHOWN_CHARS)}`
   return new WalcastError(
     'NODE_ANSWER',
     { url: url.href, detail: `${statusCode} (${type})${to}: ${what}` },
@@ -216,11 +220,11 @@ function strangeAnswer(
   )
 }
 
-/** What a node answers that refuses; what something else answers that does. */
+/** The error in a refusal, by a node or by something else. */
 function refusalIn({ url, status, body, beginning }: Answer): WalcastError {
   const message = plainText(String(body['message'] ?? ''), MAX_MESSAGE_CHARS)
   const key = String(body['code'] ?? '').replace(/^WALCAST_/, '')
-  // The public side of a node has none of the paths that commands ask for.
+  // The public side of a node serves none of the paths that commands ask for.
   if (key === 'NOT_FOUND')
     return new WalcastError('NODE_ANSWER', {
       url,
@@ -235,8 +239,7 @@ function isOfWalcast({ code }: Answer['body']): boolean {
 }
 
 function unauthorized(url: URL, secret: string | undefined): WalcastError {
-  const what =
-    secret === undefined ? 'wants the cluster secret' : 'has another secret than was given'
+  const what = secret === undefined ? 'wants the cluster secret' : 'has a different secret'
   return new WalcastError('UNAUTHORIZED', { message: `${url.href} ${what}` })
 }
 

@@ -1,4 +1,4 @@
-/** `walcast promote`: has a replica take over. */
+/** `walcast promote`: makes a replica the leader. */
 import { PROMOTE_PATH, type PromoteAnswer } from '../api/roleAnswers.ts'
 import { PROMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
@@ -8,13 +8,15 @@ import { formatMs, lines, shown } from './queryCommand.ts'
 
 const HELP = `walcast promote [--node URL] [--force] [--dry-run] [--json]
 
-Has a replica lead, in a new epoch. It refuses while a leader lives (see walcast switchover, which hands over without
-losing a write), and when it knows of commits that it has not.
+Makes a replica the leader, in a new epoch. The node refuses while a leader lives, and while it
+knows of commits that it lacks. While the leader lives, use walcast switchover, which loses no
+write.
 
-  --node URL   the private side of the node that is to lead [WALCAST_NODE, else 127.0.0.1:8470]
-  --force      promote all the same; what speaks against it and what is lost is printed first, on standard error
-  --dry-run    only say what speaks against it and what would be lost
-  --json       the answer of /_walcast/promote as it is
+  --node URL   the private side of the node to promote [WALCAST_NODE, else 127.0.0.1:8470]
+  --force      promote anyway; first print the reasons against it, and what is lost, on standard
+               error
+  --dry-run    only print the reasons against it, and what would be lost
+  --json       print the answer of /_walcast/promote unchanged
 `
 
 const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' }, 'dry-run': { type: 'boolean' } } as const
@@ -49,7 +51,7 @@ function ask(
   return postChange(node, PROMOTE_PATH, asked, PROMOTED)
 }
 
-/** A line for each reason, and one for what is lost. */
+/** A line for each reason against it, and one for what is lost. */
 function doubts({ reasons, lost }: PromoteAnswer): string {
   const texts = reasons.map((reason) => `against it: ${reason}`)
   if (lost) texts.push(`lost: ${lostText(lost)}`)
@@ -57,8 +59,8 @@ function doubts({ reasons, lost }: PromoteAnswer): string {
 }
 
 export function prospects(answer: PromoteAnswer): string {
-  const { from } = answer
-  const fit = `${shown(placeText(answer))}, at ${from.epoch}-${from.txid}, can lead: nothing speaks against it\n`
+  const { epoch, txid } = answer.from
+  const fit = `${shown(placeText(answer))} can lead: nothing against it, at ${epoch}-${txid}\n`
   return doubts(answer) || fit
 }
 
@@ -68,11 +70,10 @@ export function promotedText(answer: PromoteAnswer): string {
     ['leader', placeText(answer)],
     ['position', `epoch ${epoch} from txid ${txid} on (it stood at ${from.epoch}-${from.txid})`],
   ]
-  if (oldLeader)
-    pairs.push([
-      'old leader',
-      `${placeText(oldLeader)}, ${oldLeader.outcome}${oldLeader.detail ? `: ${oldLeader.detail}` : ''}`,
-    ])
+  if (oldLeader) {
+    const detail = oldLeader.detail ? `: ${oldLeader.detail}` : ''
+    pairs.push(['old leader', `${placeText(oldLeader)}, ${oldLeader.outcome}${detail}`])
+  }
   for (const silent of unheard) pairs.push(['not heard', placeText(silent)])
   if (lost) pairs.push(['lost', lostText(lost)])
   pairs.push(['took', formatMs(tookMs)])

@@ -1,4 +1,4 @@
-/** What `status` and `lag` share: --node URL, --json, --help. */
+/** Commands that ask a node one question, and how answers are laid out. */
 import { sizeText } from '../health/causeText.ts'
 import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { getJson } from './nodeClient.ts'
@@ -7,7 +7,7 @@ import type { Shape } from './shape.ts'
 export interface QueryCommand<T> {
   readonly path: string
   readonly help: string
-  /** Of the answer. */
+  /** What the answer has to look like. */
   readonly shape: Shape
   format(answer: T): string
 }
@@ -55,7 +55,7 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
     .join('')
 }
 
-/** What others have named must not steer this terminal. */
+/** Text of others without control characters, which could steer the terminal. */
 export function shown(text: string): string {
   return text.replace(/\p{Cc}/gu, '\u{fffd}')
 }

@@ -1,26 +1,25 @@
 /**
- * A rehearsal of a failover: leadership goes to another node and back, for real, and each way is
- * measured.
+ * A rehearsal: leadership really goes to another node and back, and each way is measured.
  */
 import type { FitnessAnswer, MemberState, NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import { fitnessOf, leaderAddressOf, postSwitchover } from './leadershipClient.ts'
 
-/** The node that led may take its time to follow, before it can be handed back to. */
+/** How long the old leader may take to follow, before leadership is handed back to it. */
 const FOLLOW_MS = 30_000
 const ASK_AGAIN_MS = 200
 
 export interface RehearsalOptions {
   /** Any node of the cluster. */
   readonly node: string
-  /** Id or address of the node to go to and come back from. */
+  /** Id or address of the node that leads meanwhile. */
   readonly to: string | undefined
   readonly timeoutMs: number | undefined
   readonly by: string
 }
 
-/** One way, with what the nodes said of themselves just before. */
+/** One way, with what both nodes reported just before it. */
 export interface RehearsedWay {
   readonly from: FitnessAnswer
   readonly to: FitnessAnswer
@@ -43,8 +42,8 @@ export interface Rehearsal {
 }
 
 /**
- * Throws what keeps the way there from being gone, with nothing changed; what goes wrong later is
- * part of the result.
+ * Throws when the way there fails, with nothing changed. A failure of the way back is part of the
+ * result.
  */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const first = await leaderOf(options.node)
@@ -80,7 +79,7 @@ async function leaderOf(
   return { url, fitness }
 }
 
-/** The node to go to: the one asked for, else the one that is furthest. */
+/** The node asked for, else the replica that is furthest. */
 function targetAmong({ node, members }: FitnessAnswer, to: string | undefined): NodePlace {
   const others = members.filter((member) => member.node !== node)
   if (to !== undefined) {
@@ -106,8 +105,8 @@ async function goOver(
   toNode: string,
   { timeoutMs, by }: RehearsalOptions,
 ): Promise<RehearsedWay> {
-  // The leader last: what it commits meanwhile counts as not there yet, so that the loss is never
-  // understated.
+  // The leader is asked last. Its commits between the two answers count as lost, so the loss is
+  // never understated.
   const to = await fitnessOf(toUrl)
   const from = await fitnessOf(fromUrl)
   const switchover = await postSwitchover(fromUrl, {
@@ -120,8 +119,8 @@ async function goOver(
 }
 
 /**
- * Waits until the node may lead again, for a while: whether it may is then for the switchover to
- * say.
+ * Waits until the node is fit to lead again, but not for ever: the switchover then says why it is
+ * not.
  */
 async function untilFit(node: string): Promise<void> {
   const endMs = monotonicMs() + FOLLOW_MS

@@ -1,6 +1,6 @@
 /**
- * `walcast rehearse`: a switchover there and back, with what each way cost and what a crash would
- * have.
+ * `walcast rehearse`: a switchover there and back. Reports what each way cost, and what a crash
+ * would have cost.
  */
 import { errorBody } from '../proxy/answer.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
@@ -10,15 +10,16 @@ import { type Rehearsal, type RehearsedWay, rehearse } from './rehearsal.ts'
 
 const HELP = `walcast rehearse [--node URL] [--to NODE] [--timeout TIME] [--json]
 
-Moves leadership to another node and back, for real, and says for each way how long writes paused, how many were held,
-what each stage took, and what a crash of the leader just before would have lost.
+Moves leadership to another node and back, for real. Reports for each way how long writes paused,
+how many were held, how long each stage took, and what a crash of the leader just before would have
+lost.
 
   --node URL       any node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --to NODE        id or address of the node to go to [the replica that is furthest]
-  --timeout TIME   how long writes may be held, each way, before it is given up
-  --json           all that was measured
+  --to NODE        id or address of the node to go to [the replica furthest ahead]
+  --timeout TIME   give up a way when writes would be held for longer
+  --json           print everything measured as JSON
 
-Exit code: 0 when the node that led leads again, else 1.
+Exit code: 0 when the first leader leads again, else 1.
 `
 
 const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
@@ -55,7 +56,7 @@ function format({ ok, ways, leader }: Rehearsal): string {
     'pause',
     'writes held',
     'took',
-    'a crash had lost',
+    'crash would lose',
     'target was',
   ]
   const stages = ways.map((way, i) => [i === 0 ? 'there' : 'back', ...stageTimes(way.switchover)])

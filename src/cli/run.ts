@@ -1,4 +1,4 @@
-/** `walcast run`: a node, and the application as a child process that lives with it. */
+/** `walcast run`: a node, and the application as its child process. */
 import type { Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
@@ -19,16 +19,19 @@ import { ownOptionLines } from './runOptions.ts'
 
 const HELP = `walcast run --db FILE [--leader HOST:PORT] [node options] [options] -- COMMAND ARGS...
 
-Starts a node and, once it can serve, the application: a leader when it captures, a replica when its copy is whole. The
-application learns what it is from WALCAST_ROLE (leader, replica, standby), WALCAST_EPOCH, WALCAST_POSITION,
-WALCAST_NODE_URL and WALCAST_DB. When it ends by itself the node ends too, with the same exit code (128 + N after
-signal N), unless --restart has it started again. SIGTERM and SIGINT end the application first, then the node, with exit code 0.
+Starts a node and, once the node can serve, the application. A leader can serve when it captures, a
+replica when its copy is complete. The application finds its role in WALCAST_ROLE (leader, replica
+or standby). It also gets WALCAST_EPOCH, WALCAST_POSITION, WALCAST_NODE_URL and WALCAST_DB, but not
+the cluster secret.
+
+When the application exits, the node stops and exits with the same code (128 + N after signal N).
+With --restart it starts the application again instead. SIGTERM and SIGINT stop the application
+first, then the node; the exit code is 0.
 
 ${ownOptionLines()}
 
-These have environment variables too: WALCAST_PORTS, WALCAST_ROLE_CHANGE, WALCAST_ROLE_SIGNAL, WALCAST_ROLE_FOLLOW,
-WALCAST_STOP_TIMEOUT, WALCAST_RESTART.
-Node options are those of walcast node (walcast node --help). The cluster secret is not passed on to the application.
+Each of these has an environment variable too (--role-change: WALCAST_ROLE_CHANGE). The node options
+are those of walcast node: see walcast node --help.
 `
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost'])
@@ -55,8 +58,8 @@ export async function runRun(args: readonly string[]): Promise<number> {
 }
 
 /**
- * The port that is free first: a process that a killed node left behind may have the other. Throws
- * APP_PORT_TAKEN when none is.
+ * Puts a free port first: a process that a killed node left behind may hold the other. Throws
+ * APP_PORT_TAKEN when no port is free.
  */
 async function freeFirst(ports: readonly number[]): Promise<readonly number[]> {
   const areFree = await Promise.all(ports.map(isFree))
@@ -66,8 +69,8 @@ async function freeFirst(ports: readonly number[]): Promise<readonly number[]> {
 }
 
 /**
- * The application of `--upstream` is not started yet: what listens there is another process, and
- * would get its requests.
+ * Warns when a process listens at `--upstream` already. The application is not started yet, so this
+ * is another process, which would get its requests.
  */
 async function sayIfTaken(
   { upstream }: NodeOptions,
@@ -79,7 +82,7 @@ async function sayIfTaken(
   if (!LOOPBACK.has(hostname) || (await isFree(Number(port)))) return
   log.warn(
     { upstream, holder: holderOf(Number(port)) },
-    'something listens there before the application is started',
+    'another process listens at --upstream before the application has started',
   )
 }
 
@@ -110,7 +113,7 @@ function supervise(
     say: (text, details = {}, level = 'info') => log[level](details, text),
   })
   node.onRole(() => supervisor.roleChanged())
-  // However this process exits, the application must not go on without its node.
+  // The application must not go on without its node, however this process exits.
   process.once('exit', () => supervisor.abandon())
   supervisor.begin()
   return supervisor
@@ -124,7 +127,7 @@ function guarded(application: ApplicationProcess, guard: ApplicationGuard): Appl
   return application
 }
 
-/** The application ends before its node, whoever began. */
+/** Stops the application and then its node, whichever of them ended first. */
 async function untilEnded(
   node: SupervisedNode,
   supervisor: Supervisor,
@@ -136,7 +139,7 @@ async function untilEnded(
     if (typeof ended === 'number')
       log[ended === 0 ? 'info' : 'warn'](
         { code: ended },
-        'the application ended by itself: stopping',
+        'the application exited; stopping the node',
       )
     else log.info(ended === 'signal' ? 'stopping' : 'stopping after a failure')
     await supervisor.stop()

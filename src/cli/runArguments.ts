@@ -1,4 +1,4 @@
-/** Arguments of `walcast run`: the node's, its own, and after `--` the command. */
+/** Arguments of `walcast run`: its own, those of its node, and after `--` the command. */
 import { constants } from 'node:os'
 import { WalcastError } from '../errors.ts'
 import { parseValue } from '../options/optionValues.ts'
@@ -12,16 +12,16 @@ import { defaultOf, OWN_FLAGS, type OwnFlag } from './runOptions.ts'
 
 export interface RunArguments {
   readonly rules: SupervisionRules
-  /** Of the application, in turn; empty when it listens where it is told by itself. */
+  /** Ports of the application, used in turn; empty when it chooses its port itself. */
   readonly ports: readonly number[]
-  /** Flags of the node. */
+  /** The node's flags. */
   readonly nodeArguments: readonly string[]
   readonly command: readonly [string, ...string[]]
 }
 
 const BACKOFF = { backoffMs: 500, maxBackoffMs: 30_000, soundRunMs: 60_000 }
 
-/** What stands before `--`, where the options are. */
+/** The arguments before `--`, which are options. */
 export function beforeCommand(args: readonly string[]): readonly string[] {
   const at = args.indexOf('--')
   return at < 0 ? args : args.slice(0, at)
@@ -59,7 +59,7 @@ export function runArguments(
   }
 }
 
-/** Own flags as `--flag VALUE` or `--flag=VALUE`, and everything else as it is. */
+/** Takes out its own flags, `--flag VALUE` or `--flag=VALUE`, and leaves the rest unchanged. */
 function takeOwn(args: readonly string[]): {
   readonly own: ReadonlyMap<OwnFlag, string>
   readonly others: readonly string[]

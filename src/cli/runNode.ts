@@ -27,13 +27,13 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   const { db, listen, proxy, upstream } = options
   log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
   if (proxy && !upstream && !options.standby)
-    log.warn('--proxy without --upstream: requests for the application of this node get 503')
+    log.warn('--proxy is set without --upstream; requests for the application get 503 here')
   return untilStopped(node, signalled, (text) => log.info(text))
 }
 
 /**
- * Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one,
- * or a stop that takes too long, ends the process.
+ * Resolves at the first SIGTERM or SIGINT, also while the node starts. A second one, or a stop that
+ * takes too long, ends the process.
  */
 function stopSignal(drainMs: number): Promise<'signal'> {
   return new Promise((resolve) => {

@@ -1,8 +1,9 @@
 /**
- * Options of `walcast run` beside those of its node. Flags, environment, help and reference derive
- * from this table.
+ * Options of `walcast run` beside those of its node. This table gives flags, environment, help and
+ * reference.
  */
 import type { OptionSpec } from '../options/optionSpec.ts'
+import { optionLine } from './optionLine.ts'
 
 export type RunOption = Pick<OptionSpec, 'value' | 'help' | 'default'> & { readonly flag: string }
 
@@ -10,7 +11,9 @@ const TABLE = [
   {
     flag: 'ports',
     value: 'PORT,PORT',
-    help: 'ports of 127.0.0.1 for the application, which finds its own in PORT; with two, a restart starts the new process on the other port while the old one serves. In place of --upstream',
+    help:
+      'ports on 127.0.0.1 for the application, which finds its own in PORT; with two, a restart ' +
+      'starts the new process on the other port while the old one serves; instead of --upstream',
   },
   {
     flag: 'role-change',
@@ -21,25 +24,25 @@ const TABLE = [
   {
     flag: 'role-signal',
     value: 'NAME',
-    help: 'the signal of --role-change signal',
+    help: 'the signal that --role-change signal sends',
     default: 'SIGUSR1',
   },
   {
     flag: 'role-follow',
     value: 'TIME',
-    help: 'how long a signalled application has to show that it knows its role; else it is restarted',
+    help: 'restart a signalled application that has not shown its new role for so long',
     default: '5s',
   },
   {
     flag: 'stop-timeout',
     value: 'TIME',
-    help: 'from SIGTERM to SIGKILL',
+    help: 'how long the application may take to end after SIGTERM, before SIGKILL',
     default: '10s',
   },
   {
     flag: 'restart',
     value: 'WHEN',
-    help: 'start it again when it ends by itself: never, on-failure or always; after pauses that grow',
+    help: 'restart an application that exits: never, on-failure or always, after growing pauses',
     default: 'never',
   },
 ] as const satisfies readonly RunOption[]
@@ -49,15 +52,14 @@ export type OwnFlag = (typeof TABLE)[number]['flag']
 export const OWN_FLAGS: readonly OwnFlag[] = TABLE.map(({ flag }) => flag)
 export const OWN_OPTIONS: readonly RunOption[] = TABLE
 
-/** '' where an option has none. */
+/** The default of an option, or '' when it has none. */
 export function defaultOf(flag: OwnFlag): string {
   return OWN_OPTIONS.find((option) => option.flag === flag)?.default ?? ''
 }
 
-/** One line each, for the help. */
+/** The options as the help shows them. */
 export function ownOptionLines(): string {
-  return OWN_OPTIONS.map(({ flag, value, help, default: fallback }) => {
-    const shown = `--${flag} ${value}`.padEnd(22)
-    return `  ${shown} ${help}${fallback === undefined ? '' : ` [${fallback}]`}`
-  }).join('\n')
+  return OWN_OPTIONS.map(({ flag, value, help, default: fallback }) =>
+    optionLine(`--${flag} ${value}`, fallback === undefined ? help : `${help} [${fallback}]`),
+  ).join('\n')
 }

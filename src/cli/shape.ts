@@ -1,9 +1,9 @@
 /**
- * What JSON has to look like before it is read: pure checks, put together like the types they stand
- * for. What is not named is allowed, since a newer node may tell more.
+ * What JSON has to look like before it is read: pure checks, composed like the types that they
+ * stand for. Other fields are allowed, since a newer node may send more.
  */
 
-/** Gives what is wrong with `value`, which is at `place`; undefined when nothing is. */
+/** Says what is wrong with `value`, which is at `place`; undefined when nothing is. */
 export type Shape = (value: unknown, place: string) => string | undefined
 
 function shape(isOk: (value: unknown) => boolean, name: string): Shape {
@@ -49,7 +49,7 @@ export function mapOf(inner: Shape): Shape {
   }
 }
 
-/** An object that has `required`, and of `optional` what is right if it is there. */
+/** An object with all fields of `required`; those of `optional` may be missing. */
 export function fields(
   required: Readonly<Record<string, Shape>>,
   optional: Readonly<Record<string, Shape>> = {},

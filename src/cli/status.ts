@@ -1,3 +1,4 @@
+/** `walcast status`: where a node stands. */
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databaseStatus.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
@@ -17,10 +18,10 @@ import {
 
 const HELP = `walcast status [--node URL] [--json]
 
-Says where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
+Shows where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
 
-  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --json       the answer of /_walcast/status as it is
+  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --json       print the answer of /_walcast/status unchanged
 `
 
 /** An older node has no `databases`. */
@@ -28,7 +29,7 @@ type SeenStatus = Omit<NodeStatus, 'databases'> & Partial<Pick<NodeStatus, 'data
 
 type Pairs = readonly (readonly [string, string])[]
 
-/** The last changes of role that are shown; walcast audit shows more. */
+/** How many of the last entries are shown; walcast audit shows more. */
 const AUDIT_LINES = 3
 
 export function runStatus(args: readonly string[]): Promise<number> {
@@ -113,7 +114,7 @@ function applicationLine({ url, state, accepts, detail, held }: ApplicationStatu
   return `${url}, ${what}${detail ? ` (${detail})` : ''}${waiting}`
 }
 
-/** A WAL that is started over keeps its file. */
+/** A WAL that starts over keeps the size of its file. */
 function walText({
   walBytes,
   walFileBytes,
@@ -143,11 +144,11 @@ function keptLine(
   { name, position, rows, state, detail, isDamaged }: DivergedStatus,
 ): string {
   const differ = rows
-    ? `, ${rows.removed} rows that the leader lacks, ${rows.changed} that it has otherwise`
+    ? `, ${rows.removed} rows that the leader lacks, ${rows.changed} that differ there`
     : ''
   const why = state === 'not compared' ? `, not compared: ${detail ?? 'see its about.json'}` : ''
-  const rubbish = isDamaged ? '; the copy was damaged, and they may be what the damage left' : ''
-  return `${db}-walcast/diverged/${name}, at ${position}${differ}${why}${rubbish}`
+  const doubt = isDamaged ? '; the copy was damaged, so these rows may be wrong' : ''
+  return `${db}-walcast/diverged/${name}, at ${position}${differ}${why}${doubt}`
 }
 
 /** On a leader, and on a replica that feeds others. */

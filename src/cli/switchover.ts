@@ -7,13 +7,14 @@ import { formatMs, lines } from './queryCommand.ts'
 
 const HELP = `walcast switchover [--node URL] [--to NODE] [--timeout TIME] [--json]
 
-Hands leadership over: the leader holds new writes, the other node gets what it lacks, takes over and executes what was
-held. No write is lost, and none fails. When it cannot be done in time the leader carries on.
+Hands leadership over: the leader holds new writes, the other node receives what it lacks, takes
+over and executes the held writes. No write is lost, and none fails. If it does not finish in time,
+the leader carries on.
 
   --node URL       any node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --to NODE        id or address of the node that is to lead [the only replica that is connected]
-  --timeout TIME   how long writes may be held before it is given up [--switchover-timeout of the leader]
-  --json           the answer of /_walcast/switchover as it is
+  --to NODE        id or address of the next leader [the only connected replica]
+  --timeout TIME   give up when writes would be held for longer [the leader's --switchover-timeout]
+  --json           print the answer of /_walcast/switchover unchanged
 `
 
 const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const

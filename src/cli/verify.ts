@@ -1,6 +1,6 @@
 /**
- * `walcast verify`: several nodes read and compare every page of theirs, and then each other's
- * state, while writes go on.
+ * `walcast verify`: several nodes check all their pages, then their states are compared, while
+ * writes go on.
  */
 import { parseArgs } from 'node:util'
 import {
@@ -20,19 +20,21 @@ import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdic
 
 const HELP = `walcast verify --node URL --node URL [--node URL...] [--json]
 
-Has every node read all pages of its database from the disk, at once and at full speed, and compare them with their
-checksums; then compares the nodes' states at one position. Writes go on meanwhile.
+Makes all nodes read every page of their databases from disk, at the same time and at full speed,
+and check it against its checksum. Then compares the nodes' states at one position. Writes go on
+meanwhile.
 
-A page that is not what was written is named. A replica repairs it from its leader by itself: verify again to see.
+Names each rotten page, one that is no longer what was written. A replica repairs it from its leader
+by itself: run verify again to see.
 
-  --node URL       a node's private side; at least two
+  --node URL       a node's private side; give it at least twice
   --timeout TIME   how long a node may take to read its database [1h]
-  --json           all answers and the verdict
+  --json           print all answers and the verdict as JSON
 
 Exit code: 0 when all states are the same and no page is rotten, else 1.
 `
 
-/** How long nodes may take to have a position in common, and pause between two questions. */
+/** How long nodes may take to reach a common position, and the pause between two questions. */
 const COMMON_MS = 15_000
 const ASK_AGAIN_MS = 250
 
@@ -92,7 +94,7 @@ async function scrubAll(
   return scrubs
 }
 
-/** Asks until all have a position in common; a node that lags, or is being repaired, gets there. */
+/** Asks until all nodes know a common position: one that lags or is repaired catches up. */
 async function agree(nodes: readonly string[]): Promise<Agreement> {
   const endMs = monotonicMs() + COMMON_MS
   for (;;) {
@@ -125,7 +127,7 @@ async function attempt<T>(asked: Promise<T>): Promise<Asked<T>> {
   }
 }
 
-/** One line that the next one replaces, for people only. */
+/** On a terminal, one line that the next one replaces. */
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
 }
@@ -141,7 +143,7 @@ function format({ nodes, agreement, ok }: Verdict): string {
       ? `the same state at ${agreement.position}: ${agreement.checksum}`
       : `NOT VERIFIED: ${agreement.why}`,
   )
-  if (!ok && agreement.same) lines.push('NOT VERIFIED: not every page is what was written')
+  if (!ok && agreement.same) lines.push('NOT VERIFIED: not every page holds what was written')
   return `${lines.join('\n')}\n`
 }
 
@@ -149,7 +151,8 @@ export function describe(scrub: ScrubAnswer): string {
   const { role, node, pagesRead, pageSize, direct, seconds } = scrub
   const from = direct ? 'from the disk' : 'through the page cache'
   const size = formatBytes(pagesRead * pageSize)
-  return `${role} ${node}: ${pagesRead} pages (${size}) read ${from} in ${seconds.toFixed(1)} s, ${findings(scrub)}`
+  const read = `${pagesRead} pages (${size}) read ${from} in ${seconds.toFixed(1)} s`
+  return `${role} ${node}: ${read}, ${findings(scrub)}`
 }
 
 /** Runs of pages as FIRST-LAST. */
@@ -166,10 +169,10 @@ function pagesText(pages: readonly number[]): string {
 function findings({ role, rotten, rottenPages, unexplained, whole }: ScrubAnswer): string {
   if (rottenPages === 0 && unexplained === 0) return 'none rotten'
   if (rottenPages === 0)
-    return `none rotten in this pass, ${unexplained} known from before that are not right yet`
+    return `none rotten in this pass, ${unexplained} from earlier passes not repaired yet`
   const more = rottenPages > rotten.length ? ', ...' : ''
   const cure = role === 'leader' ? 'to be restored' : 'being repaired from the leader'
-  const early = whole ? '' : '; ended early, there may be more'
+  const early = whole ? '' : '; stopped early, there may be more'
   return `${rottenPages} rotten: ${pagesText(rotten)}${more} (${cure}${early})`
 }
 

@@ -1,10 +1,10 @@
-/** What follows from the scrubs and positions of several nodes. */
+/** What the scrubs and positions of several nodes prove. */
 import type { PositionsAnswer, ScrubAnswer } from '../api/checks.ts'
 
 /** What a node answered, or why it did not. */
 export type Asked<T> = { readonly answer: T } | { readonly failure: string }
 
-/** What is known of one node's state checksums. */
+/** The positions of one node, with their state checksums. */
 export interface NodePositions {
   readonly address: string
   readonly positions: PositionsAnswer
@@ -12,10 +12,10 @@ export interface NodePositions {
 
 export type Agreement =
   | { readonly same: true; readonly position: string; readonly checksum: string }
-  /** `isFinal`: asking again does not change it. */
+  /** `isFinal`: asking again will not change it. */
   | { readonly same: false; readonly isFinal: boolean; readonly why: string }
 
-/** Whether all nodes have the same state at the newest position that all of them know. */
+/** Whether all nodes have the same state at the newest position that they all know. */
 export function agreementOf(nodes: readonly NodePositions[]): Agreement {
   const unlike = differing(nodes, 'cluster') ?? differing(nodes, 'pageSize')
   if (unlike) return { same: false, isFinal: true, why: unlike }
@@ -48,20 +48,21 @@ function differing(
   const [first] = nodes
   const other = nodes.find(({ positions }) => positions[what] !== first.positions[what])
   if (!other) return undefined
-  const name = what === 'cluster' ? 'are of different clusters' : 'have pages of different sizes'
-  return `they ${name}: ${first.address} ${first.positions[what]}, ${other.address} ${other.positions[what]}`
+  const kind = what === 'cluster' ? 'they are in different clusters' : 'their page sizes differ'
+  const each = [first, other].map(({ address, positions }) => `${address} ${positions[what]}`)
+  return `${kind}: ${each.join(', ')}`
 }
 
 function whyNone(nodes: readonly NodePositions[]): string {
   const each = nodes.map(({ address, positions }) => {
     const last = positions.positions.at(-1)
-    const known = last ? `at ${last.epoch}-${last.txid}` : 'knows no position that can be trusted'
+    const known = last ? `at ${last.epoch}-${last.txid}` : 'knows no trusted position'
     return `${address} ${known} (${positions.state})`
   })
-  return `no position in common: ${each.join(', ')}`
+  return `no common position: ${each.join(', ')}`
 }
 
-/** Whether a node's own file is in order. */
+/** Whether a node's own file is sound. */
 export function isSound(scrub: Asked<ScrubAnswer>): boolean {
   return (
     'answer' in scrub &&

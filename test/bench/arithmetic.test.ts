@@ -17,7 +17,7 @@ test('median of odd and even counts, whatever the order', () => {
   assert.throws(() => median([]), RangeError)
 })
 
-test('spread keeps the extremes', () => {
+test('spread keeps the smallest and the largest value', () => {
   assert.deepEqual(spread([5, 1, 3]), { median: 3, min: 1, max: 5 })
   for (const values of [
     [Number.NaN, 2, 1],
@@ -27,7 +27,7 @@ test('spread keeps the extremes', () => {
     assert.deepEqual(spread(values), { median: Number.NaN, min: Number.NaN, max: Number.NaN })
 })
 
-test('percentiles have three significant digits', () => {
+test('percentiles are rounded to three significant digits', () => {
   const durationsNs = Array.from({ length: 1000 }, (_, i) => (i + 1) * 1000)
   const { count, p50Ms, p90Ms, p99Ms, maxMs } = percentiles(durationsNs)
   assert.equal(count, 1000)
@@ -51,7 +51,7 @@ test('the schedule does not drift', () => {
   assert.equal(dueNs(0n, 1, 5000), 200_000n)
 })
 
-test('ids are joined with the first sight of them or of a later one', () => {
+test('an id counts as seen when it, or a later one, is first seen', () => {
   const written = [
     { id: 1, dueNs: 100n, begunNs: 105n, committedNs: 110n },
     { id: 2, dueNs: 200n, begunNs: 205n, committedNs: 260n },
@@ -71,7 +71,7 @@ test('ids are joined with the first sight of them or of a later one', () => {
   })
 })
 
-test('what cannot have been seen is refused', () => {
+test('an id that was never written is refused', () => {
   const written = [{ id: 1, dueNs: 100n, begunNs: 105n, committedNs: 110n }]
   assert.throws(
     () => joinById(written, [{ maxId: 2, seenNs: 150n }]),
@@ -81,7 +81,7 @@ test('what cannot have been seen is refused', () => {
   assert.equal(joinById(written, [{ maxId: 1, seenNs: 106n }]).beforeReturn, 1)
 })
 
-test('nothing seen means all is missing', () => {
+test('with nothing seen, every id is missing', () => {
   const written = [{ id: 1, dueNs: 0n, begunNs: 0n, committedNs: 1n }]
   assert.deepEqual(joinById(written, []), {
     fromCommitNs: [],

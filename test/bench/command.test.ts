@@ -1,7 +1,4 @@
-/**
- * `walcast bench`: the harness as a child, with its output, its exit code and the signals that
- * reach it.
- */
+/** `walcast bench`: the harness as a child process, its output, exit code and signals. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -22,7 +19,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs it to its end; when `whenToStop` is done it is asked to stop. */
+/** Runs the bench to its end; once `whenToStop` resolves, tells it to stop. */
 function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const [file, bound] = endingWithParent(process.execPath, [CLI, 'bench', ...args], 'TERM')
@@ -47,7 +44,7 @@ function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Pr
   })
 }
 
-test('help is for standard output', async () => {
+test('help goes to standard output', async () => {
   const { code, stdout, stderr } = await bench(['--help'])
   assert.deepEqual([code, stderr], [0, ''])
   assert.match(stdout, /walcast bench SUITE/)
@@ -70,7 +67,7 @@ test('wrong use is one line and exit code 2', async () => {
   }
 })
 
-test('a report of a folder without results is made, of no folder it is not', async () => {
+test('report works on a folder without results, and refuses a missing folder', async () => {
   const out = join(folder, 'empty')
   mkdirSync(out)
   assert.equal((await bench(['report', '--out', out])).code, 0)
@@ -96,7 +93,7 @@ const ONE_CASE = [
   'idle',
 ]
 
-test('a signal stops the harness, its nodes and its programs, and nothing stays', async () => {
+test('a signal stops the bench, its nodes and programs, and leaves nothing behind', async () => {
   const { code, stdout } = await bench(['lag', ...ONE_CASE, '--out', join(folder, 'out')], () =>
     until('a writer runs', () => running().some((line) => line.includes('pacedWriter'))),
   )
@@ -108,7 +105,7 @@ test('a signal stops the harness, its nodes and its programs, and nothing stays'
   )
 })
 
-test('a run beside peers is one JSON object, with ratios, and with the reason for what could not be measured', async () => {
+test('--json is one object with ratios, and the reason why a peer was skipped', async () => {
   const short = ['--seconds', '1', '--warmup', '0.5', '--warmup-rate', '100']
   const peers = ['--peers', 'push-continuous,litefs', '--json']
   const { code, stdout, stderr } = await bench([
@@ -137,7 +134,7 @@ test('a run beside peers is one JSON object, with ratios, and with the reason fo
   assert.deepEqual(running(), [])
 })
 
-test('http measures reads, writes and lag at the proxies, and nothing stays', async () => {
+test('http measures reads, writes and lag at the proxies, and leaves nothing behind', async () => {
   const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5']
   const cases = ['--connections', '2', '--rates', '100', '--json']
   const { code, stdout, stderr } = await bench([
@@ -180,7 +177,7 @@ test('http measures reads, writes and lag at the proxies, and nothing stays', as
     number(write, column)
   assert.equal(write['late'], 0)
   assert.ok(number(lag, 'lagP99Ms') > 0 && number(lag, 'above5msPercent') >= 0)
-  // Commits that fall together are one batch; the window holds the warm-up too.
+  // Commits at the same moment are one batch; the window includes the warm-up.
   assert.ok(number(lag, 'commits') > 0 && number(lag, 'commits') <= 100)
   assert.ok(number(lag, 'inWindow') > number(lag, 'commits') && number(lag, 'inWindow') <= 150)
   assert.ok('read p50 proxy/direct connections 2' in Object(ratios))

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { NotAvailable } from '../../bench/install.ts'
 import { findLitefs } from '../../bench/systems/litefs.ts'
 
-test('LiteFS is skipped with the first thing that is missing', () => {
+test('LiteFS is skipped, naming the first requirement that is missing', () => {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-litefs-'))
   const path = process.env['PATH']
   process.env['PATH'] = folder

@@ -1,5 +1,5 @@
 /**
- * The relay of the network suite: order, content and delay; and the cases that the suite measures.
+ * The relay of the network suite (order, content and delay), and the cases that the suite measures.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -17,7 +17,7 @@ import { PATIENCE_MS } from '../support/until.ts'
 const RELAY = fileURLToPath(new URL('../../bench/programs/relay.js', import.meta.url))
 const DELAY_MS = 30
 
-test('a relay passes everything on in order, late by its delay in both directions', async () => {
+test('a relay delays both directions and keeps the order', async () => {
   const processes = new Processes()
   const folder = mkdtempSync(join(tmpdir(), 'walcast-relay-'))
   const echo = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
@@ -54,7 +54,7 @@ test('a relay passes everything on in order, late by its delay in both direction
   }
 })
 
-test('commits of many pages are measured where bandwidth is scarce, and slowly enough for it', () => {
+test('large commits are measured on narrow links, at rates that fit them', () => {
   const options = parseOptions(['network', '--rates', '200', '--pages', '1,100'])
   assert.notEqual(options, 'help')
   if (options === 'help') return

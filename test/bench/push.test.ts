@@ -1,4 +1,4 @@
-/** The bench's push of whole databases: what is copied, and a reader of what has arrived. */
+/** The bench's push of whole databases: what is copied, and what a reader sees. */
 import assert from 'node:assert/strict'
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,14 +23,14 @@ function openSource(name: string) {
   }
 }
 
-/** As the receiver does it. */
+/** As the receiver does. */
 function publish(database: Buffer | undefined, path: string): void {
   assert.ok(database)
   writeFileSync(`${path}.arriving`, database)
   renameSync(`${path}.arriving`, path)
 }
 
-test('a copy is taken once for each change, whole, and as a file without a WAL', async () => {
+test('each change is pushed once, as a whole file without a WAL', async () => {
   const source = openSource('source.db')
   const snapshots = new Snapshots(source.path)
   assert.ok(snapshots.next())
@@ -48,7 +48,7 @@ test('a copy is taken once for each change, whole, and as a file without a WAL',
   source.db.close()
 })
 
-test('a reader sees nothing before the first push and then each file that takes the place of the last', async () => {
+test('a reader sees nothing before the first push, then every new file', async () => {
   const source = openSource('pushed.db')
   const snapshots = new Snapshots(source.path)
   const arrived = join(folder.path, 'replaced.db')

@@ -1,6 +1,6 @@
 /**
  * The report of the benchmarks, from results made here, and the figures of the README, from the
- * results that are kept.
+ * kept results.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -125,7 +125,7 @@ const THROUGHPUT = made('throughput', [
   { system: 'walcast', rate: 5000, autocheckpoint: 1000, pin: 'none', rounds: 3, ratio: 1 },
 ])
 
-test('the summary takes the rows at 200 a second, the first of the other cases, and full speed', () => {
+test('the summary takes 200 a second, the first other cases, and full speed', () => {
   const { lag, writer } = summarize([THROUGHPUT, LAG])
   assert.equal(lag?.comparison.rate, 200)
   assert.equal(lag?.comparison.rounds, 3)
@@ -146,12 +146,12 @@ test('the summary takes the rows at 200 a second, the first of the other cases, 
   assert.deepEqual(skippedSystems(LAG), [{ system: 'third', reason: 'no such program' }])
 })
 
-test('without 200 a second another rate is compared, and without rows nothing', () => {
+test('without 200 a second the summary compares another rate, without rows nothing', () => {
   assert.equal(summarize([made('lag', [lagRow('walcast', 50, 1, 2)])]).lag?.comparison.rate, 50)
   assert.deepEqual(summarize([made('lag', []), made('throughput', [])]), {})
 })
 
-test('goals are judged by the ratios of the run, with what the figure is made of', () => {
+test('goals are judged by the ratios of the run, and name their figures', () => {
   const lag = made(
     'lag',
     [
@@ -214,7 +214,7 @@ const HTTP = made('http', [
   { system: 'walcast', case: 'lag', connections: 16, rate: 200, lagP99Ms: 4, perSecond: 12_345 },
 ])
 
-test('goals of http are milliseconds, of one connection and of the standard rate', () => {
+test('http goals are in milliseconds, for one connection at the standard rate', () => {
   assert.deepEqual(goalsOf([HTTP]), [
     {
       goal: "a read through a replica's proxy at most 0.25 ms slower at p50",
@@ -286,7 +286,7 @@ const LARGE = made('large', [
   },
 ])
 
-test('goals of many replicas and of large databases are those of the worst row', () => {
+test('goals for many replicas and large databases take the worst row', () => {
   assert.deepEqual(
     goalsOf([FANOUT, LARGE]).map(({ goal, result, isMet }) => [goal, result, isMet]),
     [
@@ -299,7 +299,7 @@ test('goals of many replicas and of large databases are those of the worst row',
   assert.deepEqual(goalsOf([made('fanout', []), made('large', [])]), [])
 })
 
-test('fanout and large have a section each, large a table for each part', () => {
+test('fanout and large have sections, large a table for each part', () => {
   const html = reportHtml({ results: [FANOUT, LARGE], unreadable: [] }, new Map())
   for (const text of [
     'id="fanout"',
@@ -316,7 +316,7 @@ test('fanout and large have a section each, large a table for each part', () => 
   assert.match(empty, /id="large"/)
 })
 
-test('lines by rate have a place for every rate; skipped systems have no line', () => {
+test('plots have a point for every rate and no line for skipped systems', () => {
   const { rates, series } = lagByRate(LAG)
   assert.deepEqual(rates, [10, 200])
   assert.deepEqual(
@@ -337,11 +337,11 @@ test('lines by rate have a place for every rate; skipped systems have no line', 
   )
 })
 
-test('stages are read from what the nodes told', () => {
+test('stages come from the reports of the nodes', () => {
   assert.deepEqual(stagesOf(LAG), [{ name: '10/s', parts: [0.03, 0, 0.18, 0.09] }])
 })
 
-test('figures, ranges and titles of columns', () => {
+test('figures, ranges and column titles', () => {
   assert.equal(figure(46_500), '46,500')
   assert.equal(figure(1234), '1234')
   assert.deepEqual([0, 0.001, 0.5, 12.34, 507.9].map(milliseconds), [
@@ -360,7 +360,7 @@ test('figures, ranges and titles of columns', () => {
   assert.deepEqual(columnTitle('system'), { name: 'system', unit: '' })
 })
 
-test('axes hold their values, zeros too', () => {
+test('axes hold all values, zeros too', () => {
   const lags = decades([0, 0.04, 508])
   assert.deepEqual(lags.marks, [0.01, 0.1, 1, 10, 100, 1000])
   assert.equal(lags.place(0), 0)
@@ -371,7 +371,7 @@ test('axes hold their values, zeros too', () => {
   assert.deepEqual(linear([]).marks[0], 0)
 })
 
-test('the picture shows every system with its values, its ranges, and why one is skipped', () => {
+test('the picture shows values and ranges of every system, and why one is skipped', () => {
   const svg = summarySvg([LAG, THROUGHPUT])
   for (const text of [
     '>0.50 / 1.25<',
@@ -387,7 +387,7 @@ test('the picture shows every system with its values, its ranges, and why one is
   assert.match(summarySvg([]), /No results yet/)
 })
 
-test('the page has every suite, asks for nothing outside, and says what is missing', () => {
+test('the page has every suite, loads nothing, and names what is missing', () => {
   const idle = made('idle', [
     { system: 'walcast', node: 'leader', cpuPercent: 0.3, cpuPercentRange: [0.2, 0.4] },
   ])
@@ -407,7 +407,7 @@ test('the page has every suite, asks for nothing outside, and says what is missi
   assert.match(reportHtml({ results: [], unreadable: [] }, new Map()), /No results yet/)
 })
 
-test('nothing of a result file is markup anywhere', () => {
+test('text of a result file never becomes markup', () => {
   const row = { ...lagRow(HOSTILE, 200, 1, 2), readers: HOSTILE, stagesP50Ms: '1+1+1+1' }
   const skipped = {
     system: HOSTILE,
@@ -442,14 +442,14 @@ test('nothing of a result file is markup anywhere', () => {
   for (const line of table) assert.equal(line.replaceAll('\\|', '').split('|').length, 7, line)
 })
 
-test('escaping keeps the text', () => {
+test('escaped markup shows the original text', () => {
   assert.equal(escapeMarkup('<a href="x">\'&\t\u0001'), '&lt;a href=&quot;x&quot;&gt;&#39;&amp;\t')
   assert.equal(escapeMarkdown('a|b\n<c> [d]'), 'a\\|b &lt;c&gt; \\[d\\]')
   assert.deepEqual(JSON.parse(embeddableJson({ a: HOSTILE })), { a: HOSTILE })
   assert.doesNotMatch(embeddableJson(HOSTILE), /[<>&]/)
 })
 
-test('the block of the README is replaced in its place, and not a byte beside it', () => {
+test('only the block of figures in the README is replaced', () => {
   const before = '# A $& b\r\n\n<!-- bench:begin -->'
   const end = '<!-- bench:end -->\ntail $1\n\n'
   const block = readmeBlock([LAG, THROUGHPUT], 'bench/results/summary.svg')
@@ -467,14 +467,14 @@ test('the block of the README is replaced in its place, and not a byte beside it
     assert.throws(() => replaceBlock(readme, block), /README\.md/)
 })
 
-test('results of two commits are told apart', () => {
+test('results of two commits are named as such', () => {
   const later = { ...THROUGHPUT, commit: 'def5678' }
   const block = readmeBlock([LAG, later], 'picture.svg')
   assert.match(block, /lag: .*commit abc1234/)
   assert.match(block, /throughput: .*commit def5678/)
 })
 
-test('a file that is no result is told in one line, and the others are read', () => {
+test('a file that is not a result is named, and the others are read', () => {
   const { at: _, ...old } = LAG
   writeFileSync(join(folder, 'idle.json'), JSON.stringify(old))
   writeFileSync(join(folder, 'broken.json'), '{')
@@ -494,7 +494,7 @@ test('a file that is no result is told in one line, and the others are read', ()
   assert.throws(() => parseResult(JSON.stringify({ ...LAG, at: 'yesterday' })), /"at" is no date/)
 })
 
-test('a report is written beside the results; without a README none is touched', () => {
+test('the report lies beside the results; a missing README is not created', () => {
   const told: string[] = []
   writeReport({ folder, notes: new Map(), progress: (text) => told.push(text) })
   assert.equal(told.length, 4)
@@ -504,7 +504,7 @@ test('a report is written beside the results; without a README none is touched',
   assert.throws(() => writeReport(missing), /there is no folder/)
 })
 
-test('commands of the bench', () => {
+test('arguments of the bench', () => {
   assert.deepEqual(parseCommand(['report', '--out', 'x']), { kind: 'report', out: 'x' })
   const all = parseCommand(['all', '--rounds', '1'])
   assert.ok(all.kind === 'all')
@@ -524,12 +524,12 @@ test('commands of the bench', () => {
     assert.throws(() => parseCommand(args), UsageError, args.join(' '))
 })
 
-test('outside a checkout the commit is the version of the package', () => {
+test('outside a checkout the package version stands for the commit', () => {
   writeFileSync(join(folder, 'package.json'), '{"version":"1.2.3"}')
   assert.equal(describeCommit(folder), 'v1.2.3')
 })
 
-test('the figures of the README and the picture are exactly what the kept results give', () => {
+test('the README figures and the picture match the kept results', () => {
   const cure = 'run: npm run bench -- report'
   const kept = join(ROOT, 'bench/results')
   const { results } = readResults(kept, SUITE_NAMES)

@@ -24,7 +24,7 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-test('a spread is kept as its median, with a range only where rounds differed', () => {
+test('a result keeps the median, and a range only where rounds differed', () => {
   const row = {
     system: 'x',
     p50Ms: { median: 1.23456, min: 1, max: 2 },
@@ -33,7 +33,7 @@ test('a spread is kept as its median, with a range only where rounds differed', 
   assert.deepEqual(keepable(row), { system: 'x', p50Ms: 1.235, p50MsRange: [1, 2], same: 5 })
 })
 
-test('what is not there is left out, what could not be measured is null', () => {
+test('a missing value is left out, an unmeasured one is null', () => {
   assert.deepEqual(
     keepable({ gone: undefined, nothing: null, no: Number.NaN, yes: true, rate: 'full' }),
     {
@@ -45,7 +45,7 @@ test('what is not there is left out, what could not be measured is null', () => 
   )
 })
 
-test('options have the standard of their suite', () => {
+test('each suite has its own defaults', () => {
   const lag = parseOptions(['lag'])
   const throughput = parseOptions(['throughput', '--json'])
   assert.ok(lag !== 'help' && throughput !== 'help')
@@ -55,7 +55,7 @@ test('options have the standard of their suite', () => {
   assert.equal(throughput.json, true)
 })
 
-test('http asks on one connection and on some', () => {
+test('http measures one connection and several', () => {
   const options = parseOptions(['http'])
   assert.ok(options !== 'help')
   assert.deepEqual(
@@ -64,7 +64,7 @@ test('http asks on one connection and on some', () => {
   )
 })
 
-test('switchover changes the leader fifty times and kills five', () => {
+test('switchover hands over fifty times and kills five leaders', () => {
   const options = parseOptions(['switchover'])
   assert.ok(options !== 'help')
   assert.deepEqual(
@@ -73,7 +73,7 @@ test('switchover changes the leader fifty times and kills five', () => {
   )
 })
 
-test('peers are measured at the rates that were asked for', () => {
+test('peers are measured at the rates given', () => {
   const ratesOf = (...args: string[]) => {
     const options = parseOptions(['lag', '--peers', 'redis', ...args])
     assert.ok(options !== 'help')
@@ -84,7 +84,7 @@ test('peers are measured at the rates that were asked for', () => {
   assert.deepEqual(ratesOf('--rates', '50,100', '--peer-rates', '100'), [100])
 })
 
-test('every rate, and each further value of the other lists alone', () => {
+test('every rate is measured, and other lists one value at a time', () => {
   const options = parseOptions([
     'lag',
     '--rates',
@@ -140,14 +140,14 @@ test('bad options are refused', () => {
     assert.throws(() => parseOptions(args), UsageError, args.join(' '))
 })
 
-test('a peer that does not exist is a wrong use', async () => {
+test('an unknown peer is a usage error', async () => {
   await assert.rejects(
     findPeers(['oracle'], () => {}),
     UsageError,
   )
 })
 
-test('the largest row id of a piece of a WAL', () => {
+test('the largest row id in part of a WAL is found', () => {
   const path = join(folder, 'segment.db')
   const db = new Database(path)
   db.pragma('journal_mode = WAL')
@@ -163,7 +163,7 @@ test('the largest row id of a piece of a WAL', () => {
   assert.equal(maxRowIdOfSegment(wal.subarray(0, 32), true), 0)
 })
 
-test('content that differs in one value is not reported as identical', async () => {
+test('contents that differ in one value are not identical', async () => {
   const places = ['a', 'b'].map(
     (name) => ({ client: 'sqlite', where: join(folder, name) }) as const,
   )
@@ -184,10 +184,11 @@ test('content that differs in one value is not reported as identical', async () 
   await assert.rejects(verifySame(setup, places), /differs from its primary/)
 })
 
-test('CPU time counts children, also those that have ended', async () => {
+test('CPU time includes children, also ended ones', async () => {
   const burn = 'while (process.cpuUsage().user < 300_000);'
-  const script = `require("child_process").execFileSync(process.execPath, ["-e", ${JSON.stringify(burn)}]);
-    const child = require("child_process").spawn("sleep", ["60"], { stdio: "ignore" })
+  const script = `const { execFileSync, spawn } = require("child_process")
+    execFileSync(process.execPath, ["-e", ${JSON.stringify(burn)}])
+    const child = spawn("sleep", ["60"], { stdio: "ignore" })
     child.once("spawn", () => console.log("ready"))
     process.on("SIGTERM", () => child.kill())`
   const child = processes.start({ name: 'parent', file: process.execPath, args: ['-e', script] })

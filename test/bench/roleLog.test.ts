@@ -1,4 +1,4 @@
-/** What the suite switchover makes of what its clients saw. */
+/** How the suite switchover evaluates what its clients saw. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Asked, answersOf, before, longestGapMs, longestWaitMs } from '../../bench/roleLog.ts'
@@ -21,27 +21,27 @@ const asked: readonly Asked[] = [
 ]
 const answers = answersOf(asked, 'write')
 
-test('the gap of a window goes from the last answer before it to the first after it', () => {
+test('a gap lasts from the last answer before the window to the first after it', () => {
   assert.equal(longestGapMs(answers, { fromMs: 110, toMs: 130 }), 60)
   assert.equal(longestGapMs(answers, { fromMs: 90, toMs: 200 }), 60)
   assert.equal(longestGapMs(answers, { fromMs: 20, toMs: 60 }), 5)
 })
 
-test('failures and other kinds do not end a gap', () => {
+test('failures, and answers of the other kind, do not end a gap', () => {
   assert.ok(!answers.some(([, , endMs]) => endMs === 120 || endMs === 130))
 })
 
-test('a window beyond what was asked has no gap', () => {
+test('a window without requests has no gap', () => {
   assert.throws(() => longestGapMs(answers, { fromMs: -10, toMs: 10 }), RangeError)
   assert.throws(() => longestGapMs(answers, { fromMs: 200, toMs: 2000 }), RangeError)
 })
 
-test('the longest wait is of those who waited within the window', () => {
+test('the longest wait counts requests that waited within the window', () => {
   assert.equal(longestWaitMs(answers, { fromMs: 110, toMs: 130 }), 58)
   assert.equal(longestWaitMs(answers, { fromMs: 165, toMs: 200 }), 2)
   assert.equal(longestWaitMs(answers, { fromMs: 5000, toMs: 6000 }), 0)
 })
 
-test('what is usual is taken from as long a time before', () => {
+test('the usual gap comes from an equally long time before', () => {
   assert.deepEqual(before({ fromMs: 100, toMs: 130 }, 40), { fromMs: 30, toMs: 60 })
 })

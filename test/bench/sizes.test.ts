@@ -1,4 +1,4 @@
-/** The suites of many replicas and of large databases, at their smallest. */
+/** The suites of many replicas and of large databases, at their smallest sizes. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -12,14 +12,14 @@ import { shapesOf } from '../../bench/suites/fanout.ts'
 import { bytesFor } from '../../bench/suites/large.ts'
 import { CLI } from '../support/paths.ts'
 
-/** Against hanging: a machine that others keep busy takes its time. */
+/** Only against hanging: a busy machine is slow. */
 const TIMEOUT_MS = 600_000
 const folder = mkdtempSync(join(tmpdir(), 'walcast-sizes-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 type Rows = readonly Readonly<Record<string, unknown>>[]
 
-/** A run of a suite to its end, which leaves nothing behind. */
+/** Runs a suite to its end and checks that it leaves nothing behind. */
 async function bench(
   ...args: readonly string[]
 ): Promise<{ rows: Rows; ratios: Record<string, unknown> }> {
@@ -38,7 +38,7 @@ function numberOf(row: Rows[number], column: string): number {
   return Number(row[column])
 }
 
-test('each number of replicas, and the largest on two levels', () => {
+test('fanout runs each number of replicas, and the largest on two levels', () => {
   const shapes = (replicas: readonly number[], relays: number) =>
     shapesOf({ replicas, relays }).map((each) => [
       each.topology,
@@ -88,7 +88,7 @@ test('fanout measures replicas in groups; a batch is encoded once', async () => 
   numberOf(three, 'leaderUsPerBatchAndReplica')
   assert.ok('slowest p99 3/1@50' in ratios)
   assert.deepEqual([levels['topology'], levels['relays']], ['two levels', 1])
-  // Either it was measured or it says why not.
+  // It was measured, or says why not.
   assert.ok(levels['identical'] === true || /replica of a replica/.test(String(levels['skipped'])))
 })
 
@@ -109,7 +109,7 @@ async function large(...parts: readonly string[]): Promise<(name: string) => Row
   }
 }
 
-test('large measures starts, copies and what is compared', async () => {
+test('large measures starts, copies and comparisons', async () => {
   const row = await large('start', 'copy', 'difference')
   assert.deepEqual(
     ['first start', 'after a clean stop', 'after SIGKILL'].map((name) => row(name)['newEpoch']),
@@ -117,7 +117,7 @@ test('large measures starts, copies and what is compared', async () => {
   )
   assert.ok(numberOf(row('first copy'), 'sentMb') > 20)
   const difference = row('100 rows')
-  // Every changed page and not much else goes one way, a checksum of every page the other.
+  // The changed pages and little else go one way, a checksum of every page the other.
   assert.ok(numberOf(difference, 'leaderSentMb') > 0.4 && numberOf(difference, 'leaderSentMb') < 1)
   assert.ok(
     numberOf(difference, 'replicaSentMb') > 0.03 && numberOf(difference, 'replicaSentMb') < 0.2,
@@ -133,7 +133,7 @@ test('large measures huge transactions and a replica that stands still', async (
   )
 })
 
-test('a part that is not asked for takes no disk; a disk that is too small is told before anything is written', async () => {
+test('parts not asked for need no disk; too small a disk is refused at once', async () => {
   const bytes = (...args: readonly string[]) => {
     const options = parseOptions(['large', ...args])
     assert.ok(options !== 'help')

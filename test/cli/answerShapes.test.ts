@@ -1,6 +1,5 @@
 /**
- * Whatever answers: what passes the check of its shape can be printed, and what is wrong with the
- * rest is said.
+ * Any answer that passes the check of its shape can be printed; any other is refused with a reason.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -24,7 +23,7 @@ const ENTRY = {
 const PERCENTILES = { p50Ms: 1, p95Ms: 2, p99Ms: 3, maxMs: 4 }
 const CAUSE = { code: 'slow-link', text: 'it is slow' }
 
-/** Answers as nodes give them, with all that is optional, and how each is shown. */
+/** Answers of nodes with all optional fields, and how each is shown. */
 const CASES: Readonly<
   Record<string, { answer: object; shape: Shape; show: (answer: never) => unknown }>
 > = {
@@ -199,7 +198,7 @@ const CASES: Readonly<
   },
 }
 
-/** Every place in a value: the keys that lead to it. */
+/** Every place in a value, as its path of keys. */
 function placesIn(value: unknown, keys: readonly string[] = []): string[][] {
   const inner = typeof value === 'object' && value !== null ? Object.entries(value) : []
   return [[...keys], ...inner.flatMap(([key, each]) => placesIn(each, [...keys, key]))]
@@ -221,7 +220,7 @@ const BY_DATABASE = Object.fromEntries(
 )
 
 for (const [name, { answer, shape, show }] of Object.entries({ ...CASES, ...BY_DATABASE })) {
-  test(`${name}: what passes can be shown`, () => {
+  test(`${name}: every answer that passes can be shown`, () => {
     assert.equal(shape(answer, WHOLE), undefined)
     show(answer as never)
     const places = placesIn(answer)
@@ -247,14 +246,14 @@ for (const [name, { answer, shape, show }] of Object.entries({ ...CASES, ...BY_D
   })
 }
 
-/** Values that are right elsewhere in the answer. */
+/** Values that are valid elsewhere in the answer. */
 function placesValues(answer: object): unknown[] {
   return placesIn(answer).map((keys) =>
     keys.reduce<unknown>((value, key) => Object(value)[key], answer),
   )
 }
 
-test('what is wrong is said with its place, and what is not asked for is allowed', () => {
+test('an error names the wrong field; unknown fields are allowed', () => {
   const shape = fields({ a: fields({ b: count }) }, { c: text })
   for (const [value, wrong] of [
     [{ a: { b: 1 }, d: 1 }, undefined],
@@ -269,7 +268,7 @@ test('what is wrong is said with its place, and what is not asked for is allowed
     assert.equal(shape(value, WHOLE), wrong, JSON.stringify(value))
 })
 
-test('status tells a WAL in use from its file, and why rows that are kept aside are not told', () => {
+test('status shows WAL use and file size, and why rows kept aside are not counted', () => {
   const { answer } = CASES['status']
   const shown = statusText({
     ...answer,
@@ -280,9 +279,13 @@ test('status tells a WAL in use from its file, and why rows that are kept aside 
   assert.match(statusText({ ...answer, walFileBytes: undefined } as never), /^wal +0 B in use$/m)
   assert.match(
     shown,
-    /^kept aside +\/a\.db-walcast\/diverged\/n, at 1-2, not compared: why; the copy was damaged, and they may be what the damage left$/m,
+    new RegExp(
+      '^kept aside +/a\\.db-walcast/diverged/n, at 1-2, not compared: why; ' +
+        'the copy was damaged, so these rows may be wrong$',
+      'm',
+    ),
   )
-  assert.match(shown, /at 1-2, 1 rows that the leader lacks, 2 that it has otherwise$/m)
+  assert.match(shown, /at 1-2, 1 rows that the leader lacks, 2 that differ there$/m)
 })
 
 /** The answer of `name` with its fields under each of these names as well. */
@@ -314,7 +317,7 @@ for (const [name, { shape, show }] of Object.entries(CASES).filter(([each]) =>
   })
 }
 
-test('rotten pages that follow each other are told as a run', () => {
+test('verify shows rotten pages in a row as a range', () => {
   const { answer } = CASES['scrub']
   const rotten = [3, 7, 8, 9, 11, 12]
   assert.match(

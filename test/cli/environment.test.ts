@@ -1,4 +1,4 @@
-/** Environment variables and names that are mistyped. */
+/** Mistyped environment variables and names. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -15,7 +15,7 @@ import { CATALOGUE } from '../../src/errorCatalogue.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
-test('an unknown variable is named with the one that may be meant', () => {
+test('an unknown variable is named, with the one that was probably meant', () => {
   const environment = {
     WALCAST_DB: 'a.db',
     WALCAST_LISEN: '127.0.0.1:1',
@@ -37,7 +37,9 @@ test('an unknown variable is named with the one that may be meant', () => {
   warnOfUnknownVariables(environment, log)
   warnOfUnknownVariables({ WALCAST_DB: 'a.db' }, log)
   assert.deepEqual(said, [
-    'walcast knows no environment variable WALCAST_LISEN (WALCAST_LISTEN?), WALCAST_UPSTREAMS (WALCAST_UPSTREAM?), WALCAST_REPALY_ON (WALCAST_REPLAY_ON?), WALCAST_QQQQQQQQQQQQQQ: ignored',
+    'ignoring unknown environment variables: WALCAST_LISEN (did you mean WALCAST_LISTEN?), ' +
+      'WALCAST_UPSTREAMS (did you mean WALCAST_UPSTREAM?), ' +
+      'WALCAST_REPALY_ON (did you mean WALCAST_REPLAY_ON?), WALCAST_QQQQQQQQQQQQQQ',
   ])
   const many = Object.fromEntries(
     Array.from({ length: 30 }, (_, i) => [`WALCAST_\u001b[2J${'9'.repeat(200)}${i}`, '']),
@@ -49,7 +51,7 @@ test('an unknown variable is named with the one that may be meant', () => {
   )
 })
 
-test('what Kubernetes tells of a service of that name is nothing to warn of', () => {
+test('variables that Kubernetes sets for a service named walcast cause no warning', () => {
   const told = {
     WALCAST_SERVICE_HOST: '10.0.0.1',
     WALCAST_SERVICE_PORT: '8470',
@@ -63,7 +65,7 @@ test('what Kubernetes tells of a service of that name is nothing to warn of', ()
   assert.deepEqual(unknownVariables(told), [])
 })
 
-test('every variable that the repository speaks of is known, or is the code of an error', () => {
+test('every WALCAST_ name in the repository is a known variable or an error code', () => {
   const folders = ['src', 'scripts', 'docs', 'examples', 'bench']
   const files = folders.flatMap((folder) =>
     readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' })
@@ -88,7 +90,7 @@ test('every variable that the repository speaks of is known, or is the code of a
   )
 })
 
-test('the distance of two names', () => {
+test('the edit distance of two names', () => {
   for (const [a, b, distance] of [
     ['', '', 0],
     ['', 'abc', 3],
@@ -113,11 +115,13 @@ test('the distance of two names', () => {
   assert.equal(nearestName('promote', []), undefined)
 })
 
-test('a level of the log that is none is a usage error that lists them', async () => {
+test('an unknown log level is a usage error that lists the levels', async () => {
   for (const level of ['verbose', 'INFO', 'constructor', '10'])
     await assert.rejects(createLog({ WALCAST_LOG_LEVEL: level }), {
       key: 'USAGE',
-      message: `WALCAST_LOG_LEVEL wants one of fatal, error, warn, info, debug, trace, silent, not "${level}"`,
+      message:
+        'WALCAST_LOG_LEVEL wants one of fatal, error, warn, info, debug, trace, silent, ' +
+        `not "${level}"`,
     })
   for (const level of ['', 'silent', 'debug'])
     assert.equal((await createLog({ WALCAST_LOG_LEVEL: level })).level, level || 'info')

@@ -7,9 +7,9 @@ import { freePort } from '../../src/cli/freePorts.ts'
 const MODULE = fileURLToPath(new URL('../../src/cli/freePorts.js', import.meta.url))
 const COUNT = 12_000
 
-test('a port is given out once, to whatever process asks', async () => {
+test('no two processes get the same free port', async () => {
   const port = await freePort()
-  // Another process that comes by the same port first gets the next one.
+  // Another process that would get the same port gets the next one.
   const script = `Math.random = () => ${port - 18_000 - 1} / ${COUNT} + 1e-9
     const { freePort } = await import(${JSON.stringify(MODULE)})
     console.log(await freePort())`

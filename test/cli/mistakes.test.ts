@@ -1,6 +1,6 @@
 /**
- * Commands of somebody who mistypes, as processes, against what is no node: each ends in one line
- * that says what and what to do.
+ * Mistyped commands and wrong addresses, as processes: each ends in one line that says what
+ * happened and what to do.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -18,7 +18,7 @@ import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 const HTML = '<!doctype html>\n<title>Welcome\u001b[2J to \u202enginx</title>'
-/** Commands that run at once. */
+/** How many commands run at once. */
 const AT_ONCE = 4
 
 type AtEnd = (end: () => void) => void
@@ -53,7 +53,7 @@ const answering =
   (_request, response) =>
     void response.writeHead(status, { 'content-type': type, ...headers }).end(body)
 
-/** Writes as long as somebody reads. */
+/** Writes until the reader leaves. */
 function writeOn(response: ServerResponse): void {
   const chunk = Buffer.alloc(64 * 1024, '{"a":')
   const more = () => {
@@ -67,7 +67,7 @@ function writeOn(response: ServerResponse): void {
 interface Case {
   readonly args: readonly string[]
   readonly code: number
-  /** What the one line on standard error is like. */
+  /** Matches the one line on standard error. */
   readonly line: RegExp
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -96,7 +96,10 @@ const COMMANDS = [
   ...[['promote'], ['promote', '--force'], ['demote'], ['switchover'], ['rehearse']],
 ]
 
-labTest('every command of what is no node says what answered there', async (lab) => {
+const HTML_LINE =
+  /answered 200 \(text\/html\): "<!doctype html> <title>Welcome \[2J to nginx<\/title>"/
+
+labTest('every command shows what answered when that is not a node', async (lab) => {
   const atEnd: AtEnd = (end) => lab.atEnd(end)
   const html = await http(atEnd, answering(200, 'text/html', HTML))
   const json = await http(atEnd, answering(200, 'application/json', '{"hello":"world"}'))
@@ -108,7 +111,7 @@ labTest('every command of what is no node says what answered there', async (lab)
         {
           args: [...args, '--node', html],
           code: 1,
-          line: /answered 200 \(text\/html\): "<!doctype html> <title>Welcome \[2J to nginx<\/title>"/,
+          line: HTML_LINE,
         },
         {
           args: [...args, '--node', `http://${json}/`],
@@ -130,12 +133,12 @@ labTest('every command of what is no node says what answered there', async (lab)
   )
   assert.match(
     second,
-    /^127\S+ {2}WALCAST_NODE_ANSWER: \S+ answered 200 and JSON that is no answer/,
+    /^127\S+ {2}WALCAST_NODE_ANSWER: \S+ answered 200 with JSON that is no answer/,
   )
   assert.deepEqual([verdict, verified.err], ['NOT VERIFIED: not every node answered', []])
 })
 
-labTest('what may answer at an address that is wrong', async (lab) => {
+labTest('one line tells what answers at a wrong address', async (lab) => {
   const atEnd: AtEnd = (end) => lab.atEnd(end)
   const plain = (status: number, type: string, body: string, headers?: Record<string, string>) =>
     http(atEnd, answering(status, type, body, headers))
@@ -164,7 +167,7 @@ labTest('what may answer at an address that is wrong', async (lab) => {
     ],
     [
       await plain(301, 'text/html', '', { location: 'https://shop.example/\u00e9' }),
-      /answered 301 \(text\/html\) and sends on to https:\/\/shop.example\//,
+      /answered 301 \(text\/html\) and redirects to https:\/\/shop.example\//,
     ],
     [
       await plain(401, 'text/html', 'who are you?'),
@@ -180,7 +183,7 @@ labTest('what may answer at an address that is wrong', async (lab) => {
     ],
     [
       await walcast(401, 'UNAUTHORIZED'),
-      /UNAUTHORIZED: http\S+ has another secret than was given/,
+      /UNAUTHORIZED: http\S+ has a different secret/,
       { WALCAST_SECRET: 'a secret of some length' },
     ],
     [await walcast(503, 'STOPPING'), /^WALCAST_STOPPING: it is STOPPING; try again in a moment$/],
@@ -192,11 +195,11 @@ labTest('what may answer at an address that is wrong', async (lab) => {
     [await tcp(atEnd, (socket) => socket.destroy()), /the connection was closed without an answer/],
     [
       await tcp(atEnd, (socket) => socket.end('SSH-2.0-OpenSSH_9\r\n')),
-      /answered in something else than HTTP/,
+      /answered in something other than HTTP/,
     ],
     [
       await tcp(atEnd, (socket) => socket.end('\x15\x03\x01\x00\x02\x02\x46')),
-      /in something else than HTTP/,
+      /in something other than HTTP/,
     ],
     [`https://${await plain(200, 'text/html', HTML)}`, /speaks no TLS: write http:\/\//],
     [
@@ -216,7 +219,7 @@ labTest('what may answer at an address that is wrong', async (lab) => {
   )
 })
 
-labTest('what is no node, no flag, no command', async (lab) => {
+labTest('a mistyped address, flag, command or variable gets a hint', async (lab) => {
   const usage = (
     args: readonly string[],
     line: RegExp,
@@ -233,11 +236,11 @@ labTest('what is no node, no flag, no command', async (lab) => {
   await requireLines(lab, [
     node('/srv/app.db', /not "\/srv\/app.db" \(that is a path\); see/),
     node('./app.db', /that is a path/),
-    node('::1:8470', /an IPv6 address is in brackets: \[::1\]:8470/),
+    node('::1:8470', /put an IPv6 address in brackets: \[::1\]:8470/),
     node('fe80::1%eth0', /in brackets/),
     node('http://::1:8470', /a URL such as http:\/\/127.0.0.1:8470, not "http:\/\/::1:8470"/),
-    node('10.0.0.1', /a node has a port: 10.0.0.1:8470/),
-    node('[::1]', /a node has a port: \[::1\]:8470/),
+    node('10.0.0.1', /add the port: 10.0.0.1:8470/),
+    node('[::1]', /add the port: \[::1\]:8470/),
     node('8470', /127.0.0.1:8470/),
     node('127.0.0.1:84700', /HOST:PORT/),
     node('ftp://127.0.0.1:1', /HOST:PORT or a URL/),
@@ -246,18 +249,21 @@ labTest('what is no node, no flag, no command', async (lab) => {
     usage(['status'], /HOST:PORT/, { WALCAST_NODE: 'nowhere' }),
     usage(
       ['status', '127.0.0.1:1'],
-      /there is no place for "127.0.0.1:1"; a node is named by --node; see/,
+      /unexpected argument "127.0.0.1:1" \(name a node with --node\); see walcast status --help/,
     ),
     usage(['status', '--node', '127.0.0.1:1', '--node', '127.0.0.1:2'], /--node is given twice/),
     usage(['promote', '--node'], /--node/),
-    usage(['switchover', '--noed', '127.0.0.1:1'], /'--noed' \(--node\?\)/),
+    usage(['switchover', '--noed', '127.0.0.1:1'], /'--noed' \(did you mean --node\?\)/),
     usage(['forget', 'a', 'b'], /forget takes the id of one replica/),
     usage(['forget'], /forget takes the id of one replica/),
     usage(['verify', '--node', '127.0.0.1:1'], /at least two nodes/),
     usage(['audit', '--limit', '0'], /--limit/),
-    usage(['staus'], /there is no command "staus" \(status\?\)/),
-    usage(['cluster'], /there is no command "cluster"/),
-    usage(['leader', '--db', db, '--lisen', '127.0.0.1:0'], /'--lisen' \(--listen\?\)/),
+    usage(['staus'], /unknown command "staus" \(did you mean status\?\); see walcast --help/),
+    usage(['cluster'], /unknown command "cluster"/),
+    usage(
+      ['leader', '--db', db, '--lisen', '127.0.0.1:0'],
+      /'--lisen' \(did you mean --listen\?\)/,
+    ),
     usage(
       ['leader', '--db', db, '--listen', '127.0.0.1:0'],
       /WALCAST_LOG_LEVEL wants one of fatal, .*silent, not "verbose"/,
@@ -276,16 +282,16 @@ labTest('what is no node, no flag, no command', async (lab) => {
     environment: { WALCAST_LISEN: 'x', WALCAST_ROLE: 'leader' },
   })
   await leader.ready()
-  await until('it warns', () => leader.logged('no environment variable').length > 0)
-  const [warning] = leader.logged('no environment variable')
+  await until('it warns', () => leader.logged('unknown environment variable').length > 0)
+  const [warning] = leader.logged('unknown environment variable')
   assert.equal(
     JSON.parse(warning).msg,
-    'walcast knows no environment variable WALCAST_LISEN (WALCAST_LISTEN?): ignored',
+    'ignoring unknown environment variables: WALCAST_LISEN (did you mean WALCAST_LISTEN?)',
   )
 })
 
-/** Without the time that a command waits. */
-test('an answer that does not begin, and one that does not end, is waited for as long as is said', async (t: TestContext) => {
+/** `askNode` itself, since a command waits for ten seconds. */
+test('an answer that does not begin, or not end, in time is an error', async (t: TestContext) => {
   const atEnd: AtEnd = (end) => t.after(end)
   const silent = await tcp(atEnd, () => {})
   const drips = await http(atEnd, (_request, response) => {

@@ -1,4 +1,4 @@
-/** Options of a node that is started in one role and may come to have the other. */
+/** Options of a node that starts in one role and may later have the other. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ import { optionProblems } from '../../src/options/optionProblems.ts'
 
 const FLAGS = ['--db', 'a.db', '--listen', '127.0.0.1:1']
 
-test('what tunes the other role is taken from the environment, what makes a node one is not', () => {
+test('the environment may tune the other role, but cannot set its required options', () => {
   const environment = {
     WALCAST_READ_WAIT: '30s',
     WALCAST_LEADER: '127.0.0.1:2',
@@ -37,7 +37,7 @@ test('a program may give both roles the same options', () => {
   assert.throws(() => embeddedOptions('leader', { standby: true }), { key: 'USAGE' })
 })
 
-test('an empty flag is a slip, an empty variable is one that is not set', () => {
+test('an empty flag is an error, an empty variable counts as not set', () => {
   const replica = [...FLAGS, '--leader', '127.0.0.1:2']
   const problem = (args: readonly string[], environment: NodeJS.ProcessEnv = {}) => {
     try {
@@ -50,7 +50,7 @@ test('an empty flag is a slip, an empty variable is one that is not set', () => 
   assert.match(problem([...replica, '--copy-mode', '']), /--copy-mode wants an octal mode/)
   assert.match(problem([...replica, '--name=']), /--name wants/)
   assert.match(problem([...FLAGS, '--leader', '']), /--leader wants HOST:PORT, not ""/)
-  assert.match(problem(FLAGS, { WALCAST_LEADER: '' }), /--leader HOST:PORT is needed/)
+  assert.match(problem(FLAGS, { WALCAST_LEADER: '' }), /--leader HOST:PORT is required/)
   assert.equal(problem(replica, { WALCAST_COPY_MODE: '', WALCAST_NAME: '' }), '')
   assert.match(
     problem([...replica, '--max-waits', '-1']),
@@ -60,7 +60,7 @@ test('an empty flag is a slip, an empty variable is one that is not set', () => 
   assert.match(problem([...replica, '--name', '--standby']), /--name wants a value/)
 })
 
-test('a mode without quotation marks in the file is another number', (t) => {
+test('a file mode in the TOML file needs quotation marks', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-arguments-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const config = join(folder, 'walcast.toml')
@@ -77,7 +77,7 @@ test('a mode without quotation marks in the file is another number', (t) => {
     })
 })
 
-test('limits that are too small to be meant, or in the wrong order', () => {
+test('limits that are too small, or in the wrong order, are refused', () => {
   const problems = (given: Partial<NodeOptions>) =>
     optionProblems({ ...defaultOptions(), ...given } as NodeOptions)
   assert.deepEqual(problems({}), [])

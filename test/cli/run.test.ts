@@ -7,9 +7,10 @@ import { runArguments } from '../../src/cli/runArguments.ts'
 import type { Child } from '../support/child.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 
-/** Says what it knows, does as it is told on standard input, and says when it is told to end. */
+/** Prints its environment, obeys commands on standard input, and reports SIGTERM. */
 const APPLICATION = `
-  const { WALCAST_ROLE: role, WALCAST_EPOCH: epoch, WALCAST_NODE_URL: url, WALCAST_SECRET: secret } = process.env
+  const { WALCAST_ROLE: role, WALCAST_EPOCH: epoch, WALCAST_DB: db } = process.env
+  const { WALCAST_NODE_URL: url, WALCAST_SECRET: secret } = process.env
   process.on('SIGTERM', async () => {
     const { status } = await fetch(url + '/livez')
     console.log(JSON.stringify({ bye: process.pid, status }))
@@ -22,7 +23,7 @@ const APPLICATION = `
   })
   const readiness = role === 'leader' ? '/readyz' : '/livez'
   const { status } = await fetch(url + readiness)
-  console.log(JSON.stringify({ up: process.pid, role, epoch, url, status, secret, db: process.env.WALCAST_DB }))
+  console.log(JSON.stringify({ up: process.pid, role, epoch, url, status, secret, db }))
   setInterval(() => {}, 1000)
 `
 
@@ -48,7 +49,7 @@ async function said(child: Child, key: string, from = 0) {
   return { at, value: JSON.parse(text) }
 }
 
-labTest('the application is started when the leader is ready, and ends before it', async (lab) => {
+labTest('the application starts when the leader is ready, and ends before it', async (lab) => {
   const db = await database(lab)
   const secret = 'a secret of twenty chars'
   const { child, listen } = await run(lab, ['--db', db], { WALCAST_SECRET: secret })
@@ -61,7 +62,7 @@ labTest('the application is started when the leader is ready, and ends before it
   assert.ok(!child.err.join('\n').includes(secret))
 })
 
-labTest('an application that ends by itself ends the node, with its exit status', async (lab) => {
+labTest('when the application exits, the node exits with the same code', async (lab) => {
   const db = await database(lab)
   for (const [command, code] of [
     ['exit 0', 0],
@@ -76,7 +77,7 @@ labTest('an application that ends by itself ends the node, with its exit status'
   }
 })
 
-labTest('it is started again when it is to be', async (lab) => {
+labTest('--restart starts the application again', async (lab) => {
   const { child } = await run(lab, ['--db', await database(lab), '--restart=on-failure'])
   const first = await said(child, 'up')
   child.write('exit 3')
@@ -87,7 +88,7 @@ labTest('it is started again when it is to be', async (lab) => {
   assert.equal((await child.ended).code, 0)
 })
 
-labTest('the application of a replica waits for its copy', async (lab) => {
+labTest('the application of a replica starts once its copy is complete', async (lab) => {
   const db = await database(lab)
   const port = await freePort()
   const { child } = await run(lab, ['--db', lab.path('copy.db'), '--leader', `127.0.0.1:${port}`])
@@ -99,7 +100,7 @@ labTest('the application of a replica waits for its copy', async (lab) => {
   assert.equal((await child.stop('SIGINT')).code, 0)
 })
 
-labTest('what cannot be run, or cannot be meant, is one line', async (lab) => {
+labTest('a command that cannot run, and wrong arguments, are one line', async (lab) => {
   const db = await database(lab)
   const listen = `127.0.0.1:${await freePort()}`
   const missing = lab.cli(['run', '--db', db, '--listen', listen, '--', '/no/such/program'])
@@ -124,7 +125,7 @@ labTest('what cannot be run, or cannot be meant, is one line', async (lab) => {
   }
 })
 
-test('arguments of run: its own, the rest for the node, and a command that is left as it is', () => {
+test('run takes its own flags, gives the node the rest, and leaves the command unchanged', () => {
   const args = [
     '--db',
     'a',

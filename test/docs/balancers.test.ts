@@ -11,7 +11,7 @@ const NODES = [
   { name: 'b', proxyPort: 18_002, port: 18_471 },
 ]
 
-test('writes are checked at /leader of the private side, reads at /readyz of the public one', () => {
+test('balancers check writes at /leader (private) and reads at /readyz (public)', () => {
   const config = haproxyConfig(18_000, NODES)
   const [writes, reads] = config.split(/^backend /m).slice(1)
   assert.match(writes, /^ {4}option httpchk GET \/leader$/m)
@@ -26,7 +26,7 @@ test('writes are checked at /leader of the private side, reads at /readyz of the
   }
 })
 
-test('each of them replaces what clients say of their address, and leaves WebSockets to the node', () => {
+test('balancers overwrite forwarded headers and pass WebSockets on', () => {
   const nginx = nginxConfig(18_000, NODES)
   for (const header of ['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'Forwarded'])
     assert.match(nginx, new RegExp(`proxy_set_header ${header} `))

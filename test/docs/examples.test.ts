@@ -1,4 +1,4 @@
-/** The examples, started by their one command and used as their visitors use them. */
+/** The examples, each started by its one command and used as a visitor would use it. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const NAMES = ['leader', 'replica-1', 'replica-2']
 /** Of each replica. */
 const ROUNDS = 100
 const BUILD_MS = 600_000
-/** How long SQLite would wait for a lock in the example. */
+/** How long SQLite waits for a lock in the example. */
 const BUSY_MS = 5000
 
 interface Started {
@@ -32,7 +32,7 @@ async function startExample(lab: Lab, name: string, ports: number): Promise<Star
   const folder = lab.path('data')
   const file = fileURLToPath(new URL(`../../../examples/${name}/run`, import.meta.url))
   const run = lab.spawn(name, file, ['--port', String(port), '--folder', folder])
-  // Its children are in groups of their own: they must not outlive a test that fails.
+  // Its children have process groups of their own, and must not outlive a failed test.
   lab.atEnd(() => endProcesses(folder))
   await run.line((line) => line.includes('Ctrl-C'), 0, BUILD_MS)
   const browsers = NAMES.map((_, index) => new Browser(`http://127.0.0.1:${port + index}`))
@@ -94,38 +94,35 @@ async function requireOwnWrites(
   )
 }
 
-labTest(
-  'inventory: pages, own writes through replicas, work of the leader, a clean end',
-  async (lab) => {
-    const started = await startExample(lab, 'inventory', 6)
-    const { browsers, folder } = started
-    for (const [index, browser] of browsers.entries()) {
-      const page = await browser.get('/')
-      assert.equal(page.status, 200)
-      assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
-      requireSoundPage(page.text)
-      assert.match(page.text, new RegExp(`<dd>${NAMES[index]}</dd>`))
-      assert.match(page.text, index === 0 ? /badge leader/ : /badge replica/)
-    }
-    await requireOwnWrites(browsers.slice(1), '/machines', (name) => ({ name, notes: '<&"\'>' }))
-    await requireApi(browsers[1])
-    await requireSoundForms(browsers[2])
-    const { journal } = await recordsOf(browsers[0])
-    assert.deepEqual(
-      journal.map(({ node, what }) => [node, what]),
-      [['leader', 'migrated from version 0 to 1']],
-    )
-    for (const browser of browsers.slice(1))
-      assert.deepEqual((await recordsOf(browser)).journal, journal)
-    const names = await lab.sql(join(folder, 'leader/inventory.db'), { readOnly: true })
-    const [[count]] = (await names.rows(
-      "SELECT count(*) FROM machine WHERE name LIKE 'written-%'",
-    )) as [[number]]
-    await names.close()
-    assert.equal(count, 2 * ROUNDS)
-    await requireCleanEnd(started, NAMES.length)
-  },
-)
+labTest('inventory: pages, own writes read at replicas, leader jobs, a clean end', async (lab) => {
+  const started = await startExample(lab, 'inventory', 6)
+  const { browsers, folder } = started
+  for (const [index, browser] of browsers.entries()) {
+    const page = await browser.get('/')
+    assert.equal(page.status, 200)
+    assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+    requireSoundPage(page.text)
+    assert.match(page.text, new RegExp(`<dd>${NAMES[index]}</dd>`))
+    assert.match(page.text, index === 0 ? /badge leader/ : /badge replica/)
+  }
+  await requireOwnWrites(browsers.slice(1), '/machines', (name) => ({ name, notes: '<&"\'>' }))
+  await requireApi(browsers[1])
+  await requireSoundForms(browsers[2])
+  const { journal } = await recordsOf(browsers[0])
+  assert.deepEqual(
+    journal.map(({ node, what }) => [node, what]),
+    [['leader', 'migrated from version 0 to 1']],
+  )
+  for (const browser of browsers.slice(1))
+    assert.deepEqual((await recordsOf(browser)).journal, journal)
+  const names = await lab.sql(join(folder, 'leader/inventory.db'), { readOnly: true })
+  const [[count]] = (await names.rows(
+    "SELECT count(*) FROM machine WHERE name LIKE 'written-%'",
+  )) as [[number]]
+  await names.close()
+  assert.equal(count, 2 * ROUNDS)
+  await requireCleanEnd(started, NAMES.length)
+})
 
 interface Records {
   readonly machines: readonly { readonly id: number; readonly name: string }[]
@@ -183,7 +180,7 @@ async function requireSoundForms(browser: Browser): Promise<void> {
 }
 
 labTest(
-  'inventory: the job and the migration run where the node leads, and a replica cannot be written',
+  'inventory: job and migration run on the leader only, and a replica refuses writes',
   async (lab) => {
     const start = async (name: string, leader?: string) => {
       const listen = `127.0.0.1:${await freePort()}`
@@ -238,7 +235,7 @@ labTest(
 )
 
 labTest(
-  'notes-python: pages, own writes through replicas, one migration, a clean end',
+  'notes-python: pages, own writes read at replicas, one migration, a clean end',
   async (lab) => {
     const started = await startExample(lab, 'notes-python', 9)
     const { browsers, folder } = started
@@ -273,7 +270,7 @@ async function requireDeletion(browser: Browser): Promise<void> {
   assert.equal((await browser.send('DELETE', `/notes/${id}`)).status, 404)
 }
 
-/** Somebody goes round the proxy and POSTs to the application of a replica. */
+/** A client bypasses the proxy and POSTs to the application of a replica. */
 async function requireStrayWriteFails({ port, browsers }: Started): Promise<void> {
   const behind = new Browser(`http://127.0.0.1:${port + 7}`)
   const before = (await browsers[1].get('/notes.json')).text

@@ -1,6 +1,6 @@
 /**
- * The pages of options and metrics: they are what the code has, and nothing in the documents names
- * another option.
+ * The pages of options and metrics match the code, and no document names an option or metric that
+ * does not exist.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -19,12 +19,12 @@ const PAGES = [
 
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
 
-test('docs/options.md and docs/metrics.md are what scripts/reference makes of the code', () => {
+test('docs/options.md and docs/metrics.md match the code (scripts/reference)', () => {
   assert.equal(readFileSync(OPTIONS_PAGE, 'utf8'), optionsPage(), 'run scripts/reference')
   assert.equal(readFileSync(METRICS_PAGE, 'utf8'), metricsPage(), 'run scripts/reference')
 })
 
-test('every metric that a document names exists', () => {
+test('every metric named in a document exists', () => {
   const known = new Set(metricsPage().match(/walcast_[a-z_]+[a-z]/g))
   const cookie = 'walcast_position'
   for (const path of PAGES)
@@ -32,7 +32,7 @@ test('every metric that a document names exists', () => {
       assert.ok(known.has(name) || name === cookie, `${path} names ${name}`)
 })
 
-/** Of commands that are no nodes, and of other programs that the documents call. */
+/** Options of other commands, and of other programs in the documents. */
 const OTHER_FLAGS: ReadonlySet<string> = new Set([
   'fail',
   ...[
@@ -51,7 +51,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...['seconds', 'sql', 'table', 'timeout', 'to', 'updates', 'version'],
 ])
 
-test('every option that a document names exists', () => {
+test('every option named in a document exists', () => {
   const known = new Set([...optionsPage().matchAll(/^\| `--([a-z-]+)/gm)].map(([, flag]) => flag))
   assert.ok(known.size > 80)
   for (const path of PAGES)

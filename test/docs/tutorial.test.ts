@@ -1,6 +1,6 @@
 /**
- * docs/tutorial.md, done as it says: its application, its commands with other ports and paths, and
- * the answers that it shows.
+ * Follows docs/tutorial.md: its application, its commands with other ports and paths, and the
+ * answers that it shows.
  */
 import assert from 'node:assert/strict'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -13,14 +13,14 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const PAGE = readFileSync(`${ROOT}docs/tutorial.md`, 'utf8')
 const LINES = PAGE.replaceAll('\\\n', ' ').split('\n')
 
-/** Words of a shell's line; what is quoted is one word. */
+/** The words of a shell line; quoted text is one word. */
 function wordsOf(line: string): string[] {
   return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(
     ([, single, double, bare]) => single ?? double ?? bare,
   )
 }
 
-/** Ports and files of the page, in the place of this test. */
+/** The ports and files of the page, replaced by those of this test. */
 async function placeIn(lab: Lab): Promise<(word: string) => string> {
   const ports = new Map<string, string>()
   for (const [port] of PAGE.matchAll(/\b(3[01]0[01]|8080|8081|8470|8471)\b/g))
@@ -31,7 +31,7 @@ async function placeIn(lab: Lab): Promise<(word: string) => string> {
       : word.replace(/\b\d{4}\b/g, (port) => ports.get(port) ?? port)
 }
 
-/** Commands that follow `$ `, each with the line that the page shows as its output. */
+/** Commands after `$ `, each with the output line that the page shows. */
 function shownWith(
   program: string,
 ): { readonly args: readonly string[]; readonly output: string }[] {
@@ -42,7 +42,7 @@ function shownWith(
   )
 }
 
-/** What curl does with these arguments. */
+/** Does what curl does with these arguments. */
 async function curl(args: readonly string[]): Promise<string> {
   const url = args.find((arg) => arg.startsWith('http')) ?? ''
   const after = (flag: string) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined)
@@ -56,7 +56,7 @@ async function curl(args: readonly string[]): Promise<string> {
   return (await response.text()).trim()
 }
 
-labTest('what the tutorial shows is what happens', async (lab) => {
+labTest('the commands of the tutorial give the output that it shows', async (lab) => {
   const at = await placeIn(lab)
   const [, application] = PAGE.slice(PAGE.indexOf('<!-- app.mjs -->')).split('```\n')
   writeFileSync(lab.path('app.mjs'), application)

@@ -1,5 +1,5 @@
 /**
- * Answers that wait until replicas hold the write: real nodes before real applications, judged by
+ * Answers that wait until replicas hold the write: real nodes before real applications, checked by
  * what SQLite finds in the files.
  */
 import assert from 'node:assert/strict'
@@ -55,88 +55,76 @@ function mend({ links }: NotesCluster, index: number): void {
   links[index].tamper = (bytes) => bytes
 }
 
-labTest(
-  'an answer says that a replica holds the write, or that the write stands and none does',
-  async (lab) => {
-    const cluster = await startNotes(lab, { replicas: 1, leaderFlags: ['--ack', 'one', ...SHORT] })
-    const { leader, replicas } = cluster
-    const [replica] = replicas
-    for (const url of [leader.url, replica.url]) {
-      const held = await postNote(url, `held ${url}`)
-      assert.deepEqual(
-        [held.status, held.acked, held.notReplicated],
-        [201, 'one; replicas=1', null],
-      )
-      await requireWritten(lab, replica, `held ${url}`)
-      const local = await postNote(url, `local ${url}`, ACK('local'))
-      assert.deepEqual([local.status, local.acked, local.notReplicated], [201, null, null])
-      const asked = await postNote(url, `asked ${url}`, ACK('all'))
-      assert.deepEqual([asked.acked, asked.notReplicated], ['all; replicas=1', null])
-      const bad = await postNote(url, `bad ${url}`, ACK('most'))
-      assert.equal(bad.status, 400)
-      assert.equal(JSON.parse(bad.text).code, 'WALCAST_BAD_REQUEST')
-      assert.ok(!(await bodiesIn(lab, leader)).has(`bad ${url}`), 'nothing was executed')
-    }
-    const more = await postNote(leader.url, 'more', ACK('2'))
-    assert.deepEqual(
-      [more.acked, more.notReplicated],
-      [null, '2; replicas=1'],
-      'there are not so many',
-    )
-    const read = await fetch(leader.url)
-    assert.equal(read.headers.get('walcast-acked'), null, 'a read waits for nothing')
-    const based = await fetch(leader.url, { headers: ACK('one') })
-    assert.equal(based.headers.get('walcast-acked'), 'one; replicas=1', 'unless it asks')
+labTest('Walcast-Ack: the answer says whether a replica holds the write', async (lab) => {
+  const cluster = await startNotes(lab, { replicas: 1, leaderFlags: ['--ack', 'one', ...SHORT] })
+  const { leader, replicas } = cluster
+  const [replica] = replicas
+  for (const url of [leader.url, replica.url]) {
+    const held = await postNote(url, `held ${url}`)
+    assert.deepEqual([held.status, held.acked, held.notReplicated], [201, 'one; replicas=1', null])
+    await requireWritten(lab, replica, `held ${url}`)
+    const local = await postNote(url, `local ${url}`, ACK('local'))
+    assert.deepEqual([local.status, local.acked, local.notReplicated], [201, null, null])
+    const asked = await postNote(url, `asked ${url}`, ACK('all'))
+    assert.deepEqual([asked.acked, asked.notReplicated], ['all; replicas=1', null])
+    const bad = await postNote(url, `bad ${url}`, ACK('most'))
+    assert.equal(bad.status, 400)
+    assert.equal(JSON.parse(bad.text).code, 'WALCAST_BAD_REQUEST')
+    assert.ok(!(await bodiesIn(lab, leader)).has(`bad ${url}`), 'nothing was executed')
+  }
+  const more = await postNote(leader.url, 'more', ACK('2'))
+  assert.deepEqual(
+    [more.acked, more.notReplicated],
+    [null, '2; replicas=1'],
+    'there are not so many',
+  )
+  const read = await fetch(leader.url)
+  assert.equal(read.headers.get('walcast-acked'), null, 'a read waits for nothing')
+  const based = await fetch(leader.url, { headers: ACK('one') })
+  assert.equal(based.headers.get('walcast-acked'), 'one; replicas=1', 'unless it asks')
 
-    const key = { 'idempotency-key': 'k1' }
-    const first = await postNote(leader.url, 'keyed', key)
-    assert.equal(first.acked, 'one; replicas=1')
-    cutOff(cluster, 0)
-    await until('it is away', async () => !(await leader.node.status()).replicas[0].connected)
-    const alone = await postNote(leader.url, 'alone')
-    assert.deepEqual(
-      [alone.status, alone.acked, alone.notReplicated],
-      [201, null, 'one; replicas=0'],
-    )
-    await requireWritten(lab, leader, 'alone')
-    assert.ok(!(await bodiesIn(lab, replica)).has('alone'))
-    const again = await postNote(leader.url, 'keyed', key)
-    assert.deepEqual(
-      [again.text, again.acked, again.notReplicated],
-      [first.text, null, 'one; replicas=0'],
-    )
-    assert.equal(await leader.node.metric('walcast_ack_total', 'outcome="timeout"'), 2)
-    assert.equal(await leader.node.metric('walcast_ack_waits'), 0)
+  const key = { 'idempotency-key': 'k1' }
+  const first = await postNote(leader.url, 'keyed', key)
+  assert.equal(first.acked, 'one; replicas=1')
+  cutOff(cluster, 0)
+  await until('it is away', async () => !(await leader.node.status()).replicas[0].connected)
+  const alone = await postNote(leader.url, 'alone')
+  assert.deepEqual([alone.status, alone.acked, alone.notReplicated], [201, null, 'one; replicas=0'])
+  await requireWritten(lab, leader, 'alone')
+  assert.ok(!(await bodiesIn(lab, replica)).has('alone'))
+  const again = await postNote(leader.url, 'keyed', key)
+  assert.deepEqual(
+    [again.text, again.acked, again.notReplicated],
+    [first.text, null, 'one; replicas=0'],
+  )
+  assert.equal(await leader.node.metric('walcast_ack_total', 'outcome="timeout"'), 2)
+  assert.equal(await leader.node.metric('walcast_ack_waits'), 0)
 
-    const waiting = post(`${leader.url}/notes`, 'waits', ACK('one'))
-    mend(cluster, 0)
-    await waiting
-    await until(
-      'it is back',
-      async () => (await postNote(leader.url, 'back')).acked === 'one; replicas=1',
-    )
-    const last = await postNote(leader.url, 'keyed', key)
-    assert.deepEqual([last.text, last.acked], [first.text, 'one; replicas=1'])
-  },
-)
+  const waiting = post(`${leader.url}/notes`, 'waits', ACK('one'))
+  mend(cluster, 0)
+  await waiting
+  await until(
+    'it is back',
+    async () => (await postNote(leader.url, 'back')).acked === 'one; replicas=1',
+  )
+  const last = await postNote(leader.url, 'keyed', key)
+  assert.deepEqual([last.text, last.acked], [first.text, 'one; replicas=1'])
+})
 
-labTest(
-  'without a replica nothing is acknowledged, and nobody is kept waiting for one',
-  async (lab) => {
-    const { leader } = await startNotes(lab, { replicas: 0, leaderFlags: ['--ack', 'all'] })
-    for (const level of ['all', 'one', '2', 'one-durable', 'all-durable']) {
-      const answer = await postNote(leader.url, level, ACK(level))
-      assert.deepEqual([answer.status, answer.notReplicated], [201, `${level}; replicas=0`])
-      await requireWritten(lab, leader, level)
-    }
-    assert.equal(await leader.node.metric('walcast_ack_total', 'outcome="alone"'), 5)
-  },
-)
+labTest('without a replica no write is acknowledged, and none waits', async (lab) => {
+  const { leader } = await startNotes(lab, { replicas: 0, leaderFlags: ['--ack', 'all'] })
+  for (const level of ['all', 'one', '2', 'one-durable', 'all-durable']) {
+    const answer = await postNote(leader.url, level, ACK(level))
+    assert.deepEqual([answer.status, answer.notReplicated], [201, `${level}; replicas=0`])
+    await requireWritten(lab, leader, level)
+  }
+  assert.equal(await leader.node.metric('walcast_ack_total', 'outcome="alone"'), 5)
+})
 
-labTest('kill -9 of the leader: what was acknowledged by one is on a replica', async (lab) => {
+labTest('kill -9 of the leader: a write acknowledged by one replica survives', async (lab) => {
   const cluster = await startNotes(lab, { leaderFlags: ['--ack', 'one'] })
   const { leader, replicas, links } = cluster
-  // On their way for a while: what is only sent dies with the leader.
+  // Slow, so that batches that were only sent die with the leader.
   for (const link of links) link.streamDelayMs = 30
   const acked: string[] = []
   let answered = 0
@@ -162,7 +150,7 @@ labTest('kill -9 of the leader: what was acknowledged by one is on a replica', a
   assert.ok(acked.length >= 150 && answered >= acked.length)
 })
 
-labTest('all: one that is frozen is waited for, and not counted', async (lab) => {
+labTest('ack all waits for a frozen replica and does not count it', async (lab) => {
   const { leader, replicas } = await startNotes(lab, { leaderFlags: ['--ack', 'all', ...SHORT] })
   assert.equal((await postNote(leader.url, 'both')).acked, 'all; replicas=2')
   replicas[1].node.kill('SIGSTOP')
@@ -182,7 +170,7 @@ labTest('all: one that is frozen is waited for, and not counted', async (lab) =>
   )
 })
 
-labTest('durable: the copy is synced before it is acknowledged, and only then', async (lab) => {
+labTest('a durable acknowledgement comes after the sync of the copy', async (lab) => {
   const { leader, replicas } = await startNotes(lab, { leaderFlags: ['--ack-timeout', '60s'] })
   const syncs = () =>
     Promise.all(replicas.map(({ node }) => node.metric('walcast_durable_sync_seconds_count')))
@@ -208,7 +196,7 @@ labTest('durable: the copy is synced before it is acknowledged, and only then', 
 })
 
 labTest(
-  'durable: a replica that cannot sync says so by saying nothing; its copy counts all the same',
+  'a replica that cannot sync gives no durable acknowledgement, but still counts',
   async (lab) => {
     const url = await startPlainLeader(lab)
     const trigger = lab.path('cannot-sync')
@@ -223,7 +211,7 @@ labTest(
     )
     assert.equal((await postNote(url.app, 'c', ACK('one'))).acked, 'one; replicas=1')
     rmSync(trigger)
-    // On a new connection it is asked again.
+    // On a new connection the replica is asked for it again.
     link.cutAll()
     await until(
       'it is back',
@@ -238,7 +226,7 @@ labTest(
   },
 )
 
-labTest('durable survives checkpoints and a new connection of the replica', async (lab) => {
+labTest('durable acknowledgements survive checkpoints and reconnects', async (lab) => {
   const cluster = await startNotes(lab, {
     replicas: 1,
     leaderFlags: ['--ack', 'one-durable', '--ack-timeout', '10s'],

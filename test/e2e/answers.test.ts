@@ -1,7 +1,7 @@
 /**
- * Answers and requests that are legal and rare, byte by byte on each way to an application: the
- * leader's own, the replica's own, through a replica to the leader's; with a remembered answer,
- * too. RFC 9110 and 9112 say what is right.
+ * Legal but rare answers and requests, byte by byte on each way to an application: at the leader,
+ * at the replica, through a replica to the leader, and with a remembered answer. RFC 9110 and 9112
+ * define what is right.
  */
 import assert from 'node:assert/strict'
 import { type Lab, labTest } from '../support/lab.ts'
@@ -65,7 +65,10 @@ function headOf({ method, more }: Way, answer: string): string {
 
 const NEXT = 'GET /next HTTP/1.1\r\nHost: app.test\r\n\r\n'
 
-/** Sends what gets `answer`, then another request on the same connection. Gives all that came. */
+/**
+ * Sends a request that gets `answer`, then another on the same connection. Returns everything
+ * received.
+ */
 async function answered(lab: Lab, way: Way, answer: string): Promise<string> {
   const raw = await RawHttp.open(lab, way.port)
   raw.write(headOf(way, telling({ raw: answer })))
@@ -76,7 +79,8 @@ async function answered(lab: Lab, way: Way, answer: string): Promise<string> {
 }
 
 part(
-  'answers without a body: 304 keeps its length, 204 has none, and neither takes the next one’s place',
+  'answers without a body: 304 keeps its length, 204 has none, ' +
+    'and neither takes the next one’s place',
   async (traffic, lab) => {
     for (const way of waysOf(traffic)) {
       const unchanged = await answered(
@@ -115,24 +119,26 @@ part('an application that refuses before the body ended, and closes', async (tra
         const headers = ['connection', 'close', 'content-length', '3']
         const answer = telling({ status, reason, headers, body: 'no!', early: true })
         raw.write(
-          `POST /early HTTP/1.1\r\nHost: app.test\r\n${way.more}Content-Length: ${2 * MIB}\r\nX-Answer: ${answer}\r\n\r\n`,
+          `POST /early HTTP/1.1\r\nHost: app.test\r\n${way.more}Content-Length: ${2 * MIB}\r\n` +
+            `X-Answer: ${answer}\r\n\r\n`,
         )
         raw.write('x'.repeat(2 * MIB))
         await raw.seen('no!')
         assert.match(raw.text, new RegExp(`^HTTP/1.1 ${status} ${reason}\r\n`), way.name)
-        // It goes on where the whole request had come.
+        // The application goes on once the whole request has arrived.
         if (/connection: close/i.test(raw.text)) await raw.whole()
         raw.socket.destroy()
       }
 })
 
 part('an answer to the head alone, while the client holds its body back', async (traffic, lab) => {
-  // With a key the body is taken in first: what breaks off has reached no application then.
+  // With a key the node reads the body first, so a broken request reaches no application.
   for (const way of waysOf(traffic).filter(({ name }) => !name.endsWith('with a key'))) {
     const raw = await RawHttp.open(lab, way.port)
     const answer = 'HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 3\r\n\r\nno!'
     raw.write(
-      `POST /held HTTP/1.1\r\nHost: app.test\r\n${way.more}Content-Length: 5\r\nX-Answer: ${telling({ raw: answer, early: true })}\r\n\r\n`,
+      `POST /held HTTP/1.1\r\nHost: app.test\r\n${way.more}Content-Length: 5\r\n` +
+        `X-Answer: ${telling({ raw: answer, early: true })}\r\n\r\n`,
     )
     await raw.seen('no!')
     assert.match(raw.text, /^HTTP\/1.1 401 Unauthorized\r\n/, way.name)
@@ -144,8 +150,10 @@ part('trailers of a request', async (traffic, lab) => {
     const text = await RawHttp.exchange(
       lab,
       way.port,
-      `${way.method} /t HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n` +
-        '3\r\nabc\r\n0\r\nX-Sum: caf\xe9\r\nX-Sum: 2\r\nWalcast-Stale: 1\r\nX-Replica-Auth: v1\r\nAuthorization: x\r\n\r\n',
+      `${way.method} /t HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\n` +
+        'Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n' +
+        '3\r\nabc\r\n0\r\nX-Sum: caf\xe9\r\nX-Sum: 2\r\nWalcast-Stale: 1\r\n' +
+        'X-Replica-Auth: v1\r\nAuthorization: x\r\n\r\n',
     )
     const echo = echoIn({
       status: 200,
@@ -167,7 +175,8 @@ part('trailers of a request', async (traffic, lab) => {
     const text = await RawHttp.exchange(
       lab,
       way.port,
-      `${way.method} /t HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\nTrailer: X-Sum\r\nContent-Length: 0\r\n\r\n`,
+      `${way.method} /t HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\n` +
+        'Trailer: X-Sum\r\nContent-Length: 0\r\n\r\n',
     )
     assert.match(
       text,
@@ -202,7 +211,8 @@ part('targets in absolute form and that of the server', async (traffic, lab) => 
 
 part('answers before the answer (1xx) come at once and in their order', async (traffic, lab) => {
   const interim =
-    'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nX-L: caf\xe9\r\nWalcast-Stale: 1\r\n\r\n' +
+    'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n' +
+    'X-L: caf\xe9\r\nWalcast-Stale: 1\r\n\r\n' +
     'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 Of Mine\r\nX-A: 1\r\nX-A: 2\r\n\r\n'
   for (const way of waysOf(traffic)) {
     const raw = await RawHttp.open(lab, way.port)
@@ -242,7 +252,8 @@ part('an upgrade that the application refuses, in latin1', async (traffic, lab) 
     const text = await RawHttp.exchange(
       lab,
       port,
-      `GET ${path} HTTP/1.1\r\nHost: app.test\r\n${upgrade}X-Answer: ${telling({ raw: refusal })}\r\n\r\n`,
+      `GET ${path} HTTP/1.1\r\nHost: app.test\r\n` +
+        `${upgrade}X-Answer: ${telling({ raw: refusal })}\r\n\r\n`,
     )
     assert.match(text, /^HTTP\/1.1 403 Interdit \xe0 vous\r\n/, path)
     assert.match(text, /\r\nX-L: caf\xe9\r\n/i, path)
@@ -253,7 +264,9 @@ part('an upgrade that the application refuses, in latin1', async (traffic, lab) 
 part('one limit for a head, at the leader and at a replica', async (traffic, lab) => {
   for (const way of waysOf(traffic)) {
     const send = (bytes: number) => {
-      const before = `${way.method} /h HTTP/1.1\r\nHost: ${'h'.repeat(3000)}.test\r\n${way.more}Connection: close\r\nContent-Length: 0\r\nX-A: `
+      const before =
+        `${way.method} /h HTTP/1.1\r\nHost: ${'h'.repeat(3000)}.test\r\n` +
+        `${way.more}Connection: close\r\nContent-Length: 0\r\nX-A: `
       return RawHttp.exchange(
         lab,
         way.port,
@@ -272,26 +285,27 @@ part('one limit for a head, at the leader and at a replica', async (traffic, lab
 })
 
 part('a head of very many headers passes whole', async (traffic, lab) => {
-  // Node leaves out those past the thousandth: here the body's length was among them.
+  // Node drops headers past the thousandth, here the body's length among them.
   const many = 'a: b\r\n'.repeat(1500)
   for (const { port, method, more, name } of waysOf(traffic)) {
     const text = await RawHttp.exchange(
       lab,
       port,
-      `${method} /many HTTP/1.1\r\nHost: app.test\r\n${more}Connection: close\r\n${many}X-Last: 1\r\nContent-Length: 5\r\n\r\nhello`,
+      `${method} /many HTTP/1.1\r\nHost: app.test\r\n${more}Connection: close\r\n` +
+        `${many}X-Last: 1\r\nContent-Length: 5\r\n\r\nhello`,
     )
     assert.match(text, /"X-Last","1"/, name)
     assert.match(text, /"bytes":5,/, name)
   }
 })
 
-labTest('on each way', async (lab, t) => {
+labTest('answers are passed on unchanged, on every way', async (lab, t) => {
   const traffic = await startTraffic(lab, { replicaFlags: ['--forward', '/leader'] })
   await runParts(lab, t, traffic, parts)
   await requireQuiet(traffic)
 })
 
-labTest('the limit of a head is an option', async (lab) => {
+labTest('--max-header-size bounds the head of a request', async (lab) => {
   const flags = ['--max-header-size', '32KiB']
   const { atLeader, atReplica } = await startTraffic(lab, {
     leaderFlags: flags,
@@ -305,7 +319,8 @@ labTest('the limit of a head is an option', async (lab) => {
       const text = await RawHttp.exchange(
         lab,
         port,
-        `POST /h HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\nX-A: ${'a'.repeat(bytes)}\r\n\r\n`,
+        'POST /h HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n' +
+          `X-A: ${'a'.repeat(bytes)}\r\n\r\n`,
       )
       assert.ok(text.startsWith(`HTTP/1.1 ${status} `), text.slice(0, 200))
     }

@@ -1,6 +1,6 @@
 /**
- * An application that accepts no connections: what waits for it, what goes elsewhere, and who is
- * told.
+ * An application that accepts no connections: which requests wait, which go elsewhere, and where
+ * the node reports it.
  */
 import assert from 'node:assert/strict'
 import WebSocket from 'ws'
@@ -20,66 +20,57 @@ async function pair(lab: Lab, flags: readonly string[] = []) {
   return { leader, replica }
 }
 
-labTest(
-  'a dead application is told: public readiness, status, cause and metric; the node itself is well',
-  async (lab) => {
-    const { leader } = await pair(lab, [...QUICK, '--upstream-counts', 'leader'])
-    const publicReady = async () => (await fetch(`${leader.url}/readyz`)).status
-    const isUp = async () => (await leader.node.metric('walcast_application_up')) === 1
-    await until('it is up', isUp)
-    assert.equal(await publicReady(), 200)
-    await leader.killApp()
-    await until('it is down', async () => !(await isUp()))
-    assert.equal(await publicReady(), 503)
-    assert.match(
-      await (await fetch(`${leader.url}/readyz`)).text(),
-      /the application is down: ECONNREFUSED/,
-    )
-    assert.equal((await leader.node.get('/leader')).status, 503)
-    assert.equal((await leader.node.get('/readyz')).status, 200, 'of the node alone')
-    const { application, causes } = await leader.node.status()
-    assert.deepEqual(application, {
-      url: `http://127.0.0.1:${leader.appPort}`,
-      state: 'down',
-      accepts: false,
-      detail: 'ECONNREFUSED',
-      held: 0,
-    })
-    assert.deepEqual(
-      causes.map(({ code }) => code),
-      ['application-down'],
-    )
-    const shown = lab.cli(['status', '--node', leader.node.address], environment)
-    assert.equal((await shown.ended).code, 0)
-    assert.match(shown.out.join('\n'), /application\s+http:\S+, down \(ECONNREFUSED\)/)
-    await leader.startApp('leader')
-    await until('it is up again', isUp)
-    assert.equal(await publicReady(), 200)
-    assert.equal((await leader.node.get('/leader')).status, 200)
-  },
-)
+labTest('a dead application shows in public readiness, status, cause and metric', async (lab) => {
+  const { leader } = await pair(lab, [...QUICK, '--upstream-counts', 'leader'])
+  const publicReady = async () => (await fetch(`${leader.url}/readyz`)).status
+  const isUp = async () => (await leader.node.metric('walcast_application_up')) === 1
+  await until('it is up', isUp)
+  assert.equal(await publicReady(), 200)
+  await leader.killApp()
+  await until('it is down', async () => !(await isUp()))
+  assert.equal(await publicReady(), 503)
+  assert.match(
+    await (await fetch(`${leader.url}/readyz`)).text(),
+    /the application is down: ECONNREFUSED/,
+  )
+  assert.equal((await leader.node.get('/leader')).status, 503)
+  assert.equal((await leader.node.get('/readyz')).status, 200, 'of the node alone')
+  const { application, causes } = await leader.node.status()
+  assert.deepEqual(application, {
+    url: `http://127.0.0.1:${leader.appPort}`,
+    state: 'down',
+    accepts: false,
+    detail: 'ECONNREFUSED',
+    held: 0,
+  })
+  assert.deepEqual(
+    causes.map(({ code }) => code),
+    ['application-down'],
+  )
+  const shown = lab.cli(['status', '--node', leader.node.address], environment)
+  assert.equal((await shown.ended).code, 0)
+  assert.match(shown.out.join('\n'), /application\s+http:\S+, down \(ECONNREFUSED\)/)
+  await leader.startApp('leader')
+  await until('it is up again', isUp)
+  assert.equal(await publicReady(), 200)
+  assert.equal((await leader.node.get('/leader')).status, 200)
+})
 
-labTest(
-  'unless told, GET /leader says nothing of the application; nowhere says nothing at all',
-  async (lab) => {
-    const first = await ApplicationSite.start(lab, 'first', undefined, { flags: QUICK })
-    const second = await ApplicationSite.start(lab, 'second', undefined, {
-      flags: [...QUICK, '--upstream-counts', 'nowhere'],
-    })
-    for (const site of [first, second]) {
-      await site.killApp()
-      await until(
-        'it is down',
-        async () => (await site.node.status()).application?.state === 'down',
-      )
-      assert.equal((await site.node.get('/leader')).status, 200)
-    }
-    assert.equal((await fetch(`${first.url}/readyz`)).status, 503)
-    assert.equal((await fetch(`${second.url}/readyz`)).status, 200)
-  },
-)
+labTest('--upstream-counts says where a dead application counts', async (lab) => {
+  const first = await ApplicationSite.start(lab, 'first', undefined, { flags: QUICK })
+  const second = await ApplicationSite.start(lab, 'second', undefined, {
+    flags: [...QUICK, '--upstream-counts', 'nowhere'],
+  })
+  for (const site of [first, second]) {
+    await site.killApp()
+    await until('it is down', async () => (await site.node.status()).application?.state === 'down')
+    assert.equal((await site.node.get('/leader')).status, 200)
+  }
+  assert.equal((await fetch(`${first.url}/readyz`)).status, 503)
+  assert.equal((await fetch(`${second.url}/readyz`)).status, 200)
+})
 
-labTest('reads go to the application that is up, and wait when there is none', async (lab) => {
+labTest('reads go to an application that is up, and wait when none is', async (lab) => {
   const { leader, replica } = await pair(lab, ['--local', '/own'])
   await toldIn(leader.post('a'))
   await waitLevel(leader.node, replica.node)
@@ -109,42 +100,39 @@ labTest('reads go to the application that is up, and wait when there is none', a
     assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
 })
 
-labTest(
-  'what the leader lent is read here only, with its token, and never sent on',
-  async (lab) => {
-    const { leader, replica } = await pair(lab)
-    const { epoch, txid } = await leader.node.status()
-    const { incarnation } = JSON.parse((await leader.node.get('/leader')).text)
-    const ask = (method: string, more: Record<string, string> = {}, of = { method, epoch }) => {
-      const token = signRequest(SECRET, { ...of, path: '/t', node: 'leader', nowMs: Date.now() })
-      const lent = { 'walcast-lent': `${epoch}-${txid}`, 'walcast-incarnation': incarnation }
-      return fetch(`${replica.node.url}/t`, {
-        method,
-        headers: { 'x-replica-auth': token, ...lent, ...more },
-      })
-    }
-    await until('it is lent', async () => (await toldIn(ask('GET'))).name === 'replica')
-    const refused = async (answer: Promise<Response>) => {
-      const got = await answer
-      return [got.status, got.headers.get('walcast-not-executed')]
-    }
-    assert.deepEqual(await refused(ask('POST')), [400, 'BAD_REQUEST'])
-    assert.deepEqual(await refused(ask('GET', { 'x-replica-auth': 'none' })), [
-      401,
-      'FORWARD_REFUSED',
-    ])
-    assert.deepEqual(await refused(ask('GET', { 'walcast-incarnation': '0'.repeat(16) })), [
-      503,
-      'OTHER_INCARNATION',
-    ])
-    await replica.killApp()
-    assert.deepEqual(await refused(ask('GET')), [503, 'APP_UNREACHABLE'])
-    assert.equal((await leader.get()).status, 200)
-  },
-)
+labTest('a read lent by the leader needs its token and is not sent on', async (lab) => {
+  const { leader, replica } = await pair(lab)
+  const { epoch, txid } = await leader.node.status()
+  const { incarnation } = JSON.parse((await leader.node.get('/leader')).text)
+  const ask = (method: string, more: Record<string, string> = {}, of = { method, epoch }) => {
+    const token = signRequest(SECRET, { ...of, path: '/t', node: 'leader', nowMs: Date.now() })
+    const lent = { 'walcast-lent': `${epoch}-${txid}`, 'walcast-incarnation': incarnation }
+    return fetch(`${replica.node.url}/t`, {
+      method,
+      headers: { 'x-replica-auth': token, ...lent, ...more },
+    })
+  }
+  await until('it is lent', async () => (await toldIn(ask('GET'))).name === 'replica')
+  const refused = async (answer: Promise<Response>) => {
+    const got = await answer
+    return [got.status, got.headers.get('walcast-not-executed')]
+  }
+  assert.deepEqual(await refused(ask('POST')), [400, 'BAD_REQUEST'])
+  assert.deepEqual(await refused(ask('GET', { 'x-replica-auth': 'none' })), [
+    401,
+    'FORWARD_REFUSED',
+  ])
+  assert.deepEqual(await refused(ask('GET', { 'walcast-incarnation': '0'.repeat(16) })), [
+    503,
+    'OTHER_INCARNATION',
+  ])
+  await replica.killApp()
+  assert.deepEqual(await refused(ask('GET')), [503, 'APP_UNREACHABLE'])
+  assert.equal((await leader.get()).status, 200)
+})
 
 labTest(
-  'writes, forwarded writes and upgrades wait for the application, and are done once',
+  'writes, forwarded writes and upgrades wait for the application and run once',
   async (lab) => {
     const { leader, replica } = await pair(lab, ['--forward', '/ws'])
     await leader.killApp()
@@ -169,23 +157,20 @@ labTest(
   },
 )
 
-labTest(
-  'what waits for the application goes where the leader is when the role changes',
-  async (lab) => {
-    const { leader, replica } = await pair(lab)
-    await replica.startApp('leader')
-    await replica.listens()
-    await waitLevel(leader.node, replica.node)
-    await leader.killApp()
-    const writes = [leader.post('a'), replica.post('b')]
-    await leader.holds(2)
-    await switchover(leader.node, { to: replica.node.address })
-    for (const answer of writes)
-      assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
-  },
-)
+labTest('requests that wait for the application follow the leader when it changes', async (lab) => {
+  const { leader, replica } = await pair(lab)
+  await replica.startApp('leader')
+  await replica.listens()
+  await waitLevel(leader.node, replica.node)
+  await leader.killApp()
+  const writes = [leader.post('a'), replica.post('b')]
+  await leader.holds(2)
+  await switchover(leader.node, { to: replica.node.address })
+  for (const answer of writes)
+    assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
+})
 
-labTest('a wait ends after --hold, and no more wait than --max-held', async (lab) => {
+labTest('requests wait at most --hold, and at most --max-held of them', async (lab) => {
   const { leader, replica } = await pair(lab, ['--hold', '500ms', '--max-held', '1'])
   await leader.killApp()
   for (const site of [leader, replica]) {
@@ -204,7 +189,7 @@ labTest('a wait ends after --hold, and no more wait than --max-held', async (lab
   assert.equal((await toldIn(replica.post('d'))).n, 1, 'none of them was executed')
 })
 
-labTest('clients are told an address that they can reach', async (lab) => {
+labTest('clients get an address that they can reach', async (lab) => {
   const leader = await ApplicationSite.start(lab, 'leader', undefined, { host: '0.0.0.0' })
   const { publicUrl } = JSON.parse((await leader.node.get('/leader')).text)
   assert.equal(publicUrl, `http://127.0.0.1:${leader.proxyPort}`)

@@ -1,6 +1,6 @@
 /**
- * Planned changes of leader beside applications that take their time to boot: no request fails, and
- * the pause told is the one felt.
+ * Planned changes of leader beside applications that boot slowly: no request fails, and the
+ * reported pause is the one that clients felt.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ const TABLE = ['PRAGMA journal_mode = wal', 'CREATE TABLE t (v)']
 interface Site {
   readonly name: string
   readonly node: TestNode
-  /** Of the public side. */
+  /** URL of the public side. */
   readonly url: string
 }
 
@@ -30,7 +30,7 @@ interface Asked {
   readonly method: string
   readonly startMs: number
   readonly endMs: number
-  /** '' when it was answered with success. */
+  /** '' when the request succeeded. */
   readonly failure: string
 }
 
@@ -62,7 +62,7 @@ class Load {
     )
   }
 
-  /** Waits until each kind has been answered at every node since now. */
+  /** Waits until every node has answered a new request of each kind. */
   async goesOn(): Promise<void> {
     const from = this.asked.length
     await until('requests are answered', (saw) => {
@@ -73,14 +73,14 @@ class Load {
     })
   }
 
-  /** The longest time without an answered request of this method, in which it was asked for. */
+  /** The longest time without an answer to requests of this method, while there were any. */
   longestGapMs(method: string, fromMs: number, toMs: number): number {
     const ends = this.asked
       .filter((each) => each.method === method && each.failure === '')
       .map(({ endMs }) => endMs)
       .filter((ms) => ms <= toMs)
       .sort((a, b) => a - b)
-    // The last one before counts: the first one after it may be what was waited for.
+    // The last answer before counts: the first one after it may be the one that clients waited for.
     const first = ends.findLastIndex((ms) => ms < fromMs)
     return ends
       .slice(Math.max(0, first))
@@ -135,8 +135,8 @@ async function runSite(
 }
 
 /**
- * The leader hands over and back, `SWITCHOVERS` times in all. `before`: to be done at the target
- * and the leader just before.
+ * Hands over and back, `SWITCHOVERS` times in all. Calls `before` with target and leader before
+ * each.
  */
 async function handOver(
   sites: readonly [Site, Site],
@@ -159,7 +159,7 @@ async function handOver(
     await load.goesOn()
     const gapMs = (method: string) => load.longestGapMs(method, fromMs, performance.now())
     told.push({ answer, feltMs: gapMs('POST'), readsMs: gapMs('GET') })
-    // Each application is there again before the next change.
+    // Each application has restarted before the next change.
     for (const { url } of sites)
       await until(
         'its public side is ready',
@@ -170,7 +170,7 @@ async function handOver(
   return { load, told }
 }
 
-/** Nothing failed, and what the command tells is what a client felt. */
+/** No request failed, and the reported pause is the one that clients felt. */
 async function requireClean(
   lab: Lab,
   t: TestContext,
@@ -182,7 +182,8 @@ async function requireClean(
     const { pauseMs, stages } = answer
     assert.ok(stages.applicationMs >= 0 && pauseMs >= stages.applicationMs, JSON.stringify(answer))
     t.diagnostic(
-      `pause told ${Math.round(pauseMs)} ms, felt ${Math.round(feltMs)} ms; reads ${Math.round(readsMs)} ms`,
+      `pause told ${Math.round(pauseMs)} ms, felt ${Math.round(feltMs)} ms; ` +
+        `reads ${Math.round(readsMs)} ms`,
     )
   }
   const sql = lab.sql(sites[0].node.db, { readOnly: true })
@@ -212,16 +213,12 @@ for (const kind of ['one port', 'a port pair'] as const)
     },
   )
 
-labTest(
-  'without run: the application of the new leader boots late, and no request fails',
-  async (lab, t) => {
-    const options = { bootMs: BOOT_MS }
-    const first = await ApplicationSite.start(lab, 'first', undefined, options)
-    const second = await ApplicationSite.start(lab, 'second', first.node, options)
-    const sites = [first, second] as const
-    // As a supervisor of the operator's does it: the new leader's application is started in its new
-    // role.
-    const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
-    await requireClean(lab, t, result, sites)
-  },
-)
+labTest('the application of the new leader boots late, and no request fails', async (lab, t) => {
+  const options = { bootMs: BOOT_MS }
+  const first = await ApplicationSite.start(lab, 'first', undefined, options)
+  const second = await ApplicationSite.start(lab, 'second', first.node, options)
+  const sites = [first, second] as const
+  // Starts the new leader's application in its new role, as a supervisor of the operator would.
+  const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
+  await requireClean(lab, t, result, sites)
+})

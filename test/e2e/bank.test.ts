@@ -1,6 +1,6 @@
 /**
- * The harness that judges changes of leadership, on nodes that keep their roles: it must find
- * nothing there.
+ * The harness that judges changes of leadership, on nodes that keep their roles: it must find no
+ * fault there.
  */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
@@ -23,25 +23,22 @@ async function requireClean(cluster: BankCluster, record: readonly Exchange[]): 
     assert.equal(await site.timesOpened(), 1, `one handle at ${site.name}`)
 }
 
-labTest(
-  'a bank on three nodes: nothing lost, doubled, out of order or seen going back',
-  async (lab) => {
-    const cluster = await startBank(lab)
-    assert.deepEqual(await Promise.all(cluster.sites.map((site) => site.role())), [
-      'leader',
-      'replica',
-      'replica',
-    ])
-    const client = cluster.client()
-    await client.advance(REQUESTS)
-    await requireClean(cluster, await client.stop())
-  },
-)
+labTest('a bank on three nodes: no transfer lost, doubled or reordered', async (lab) => {
+  const cluster = await startBank(lab)
+  assert.deepEqual(await Promise.all(cluster.sites.map((site) => site.role())), [
+    'leader',
+    'replica',
+    'replica',
+  ])
+  const client = cluster.client()
+  await client.advance(REQUESTS)
+  await requireClean(cluster, await client.stop())
+})
 
-labTest('the same while the node of the leader restarts: no request fails', async (lab) => {
+labTest('a bank while the leader restarts: no request fails', async (lab) => {
   const cluster = await startBank(lab)
   const [leader, ...replicas] = cluster.sites
-  // Those of the leader's own proxy would meet a closed port.
+  // Clients of the leader's own proxy would meet a closed port.
   const client = cluster.client({ doors: replicas })
   await client.advance(REQUESTS / 3)
   assert.equal((await leader.node.stop()).code, 0)
@@ -51,7 +48,7 @@ labTest('the same while the node of the leader restarts: no request fails', asyn
   await requireClean(cluster, await client.stop())
 })
 
-labTest('what a hand takes out of the file is found: the harness can fail', async (lab) => {
+labTest('a row removed by hand is found: the harness can fail', async (lab) => {
   const cluster = await startBank(lab, { nodes: 2 })
   const [leader] = cluster.sites
   const client = cluster.client({ sessions: 4 })

@@ -1,6 +1,6 @@
 /**
- * Replicas that feed replicas: what the last one holds, what the leader is told, and every way in
- * which the one in between fails.
+ * Replicas that feed replicas: what the last one holds, what the leader knows of it, and each way
+ * in which the relay can fail.
  */
 import assert from 'node:assert/strict'
 import { fakeNode } from '../support/fakeNode.ts'
@@ -11,7 +11,7 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, numbers, Writer } from '../support/workload.ts'
 
-/** Less than it takes a leader to give up a replica that nobody tells it of. */
+/** Less than the time after which a leader gives up a replica that it no longer hears of. */
 const UNTOLD_MS = 8000
 
 interface Chain {
@@ -40,7 +40,7 @@ async function startChain(
 }
 
 labTest(
-  'a leaf follows its leader through two replicas, and the leader knows of all',
+  'a leaf follows its leader through two replicas, and the leader lists them all',
   async (lab) => {
     const { leader, relay, leaf } = await startChain(lab)
     const last = await (
@@ -69,7 +69,7 @@ labTest(
       const goneMs = performance.now()
       await until('the leader knows', async () => (await isConnected()) === false)
       if (performance.now() - goneMs < UNTOLD_MS) return true
-      // A machine that others keep busy may be late once.
+      // A busy machine may be late once.
       again = await lab.restart(last)
       await until('it is back', isConnected)
       return false
@@ -77,25 +77,22 @@ labTest(
   },
 )
 
-labTest(
-  'a leaf that was away for a while goes on from what the replica before it has kept',
-  async (lab) => {
-    const { leader, relay, leaf } = await startChain(lab)
-    const writing = lab.modernSql(leader.db)
-    await leaf.stop()
-    for (let i = 0; i < 50; i++)
-      await writing.rows(
-        numbers(20, 'INSERT INTO log (who, body) SELECT n, randomblob(200) FROM numbers'),
-      )
-    await waitLevel(leader, relay)
-    const back = await lab.restart(leaf)
-    await requireSame(lab, leader, back)
-    assert.equal(await back.metric('walcast_syncs_total'), 0, 'no pages were compared')
-    assert.ok((await back.metric('walcast_apply_batches_total')) < 25, 'many commits came as few')
-  },
-)
+labTest('a leaf that was away catches up from the history of its replica', async (lab) => {
+  const { leader, relay, leaf } = await startChain(lab)
+  const writing = lab.modernSql(leader.db)
+  await leaf.stop()
+  for (let i = 0; i < 50; i++)
+    await writing.rows(
+      numbers(20, 'INSERT INTO log (who, body) SELECT n, randomblob(200) FROM numbers'),
+    )
+  await waitLevel(leader, relay)
+  const back = await lab.restart(leaf)
+  await requireSame(lab, leader, back)
+  assert.equal(await back.metric('walcast_syncs_total'), 0, 'no pages were compared')
+  assert.ok((await back.metric('walcast_apply_batches_total')) < 25, 'many commits came as few')
+})
 
-labTest('the replica in between dies, comes back, and is resynced under its leaf', async (lab) => {
+labTest('a leaf survives the death, return and resync of its replica', async (lab) => {
   const { leader, relay, leaf } = await startChain(lab, ['--history', '64KiB'])
   const writer = new Writer(lab, 'python', { path: leader.db, name: 'w', seed: 72, pauseMs: 1 })
   for (let i = 0; i < 2; i++) {
@@ -112,31 +109,28 @@ labTest('the replica in between dies, comes back, and is resynced under its leaf
   await requireSame(lab, leader, leaf)
 })
 
-labTest(
-  'a huge transaction passes through, and one that is cut half-way leaves nothing behind',
-  async (lab) => {
-    const { leader, relay, leaf } = await startChain(lab, [], ['--batch', '64KiB'])
-    const writing = lab.modernSql(leader.db)
-    const fill = numbers(
-      6000,
-      'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers',
-    )
-    await writing.rows(fill)
-    await requireSame(lab, leader, leaf)
-    const under = writing.rows('UPDATE mixed SET body = randomblob(3000)')
-    await until('it is half-way', () => relay.walBytes > 4 * 1024 * 1024)
-    relay.kill('SIGKILL')
-    await relay.child.ended
-    await under
-    const back = await lab.restart(relay)
-    await requireSame(lab, leader, back)
-    await requireSame(lab, leader, leaf)
-    await writing.rows('VACUUM')
-    await requireSame(lab, leader, leaf)
-  },
-)
+labTest('a huge transaction passes a relay; a cut one leaves nothing behind', async (lab) => {
+  const { leader, relay, leaf } = await startChain(lab, [], ['--batch', '64KiB'])
+  const writing = lab.modernSql(leader.db)
+  const fill = numbers(
+    6000,
+    'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers',
+  )
+  await writing.rows(fill)
+  await requireSame(lab, leader, leaf)
+  const under = writing.rows('UPDATE mixed SET body = randomblob(3000)')
+  await until('it is half-way', () => relay.walBytes > 4 * 1024 * 1024)
+  relay.kill('SIGKILL')
+  await relay.child.ended
+  await under
+  const back = await lab.restart(relay)
+  await requireSame(lab, leader, back)
+  await requireSame(lab, leader, leaf)
+  await writing.rows('VACUUM')
+  await requireSame(lab, leader, leaf)
+})
 
-labTest('lag and staleness tell of the leader, not of the replica in between', async (lab) => {
+labTest('lag and staleness of a leaf are measured from the leader', async (lab) => {
   const { leader, relay, leaf } = await startChain(lab, ['--heartbeat', '100ms'])
   await until('level', async () => (await leaf.lag()).lagMs === 0)
   leader.kill('SIGSTOP')
@@ -151,7 +145,7 @@ labTest('lag and staleness tell of the leader, not of the replica in between', a
   await until('level again', async () => (await leaf.lag()).lagMs === 0)
 })
 
-labTest('a replica is not taken back by one that is behind it', async (lab) => {
+labTest('a replica does not go back to follow one that is behind it', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db)
@@ -178,48 +172,42 @@ labTest('a replica is not taken back by one that is behind it', async (lab) => {
   await requireSame(lab, leader, held)
 })
 
-labTest(
-  'a leaf knows its leader, also when the replica between started without it',
-  async (lab) => {
-    const { leader, relay, leaf } = await startChain(lab)
-    await leader.stop()
-    await relay.stop()
-    const back = await lab.restart(relay)
-    await lab.restart(leader)
-    await until('the leaf knows its leader', async () => {
-      const { leader: source, state } = await leaf.status()
-      return source === 'top' && state === 'streaming'
-    })
-    await requireSame(lab, leader, back)
-    await requireSame(lab, leader, leaf)
-  },
-)
+labTest('a leaf knows its leader even if its relay started without it', async (lab) => {
+  const { leader, relay, leaf } = await startChain(lab)
+  await leader.stop()
+  await relay.stop()
+  const back = await lab.restart(relay)
+  await lab.restart(leader)
+  await until('the leaf knows its leader', async () => {
+    const { leader: source, state } = await leaf.status()
+    return source === 'top' && state === 'streaming'
+  })
+  await requireSame(lab, leader, back)
+  await requireSame(lab, leader, leaf)
+})
 
-labTest(
-  'a relay that hears of a higher epoch from below looks, and leaves the leader that is over',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    const leader = await lab.leader(db)
-    const { cluster, txid } = await leader.status()
-    let role = 'replica'
-    const later = await fakeNode({ after: (end) => lab.atEnd(end) }, () => {
-      const about = { node: 'later', cluster, role, ready: true, epoch: 2, term: 2, txid }
-      return { body: { ...about, address: later.address, timeMs: Date.now() } }
-    })
-    const relay = await lab.replica(lab.path('relay.db'), leader, {
-      flags: ['--peers', later.address],
-    })
-    await relay.ready()
-    role = 'leader'
-    const leaf = await RawClient.open(relay)
-    leaf.hello({ cluster, epoch: 2, highestEpoch: 2, term: 2, node: 'leaf' })
-    await leaf.closed
-    const last = leaf.messages.at(-1)
-    assert.ok(last?.type === 'error' && last.body.code === 'STALE_LEADER')
-    await until('it follows the later one', async () => {
-      const { address } = JSON.parse((await relay.get('/leader')).text)
-      return address === later.address
-    })
-  },
-)
+labTest('a relay that hears of a higher epoch from a leaf leaves its old leader', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.leader(db)
+  const { cluster, txid } = await leader.status()
+  let role = 'replica'
+  const later = await fakeNode({ after: (end) => lab.atEnd(end) }, () => {
+    const about = { node: 'later', cluster, role, ready: true, epoch: 2, term: 2, txid }
+    return { body: { ...about, address: later.address, timeMs: Date.now() } }
+  })
+  const relay = await lab.replica(lab.path('relay.db'), leader, {
+    flags: ['--peers', later.address],
+  })
+  await relay.ready()
+  role = 'leader'
+  const leaf = await RawClient.open(relay)
+  leaf.hello({ cluster, epoch: 2, highestEpoch: 2, term: 2, node: 'leaf' })
+  await leaf.closed
+  const last = leaf.messages.at(-1)
+  assert.ok(last?.type === 'error' && last.body.code === 'STALE_LEADER')
+  await until('it follows the later one', async () => {
+    const { address } = JSON.parse((await relay.get('/leader')).text)
+    return address === later.address
+  })
+})

@@ -1,4 +1,4 @@
-/** Status says what lag and a growing WAL come of, and which replicas are missed. */
+/** Status names the causes of lag and of a growing WAL, and the replicas that are missed. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,7 +15,7 @@ async function causesOf(node: TestNode, code: CauseCode): Promise<readonly Cause
   return (await node.status()).causes.filter((cause) => cause.code === code)
 }
 
-/** Waits for a cause, and gives it. */
+/** Waits for a cause and returns it. */
 function told(node: TestNode, code: CauseCode): Promise<Cause> {
   return until(`${node.child.name} tells of ${code}`, async () => (await causesOf(node, code))[0])
 }
@@ -35,54 +35,51 @@ async function cli(lab: Lab, args: readonly string[], environment?: Record<strin
   return { code, out: child.out.join('\n'), err: child.err.join('\n') }
 }
 
-labTest(
-  'long readers are named with process and age, on the replica and on the leader',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    const leader = await lab.leader(db, { flags: ['--soft-wal', '50', '--hard-wal', '100'] })
-    const flags = ['--replica-wal', '64KiB', '--idle', '100ms']
-    const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
-    const [here, there] = [lab.sql(replica.db), lab.sql(db)]
-    for (const reader of [here, there]) {
-      await reader.rows('BEGIN')
-      await reader.rows('SELECT count(*) FROM log')
+labTest('long readers are named by process and age, on replica and leader', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.leader(db, { flags: ['--soft-wal', '50', '--hard-wal', '100'] })
+  const flags = ['--replica-wal', '64KiB', '--idle', '100ms']
+  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
+  const [here, there] = [lab.sql(replica.db), lab.sql(db)]
+  for (const reader of [here, there]) {
+    await reader.rows('BEGIN')
+    await reader.rows('SELECT count(*) FROM log')
+  }
+  // A reader that comes and goes; most looks find it reading.
+  const short = new Reader(lab, { path: replica.db, holdMs: 200, reopen: 0 })
+  const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 5, pauseMs: 1 })
+  for (const [node, reader] of [
+    [replica, here],
+    [leader, there],
+  ] as const) {
+    const cause = await told(node, 'long-reader')
+    assert.equal(cause['pid'], reader.child.pid)
+    assert.match(String(cause['process']), /^python/)
+    assert.ok(Number(cause['ageSeconds']) >= 5)
+    assert.equal((await causesOf(node, 'long-reader')).length, 1, 'the short reader is none')
+    assert.deepEqual(await causesOf(node, 'leader-disk'), [])
+    assert.equal(await node.metric('walcast_cause', 'long-reader'), 1)
+    assert.equal(await node.metric('walcast_cause', 'leader-away'), 0)
+    for (const command of ['status', 'lag']) {
+      const { out } = await cli(lab, [command, '--node', node.url])
+      assert.match(
+        out,
+        new RegExp(`^cause +long-reader: process ${reader.child.pid} `, 'm'),
+        command,
+      )
     }
-    // One that comes and goes, in the midst of reading at most looks.
-    const short = new Reader(lab, { path: replica.db, holdMs: 200, reopen: 0 })
-    const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 5, pauseMs: 1 })
-    for (const [node, reader] of [
-      [replica, here],
-      [leader, there],
-    ] as const) {
-      const cause = await told(node, 'long-reader')
-      assert.equal(cause['pid'], reader.child.pid)
-      assert.match(String(cause['process']), /^python/)
-      assert.ok(Number(cause['ageSeconds']) >= 5)
-      assert.equal((await causesOf(node, 'long-reader')).length, 1, 'the short reader is none')
-      assert.deepEqual(await causesOf(node, 'leader-disk'), [])
-      assert.equal(await node.metric('walcast_cause', 'long-reader'), 1)
-      assert.equal(await node.metric('walcast_cause', 'leader-away'), 0)
-      for (const command of ['status', 'lag']) {
-        const { out } = await cli(lab, [command, '--node', node.url])
-        assert.match(
-          out,
-          new RegExp(`^cause +long-reader: process ${reader.child.pid} `, 'm'),
-          command,
-        )
-      }
-      await reader.rows('COMMIT')
-    }
-    await well(replica)
-    await well(leader)
-    assert.equal(await leader.metric('walcast_cause', 'long-reader'), 0)
-    await short.stop()
-    await writer.stop()
-    await requireSame(lab, leader, replica)
-  },
-)
+    await reader.rows('COMMIT')
+  }
+  await well(replica)
+  await well(leader)
+  assert.equal(await leader.metric('walcast_cause', 'long-reader'), 0)
+  await short.stop()
+  await writer.stop()
+  await requireSame(lab, leader, replica)
+})
 
-labTest('a slow link is told on both ends', async (lab) => {
+labTest('a slow link is a cause on both ends', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 1000 })
   const leader = await lab.leader(db, { flags: ['--max-buffered', '512KiB', '--batch', '128KiB'] })
@@ -94,7 +91,8 @@ labTest('a slow link is told on both ends', async (lab) => {
     writing.rows(
       numbers(
         200,
-        'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
+        'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 ' +
+          'FROM numbers)',
       ),
     )
   await change()
@@ -121,7 +119,7 @@ labTest('a slow link is told on both ends', async (lab) => {
   await well(replica)
 })
 
-labTest('a link that is down is told as that on both ends, under writes too', async (lab) => {
+labTest('a broken link is a cause on both ends, also under writes', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db)
@@ -130,7 +128,7 @@ labTest('a link that is down is told as that on both ends, under writes too', as
   const replica = await (await lab.replica(lab.path('replica.db'), proxy.address)).ready()
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 7, pauseMs: 5 })
   await until('it writes', async () => (await replica.status()).txid > 20)
-  // What is sent is taken, and arrives nowhere.
+  // The link accepts bytes and delivers none.
   proxy.tamper = () => Buffer.alloc(0)
   const seen = new Set<string>()
   await until(
@@ -155,69 +153,65 @@ labTest('a link that is down is told as that on both ends, under writes too', as
   await well(replica)
 })
 
-labTest(
-  'a replica that is away is missed, also after a restart, until it is forgotten',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    let leader = await lab.leader(db, { environment: SECRET })
-    const replica = await (
-      await lab.replica(lab.path('replica.db'), leader, { environment: SECRET })
-    ).ready()
-    const { node, epoch, txid } = await replica.status()
-    const forget = (name: string) => cli(lab, ['forget', name, '--node', leader.url], SECRET)
-    await until('it is there', async () => (await leader.status()).replicas[0]?.connected)
-    const refused = await forget(node)
-    assert.equal(refused.code, 1)
-    assert.match(refused.err, /^WALCAST_REPLICA_CONNECTED: .*; /)
-    assert.match((await forget('nobody')).err, /^WALCAST_REPLICA_UNKNOWN: /)
-    assert.equal((await forget('')).code, 2)
-    const unauthorized = await fetch(`${leader.url}/_walcast/replicas?node=${node}`, {
-      method: 'DELETE',
-    })
-    assert.equal(unauthorized.status, 401)
+labTest('an absent replica is missed, also after a restart, until it is forgotten', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  let leader = await lab.leader(db, { environment: SECRET })
+  const replica = await (
+    await lab.replica(lab.path('replica.db'), leader, { environment: SECRET })
+  ).ready()
+  const { node, epoch, txid } = await replica.status()
+  const forget = (name: string) => cli(lab, ['forget', name, '--node', leader.url], SECRET)
+  await until('it is there', async () => (await leader.status()).replicas[0]?.connected)
+  const refused = await forget(node)
+  assert.equal(refused.code, 1)
+  assert.match(refused.err, /^WALCAST_REPLICA_CONNECTED: .*; /)
+  assert.match((await forget('nobody')).err, /^WALCAST_REPLICA_UNKNOWN: /)
+  assert.equal((await forget('')).code, 2)
+  const unauthorized = await fetch(`${leader.url}/_walcast/replicas?node=${node}`, {
+    method: 'DELETE',
+  })
+  assert.equal(unauthorized.status, 401)
 
-    await replica.stop('SIGTERM')
-    const cause = await told(leader, 'replica-away')
-    assert.deepEqual([cause['node'], cause['epoch'], cause['txid']], [node, epoch, txid])
-    const [before] = (await leader.status()).replicas
-    // The first restart has only what was written beside, the second what was written at the stop.
-    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-      await leader.stop(signal)
-      leader = await lab.restart(leader)
-      const [after] = (await leader.status()).replicas
-      assert.deepEqual({ ...after, lagMs: 0 }, { ...before, lagMs: 0 })
-      assert.ok(after.lagMs > before.lagMs)
-      await told(leader, 'replica-away')
-    }
-    const { out } = await cli(lab, ['status', '--node', leader.url], SECRET)
-    assert.match(
-      out,
-      new RegExp(`^cause +replica-away: replica ${node} .* last seen at ${epoch}-${txid};`, 'm'),
-    )
+  await replica.stop('SIGTERM')
+  const cause = await told(leader, 'replica-away')
+  assert.deepEqual([cause['node'], cause['epoch'], cause['txid']], [node, epoch, txid])
+  const [before] = (await leader.status()).replicas
+  // The first restart finds the list written while running, the second the one written at the stop.
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    await leader.stop(signal)
+    leader = await lab.restart(leader)
+    const [after] = (await leader.status()).replicas
+    assert.deepEqual({ ...after, lagMs: 0 }, { ...before, lagMs: 0 })
+    assert.ok(after.lagMs > before.lagMs)
+    await told(leader, 'replica-away')
+  }
+  const { out } = await cli(lab, ['status', '--node', leader.url], SECRET)
+  assert.match(
+    out,
+    new RegExp(`^cause +replica-away: replica ${node} .* last seen at ${epoch}-${txid};`, 'm'),
+  )
 
-    assert.deepEqual(await forget(node), { code: 0, out: `forgot ${node}`, err: '' })
-    assert.deepEqual((await leader.status()).replicas, [])
-    const forgotten =
-      (await leader.status()).audit?.filter(({ action }) => action === 'forget') ?? []
-    assert.deepEqual(
-      forgotten.map(({ outcome, detail }) => [outcome, detail]),
-      [
-        ['refused', `replica ${node} is connected`],
-        ['refused', 'no replica nobody is remembered here'],
-        ['done', node],
-      ],
-    )
-    for (const { by } of forgotten) assert.match(by, /^\S+@\S+ \(127\.0\.0\.1\)$/)
-    assert.ok(!readFileSync(`${db}-walcast/peers.json`, 'utf8').includes(node))
-    await well(leader)
-    await (await lab.restart(replica)).ready()
-    await until('it is back', async () => (await leader.status()).replicas[0]?.connected)
-  },
-)
+  assert.deepEqual(await forget(node), { code: 0, out: `forgot ${node}`, err: '' })
+  assert.deepEqual((await leader.status()).replicas, [])
+  const forgotten = (await leader.status()).audit?.filter(({ action }) => action === 'forget') ?? []
+  assert.deepEqual(
+    forgotten.map(({ outcome, detail }) => [outcome, detail]),
+    [
+      ['refused', `replica ${node} is connected`],
+      ['refused', 'no replica nobody is remembered here'],
+      ['done', node],
+    ],
+  )
+  for (const { by } of forgotten) assert.match(by, /^\S+@\S+ \(127\.0\.0\.1\)$/)
+  assert.ok(!readFileSync(`${db}-walcast/peers.json`, 'utf8').includes(node))
+  await well(leader)
+  await (await lab.restart(replica)).ready()
+  await until('it is back', async () => (await leader.status()).replicas[0]?.connected)
+})
 
 labTest(
-  'down a chain: leader away, source behind, and one forgotten that another feeds',
+  'causes in a chain: leader away, source behind, a forgotten relayed replica',
   async (lab) => {
     const db = lab.path('leader.db')
     await makeDatabase(lab, db)
@@ -236,7 +230,7 @@ labTest(
       1,
       'each node has a list of its own',
     )
-    // The replica between tells of those that it feeds once a second.
+    // The relay reports the replicas that it feeds once a second.
     await delay(1500)
     assert.equal(await listed(), undefined)
     far = await (await lab.restart(far)).ready()

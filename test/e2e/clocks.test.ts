@@ -1,6 +1,6 @@
 /**
- * Nodes whose clocks are ten minutes apart hand leadership to each other, by tokens that are valid
- * for half a minute.
+ * Nodes whose clocks are ten minutes apart hand leadership over, with tokens that are valid for
+ * half a minute.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ async function startApart(cluster: BankCluster): Promise<void> {
 }
 
 labTest(
-  'clocks ten minutes apart: switchover and failover, nothing lost, nothing twice',
+  'clocks ten minutes apart: switchover and failover lose and double nothing',
   async (lab) => {
     const cluster = await startBank(lab)
     await startApart(cluster)

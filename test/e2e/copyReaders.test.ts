@@ -1,7 +1,6 @@
 /**
- * Readers of a replica's copy that run as another user, who may read its files and write neither
- * them nor their folder: in every state in which the replica may stand still, and while it works.
- * SQLite of two versions.
+ * Another user, who may read a replica's files but not write them or their folder, reads the copy
+ * in every state of the replica, with SQLite of two versions.
  */
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
@@ -13,14 +12,14 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, numbers, Writer } from '../support/workload.ts'
 
-/** Nobody, on any Linux. */
+/** The user `nobody`, on any Linux. */
 const STRANGER = { uid: 65534, gid: 65534 }
-/** No checkpoint by itself, so that a state stays until it has been looked at. */
+/** No automatic checkpoint, so that a state stays until it has been checked. */
 const STILL = ['--copy-mode', '0644', '--idle', '1h', '--scrub-rate', '0']
 const MIB = 1024 * 1024
 const NEWEST = "SELECT (SELECT max(id) FROM log), (SELECT value FROM meta WHERE key = 'last')"
 
-/** Two databases in folders that everybody may enter and only their owner may write. */
+/** Two databases in folders that everybody may enter and only the owner may write. */
 async function twoFolders(lab: Lab): Promise<{ source: string; copy: string }> {
   assert.equal(process.getuid?.(), 0, 'readers run as another user: run these tests as root')
   chmodSync(lab.folder, 0o755)
@@ -41,7 +40,7 @@ async function cluster(lab: Lab, flags: readonly string[], leaderOptions: StartO
   return { leader, replica, source, copy }
 }
 
-/** Commits one more log row and gives its id. */
+/** Commits one more log row and returns its id. */
 async function commit(session: SqlSession): Promise<number> {
   await session.rows('BEGIN IMMEDIATE')
   await session.rows("INSERT INTO log (who) VALUES ('test')")
@@ -51,8 +50,8 @@ async function commit(session: SqlSession): Promise<number> {
 }
 
 /**
- * The same, and waits until the replica has it: what the leader has not noticed yet is no commit
- * that a status tells of.
+ * The same, and waits until the replica has it: a status shows no commit that the leader has not
+ * noticed.
  */
 async function follow(session: SqlSession, replica: TestNode): Promise<number> {
   const { txid } = await replica.status()
@@ -62,8 +61,8 @@ async function follow(session: SqlSession, replica: TestNode): Promise<number> {
 }
 
 /**
- * Readers without any write permission: one connection of each SQLite that stays, and new ones at
- * each look.
+ * Readers without write permission: one lasting connection of each SQLite, and new ones at each
+ * look.
  */
 class Strangers {
   readonly #lab: Lab
@@ -76,13 +75,13 @@ class Strangers {
     this.#persistent = this.#open()
   }
 
-  /** How many of those that stay cannot read. */
+  /** How many of the lasting connections cannot read. */
   async fails(): Promise<number> {
     const answers = await Promise.all(this.#persistent.map((session) => session.attempt(NEWEST)))
     return answers.filter(({ error }) => error !== undefined).length
   }
 
-  /** Every one of them sees log row `id` as the newest. */
+  /** Each reader sees log row `id` as the newest. */
   async see(id: number, state: string): Promise<void> {
     const fresh = this.#open()
     for (const [i, session] of [...this.#persistent, ...fresh].entries()) {
@@ -120,10 +119,7 @@ class Opener {
     await until('opens', () => this.opened >= from + opens, 60_000)
   }
 
-  /**
-   * Ends it, and proves that it met no error, but one that SQLite makes while it resets a WAL and
-   * that is gone at once.
-   */
+  /** Ends it, and proves that it met no error, except a brief one while SQLite resets a WAL. */
   async stop(isReset: boolean): Promise<void> {
     this.#child.expectEnd()
     this.#child.write('stop')
@@ -144,99 +140,85 @@ async function checkpointed(replica: TestNode): Promise<void> {
   )
 }
 
-labTest(
-  'another user reads the copy in every state in which the replica stands still',
-  async (lab) => {
-    const { leader, replica, source, copy } = await cluster(lab, STILL, {
-      flags: ['--history', '1KiB'],
-    })
-    const writer = lab.sql(source)
-    const strangers = new Strangers(lab, copy)
-    await strangers.see(1, 'a first copy, no frame yet')
+labTest('another user can read the copy in every resting state of the replica', async (lab) => {
+  const { leader, replica, source, copy } = await cluster(lab, STILL, {
+    flags: ['--history', '1KiB'],
+  })
+  const writer = lab.sql(source)
+  const strangers = new Strangers(lab, copy)
+  await strangers.see(1, 'a first copy, no frame yet')
 
-    for (let i = 1; i <= 3; i++) {
-      const id = await follow(writer, replica)
-      await strangers.see(id, `commit ${i} of the first generation`)
-    }
-
-    const emptying = await restarted(lab, leader, replica, [
-      '--copy-mode',
-      '0644',
-      '--idle',
-      '20ms',
-    ])
-    let id = await follow(writer, emptying)
-    await until('the WAL is emptied', () => statSync(`${copy}-wal`).size === 0)
-    await strangers.see(id, 'an emptied WAL')
-
-    const still = await restarted(lab, leader, emptying, STILL)
-    await strangers.see(id, 'a restart')
-    id = await follow(writer, still)
-    await strangers.see(id, 'the first commit after a restart')
-
-    await still.stop()
-    for (let i = 0; i < 5; i++) id = await commit(writer)
-    const compared = await (await lab.restart(still)).ready()
-    await waitLevel(leader, compared)
-    assert.equal(compared.logged('comparing pages with the leader').length, 1)
-    await strangers.see(id, 'a resync')
-    id = await follow(writer, compared)
-    await strangers.see(id, 'the first commit after a resync')
-
-    await compared.stop()
-    await strangers.see(id, 'no node, with readers that were there when it stopped')
-    await strangers.close()
-    await writer.close()
-  },
-)
-
-labTest(
-  'another user opens the copy while no node runs, whether it stopped or was killed',
-  async (lab) => {
-    const { leader, replica, source, copy } = await cluster(lab, STILL)
-    const writer = lab.sql(source)
+  for (let i = 1; i <= 3; i++) {
     const id = await follow(writer, replica)
-    await replica.stop()
-    assert.equal(statSync(`${copy}-wal`).size, 0)
-    const strangers = new Strangers(lab, copy)
-    await strangers.see(id, 'a stopped node')
+    await strangers.see(id, `commit ${i} of the first generation`)
+  }
 
-    const again = await (await lab.restart(replica)).ready()
-    const next = await follow(writer, again)
-    await strangers.see(next, 'readers that came before the node')
-    await again.stop('SIGKILL')
-    await strangers.see(next, 'a killed node')
-    const third = await (await lab.restart(replica)).ready()
-    const last = await follow(writer, third)
-    await strangers.see(last, 'a node after a killed one')
-    await strangers.close()
-    await writer.close()
-    await requireSame(lab, leader, third)
-  },
-)
+  const emptying = await restarted(lab, leader, replica, ['--copy-mode', '0644', '--idle', '20ms'])
+  let id = await follow(writer, emptying)
+  await until('the WAL is emptied', () => statSync(`${copy}-wal`).size === 0)
+  await strangers.see(id, 'an emptied WAL')
 
-labTest(
-  'another user reads the file of a leader that led without a commit and follows now',
-  async (lab) => {
-    const { leader, replica, source, copy } = await cluster(lab, STILL, {
-      flags: ['--scrub-rate', '0'],
-    })
-    chmodSync(source, 0o644)
-    const answer = await leader.post('/_walcast/switchover')
-    assert.equal(answer.status, 200, answer.text)
-    await waitLevel(replica, leader)
-    const strangers = new Strangers(lab, source)
-    const writer = lab.sql(copy)
-    const id = await commit(writer)
-    await waitLevel(replica, leader)
-    await strangers.see(id, 'the first commit of the new leader')
-    await new Strangers(lab, copy).see(id, 'the copy that leads now')
-    await strangers.close()
-    await writer.close()
-  },
-)
+  const still = await restarted(lab, leader, emptying, STILL)
+  await strangers.see(id, 'a restart')
+  id = await follow(writer, still)
+  await strangers.see(id, 'the first commit after a restart')
 
-labTest('another user reads the copy after a resync that a kill has cut', async (lab) => {
+  await still.stop()
+  for (let i = 0; i < 5; i++) id = await commit(writer)
+  const compared = await (await lab.restart(still)).ready()
+  await waitLevel(leader, compared)
+  assert.equal(compared.logged('comparing pages with the leader').length, 1)
+  await strangers.see(id, 'a resync')
+  id = await follow(writer, compared)
+  await strangers.see(id, 'the first commit after a resync')
+
+  await compared.stop()
+  await strangers.see(id, 'no node, with readers that were there when it stopped')
+  await strangers.close()
+  await writer.close()
+})
+
+labTest('another user can open the copy of a stopped or killed node', async (lab) => {
+  const { leader, replica, source, copy } = await cluster(lab, STILL)
+  const writer = lab.sql(source)
+  const id = await follow(writer, replica)
+  await replica.stop()
+  assert.equal(statSync(`${copy}-wal`).size, 0)
+  const strangers = new Strangers(lab, copy)
+  await strangers.see(id, 'a stopped node')
+
+  const again = await (await lab.restart(replica)).ready()
+  const next = await follow(writer, again)
+  await strangers.see(next, 'readers that came before the node')
+  await again.stop('SIGKILL')
+  await strangers.see(next, 'a killed node')
+  const third = await (await lab.restart(replica)).ready()
+  const last = await follow(writer, third)
+  await strangers.see(last, 'a node after a killed one')
+  await strangers.close()
+  await writer.close()
+  await requireSame(lab, leader, third)
+})
+
+labTest('another user can read the file of a demoted leader that never committed', async (lab) => {
+  const { leader, replica, source, copy } = await cluster(lab, STILL, {
+    flags: ['--scrub-rate', '0'],
+  })
+  chmodSync(source, 0o644)
+  const answer = await leader.post('/_walcast/switchover')
+  assert.equal(answer.status, 200, answer.text)
+  await waitLevel(replica, leader)
+  const strangers = new Strangers(lab, source)
+  const writer = lab.sql(copy)
+  const id = await commit(writer)
+  await waitLevel(replica, leader)
+  await strangers.see(id, 'the first commit of the new leader')
+  await new Strangers(lab, copy).see(id, 'the copy that leads now')
+  await strangers.close()
+  await writer.close()
+})
+
+labTest('another user can read the copy after a kill during a resync', async (lab) => {
   const { source, copy } = await twoFolders(lab)
   await lab.exec(
     source,
@@ -259,7 +241,7 @@ labTest('another user reads the copy after a resync that a kill has cut', async 
     return passed > cutAt ? undefined : bytes
   }
   const cut = await lab.restart(replica)
-  // What has come is taken up, so nothing may empty the WAL before it is visible.
+  // The batch has arrived, so nothing may empty the WAL before it is visible.
   await until('pages have come', () => statSync(`${copy}-wal`).size > MIB)
   await until('the connection was cut', () => passed > cutAt)
   await cut.stop('SIGKILL')
@@ -276,55 +258,43 @@ for (const [state, flags, isEmptied] of [
   ['written', ['--idle', '1h'], false],
   ['written and emptied', ['--replica-wal', '64KiB', '--idle', '20ms'], true],
 ] as const)
-  labTest(
-    `another user who opens the copy again and again while it is ${state} meets no error`,
-    async (lab) => {
-      const { leader, replica, source, copy } = await cluster(lab, [
-        '--copy-mode',
-        '0644',
-        ...flags,
-      ])
-      const openers = (['python', 'node'] as const).map(
-        (language) => new Opener(lab, language, copy),
-      )
-      const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
-      await until('20,000 opens', () => openers[0].opened + openers[1].opened >= 20_000, 90_000)
-      if (isEmptied) await checkpointed(replica)
-      await writer.stop()
-      for (const opener of openers) await opener.stop(isEmptied)
-      await requireSame(lab, leader, replica)
-    },
-  )
-
-labTest(
-  'another user who opens the copy again and again meets no error while its node restarts',
-  async (lab) => {
-    const { leader, replica, source, copy } = await cluster(lab, [
-      '--copy-mode',
-      '0644',
-      '--idle',
-      '20ms',
-    ])
+  labTest(`another user can reopen the copy without errors while it is ${state}`, async (lab) => {
+    const { leader, replica, source, copy } = await cluster(lab, ['--copy-mode', '0644', ...flags])
     const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
     const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
-    let node = replica
-    for (let i = 0; i < 3; i++) {
-      await openers[0].advance(500)
-      await node.stop()
-      await openers[1].advance(500)
-      node = await (await lab.restart(node)).ready()
-    }
+    await until('20,000 opens', () => openers[0].opened + openers[1].opened >= 20_000, 90_000)
+    if (isEmptied) await checkpointed(replica)
     await writer.stop()
-    for (const opener of openers) await opener.stop(true)
-    await requireSame(lab, leader, node)
-  },
-)
+    for (const opener of openers) await opener.stop(isEmptied)
+    await requireSame(lab, leader, replica)
+  })
+
+labTest('another user can reopen the copy without errors while its node restarts', async (lab) => {
+  const { leader, replica, source, copy } = await cluster(lab, [
+    '--copy-mode',
+    '0644',
+    '--idle',
+    '20ms',
+  ])
+  const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
+  const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
+  let node = replica
+  for (let i = 0; i < 3; i++) {
+    await openers[0].advance(500)
+    await node.stop()
+    await openers[1].advance(500)
+    node = await (await lab.restart(node)).ready()
+  }
+  await writer.stop()
+  for (const opener of openers) await opener.stop(true)
+  await requireSame(lab, leader, node)
+})
 
 labTest(
-  'an application of the group that may read does so, and its stray writes fail at once',
+  'an application in the reading group can read, and its writes fail at once',
   async (lab) => {
     const { source, copy } = await twoFolders(lab)
-    // As docs/application/replica.md has it.
+    // As in docs/application/replica.md.
     chownSync(lab.path('b'), 0, STRANGER.gid)
     chmodSync(lab.path('b'), 0o2750)
     chmodSync(source, 0o600)

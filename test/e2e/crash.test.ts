@@ -1,4 +1,4 @@
-/** kill -9 of either side, at random moments and at each step of the apply; restarts. */
+/** kill -9 of either side, at random moments and at each step of the apply; and restarts. */
 import assert from 'node:assert/strict'
 import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -58,7 +58,7 @@ labTest('kill -9 of leader and replica at random moments under writers', async (
   assert.ok((await reader.stop()).passes > 10)
 })
 
-labTest('both sides killed at once, again and again', async (lab) => {
+labTest('leader and replica survive being killed together, again and again', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   let leader = await lab.leader(db)
@@ -75,45 +75,42 @@ labTest('both sides killed at once, again and again', async (lab) => {
   await requireSame(lab, leader, replica)
 })
 
-labTest(
-  'a leader stopped and started with nobody else writing keeps epoch and txid',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    let leader = await lab.leader(db)
-    const replica = await (
-      await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })
-    ).ready()
-    const writing = lab.sql(db)
-    await writing.rows("INSERT INTO log (who) VALUES ('x')")
-    const first = await waitLevel(leader, replica)
+labTest('a restarted leader keeps epoch and txid if nobody wrote meanwhile', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  let leader = await lab.leader(db)
+  const replica = await (
+    await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })
+  ).ready()
+  const writing = lab.sql(db)
+  await writing.rows("INSERT INTO log (who) VALUES ('x')")
+  const first = await waitLevel(leader, replica)
 
-    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      await leader.stop(signal)
-      assert.ok(existsSync(`${db}-wal`), 'an application still has it open')
-      leader = await lab.restart(leader)
-      assert.equal(await waitLevel(leader, replica), first, `after ${signal}`)
-    }
-    await writing.close()
-    await leader.stop()
-    assert.ok(!existsSync(`${db}-wal`), 'the last close removed the WAL')
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await leader.stop(signal)
+    assert.ok(existsSync(`${db}-wal`), 'an application still has it open')
     leader = await lab.restart(leader)
-    assert.equal(await waitLevel(leader, replica), first)
-    await leader.stop('SIGKILL')
-    await lab.exec(db, 'SELECT count(*) FROM log')
-    leader = await lab.restart(leader)
-    assert.equal(
-      await waitLevel(leader, replica),
-      first,
-      'a reader whose close checkpointed it changed nothing',
-    )
-    assert.equal(await replica.metric('walcast_syncs_total'), 1, 'no comparison was needed')
-    await requireSame(lab, leader, replica)
-  },
-)
+    assert.equal(await waitLevel(leader, replica), first, `after ${signal}`)
+  }
+  await writing.close()
+  await leader.stop()
+  assert.ok(!existsSync(`${db}-wal`), 'the last close removed the WAL')
+  leader = await lab.restart(leader)
+  assert.equal(await waitLevel(leader, replica), first)
+  await leader.stop('SIGKILL')
+  await lab.exec(db, 'SELECT count(*) FROM log')
+  leader = await lab.restart(leader)
+  assert.equal(
+    await waitLevel(leader, replica),
+    first,
+    'a reader whose close checkpointed it changed nothing',
+  )
+  assert.equal(await replica.metric('walcast_syncs_total'), 1, 'no comparison was needed')
+  await requireSame(lab, leader, replica)
+})
 
 labTest(
-  'a leader that restarts while the writer goes on keeps the epoch when the WAL still tells',
+  'a leader restarted under a writer keeps its epoch while the WAL proves it',
   async (lab) => {
     const db = lab.path('leader.db')
     await makeDatabase(lab, db)
@@ -143,32 +140,29 @@ labTest(
   },
 )
 
-labTest(
-  'a database written and closed while no leader ran gets a new epoch with higher txids',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    let leader = await lab.leader(db)
-    const replica = await (
-      await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })
-    ).ready()
-    await waitLevel(leader, replica)
-    const before = await leader.status()
-    await leader.stop()
-    await lab.exec(
-      db,
-      'UPDATE accounts SET balance = balance + 0 WHERE id = 1',
-      "INSERT INTO log (who) VALUES ('x')",
-    )
-    leader = await lab.restart(leader)
-    const after = await leader.status()
-    assert.equal(after.epoch, before.epoch + 1)
-    assert.ok(after.txid > before.txid)
-    await requireSame(lab, leader, replica)
-  },
-)
+labTest('a database written without a leader starts a new epoch with higher txids', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  let leader = await lab.leader(db)
+  const replica = await (
+    await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })
+  ).ready()
+  await waitLevel(leader, replica)
+  const before = await leader.status()
+  await leader.stop()
+  await lab.exec(
+    db,
+    'UPDATE accounts SET balance = balance + 0 WHERE id = 1',
+    "INSERT INTO log (who) VALUES ('x')",
+  )
+  leader = await lab.restart(leader)
+  const after = await leader.status()
+  assert.equal(after.epoch, before.epoch + 1)
+  assert.ok(after.txid > before.txid)
+  await requireSame(lab, leader, replica)
+})
 
-labTest('a replica stopped and started goes on where it was', async (lab) => {
+labTest('a restarted replica resumes where it stopped', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   // More than the writer writes while the replica starts, however slow the machine.
@@ -197,8 +191,8 @@ async function waitForStreaming(replica: TestNode): Promise<void> {
 }
 
 /**
- * Each step, and at which of its occurrences the process ends: the first after its start, and a
- * later one once it is level.
+ * Each step, with the occurrences at which the process dies: the first after its start, and a later
+ * one once it is level.
  */
 const STEPS: readonly (readonly [FileOp, number | undefined])[] = [
   ['wal.header', 2],
@@ -210,7 +204,7 @@ const STEPS: readonly (readonly [FileOp, number | undefined])[] = [
   ['position.append', 9],
 ]
 
-labTest('a replica that dies at any step of the apply comes back whole', async (lab) => {
+labTest('a replica killed at any step of the apply comes back intact', async (lab) => {
   const crash = await startForCrash(lab, 1000)
   await (await lab.replica(crash.path, crash.leader, { port: crash.port }))
     .ready()
@@ -219,8 +213,7 @@ labTest('a replica that dies at any step of the apply comes back whole', async (
 })
 
 /**
- * Two crashes at `op`. What comes back from the first is, once it is proven whole, what dies of the
- * second.
+ * Two crashes at `op`. The process that survives the first, once proven sound, dies of the second.
  */
 async function crashesAt(
   lab: Lab,
@@ -256,7 +249,7 @@ async function dies(lab: Lab, { writing, path }: Crash, op: FileOp, child: Child
   await requireSound(lab, path)
 }
 
-labTest('a replica that dies in its first copy takes it up again', async (lab) => {
+labTest('a replica killed during its first copy resumes it', async (lab) => {
   const { leader, path, port } = await startForCrash(lab, 3000)
   for (const [op, count] of [
     ['copy.write', 1],
@@ -278,7 +271,7 @@ labTest('a replica that dies in its first copy takes it up again', async (lab) =
 interface Crash {
   readonly leader: TestNode
   readonly writing: SqlSession
-  /** The replica's. */
+  /** Of the replica. */
   readonly path: string
   readonly port: number
 }
@@ -314,7 +307,8 @@ async function workUntilEnd(
     await writing.rows(
       numbers(
         20,
-        'UPDATE mixed SET body = randomblob(700) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
+        'UPDATE mixed SET body = randomblob(700) WHERE id IN (SELECT abs(random()) % 1000 ' +
+          'FROM numbers)',
       ),
     )
     if (i % 20 === 19) await writing.rows('UPDATE mixed SET body = randomblob(600)')

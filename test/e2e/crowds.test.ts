@@ -1,6 +1,6 @@
 /**
- * Crowds at a node: clients that are slow, idle or many. Health is always answered, and an ordinary
- * client is served.
+ * Crowds at a node: slow, idle or many clients. The node always answers health checks and serves an
+ * ordinary client.
  */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
@@ -15,21 +15,21 @@ import { App, ask, codeOf, SECRET, valuesOf } from '../support/trafficLab.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
-/** Where ordinary clients come from: no address of a crowd. */
+/** The address of ordinary clients, which no crowd uses. */
 const ORDINARY = '127.200.0.1'
 const MIB = 1024 * 1024
 const DRIP = 'POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n'
 
 interface Site {
   readonly node: TestNode
-  /** Of the public side. */
+  /** Port of the public side. */
   readonly port: number
   readonly app: App
 }
 
 let sites = 0
 
-/** A leader before an application; each address of this machine is a client of its own. */
+/** A leader before an application. Each loopback address counts as a client. */
 async function startSite(lab: Lab, ...flags: string[]): Promise<Site> {
   const db = lab.path(`site${++sites}.db`)
   const [app, port] = await Promise.all([App.start(lab, 'app'), freePort(), makeDatabase(lab, db)])
@@ -46,7 +46,7 @@ async function startSite(lab: Lab, ...flags: string[]): Promise<Site> {
   return { node, port, app }
 }
 
-/** Health answers on both sides, at once: nothing is waited for. */
+/** Health checks on both sides are answered at once. */
 async function requireHealth({ node, port }: Site, t: TestContext, when: string): Promise<void> {
   const beganMs = performance.now()
   for (const path of ['/livez', '/readyz'])
@@ -57,7 +57,7 @@ async function requireHealth({ node, port }: Site, t: TestContext, when: string)
   t.diagnostic(`${when}: four health checks took ${Math.round(performance.now() - beganMs)} ms`)
 }
 
-/** An ordinary client gets in, and then each time. */
+/** An ordinary client gets in, and stays served. */
 async function requireService({ port }: Site, t: TestContext, when: string): Promise<void> {
   const beganMs = performance.now()
   let refused = 0
@@ -78,7 +78,7 @@ async function requireService({ port }: Site, t: TestContext, when: string): Pro
 }
 
 labTest(
-  '2,000 unfinished POSTs from many addresses: health answers and an ordinary client is served',
+  '2,000 unfinished POSTs do not stop health checks or an ordinary client',
   async (lab, t) => {
     const site = await startSite(lab)
     const strangers = await crowd(lab, site.port, { count: 2100, perAddress: 10, text: UNFINISHED })
@@ -95,7 +95,7 @@ labTest(
   },
 )
 
-labTest('one client does not take the place of others', async (lab, t) => {
+labTest('one client cannot take the places of others', async (lab, t) => {
   const site = await startSite(
     lab,
     '--max-client-requests',
@@ -132,82 +132,77 @@ labTest('one client does not take the place of others', async (lab, t) => {
   assert.equal((await ask(site.port, { from: ORDINARY, path: '/x' })).status, 200)
 })
 
-labTest(
-  'clients that do not read what they asked for give way, and are cut after --send-timeout',
-  async (lab, t) => {
-    const site = await startSite(lab, '--max-requests', '50', '--send-timeout', '1h')
-    const text = wanting(64 * MIB)
-    await crowd(lab, site.port, { count: 50, perAddress: 10, text, reads: false })
-    await until(
-      'all slots are taken',
-      async () => (await site.node.metric('walcast_proxy_requests')) === 50,
-    )
-    await requireHealth(site, t, 'with 50 that do not read')
-    await requireService(site, t, 'with 50 that do not read')
-    await site.node.stop()
+labTest('clients that do not read give way, and are cut after --send-timeout', async (lab, t) => {
+  const site = await startSite(lab, '--max-requests', '50', '--send-timeout', '1h')
+  const text = wanting(64 * MIB)
+  await crowd(lab, site.port, { count: 50, perAddress: 10, text, reads: false })
+  await until(
+    'all slots are taken',
+    async () => (await site.node.metric('walcast_proxy_requests')) === 50,
+  )
+  await requireHealth(site, t, 'with 50 that do not read')
+  await requireService(site, t, 'with 50 that do not read')
+  await site.node.stop()
 
-    const strict = await startSite(lab, '--send-timeout', '3s')
-    const lazy = await crowd(lab, strict.port, { count: 5, perAddress: 1, text, reads: false })
-    const slow = await Stranger.open(lab, strict.port, '127.3.0.1', false)
-    slow.write(wanting(4 * MIB))
-    let readBytes = 0
-    slow.socket.on('data', (chunk: Buffer) => {
-      readBytes += chunk.length
-      slow.socket.pause()
-      setTimeout(() => slow.socket.resume(), 10)
-    })
-    await until('they are cut', async () => {
-      return (await strict.node.metric('walcast_connections_cut_total', 'why="send-timeout"')) === 5
-    })
-    assert.ok(!slow.isGone, 'one that reads slowly is not')
-    await until('a slow reader has it all', (saw) => {
-      saw(String(readBytes))
-      return readBytes > 4 * MIB
-    })
-    assert.equal(await strict.app.count('GET', '/large'), 6)
-    for (const { socket } of lazy) socket.resume()
-    await until('the lazy see the end', () => lazy.every(({ isGone }) => isGone))
-  },
-)
+  const strict = await startSite(lab, '--send-timeout', '3s')
+  const lazy = await crowd(lab, strict.port, { count: 5, perAddress: 1, text, reads: false })
+  const slow = await Stranger.open(lab, strict.port, '127.3.0.1', false)
+  slow.write(wanting(4 * MIB))
+  let readBytes = 0
+  slow.socket.on('data', (chunk: Buffer) => {
+    readBytes += chunk.length
+    slow.socket.pause()
+    setTimeout(() => slow.socket.resume(), 10)
+  })
+  await until('they are cut', async () => {
+    return (await strict.node.metric('walcast_connections_cut_total', 'why="send-timeout"')) === 5
+  })
+  assert.ok(!slow.isGone, 'one that reads slowly is not')
+  await until('a slow reader has it all', (saw) => {
+    saw(String(readBytes))
+    return readBytes > 4 * MIB
+  })
+  assert.equal(await strict.app.count('GET', '/large'), 6)
+  for (const { socket } of lazy) socket.resume()
+  await until('the lazy see the end', () => lazy.every(({ isGone }) => isGone))
+})
 
-labTest(
-  'a body that stops is answered 408; one that goes on is not, and gives way when others wait',
-  async (lab, t) => {
-    const site = await startSite(lab, '--body-timeout', '1s', '--max-requests', '21')
-    const [still] = await crowd(lab, site.port, { count: 1, perAddress: 1, text: UNFINISHED })
-    const operator = await Stranger.open(lab, site.node.options.port, '127.0.0.1')
-    operator.write(
-      `POST /_walcast/demote HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${SECRET}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
-    )
-    const drips = await crowd(lab, site.port, {
-      count: 20,
-      perAddress: 5,
-      text: DRIP,
-    })
-    const drip = setInterval(() => {
-      for (const each of drips) if (!each.isGone) each.write('x')
-    }, 200)
-    lab.atEnd(() => clearInterval(drip))
-    await until('the one that stopped has its answer', () => still.text.includes('REQUEST_STALLED'))
-    assert.match(still.text, /^HTTP\/1.1 408 Request Timeout\r\n[\s\S]*connection: close/i)
-    await until('it is gone', () => still.isGone)
-    await until('so is the operator, whose request nobody answers', () => operator.isGone)
-    assert.equal(await site.node.metric('walcast_connections_cut_total', 'why="body-timeout"'), 2)
-    assert.ok(
-      drips.every(({ isGone }) => !isGone),
-      'a byte now and then is a body',
-    )
-    drips.push(...(await crowd(lab, site.port, { count: 1, perAddress: 1, text: DRIP })))
-    await until(
-      'all slots are taken',
-      async () => (await site.node.metric('walcast_proxy_requests')) === 21,
-    )
-    await requireHealth(site, t, 'with bodies that come byte by byte')
-    await requireService(site, t, 'with bodies that come byte by byte')
-  },
-)
+labTest('a stalled body gets 408; a slow one gives way only when others wait', async (lab, t) => {
+  const site = await startSite(lab, '--body-timeout', '1s', '--max-requests', '21')
+  const [still] = await crowd(lab, site.port, { count: 1, perAddress: 1, text: UNFINISHED })
+  const operator = await Stranger.open(lab, site.node.options.port, '127.0.0.1')
+  operator.write(
+    `POST /_walcast/demote HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${SECRET}\r\n` +
+      'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
+  )
+  const drips = await crowd(lab, site.port, {
+    count: 20,
+    perAddress: 5,
+    text: DRIP,
+  })
+  const drip = setInterval(() => {
+    for (const each of drips) if (!each.isGone) each.write('x')
+  }, 200)
+  lab.atEnd(() => clearInterval(drip))
+  await until('the one that stopped has its answer', () => still.text.includes('REQUEST_STALLED'))
+  assert.match(still.text, /^HTTP\/1.1 408 Request Timeout\r\n[\s\S]*connection: close/i)
+  await until('it is gone', () => still.isGone)
+  await until('so is the operator, whose request nobody answers', () => operator.isGone)
+  assert.equal(await site.node.metric('walcast_connections_cut_total', 'why="body-timeout"'), 2)
+  assert.ok(
+    drips.every(({ isGone }) => !isGone),
+    'a byte now and then is a body',
+  )
+  drips.push(...(await crowd(lab, site.port, { count: 1, perAddress: 1, text: DRIP })))
+  await until(
+    'all slots are taken',
+    async () => (await site.node.metric('walcast_proxy_requests')) === 21,
+  )
+  await requireHealth(site, t, 'with bodies that come byte by byte')
+  await requireService(site, t, 'with bodies that come byte by byte')
+})
 
-labTest('WebSockets have a budget of their own', async (lab, t) => {
+labTest('WebSockets have their own connection budget', async (lab, t) => {
   const site = await startSite(
     lab,
     '--max-upgrades',
@@ -264,7 +259,7 @@ for (const [what, text] of [
     await requireService(site, t, 'afterwards')
   })
 
-labTest('thousands of requests in one piece on one connection hold up nobody', async (lab, t) => {
+labTest('thousands of pipelined requests delay no other client', async (lab, t) => {
   const site = await startSite(lab)
   const text = 'GET /many HTTP/1.1\r\nHost: a\r\n\r\n'
   const [polite] = await crowd(lab, site.port, { count: 1, perAddress: 1, text: text.repeat(100) })
@@ -283,7 +278,7 @@ labTest('thousands of requests in one piece on one connection hold up nobody', a
   assert.ok((await site.app.count('GET', '/many')) <= 100 + 5 * 100)
 })
 
-labTest('a crowd leaves the node the file descriptors that it needs', async (lab, t) => {
+labTest('a crowd leaves the node enough file descriptors', async (lab, t) => {
   const db = lab.path('few.db')
   const [app, port, listen] = await Promise.all([
     App.start(lab, 'app'),
@@ -316,7 +311,7 @@ labTest('a crowd leaves the node the file descriptors that it needs', async (lab
   assert.ok(strangers.some(({ isGone }) => !isGone))
 })
 
-labTest('a stop does not wait for connections that were opened and never used', async (lab) => {
+labTest('a stop does not wait for unused connections', async (lab) => {
   const { node, port } = await startSite(lab, '--drain', '1h')
   const [unused] = await crowd(lab, port, { count: 1, perAddress: 1, text: '' })
   await until('it is there', async () => (await node.metric('walcast_proxy_connections')) === 1)
@@ -324,7 +319,7 @@ labTest('a stop does not wait for connections that were opened and never used', 
   await until('it is closed', () => unused.isGone)
 })
 
-labTest('a crowd that asks for metrics shares them', async (lab, t) => {
+labTest('concurrent requests for metrics share one answer', async (lab, t) => {
   const { node } = await startSite(lab)
   let answers = 0
   let going = true
@@ -343,18 +338,19 @@ labTest('a crowd that asks for metrics shares them', async (lab, t) => {
   await Promise.all(all)
   const periods = Math.ceil((performance.now() - beganMs) / 1000)
   t.diagnostic(`${answers} answers in ${periods} s`)
-  // The first period is none of a crowd yet.
+  // In the first period there is no crowd yet.
   assert.ok(
     answers <= (periods + 2) * 110,
     'each of them has one a second, and a few have one at once',
   )
 })
 
-/** A write that a node of this name is in the midst of sending on. */
+/** A write that a node of this name has sent on in part. */
 async function slowForward(lab: Lab, { node }: Site, name: string): Promise<Stranger> {
   const stranger = await Stranger.open(lab, node.options.port, '127.0.0.1')
   return stranger.write(
-    `POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nX-Replica-Auth: ${signedBy(name)}\r\n\r\nabc`,
+    'POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n' +
+      `X-Replica-Auth: ${signedBy(name)}\r\n\r\nabc`,
   )
 }
 
@@ -377,52 +373,43 @@ async function forwardUpgrade(lab: Lab, { node }: Site, name: string): Promise<s
   return stranger.text.slice(0, 'HTTP/1.1 nnn'.length)
 }
 
-labTest(
-  'one client or node leaves room for the others also where the bounds in all are low',
-  async (lab) => {
-    const bounds = ['--max-requests', '8', '--max-connections', '20', '--max-upgrades', '4']
-    const site = await startSite(lab, ...bounds)
-    const { node, port } = site
-    const posts = await crowd(lab, port, { count: 8, perAddress: 8, text: UNFINISHED })
-    await until('two of eight are refused', () => posts.filter(({ isGone }) => isGone).length === 2)
-    assert.match(
-      posts.find(({ isGone }) => isGone)?.text ?? '',
-      / 429 [\s\S]*already has 6 requests/,
-    )
-    assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
-    await crowd(lab, port, { count: 20, perAddress: 20, text: '' })
-    assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
-    await Promise.all(Array.from({ length: 6 }, () => slowForward(lab, site, 'one')))
-    await until(
-      'they are under way',
-      async () => (await node.metric('walcast_intake_requests')) === 6,
-    )
-    const refused = await forward(site, 'one')
-    assert.ok(
-      refused.status === 200 || codeOf(refused) === 'TOO_MANY_REQUESTS',
-      'one may have given way',
-    )
-    assert.equal((await forward(site, 'other')).status, 200)
-    const upgrades = []
-    for (const name of ['one', 'one', 'one', 'one', 'other'])
-      upgrades.push((await forwardUpgrade(lab, site, name)).slice(-3))
-    assert.deepEqual(upgrades, ['101', '101', '101', '503', '101'])
-  },
-)
+labTest('one client or node leaves room for others under low limits', async (lab) => {
+  const bounds = ['--max-requests', '8', '--max-connections', '20', '--max-upgrades', '4']
+  const site = await startSite(lab, ...bounds)
+  const { node, port } = site
+  const posts = await crowd(lab, port, { count: 8, perAddress: 8, text: UNFINISHED })
+  await until('two of eight are refused', () => posts.filter(({ isGone }) => isGone).length === 2)
+  assert.match(posts.find(({ isGone }) => isGone)?.text ?? '', / 429 [\s\S]*already has 6 requests/)
+  assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
+  await crowd(lab, port, { count: 20, perAddress: 20, text: '' })
+  assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
+  await Promise.all(Array.from({ length: 6 }, () => slowForward(lab, site, 'one')))
+  await until(
+    'they are under way',
+    async () => (await node.metric('walcast_intake_requests')) === 6,
+  )
+  const refused = await forward(site, 'one')
+  assert.ok(
+    refused.status === 200 || codeOf(refused) === 'TOO_MANY_REQUESTS',
+    'one may have given way',
+  )
+  assert.equal((await forward(site, 'other')).status, 200)
+  const upgrades = []
+  for (const name of ['one', 'one', 'one', 'one', 'other'])
+    upgrades.push((await forwardUpgrade(lab, site, name)).slice(-3))
+  assert.deepEqual(upgrades, ['101', '101', '101', '503', '101'])
+})
 
-labTest(
-  'what clients of the leader wait for keeps no request of another node waiting',
-  async (lab) => {
-    const site = await startSite(lab, '--max-requests', '2')
-    const waiting = ['/a', '/b'].map((path) => ask(site.port, { path, answer: { waits: true } }))
-    await until('both wait', async () => (await site.app.state()).waiting === 2)
-    assert.equal((await forward(site, 'other')).status, 200)
-    for (const _ of waiting) await site.app.go()
-    for (const answer of waiting) assert.equal((await answer).status, 200)
-  },
-)
+labTest("waiting clients of the leader do not block another node's requests", async (lab) => {
+  const site = await startSite(lab, '--max-requests', '2')
+  const waiting = ['/a', '/b'].map((path) => ask(site.port, { path, answer: { waits: true } }))
+  await until('both wait', async () => (await site.app.state()).waiting === 2)
+  assert.equal((await forward(site, 'other')).status, 200)
+  for (const _ of waiting) await site.app.go()
+  for (const answer of waiting) assert.equal((await answer).status, 200)
+})
 
-labTest('one node does not fill the intake for all others', async (lab) => {
+labTest('one node cannot fill the intake for the others', async (lab) => {
   const site = await startSite(lab, '--max-node-requests', '3', '--body-timeout', '1h')
   const { node, app } = site
   const crowded = await Promise.all(

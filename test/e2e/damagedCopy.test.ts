@@ -1,7 +1,4 @@
-/**
- * A copy whose files were damaged while its node was down is mended from the leader, not from a
- * backup.
- */
+/** A copy damaged while its node was down is repaired from the leader, without a backup. */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
@@ -24,8 +21,8 @@ async function newPair(lab: Lab, rows = 2000, flags: readonly string[] = []): Pr
 }
 
 /**
- * Stops the replica, does `damage` to its copy, and proves that the next start brings it to the
- * leader's state.
+ * Stops the replica, damages its copy, and proves that the next start brings it to the leader's
+ * state.
  */
 async function requireMended(
   lab: Lab,
@@ -46,7 +43,7 @@ const overwrite = (path: string, bytes: Buffer, at = 0) => {
   closeSync(fd)
 }
 
-labTest('a copy that was cut short', async (lab) => {
+labTest('a truncated copy is repaired', async (lab) => {
   const { leader, replica } = await newPair(lab)
   let again = replica
   for (const left of [100 * 4096, 100 * 4096 + 17, 4096, 1000, 50, 0]) {
@@ -60,7 +57,7 @@ labTest('a copy that was cut short', async (lab) => {
   }
 })
 
-labTest('a copy whose header is garbage', async (lab) => {
+labTest('a copy with a garbage header is repaired', async (lab) => {
   const { leader, replica } = await newPair(lab)
   let again = replica
   for (const bytes of [
@@ -72,43 +69,40 @@ labTest('a copy whose header is garbage', async (lab) => {
     again = await requireMended(lab, { leader, replica: again }, (copy) => overwrite(copy, bytes))
 })
 
-labTest(
-  'a copy whose WAL was cut short, alone and beside a reader that has it open',
-  async (lab) => {
-    // The WAL stays as it is until it is cut.
-    const { leader, replica } = await newPair(lab, 2000, ['--idle', '1h', '--replica-wal', '1GiB'])
-    for (const isRead of [false, true]) {
-      const node = await lab.restart(await stopped(replica))
-      const reader = lab.sql(replica.db)
-      await reader.rows('SELECT count(*) FROM mixed')
-      await lab.exec(
-        leader.db,
-        numbers(100, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
-      )
-      await requireSame(lab, leader, node)
-      node.kill('SIGKILL')
-      await node.child.ended
-      if (!isRead) await reader.close()
-      const wal = `${replica.db}-wal`
-      const { size = 0 } = statSync(wal, { throwIfNoEntry: false }) ?? {}
-      assert.ok(size > 40_000 || !isRead, 'there is something to cut')
-      if (size > 0) truncateSync(wal, Math.floor(size / 2))
-      const again = await lab.restart(node)
-      await requireSame(lab, leader, again)
-      await again.ready()
-      if (isRead) {
-        await until('the reader is right again', async () => {
-          const { rows } = await reader.attempt('SELECT count(*) FROM mixed')
-          return rows?.[0]?.[0] === 2200
-        })
-        await reader.close()
-      }
-      await again.stop()
+labTest('a copy with a truncated WAL is repaired, also beside an open reader', async (lab) => {
+  // Nothing empties the WAL before the test truncates it.
+  const { leader, replica } = await newPair(lab, 2000, ['--idle', '1h', '--replica-wal', '1GiB'])
+  for (const isRead of [false, true]) {
+    const node = await lab.restart(await stopped(replica))
+    const reader = lab.sql(replica.db)
+    await reader.rows('SELECT count(*) FROM mixed')
+    await lab.exec(
+      leader.db,
+      numbers(100, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
+    )
+    await requireSame(lab, leader, node)
+    node.kill('SIGKILL')
+    await node.child.ended
+    if (!isRead) await reader.close()
+    const wal = `${replica.db}-wal`
+    const { size = 0 } = statSync(wal, { throwIfNoEntry: false }) ?? {}
+    assert.ok(size > 40_000 || !isRead, 'there is something to cut')
+    if (size > 0) truncateSync(wal, Math.floor(size / 2))
+    const again = await lab.restart(node)
+    await requireSame(lab, leader, again)
+    await again.ready()
+    if (isRead) {
+      await until('the reader is right again', async () => {
+        const { rows } = await reader.attempt('SELECT count(*) FROM mixed')
+        return rows?.[0]?.[0] === 2200
+      })
+      await reader.close()
     }
+    await again.stop()
+  }
 
-    async function stopped(node: TestNode): Promise<TestNode> {
-      if (!node.child.end) await node.stop()
-      return node
-    }
-  },
-)
+  async function stopped(node: TestNode): Promise<TestNode> {
+    if (!node.child.end) await node.stop()
+    return node
+  }
+})

@@ -1,6 +1,6 @@
 /**
- * What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows
- * are found again.
+ * Rows that a node has to give up are kept aside: nothing is overwritten before they are safe, and
+ * they can be found again.
  */
 import assert from 'node:assert/strict'
 import {
@@ -20,7 +20,7 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, Writer } from '../support/workload.ts'
 
-/** Both level, and a copy of the leader's file from before its last two commits. */
+/** Both nodes are level, with a copy of the leader's file from before its last two commits. */
 async function startPair(
   lab: Lab,
   flags: readonly string[] = [],
@@ -59,7 +59,7 @@ function keptPath(replica: TestNode, { name }: { readonly name: string }): strin
   return `${replica.db}-walcast/diverged/${name}`
 }
 
-labTest('commits that a restored backup lacks are kept and found again', async (lab) => {
+labTest('commits that a restored backup lacks are kept aside', async (lab) => {
   const { leader, replica, backup } = await startPair(lab)
   const { epoch, txid, checksum } = await replica.status()
   const reader = lab.sql(replica.db, { readOnly: true })
@@ -97,11 +97,11 @@ labTest('commits that a restored backup lacks are kept and found again', async (
   await status.ended
   assert.match(
     status.out.join('\n'),
-    /kept aside .*1 rows that the leader lacks, 1 that it has otherwise/,
+    /kept aside .*1 rows that the leader lacks, 1 that differ there/,
   )
 })
 
-labTest('rows that something wrote to a copy are kept', async (lab) => {
+labTest('rows written to a copy are kept aside', async (lab) => {
   const { leader, replica } = await startPair(lab)
   await replica.stop()
   await lab.exec(replica.db, "INSERT INTO log (who) VALUES ('stray')")
@@ -110,38 +110,35 @@ labTest('rows that something wrote to a copy are kept', async (lab) => {
   assert.deepEqual((await compared(back)).rows, { removed: 1, changed: 0, added: 0 })
 })
 
-labTest(
-  'a promotion does not wait for a program that writes to the copy, and what that wrote is kept',
-  async (lab) => {
-    const flags = ['--idle', '20ms', '--replica-wal', '16KiB', '--reconnect-max', '100ms']
-    const { leader, replica } = await startPair(lab, [...flags, '--switchover-timeout', '500ms'])
-    const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 44, pauseMs: 3 })
-    const strayer = lab.program('strayer', { path: replica.db, times: 1, hold: true })
-    await strayer.line((line) => line.includes('holds'))
-    await writer.stop()
-    await leader.stop('SIGKILL')
-    const isRefused = (code: string) => (error: unknown) =>
-      error instanceof Refused && error.code === code
-    await assert.rejects(promote(replica, { force: true }), isRefused('FENCE_FAILED'))
-    strayer.write('commit')
-    await until(
-      'it is found',
-      () => replica.logged('the copy was written by something else').length === 1,
-    )
-    await assert.rejects(promote(replica), isRefused('NOT_FIT'))
-    const again = await lab.restart(leader)
-    await requireSame(lab, again, replica)
-    const kept = await compared(replica)
-    assert.match(kept.reason, /^something else wrote to it/)
-    const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
-    assert.match(rows, /"table":"accounts","kind":"changed"/)
-    // Whoever leads is asked for it all the same.
-    await switchover(again)
-    assert.deepEqual((await replica.status()).diverged, [kept])
-  },
-)
+labTest('a promotion does not wait for a stray writer, and keeps its rows aside', async (lab) => {
+  const flags = ['--idle', '20ms', '--replica-wal', '16KiB', '--reconnect-max', '100ms']
+  const { leader, replica } = await startPair(lab, [...flags, '--switchover-timeout', '500ms'])
+  const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 44, pauseMs: 3 })
+  const strayer = lab.program('strayer', { path: replica.db, times: 1, hold: true })
+  await strayer.line((line) => line.includes('holds'))
+  await writer.stop()
+  await leader.stop('SIGKILL')
+  const isRefused = (code: string) => (error: unknown) =>
+    error instanceof Refused && error.code === code
+  await assert.rejects(promote(replica, { force: true }), isRefused('FENCE_FAILED'))
+  strayer.write('commit')
+  await until(
+    'it is found',
+    () => replica.logged('the copy was written by something else').length === 1,
+  )
+  await assert.rejects(promote(replica), isRefused('NOT_FIT'))
+  const again = await lab.restart(leader)
+  await requireSame(lab, again, replica)
+  const kept = await compared(replica)
+  assert.match(kept.reason, /^something else wrote to it/)
+  const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
+  assert.match(rows, /"table":"accounts","kind":"changed"/)
+  // The leader is asked for it all the same.
+  await switchover(again)
+  assert.deepEqual((await replica.status()).diverged, [kept])
+})
 
-labTest('what was kept is removed when nothing of it is missing at the leader', async (lab) => {
+labTest('a kept bundle is removed once the leader has all of its rows', async (lab) => {
   const { leader, replica } = await startPair(lab)
   await leader.stop()
   await lab.exec(
@@ -159,7 +156,7 @@ labTest('what was kept is removed when nothing of it is missing at the leader', 
   assert.equal((await replica.status()).diverged, undefined)
 })
 
-/** Bytes of all files in a folder and below. */
+/** The size of all files in a folder and below. */
 function folderBytes(path: string): number {
   if (!existsSync(path)) return 0
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
@@ -167,7 +164,7 @@ function folderBytes(path: string): number {
     .reduce((sum, found) => sum + (found?.isFile() ? found.size : 0), 0)
 }
 
-labTest('what is kept costs what differs, at no time more', async (lab) => {
+labTest('keeping rows aside costs only what differs', async (lab) => {
   const { leader, replica, backup } = await startPair(lab, [], 11_000)
   await lab.exec(leader.db, 'UPDATE accounts SET balance = balance + 2')
   await waitLevel(leader, replica)
@@ -188,52 +185,49 @@ labTest('what is kept costs what differs, at no time more', async (lab) => {
   assert.ok(mostBytes > 4096 && mostBytes < size / 100, `${mostBytes} of ${size} bytes`)
 })
 
-labTest(
-  'rows of a table that was emptied come back, its schema and virtual tables notwithstanding',
-  async (lab) => {
-    const { leader, replica, backup } = await startPair(lab)
-    await lab.exec(
-      leader.db,
-      'CREATE TABLE words (word TEXT, lang TEXT, n INT, PRIMARY KEY (lang, word)) WITHOUT ROWID',
-      "INSERT INTO words VALUES ('eins', 'de', 1), ('one', 'en', 1)",
-      'CREATE VIRTUAL TABLE texts USING fts5 (body)',
-      "INSERT INTO texts VALUES ('one two three')",
-    )
-    await waitLevel(leader, replica)
-    await leader.stop()
-    for (const suffix of ['', '-wal', '-shm']) rmSync(`${leader.db}${suffix}`, { force: true })
-    cpSync(backup, leader.db)
-    await lab.exec(leader.db, 'DELETE FROM mixed')
-    const restored = await lab.restart(leader)
-    await requireSame(lab, restored, replica)
-    const kept = await compared(replica)
-    const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
-    const listed = (table: string) =>
-      rows.split('\n').filter((line) => line.startsWith(`{"table":"${table}"`))
-    assert.equal(listed('mixed').length, 500)
-    assert.equal(listed('words').length, 2)
-    assert.ok(listed('texts_content').length === 1)
-    const database = `${keptPath(replica, kept)}/database.db`
-    const diff = lab.cli([
-      'diff',
-      database,
-      restored.db,
-      '--sql',
-      '--table',
-      'mixed',
-      '--table',
-      'words',
-    ])
-    assert.equal((await diff.ended).code, 1, diff.tail())
-    await lab.exec(restored.db, ...statementsOf(diff.out.join('\n')))
-    const back = await lab
-      .sql(restored.db)
-      .rows('SELECT count(*), (SELECT count(*) FROM words) FROM mixed')
-    assert.deepEqual(back, [[500, 2]])
-  },
-)
+labTest('rows of an emptied table come back, also with virtual tables around', async (lab) => {
+  const { leader, replica, backup } = await startPair(lab)
+  await lab.exec(
+    leader.db,
+    'CREATE TABLE words (word TEXT, lang TEXT, n INT, PRIMARY KEY (lang, word)) WITHOUT ROWID',
+    "INSERT INTO words VALUES ('eins', 'de', 1), ('one', 'en', 1)",
+    'CREATE VIRTUAL TABLE texts USING fts5 (body)',
+    "INSERT INTO texts VALUES ('one two three')",
+  )
+  await waitLevel(leader, replica)
+  await leader.stop()
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${leader.db}${suffix}`, { force: true })
+  cpSync(backup, leader.db)
+  await lab.exec(leader.db, 'DELETE FROM mixed')
+  const restored = await lab.restart(leader)
+  await requireSame(lab, restored, replica)
+  const kept = await compared(replica)
+  const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
+  const listed = (table: string) =>
+    rows.split('\n').filter((line) => line.startsWith(`{"table":"${table}"`))
+  assert.equal(listed('mixed').length, 500)
+  assert.equal(listed('words').length, 2)
+  assert.ok(listed('texts_content').length === 1)
+  const database = `${keptPath(replica, kept)}/database.db`
+  const diff = lab.cli([
+    'diff',
+    database,
+    restored.db,
+    '--sql',
+    '--table',
+    'mixed',
+    '--table',
+    'words',
+  ])
+  assert.equal((await diff.ended).code, 1, diff.tail())
+  await lab.exec(restored.db, ...statementsOf(diff.out.join('\n')))
+  const back = await lab
+    .sql(restored.db)
+    .rows('SELECT count(*), (SELECT count(*) FROM words) FROM mixed')
+  assert.deepEqual(back, [[500, 2]])
+})
 
-labTest('at the bound the oldest goes, and replication goes on', async (lab) => {
+labTest('past the limit the oldest bundle goes, and replication goes on', async (lab) => {
   const { leader, replica, backup } = await startPair(lab)
   await replica.stop()
   const limited = { flags: ['--max-diverged', '1', '--reconnect-max', '100ms'] }
@@ -297,7 +291,7 @@ const STEPS: readonly (readonly [FileOp, number])[] = [
   ['state.rename', 2],
 ]
 
-labTest('a replica that dies while it keeps what it has loses none of it', async (lab, t) => {
+labTest('a replica killed while it keeps rows aside loses none of them', async (lab, t) => {
   const { leader, replica, backup } = await startPair(lab)
   await replica.stop()
   await restore(leader, backup)
@@ -322,7 +316,7 @@ labTest('a replica that dies while it keeps what it has loses none of it', async
   }
 })
 
-/** Statements of a script, without what begins and ends its transaction. */
+/** The statements of a script, without BEGIN and COMMIT. */
 function statementsOf(script: string): string[] {
   return script
     .split(/;\n|;$/)

@@ -1,7 +1,4 @@
-/**
- * Reads that the application of a replica fails because they write: the leader's application
- * answers them.
- */
+/** Reads that fail at a replica because they write: the leader's application answers them. */
 import assert from 'node:assert/strict'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { type Lab, labTest } from '../support/lab.ts'
@@ -27,7 +24,7 @@ async function startSite(lab: Lab, name: string, leader?: TestNode, flags: reado
   await node.ready()
   await lab.python('sessions', { path: db, name, port }).line((line) => line === 'listening')
   const url = `http://127.0.0.1:${proxy}`
-  // The application began after its node: until the node has seen it, reads go to the other one's.
+  // The application starts after its node. Until the node has seen it, reads go to the other node.
   await until('the application is seen', async () => (await fetch(`${url}/readyz`)).status === 200)
   return { node, url }
 }
@@ -44,7 +41,7 @@ async function visit(url: string, cookie = '') {
   }
 }
 
-labTest('a session that begins with a GET at a replica is there for the next one', async (lab) => {
+labTest('a session begun by a GET at a replica is there for the next request', async (lab) => {
   const leader = await startSite(lab, 'leader')
   const replica = await startSite(lab, 'replica', leader.node)
   for (let visitor = 1; visitor <= 3; visitor++) {
@@ -78,17 +75,20 @@ labTest('a session that begins with a GET at a replica is there for the next one
   )
 })
 
-labTest('with --replay-on none, and past --replay-rate, the local answer is given', async (lab) => {
-  const leader = await startSite(lab, 'leader')
-  const never = await startSite(lab, 'never', leader.node, ['--replay-on', 'none'])
-  const limited = await startSite(lab, 'limited', leader.node, ['--replay-rate', '0'])
-  for (const { url } of [never, limited]) assert.equal((await visit(`${url}/`)).status, 500)
-  assert.equal((await never.node.status()).failedReads, undefined)
-  assert.equal((await limited.node.status()).failedReads?.limited, 1)
-  assert.equal(limited.node.logged('more reads fail here').length, 1)
-})
+labTest(
+  'with --replay-on none, and past --replay-rate, clients get the local answer',
+  async (lab) => {
+    const leader = await startSite(lab, 'leader')
+    const never = await startSite(lab, 'never', leader.node, ['--replay-on', 'none'])
+    const limited = await startSite(lab, 'limited', leader.node, ['--replay-rate', '0'])
+    for (const { url } of [never, limited]) assert.equal((await visit(`${url}/`)).status, 500)
+    assert.equal((await never.node.status()).failedReads, undefined)
+    assert.equal((await limited.node.status()).failedReads?.limited, 1)
+    assert.equal(limited.node.logged('more reads fail here').length, 1)
+  },
+)
 
-labTest('what of a read goes along, and which reads stay here', async (lab) => {
+labTest('headers that are replayed, and reads that stay local', async (lab) => {
   const flags = ['--local', '/local', '--replay-body', '64KiB', '--replay-on', '500,400']
   const traffic = await startTraffic(lab, { replicaFlags: flags })
   const { atReplica, atLeader, leaderApp, replicaApp, replica } = traffic
@@ -149,31 +149,28 @@ labTest('what of a read goes along, and which reads stay here', async (lab) => {
   await requireQuiet(traffic)
 })
 
-labTest(
-  'while the leader is away a failed read gets the answer of the local application',
-  async (lab) => {
-    const traffic = await startTraffic(lab, { replicaFlags: ['--hold', '300ms'] })
-    const { atReplica, leader, leaderApp, replica, replicaApp } = traffic
-    await leader.stop()
-    const fails = { at: 'replica', status: 500, body: 'it is read only' }
-    const asks = ['walcast-replay', 'leader']
-    for (const [path, headers] of [
-      ['/fails', []],
-      ['/asks', asks],
-    ] as const) {
-      const got = await ask(atReplica, { path, answer: { ...fails, headers } })
-      assert.deepEqual([got.status, got.body.toString()], [500, fails.body])
-      assert.deepEqual(valuesOf(got, 'walcast-replay'), [])
-      assert.deepEqual(
-        [await replicaApp.count('GET', path), await leaderApp.count('GET', path)],
-        [1, 0],
-      )
-    }
-    const refused = await ask(atReplica, {
-      path: '/only-asks',
-      answer: { ...fails, status: 200, headers: asks },
-    })
-    assert.deepEqual([refused.status, codeOf(refused)], [503, 'LEADER_AWAY'])
-    assert.equal((await replica.status()).failedReads?.away, 2)
-  },
-)
+labTest('while the leader is away a failed read gets the local answer', async (lab) => {
+  const traffic = await startTraffic(lab, { replicaFlags: ['--hold', '300ms'] })
+  const { atReplica, leader, leaderApp, replica, replicaApp } = traffic
+  await leader.stop()
+  const fails = { at: 'replica', status: 500, body: 'it is read only' }
+  const asks = ['walcast-replay', 'leader']
+  for (const [path, headers] of [
+    ['/fails', []],
+    ['/asks', asks],
+  ] as const) {
+    const got = await ask(atReplica, { path, answer: { ...fails, headers } })
+    assert.deepEqual([got.status, got.body.toString()], [500, fails.body])
+    assert.deepEqual(valuesOf(got, 'walcast-replay'), [])
+    assert.deepEqual(
+      [await replicaApp.count('GET', path), await leaderApp.count('GET', path)],
+      [1, 0],
+    )
+  }
+  const refused = await ask(atReplica, {
+    path: '/only-asks',
+    answer: { ...fails, status: 200, headers: asks },
+  })
+  assert.deepEqual([refused.status, codeOf(refused)], [503, 'LEADER_AWAY'])
+  assert.equal((await replica.status()).failedReads?.away, 2)
+})

@@ -1,5 +1,5 @@
 /**
- * Where a first copy is made: beside the database, wherever the node folder lies, and into an empty
+ * Where a first copy is made: beside the database, wherever the node folder lies, or into an empty
  * file that a program has open.
  */
 import assert from 'node:assert/strict'
@@ -29,7 +29,7 @@ async function newLeader(lab: Lab, rows = 200): Promise<TestNode> {
   return lab.leader(db)
 }
 
-labTest('the node folder lies on another file system than the database', async (lab) => {
+labTest('the node folder may lie on another file system', async (lab) => {
   const leader = await newLeader(lab)
   const folder = mkdtempSync(join(ELSEWHERE, 'walcast-test-'))
   lab.atEnd(() => rmSync(folder, { recursive: true, force: true }))
@@ -44,14 +44,14 @@ labTest('the node folder lies on another file system than the database', async (
     [],
   )
 
-  // What is kept aside is written there too.
+  // Rows kept aside are written there too.
   await replica.stop()
   await lab.exec(copy, "INSERT INTO mixed (id, body) VALUES (900001, x'0102')")
   await requireSame(lab, leader, await lab.restart(replica))
   await until('a bundle is there', () => readdirSync(join(folder, 'diverged')).length === 1)
 })
 
-labTest('a first copy goes into an empty file that a program has open', async (lab) => {
+labTest('a first copy fills an empty file that a program has open', async (lab) => {
   const leader = await newLeader(lab)
   const copy = lab.path('copy.db')
   const before = [lab.sql(copy), lab.modernSql(copy)]
@@ -81,7 +81,7 @@ labTest('a first copy goes into an empty file that a program has open', async (l
   assert.equal(existsSync(`${copy}-walcast/diverged`), false, 'nothing was there to be kept')
 })
 
-labTest('a first copy into an empty file that is cut goes on at the next start', async (lab) => {
+labTest('a cut first copy into an empty file resumes at the next start', async (lab) => {
   const leader = await newLeader(lab, 20_000)
   const copy = lab.path('copy.db')
   writeFileSync(copy, '')
@@ -95,7 +95,7 @@ labTest('a first copy into an empty file that is cut goes on at the next start',
   assert.equal(existsSync(`${copy}-walcast/diverged`), false, 'nothing was there to be kept')
 })
 
-labTest('a file that a program has begun to fill is left alone', async (lab) => {
+labTest('a file that a program has begun to fill is left untouched', async (lab) => {
   const leader = await newLeader(lab)
   const refused = async (copy: string, key: string) => {
     const options = { db: copy, port: await freePort(), leader: leader.address }
@@ -116,7 +116,7 @@ labTest('a file that a program has begun to fill is left alone', async (lab) => 
   writeFileSync(`${wal}-wal`, 'a WAL')
   await refused(wal, 'STRAY_WAL')
 
-  // Databases of one page with something in their schema, and what is none.
+  // Databases of one page with a schema, and files that are no databases.
   const view = lab.path('view.db')
   await lab.exec(view, 'PRAGMA journal_mode = WAL', 'CREATE VIEW v AS SELECT 1')
   const text = lab.path('text.db')
@@ -138,7 +138,7 @@ labTest('a file that a program has begun to fill is left alone', async (lab) => 
   await writer.rows('ROLLBACK')
   await writer.close()
 
-  // One that fills it after the replica has found it empty.
+  // A program that fills the file after the replica has found it empty.
   const copy = lab.path('copy.db')
   writeFileSync(copy, '')
   const replica = await lab.replica(copy, '127.0.0.1:9')
@@ -149,7 +149,7 @@ labTest('a file that a program has begun to fill is left alone', async (lab) => 
   assert.ok(readFileSync(copy).equals(content), 'it is untouched')
 })
 
-labTest('a first copy goes into a database without tables that programs have open', async (lab) => {
+labTest('a first copy fills a database without tables that programs have open', async (lab) => {
   const leader = await newLeader(lab)
   const copy = lab.path('copy.db')
   const before = [lab.sql(copy), lab.modernSql(copy)]
@@ -174,22 +174,19 @@ labTest('a first copy goes into a database without tables that programs have ope
   await requireSame(lab, leader, await lab.restart(await stopped(replica)))
 })
 
-labTest(
-  'one that is made while the node waits for its leader is filled, too, at once or after a restart',
-  async (lab) => {
-    const copy = lab.path('copy.db')
-    const port = await freePort()
-    const waiting = await lab.replica(copy, `127.0.0.1:${port}`)
-    await lab.exec(copy, 'PRAGMA journal_mode = WAL', 'SELECT count(*) FROM sqlite_master')
-    const again = await lab.restart(await stopped(waiting))
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db, { rows: 200 })
-    const leader = await lab.leader(db, { port })
-    await requireSame(lab, leader, await again.ready())
-  },
-)
+labTest('a database made while the node waits for its leader is filled too', async (lab) => {
+  const copy = lab.path('copy.db')
+  const port = await freePort()
+  const waiting = await lab.replica(copy, `127.0.0.1:${port}`)
+  await lab.exec(copy, 'PRAGMA journal_mode = WAL', 'SELECT count(*) FROM sqlite_master')
+  const again = await lab.restart(await stopped(waiting))
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db, { rows: 200 })
+  const leader = await lab.leader(db, { port })
+  await requireSame(lab, leader, await again.ready())
+})
 
-labTest('where its pages have another size, a new file takes its place', async (lab) => {
+labTest('a database with another page size is replaced by a new file', async (lab) => {
   const db = lab.path('leader.db')
   await lab.exec(db, 'PRAGMA page_size = 8192', 'CREATE TABLE t (v)', 'INSERT INTO t VALUES (1)')
   const leader = await lab.leader(db)

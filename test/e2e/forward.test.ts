@@ -1,5 +1,5 @@
 /**
- * Reads from the local application, writes from the leader's: one leader and two replicas, each
+ * Reads go to the local application, writes to the leader's: one leader and two replicas, each
  * before an application.
  */
 import assert from 'node:assert/strict'
@@ -19,7 +19,7 @@ import {
 } from '../support/notesCluster.ts'
 import { until } from '../support/until.ts'
 
-/** Writes and reads of them, over both replicas together. */
+/** How many writes, each followed by a read, on both replicas together. */
 const PAIRS = 2000
 const CLIENTS = 8
 
@@ -73,60 +73,54 @@ async function writeAndRead(url: string, name: string, count: number): Promise<s
   return misses
 }
 
-labTest(
-  'five checks on each replica; what was written is there on the very next read, each time',
-  async (lab) => {
-    const cluster = await startNotes(lab)
-    for (const replica of cluster.replicas) await fiveChecks(cluster, replica)
-    const before = await Promise.all(
-      cluster.replicas.map(({ node }) => node.metric('walcast_forwarded_requests_total')),
-    )
-    const share = PAIRS / CLIENTS
-    const runs = Array.from({ length: CLIENTS }, (_, i) =>
-      writeAndRead(cluster.replicas[i % 2].url, `client${i}`, share),
-    )
-    assert.deepEqual((await Promise.all(runs)).flat(), [])
-    const after = await Promise.all(
-      cluster.replicas.map(({ node }) => node.metric('walcast_forwarded_requests_total')),
-    )
-    const forwarded = after.reduce((sum, each, i) => sum + each - before[i], 0)
-    assert.equal(forwarded, PAIRS, 'the writes and none of the reads were forwarded')
-    for (const { node } of cluster.replicas) {
-      assert.equal(await node.metric('walcast_stale_reads_total'), 0)
-      assert.equal(await node.metric('walcast_write_waits_failed_total'), 0)
-      await requireSame(lab, cluster.leader.node, node)
-    }
-  },
-)
+labTest('a client reads its own write at once, on each replica', async (lab) => {
+  const cluster = await startNotes(lab)
+  for (const replica of cluster.replicas) await fiveChecks(cluster, replica)
+  const before = await Promise.all(
+    cluster.replicas.map(({ node }) => node.metric('walcast_forwarded_requests_total')),
+  )
+  const share = PAIRS / CLIENTS
+  const runs = Array.from({ length: CLIENTS }, (_, i) =>
+    writeAndRead(cluster.replicas[i % 2].url, `client${i}`, share),
+  )
+  assert.deepEqual((await Promise.all(runs)).flat(), [])
+  const after = await Promise.all(
+    cluster.replicas.map(({ node }) => node.metric('walcast_forwarded_requests_total')),
+  )
+  const forwarded = after.reduce((sum, each, i) => sum + each - before[i], 0)
+  assert.equal(forwarded, PAIRS, 'the writes and none of the reads were forwarded')
+  for (const { node } of cluster.replicas) {
+    assert.equal(await node.metric('walcast_stale_reads_total'), 0)
+    assert.equal(await node.metric('walcast_write_waits_failed_total'), 0)
+    await requireSame(lab, cluster.leader.node, node)
+  }
+})
+
+labTest('a slow apply delays the answer, up to --write-wait', async (lab) => {
+  const { replicas, links } = await startNotes(lab, {
+    replicas: 1,
+    replicaFlags: ['--write-wait', '600ms'],
+  })
+  const [replica] = replicas
+  links[0].streamDelayMs = 300
+  assert.deepEqual(await writeAndRead(replica.url, 'slow', 3), [])
+  assert.ok((await replica.node.metric('walcast_write_wait_seconds_sum')) >= 0.6)
+  links[0].streamDelayMs = 2000
+  const late = await post(`${replica.url}/notes`, 'late')
+  assert.equal(late.status, 201)
+  assert.equal(late.headers.get('walcast-stale'), late.headers.get('walcast-position'))
+  assert.equal(await replica.node.metric('walcast_write_waits_failed_total'), 1)
+  assert.equal((await fetch(`${replica.url}/note?body=late`)).status, 404)
+  // The cookie carries the position: this read waits for it in vain and goes to the leader.
+  const promised = await fetch(`${replica.url}/note?body=late`, {
+    headers: { cookie: cookieOf(late) },
+  })
+  assert.equal(promised.status, 200)
+  assert.equal(promised.headers.get('x-app'), 'leader')
+})
 
 labTest(
-  'a slow apply delays the answer; past --write-wait the answer says that the write is not here yet',
-  async (lab) => {
-    const { replicas, links } = await startNotes(lab, {
-      replicas: 1,
-      replicaFlags: ['--write-wait', '600ms'],
-    })
-    const [replica] = replicas
-    links[0].streamDelayMs = 300
-    assert.deepEqual(await writeAndRead(replica.url, 'slow', 3), [])
-    assert.ok((await replica.node.metric('walcast_write_wait_seconds_sum')) >= 0.6)
-    links[0].streamDelayMs = 2000
-    const late = await post(`${replica.url}/notes`, 'late')
-    assert.equal(late.status, 201)
-    assert.equal(late.headers.get('walcast-stale'), late.headers.get('walcast-position'))
-    assert.equal(await replica.node.metric('walcast_write_waits_failed_total'), 1)
-    assert.equal((await fetch(`${replica.url}/note?body=late`)).status, 404)
-    // The cookie carries the promise: this read waits for it, in vain, and goes to the leader.
-    const promised = await fetch(`${replica.url}/note?body=late`, {
-      headers: { cookie: cookieOf(late) },
-    })
-    assert.equal(promised.status, 200)
-    assert.equal(promised.headers.get('x-app'), 'leader')
-  },
-)
-
-labTest(
-  'a read that asks for more than is here: forwarded, served with a mark, or refused',
+  '--on-stale: a read ahead of the copy is forwarded, served marked, or refused',
   async (lab) => {
     const cluster = await startNotes(lab, {
       replicas: 1,
@@ -139,7 +133,7 @@ labTest(
     assert.equal(served.by, 'replica1')
     assert.equal(served.answer.headers.get('walcast-stale'), `${epoch}-${txid + 5}`)
     assert.equal(await replica.node.metric('walcast_stale_reads_total', 'did="serve"'), 1)
-    // A promise that was not kept stands: the cookie is not put back to what was served.
+    // The cookie keeps its position, although an older state was served.
     const { cluster: cluster1 } = await cluster.leader.node.status()
     const cookie = new PositionCookie('walcast_position', () => cluster1, SECRET)
     const promised = { cookie: cookie.write({ epoch, txid: txid + 5 })?.split(';')[0] ?? '' }
@@ -158,10 +152,11 @@ labTest(
     await refusing.stop()
     await (await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'forward'] })).ready()
     assert.equal((await newest(replica.url, promised)).by, 'leader')
-    // The leader has nothing of what was only claimed, either.
+    // The leader does not have the claimed position either.
     assert.equal((await newest(replica.url, ahead)).by, 'replica1')
 
-    // Positions of an older epoch, of another cluster, and what is none never hang or fail a read.
+    // Positions of an older epoch, of another cluster, and malformed ones never block or fail a
+    // read.
     for (const headers of [
       { 'walcast-position': '0-999999' },
       { cookie: 'walcast_position=cluster-other.9-999999' },
@@ -180,7 +175,7 @@ labTest(
 )
 
 labTest(
-  'Walcast-Max-Staleness: met at once by asking the leader, and past it when the leader is silent',
+  'Walcast-Max-Staleness: met by asking the leader, exceeded when it is silent',
   async (lab) => {
     const { leader, replicas, links } = await startNotes(lab, {
       replicas: 1,
@@ -204,48 +199,45 @@ labTest(
   },
 )
 
-labTest(
-  'a cookie from one replica holds on the other: reads of one client are monotonic over both',
-  async (lab) => {
-    const { replicas, links } = await startNotes(lab)
-    const made = await post(`${replicas[0].url}/notes`, 'first')
-    const there = await newest(replicas[1].url, { cookie: cookieOf(made) })
-    assert.equal(there.by, 'replica2')
-    assert.ok(there.newest >= ((await made.json()) as { id: number }).id)
+labTest('the cookie of one replica keeps reads monotonic on the other', async (lab) => {
+  const { replicas, links } = await startNotes(lab)
+  const made = await post(`${replicas[0].url}/notes`, 'first')
+  const there = await newest(replicas[1].url, { cookie: cookieOf(made) })
+  assert.equal(there.by, 'replica2')
+  assert.ok(there.newest >= ((await made.json()) as { id: number }).id)
 
-    links[1].streamDelayMs = 30
-    let writing = true
-    const writer = (async () => {
-      while (writing) await (await post(`${replicas[0].url}/notes`, 'more')).arrayBuffer()
-    })()
-    let withoutCookie = 0
-    const read = async (withCookie: boolean) => {
-      let last = 0
-      let cookie = ''
-      for (let i = 0; i < 200; i++) {
-        const got = await newest(replicas[i % 2].url, cookie && withCookie ? { cookie } : {})
-        if (withCookie)
-          assert.ok(got.newest >= last, `read ${i} went back from ${last} to ${got.newest}`)
-        else if (got.newest < last) withoutCookie++
-        cookie = cookieOf(got.answer) || cookie
-        last = got.newest
-      }
+  links[1].streamDelayMs = 30
+  let writing = true
+  const writer = (async () => {
+    while (writing) await (await post(`${replicas[0].url}/notes`, 'more')).arrayBuffer()
+  })()
+  let withoutCookie = 0
+  const read = async (withCookie: boolean) => {
+    let last = 0
+    let cookie = ''
+    for (let i = 0; i < 200; i++) {
+      const got = await newest(replicas[i % 2].url, cookie && withCookie ? { cookie } : {})
+      if (withCookie)
+        assert.ok(got.newest >= last, `read ${i} went back from ${last} to ${got.newest}`)
+      else if (got.newest < last) withoutCookie++
+      cookie = cookieOf(got.answer) || cookie
+      last = got.newest
     }
-    await Promise.all([read(true), read(true), read(false)])
-    writing = false
-    await writer
-    assert.ok(withoutCookie > 0, 'the test can fail: without the cookie reads went back')
-  },
-)
+  }
+  await Promise.all([read(true), read(true), read(false)])
+  writing = false
+  await writer
+  assert.ok(withoutCookie > 0, 'the test can fail: without the cookie reads went back')
+})
 
 labTest(
-  'a forwarded request to a node that does not lead executes nothing and names the leader',
+  'a node that does not lead executes no forwarded request, and names the leader',
   async (lab) => {
     const { replicas, leader, links } = await startNotes(lab)
     const path = '/notes'
     const { node, epoch } = await replicas[0].node.status()
     const token = signRequest(SECRET, { method: 'POST', path, node, epoch, nowMs: Date.now() })
-    // Not fetch: it sends a request once more on 421, and a token holds once.
+    // Not fetch, which repeats a request on 421, while a token is valid once.
     const headers = { 'x-replica-auth': token }
     const refused = await request(`${replicas[1].node.url}${path}`, {
       method: 'POST',
@@ -261,35 +253,32 @@ labTest(
   },
 )
 
-labTest(
-  'a replica that follows a replica: its writes go to the leader, past the one between',
-  async (lab) => {
-    const { leader, replicas } = await startNotes(lab, { replicas: 1 })
-    const [between] = replicas
-    const flags = ['--reconnect-max', '100ms']
-    const leaf = await startSite(lab, lab.path('replica9.db'), between.node.address, flags)
-    await leaf.node.ready()
-    const before = await requestsOf(between)
-    for (let i = 0; i < 20; i++) {
-      const made = await post(`${leaf.url}/notes`, `leaf ${i}`)
-      assert.equal(made.status, 201)
-      assert.equal(made.headers.get('x-app'), 'leader')
-      const read = await fetch(`${leaf.url}/note?body=leaf%20${i}`, {
-        headers: { cookie: cookieOf(made) },
-      })
-      assert.equal(read.status, 200, 'it reads what it wrote')
-    }
-    assert.equal(await requestsOf(between), before)
-    await requireSame(lab, leader.node, leaf.node)
-    // Also when the one between came up before the leader.
-    await leader.node.stop()
-    await between.node.stop()
-    await lab.restart(between.node)
-    await lab.restart(leader.node)
-    const late = await until('a write through the leaf', async () => {
-      const answer = await post(`${leaf.url}/notes`, 'late')
-      return answer.status === 201 ? answer : undefined
+labTest('writes at a leaf go straight to the leader', async (lab) => {
+  const { leader, replicas } = await startNotes(lab, { replicas: 1 })
+  const [between] = replicas
+  const flags = ['--reconnect-max', '100ms']
+  const leaf = await startSite(lab, lab.path('replica9.db'), between.node.address, flags)
+  await leaf.node.ready()
+  const before = await requestsOf(between)
+  for (let i = 0; i < 20; i++) {
+    const made = await post(`${leaf.url}/notes`, `leaf ${i}`)
+    assert.equal(made.status, 201)
+    assert.equal(made.headers.get('x-app'), 'leader')
+    const read = await fetch(`${leaf.url}/note?body=leaf%20${i}`, {
+      headers: { cookie: cookieOf(made) },
     })
-    assert.equal(late.headers.get('x-app'), 'leader')
-  },
-)
+    assert.equal(read.status, 200, 'it reads what it wrote')
+  }
+  assert.equal(await requestsOf(between), before)
+  await requireSame(lab, leader.node, leaf.node)
+  // Also when the relay started before the leader.
+  await leader.node.stop()
+  await between.node.stop()
+  await lab.restart(between.node)
+  await lab.restart(leader.node)
+  const late = await until('a write through the leaf', async () => {
+    const answer = await post(`${leaf.url}/notes`, 'late')
+    return answer.status === 201 ? answer : undefined
+  })
+  assert.equal(late.headers.get('x-app'), 'leader')
+})

@@ -1,4 +1,4 @@
-/** What a request through the proxy leaves in memory once it is answered. */
+/** The memory that a request through the proxy leaves behind. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Agent, createServer, request } from 'node:http'
@@ -12,10 +12,10 @@ import { makeDatabase } from '../support/workload.ts'
 
 const CONNECTIONS = 16
 const REQUESTS = 4000
-/** A request takes some 40 KB while it lives, of which chains of garbage kept 3 to 9. */
+/** A request takes some 40 KB while it runs, of which chains of garbage would keep 3 to 9. */
 const MAX_LEFT_BYTES = 1500
 
-/** GETs on kept connections, `CONNECTIONS` at once. `onHalf` is called while some are under way. */
+/** GETs on kept connections, `CONNECTIONS` at once. Calls `onHalf` while some are running. */
 async function get(
   port: number,
   count: number,
@@ -53,7 +53,7 @@ async function startApplication(lab: Lab): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-labTest('what a read leaves in memory is collected young', async (lab) => {
+labTest('garbage of reads is collected young', async (lab) => {
   const [port, appPort] = [await freePort(), await startApplication(lab)]
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
@@ -67,7 +67,7 @@ labTest('what a read leaves in memory is collected young', async (lab) => {
     const { text } = await within('it looks', said)
     return JSON.parse(text).leftBytes
   }
-  // What is under way at a look becomes old garbage: a chain would begin there.
+  // Requests running at a look become old garbage, where a chain would begin.
   for (let i = 0; i < 3; i++) await get(port, 1000, async () => void (await look()))
   await get(port, REQUESTS)
   const leftBytes = (await look()) / REQUESTS

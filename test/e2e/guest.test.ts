@@ -1,6 +1,6 @@
 /**
- * A leader beside an application at work: its transactions are not refused, and its own checkpoints
- * do not wait.
+ * A leader beside a working application: none of its transactions is refused, and its own
+ * checkpoints do not wait.
  */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
@@ -12,7 +12,7 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 
 const BENCH_PROGRAMS = fileURLToPath(new URL('../../bench/programs', import.meta.url))
-/** No guard moves by a heartbeat during a test. */
+/** No heartbeat moves a guard during a test. */
 const NO_HEARTBEAT = ['--heartbeat', '1h']
 
 async function makeDatabase(lab: Lab): Promise<string> {
@@ -59,7 +59,7 @@ async function metric(node: TestNode, name: string): Promise<number> {
 }
 
 labTest(
-  'transactions that read before they write are not refused, and the WAL stays small',
+  'transactions that read before they write succeed, and the WAL stays small',
   async (lab) => {
     const db = await makeDatabase(lab)
     const leader = await (await lab.leader(db)).ready()
@@ -79,23 +79,20 @@ labTest(
   },
 )
 
-labTest(
-  'a node that starts beside an application at work has no transaction refused',
-  async (lab) => {
-    const db = await makeDatabase(lab)
-    const guest = await startGuest(lab, db, 100, 20)
-    let starts = 0
-    while (!guest.out.some((line) => line.startsWith('{')) && starts < 50) {
-      const leader = await (await lab.leader(db)).ready()
-      await leader.stop(starts++ % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
-    }
-    const { refused, commits } = await written(guest)
-    assert.equal(refused, 0, `of ${commits + refused} in ${starts} starts`)
-    assert.ok(starts > 1)
-  },
-)
+labTest('starting a node beside a busy application refuses no transaction', async (lab) => {
+  const db = await makeDatabase(lab)
+  const guest = await startGuest(lab, db, 100, 20)
+  let starts = 0
+  while (!guest.out.some((line) => line.startsWith('{')) && starts < 50) {
+    const leader = await (await lab.leader(db)).ready()
+    await leader.stop(starts++ % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
+  }
+  const { refused, commits } = await written(guest)
+  assert.equal(refused, 0, `of ${commits + refused} in ${starts} starts`)
+  assert.ok(starts > 1)
+})
 
-labTest("an application's own checkpoints end though no heartbeat comes", async (lab) => {
+labTest("an application's own checkpoints finish without heartbeats", async (lab) => {
   const db = await makeDatabase(lab)
   const leader = await (await lab.leader(db, { flags: NO_HEARTBEAT })).ready()
   const writer = lab.sql(db)
@@ -126,7 +123,7 @@ labTest(
     await reader.rows('BEGIN')
     await reader.rows('SELECT count(*) FROM t')
     await writer.rows('INSERT INTO t(v) VALUES (2)')
-    // Longer than the leader looks at short intervals.
+    // Longer than the leader polls at short intervals.
     await delay(5000)
     await reader.rows('COMMIT')
     for (const mode of ['TRUNCATE', 'RESTART']) {
@@ -136,12 +133,13 @@ labTest(
   },
 )
 
-labTest('the file of the WAL is cut in a quiet moment after a large transaction', async (lab) => {
+labTest('the WAL file is truncated when quiet after a large transaction', async (lab) => {
   const db = await makeDatabase(lab)
   const leader = await (await lab.leader(db, { flags: ['--heartbeat', '50ms'] })).ready()
   const writer = lab.sql(db)
   await writer.rows(
-    'INSERT INTO t(v) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8000) SELECT randomblob(4000) FROM n',
+    'INSERT INTO t(v) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i ' +
+      '< 8000) SELECT randomblob(4000) FROM n',
   )
   const most = (await leader.status()).walFileBytes
   assert.ok(most > 30_000_000)

@@ -1,6 +1,6 @@
 /**
- * Checkpoints of all modes by another process, beside writers of two SQLite versions and readers of
- * the copy.
+ * Another process runs checkpoints of all modes, beside writers of two SQLite versions and readers
+ * of the copy.
  */
 import assert from 'node:assert/strict'
 import { hostileRun } from '../support/hostile.ts'
@@ -12,7 +12,7 @@ for (const { pageSize, commits } of [
   { pageSize: 65536, commits: 50 },
 ]) {
   labTest(`hostile checkpoints, writers and readers, pages of ${pageSize} bytes`, async (lab) => {
-    // Low limits move the guard often, so that the hostile checkpoints get their turn to empty the
+    // Low limits move the guard often, so that hostile checkpoints get their chance to empty the
     // WAL.
     const leaderFlags = ['--soft-wal', '40', '--hard-wal', '80']
     const { leader, replica } = await hostileRun(lab, {
@@ -28,7 +28,7 @@ for (const { pageSize, commits } of [
 }
 
 labTest(
-  'small WAL limits on both sides, autocheckpoints of the application, a checkpointer on the copy',
+  'small WAL limits, application autocheckpoints and a checkpointer on the copy',
   async (lab) => {
     const { leader, replica } = await hostileRun(lab, {
       shape: { pageSize: 1024 },

@@ -1,4 +1,6 @@
-/** The private side of a node, as load balancers, collectors, programs and strangers meet it. */
+/**
+ * The private side of a node, as load balancers, metric collectors, programs and strangers use it.
+ */
 
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
@@ -113,7 +115,7 @@ async function requireByDatabase(node: TestNode): Promise<void> {
   assert.deepEqual([lags['main'].role, lags['main'].txid], [lag.role, lag.txid])
 }
 
-/** What `status` and `lag` print. */
+/** The output of `status` and `lag`. */
 async function requireCommandLine(lab: Lab, leader: TestNode, replica: TestNode): Promise<void> {
   for (const [command, node, words] of [
     ['status', leader, ['leader', 'capturing']],
@@ -217,54 +219,49 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
   )
 })
 
-labTest(
-  'signatures of nodes: replayed, late, forged and misdirected ones are refused',
-  async (lab) => {
-    const beforeMs = Date.now() - 5000
-    const { leader, replica } = await startPair(lab, { WALCAST_SECRET: SECRET })
-    const sign = (change: Partial<Parameters<typeof signRequest>[1]> = {}, secret = SECRET) =>
-      signRequest(secret, {
-        method: 'GET',
-        path: STREAM,
-        node: 'tester',
-        epoch: 1,
-        nowMs: Date.now(),
-        ...change,
-      })
-    const open = (token: string) => RawClient.open(leader, { 'x-replica-auth': token })
-    const good = sign()
-    const client = await open(good)
-    client.hello({ node: 'tester' })
-    await until('it is welcomed', () =>
-      client.messages.some((message) => message.type === 'welcome'),
-    )
-    client.close()
-    const bad: [string, string][] = [
-      ['used twice', good],
-      ['of another secret', sign({}, 'a secret of somebody else')],
-      ['for another path', sign({ path: '/_walcast/status' })],
-      ['for another method', sign({ method: 'POST' })],
-      ['from the future', sign({ nowMs: Date.now() + 60_000 })],
-      ['too old', sign({ nowMs: Date.now() - 60_000 })],
-      ['older than the start of the node', sign({ nowMs: beforeMs })],
-      ['with another node id', sign().replace('node=tester', 'node=other')],
-      ['with another epoch', sign().replace('epoch=1', 'epoch=2')],
-      [
-        'with another nonce',
-        sign().replace(/nonce=./, (text) => (text.endsWith('0') ? 'nonce=1' : 'nonce=0')),
-      ],
-      ['without a mac', sign().replace(/ mac=.*/, '')],
-      ['empty', ''],
-    ]
-    for (const [what, token] of bad) await assert.rejects(open(token), /401/, what)
-    const bearer = await fetch(`${leader.url}/_walcast/status`, {
-      headers: { 'x-replica-auth': sign({ path: '/_walcast/status' }) },
+labTest('replayed, late, forged and misdirected node signatures are refused', async (lab) => {
+  const beforeMs = Date.now() - 5000
+  const { leader, replica } = await startPair(lab, { WALCAST_SECRET: SECRET })
+  const sign = (change: Partial<Parameters<typeof signRequest>[1]> = {}, secret = SECRET) =>
+    signRequest(secret, {
+      method: 'GET',
+      path: STREAM,
+      node: 'tester',
+      epoch: 1,
+      nowMs: Date.now(),
+      ...change,
     })
-    assert.equal(bearer.status, 401, 'a signature is no bearer token')
-    assert.equal((await replica.get('/readyz')).status, 200)
-    assert.equal(HELLO.db, 'main')
-  },
-)
+  const open = (token: string) => RawClient.open(leader, { 'x-replica-auth': token })
+  const good = sign()
+  const client = await open(good)
+  client.hello({ node: 'tester' })
+  await until('it is welcomed', () => client.messages.some((message) => message.type === 'welcome'))
+  client.close()
+  const bad: [string, string][] = [
+    ['used twice', good],
+    ['of another secret', sign({}, 'a secret of somebody else')],
+    ['for another path', sign({ path: '/_walcast/status' })],
+    ['for another method', sign({ method: 'POST' })],
+    ['from the future', sign({ nowMs: Date.now() + 60_000 })],
+    ['too old', sign({ nowMs: Date.now() - 60_000 })],
+    ['older than the start of the node', sign({ nowMs: beforeMs })],
+    ['with another node id', sign().replace('node=tester', 'node=other')],
+    ['with another epoch', sign().replace('epoch=1', 'epoch=2')],
+    [
+      'with another nonce',
+      sign().replace(/nonce=./, (text) => (text.endsWith('0') ? 'nonce=1' : 'nonce=0')),
+    ],
+    ['without a mac', sign().replace(/ mac=.*/, '')],
+    ['empty', ''],
+  ]
+  for (const [what, token] of bad) await assert.rejects(open(token), /401/, what)
+  const bearer = await fetch(`${leader.url}/_walcast/status`, {
+    headers: { 'x-replica-auth': sign({ path: '/_walcast/status' }) },
+  })
+  assert.equal(bearer.status, 401, 'a signature is no bearer token')
+  assert.equal((await replica.get('/readyz')).status, 200)
+  assert.equal(HELLO.db, 'main')
+})
 
 labTest(
   'readiness of a replica: before its leader, without it, and while it restarts',
@@ -278,7 +275,7 @@ labTest(
       '--max-staleness',
       staleness,
     ]
-    // A leader's restart takes long on a machine that others keep busy.
+    // A leader restarts slowly on a busy machine.
     const patient = { flags: flagsOf('120s') }
     let replica = await lab.replica(lab.path('replica.db'), `127.0.0.1:${port}`, patient)
     const early = await replica.get('/readyz')
@@ -365,35 +362,32 @@ labTest(
   },
 )
 
-labTest(
-  'SIGTERM exits 0, also with clients that hang on or wait; a second one forces',
-  async (lab) => {
-    const { leader, replica } = await startPair(lab)
-    const { txid } = await leader.status()
-    const waits = [leader, replica].map((node) =>
-      node.get(`/_walcast/wait?txid=${txid + 5}&timeoutMs=60000`),
-    )
-    for (const node of [leader, replica])
-      await until('it waits', async () => (await node.get('/livez')).status === 200)
-    const hanging = connect(leader.options.port, '127.0.0.1')
-    lab.atEnd(() => void hanging.destroy())
-    hanging.on('error', () => {})
-    hanging.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
-    await within('an answer', new Promise((resolve) => hanging.once('data', resolve)))
-    assert.equal((await replica.stop()).code, 0)
-    assert.equal((await leader.stop('SIGINT')).code, 0)
-    for (const result of await Promise.allSettled(waits))
-      if (result.status === 'fulfilled') assert.equal(result.value.status, 503)
-    const again = await lab.restart(leader)
-    assert.equal((await again.get('/livez')).status, 200)
-    again.child.kill('SIGTERM')
-    again.child.kill('SIGTERM')
-    const end = await again.child.ended
-    assert.ok([0, 1].includes(end.code ?? -1), JSON.stringify(end))
-  },
-)
+labTest('SIGTERM exits 0, also with clients that wait; a second one forces', async (lab) => {
+  const { leader, replica } = await startPair(lab)
+  const { txid } = await leader.status()
+  const waits = [leader, replica].map((node) =>
+    node.get(`/_walcast/wait?txid=${txid + 5}&timeoutMs=60000`),
+  )
+  for (const node of [leader, replica])
+    await until('it waits', async () => (await node.get('/livez')).status === 200)
+  const hanging = connect(leader.options.port, '127.0.0.1')
+  lab.atEnd(() => void hanging.destroy())
+  hanging.on('error', () => {})
+  hanging.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+  await within('an answer', new Promise((resolve) => hanging.once('data', resolve)))
+  assert.equal((await replica.stop()).code, 0)
+  assert.equal((await leader.stop('SIGINT')).code, 0)
+  for (const result of await Promise.allSettled(waits))
+    if (result.status === 'fulfilled') assert.equal(result.value.status, 503)
+  const again = await lab.restart(leader)
+  assert.equal((await again.get('/livez')).status, 200)
+  again.child.kill('SIGTERM')
+  again.child.kill('SIGTERM')
+  const end = await again.child.ended
+  assert.ok([0, 1].includes(end.code ?? -1), JSON.stringify(end))
+})
 
-labTest('without a secret, web pages of other sites read nothing', async (lab) => {
+labTest('without a secret, pages of other sites cannot read anything', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await (await lab.leader(db)).ready()

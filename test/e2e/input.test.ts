@@ -1,6 +1,6 @@
 /**
- * Bad input at start and while running: one line with a code, the right exit code, nothing lost or
- * touched.
+ * Bad input, at the start and while running: one line with a code, the right exit code, and no file
+ * lost or changed.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -27,10 +27,7 @@ import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
 
 const SECRET = 'a secret of enough characters'
 
-/**
- * Runs the command line and demands one line with `code` on standard error and nothing on standard
- * output.
- */
+/** Runs the command and requires one line with `code` on standard error, and no standard output. */
 async function refused(
   lab: Lab,
   args: readonly string[],
@@ -60,7 +57,7 @@ async function replicaArguments(
   return nodeArguments('replica', { db, port: await freePort(), leader, flags })
 }
 
-labTest('files that cannot be led', async (lab) => {
+labTest('a leader refuses missing files and files that are not databases', async (lab) => {
   const missing = lab.path('missing.db')
   await refused(lab, await leaderArguments(missing), 'DB_MISSING')
   assert.deepEqual(readdirSync(lab.folder), [], 'nothing was made')
@@ -79,7 +76,7 @@ labTest('files that cannot be led', async (lab) => {
   assert.deepEqual(readdirSync(lab.folder).sort(), ['folder', 'other.db', 'short.db', 'text.db'])
 })
 
-labTest('a database that another process holds in exclusive mode', async (lab) => {
+labTest('a database locked in exclusive mode is refused', async (lab) => {
   const db = lab.path('a.db')
   for (const journalMode of ['delete', 'wal'] as const) {
     const path = `${db}-${journalMode}.db`
@@ -95,7 +92,7 @@ labTest('a database that another process holds in exclusive mode', async (lab) =
   }
 })
 
-labTest('ports, second leaders and roles', async (lab) => {
+labTest('taken ports, second leaders and wrong roles are refused', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db)
@@ -120,7 +117,7 @@ labTest('ports, second leaders and roles', async (lab) => {
   await refused(lab, self, 'SELF_LEADER')
   const replica = await (await lab.replica(copy, leader)).ready()
   await replica.stop()
-  // The role file counts, whatever the command says.
+  // The role file decides, whatever the command is.
   const asLeader = await lab.leader(copy)
   assert.equal((await asLeader.status()).role, 'replica')
   assert.ok(asLeader.logged('the role file counts').length > 0)
@@ -152,7 +149,7 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
     assert.ok(readFileSync(lab.path(name)).equals(content), `${name} is untouched`)
   assert.deepEqual(readdirSync(lab.folder).sort(), names, 'nothing was made')
 
-  // Nor is one that was put where a first copy was cut taken for that copy.
+  // A database put in the place of a cut first copy is not taken for that copy.
   mkdirSync(`${foreign}-walcast`)
   const record = {
     format: 2,
@@ -170,7 +167,7 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   )
 })
 
-labTest('wrong cluster', async (lab) => {
+labTest('a replica of another cluster is refused', async (lab) => {
   const [a, b] = [lab.path('a.db'), lab.path('b.db')]
   await makeDatabase(lab, a)
   await makeDatabase(lab, b)
@@ -182,7 +179,7 @@ labTest('wrong cluster', async (lab) => {
   await requireSame(lab, leaderA, await lab.restart(replica))
 })
 
-labTest('secrets', async (lab) => {
+labTest('wrong, missing and readable secrets are refused', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db, { environment: { WALCAST_SECRET: SECRET } })
@@ -211,39 +208,43 @@ labTest('secrets', async (lab) => {
   await refused(lab, ['status', '--node', leader.address], 'UNAUTHORIZED')
 })
 
-labTest('a leader of another protocol version, and something that is no leader', async (lab) => {
-  const version = createServer()
-  version.on('upgrade', (_request, socket) => {
-    const body = JSON.stringify({
-      code: 'WALCAST_PROTOCOL_VERSION',
-      message: 'the leader speaks 9, this node walcast.1',
-      cure: '',
+labTest(
+  'a replica refuses another protocol version, and keeps trying at a stranger',
+  async (lab) => {
+    const version = createServer()
+    version.on('upgrade', (_request, socket) => {
+      const body = JSON.stringify({
+        code: 'WALCAST_PROTOCOL_VERSION',
+        message: 'the leader speaks 9, this node walcast.1',
+        cure: '',
+      })
+      socket.end(
+        `HTTP/1.1 426 Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n` +
+          `${body}`,
+      )
     })
-    socket.end(
-      `HTTP/1.1 426 Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    const port = await freePort()
+    await new Promise<void>((resolve) => version.listen(port, '127.0.0.1', resolve))
+    lab.atEnd(() => void version.close())
+    await refused(
+      lab,
+      await replicaArguments(lab.path('a.db'), `127.0.0.1:${port}`),
+      'PROTOCOL_VERSION',
     )
-  })
-  const port = await freePort()
-  await new Promise<void>((resolve) => version.listen(port, '127.0.0.1', resolve))
-  lab.atEnd(() => void version.close())
-  await refused(
-    lab,
-    await replicaArguments(lab.path('a.db'), `127.0.0.1:${port}`),
-    'PROTOCOL_VERSION',
-  )
 
-  const web = createServer((_request, response) => response.end('hello'))
-  const webPort = await freePort()
-  await new Promise<void>((resolve) => web.listen(webPort, '127.0.0.1', resolve))
-  lab.atEnd(() => void web.close())
-  const replica = await lab.replica(lab.path('b.db'), `127.0.0.1:${webPort}`)
-  await until(
-    'it keeps trying and says why',
-    async () => (await replica.status()).lastError?.code === 'WALCAST_NODE_ANSWER',
-  )
-  assert.equal((await replica.get('/livez')).status, 200)
-  assert.equal((await replica.get('/readyz')).status, 503)
-})
+    const web = createServer((_request, response) => response.end('hello'))
+    const webPort = await freePort()
+    await new Promise<void>((resolve) => web.listen(webPort, '127.0.0.1', resolve))
+    lab.atEnd(() => void web.close())
+    const replica = await lab.replica(lab.path('b.db'), `127.0.0.1:${webPort}`)
+    await until(
+      'it keeps trying and says why',
+      async () => (await replica.status()).lastError?.code === 'WALCAST_NODE_ANSWER',
+    )
+    assert.equal((await replica.get('/livez')).status, 200)
+    assert.equal((await replica.get('/readyz')).status, 503)
+  },
+)
 
 labTest('usage errors exit with 2 and name every problem', async (lab) => {
   const usage = (args: readonly string[]) => refused(lab, args, 'USAGE', { exit: 2 })
@@ -260,7 +261,7 @@ labTest('usage errors exit with 2 and name every problem', async (lab) => {
   for (const flag of ['--db', '--leader', '--listen', '--max-staleness', '--max-waits'])
     assert.ok(all.includes(flag), flag)
   assert.match(await usage(['nonsense']), /nonsense/)
-  // What the others lack is the process, which ends as it does here.
+  // The process ends here, which the other tests do not check.
   const problem = (args: readonly string[], environment: NodeJS.ProcessEnv, text: RegExp) =>
     assert.throws(
       () => nodeOptions('leader', args, environment),
@@ -285,7 +286,7 @@ labTest('usage errors exit with 2 and name every problem', async (lab) => {
   }
 })
 
-labTest('configuration files', async (lab) => {
+labTest('configuration files: values, precedence and errors', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const config = lab.path('config.toml')
@@ -332,46 +333,43 @@ for (const how of ['replaced', 'deleted'] as const) {
   })
 }
 
-labTest(
-  'the disk is full while the replica applies: it goes on when there is room',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    const leader = await lab.leader(db)
-    const path = lab.path('replica.db')
-    const port = await freePort()
-    const flags = ['--reconnect-max', '100ms', '--replica-wal', '64KiB']
-    const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags })
-    const child = lab.program('nodeFailing', { args })
-    const replica = await lab.nodeOf('replica', { db: path, port }, child).ready()
+labTest('a replica on a full disk goes on when there is room', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.leader(db)
+  const path = lab.path('replica.db')
+  const port = await freePort()
+  const flags = ['--reconnect-max', '100ms', '--replica-wal', '64KiB']
+  const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags })
+  const child = lab.program('nodeFailing', { args })
+  const replica = await lab.nodeOf('replica', { db: path, port }, child).ready()
+  await requireSame(lab, leader, replica)
+  const reader = new Reader(lab, { path })
+  for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
+    const writer = new Writer(lab, 'node', {
+      path: db,
+      name: `w_${op.replace('.', '_')}`,
+      seed: 61,
+    })
+    await writer.advance(20)
+    // Another line is answered with the number of failures since.
+    const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
+    await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
+    await until(
+      'it says so',
+      async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL',
+    )
+    await writer.advance(20)
+    reader.check()
+    await tell(child, {})
+    await writer.stop()
     await requireSame(lab, leader, replica)
-    const reader = new Reader(lab, { path })
-    for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
-      const writer = new Writer(lab, 'node', {
-        path: db,
-        name: `w_${op.replace('.', '_')}`,
-        seed: 61,
-      })
-      await writer.advance(20)
-      // Told again, it answers how many have failed since.
-      const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
-      await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
-      await until(
-        'it says so',
-        async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL',
-      )
-      await writer.advance(20)
-      reader.check()
-      await tell(child, {})
-      await writer.stop()
-      await requireSame(lab, leader, replica)
-    }
-    await reader.stop()
-    await child.stop()
-  },
-)
+  }
+  await reader.stop()
+  await child.stop()
+})
 
-/** Gives how many operations have failed since it was told last. */
+/** Returns how many operations have failed since the last line. */
 async function tell(child: Child, fault: object): Promise<number> {
   const from = child.out.length
   child.write(JSON.stringify(fault))
@@ -379,7 +377,7 @@ async function tell(child: Child, fault: object): Promise<number> {
   return JSON.parse(text).failed
 }
 
-labTest('a file system that fills up for real', async (lab, t) => {
+labTest('a replica survives a file system that really fills up', async (lab, t) => {
   const folder = lab.path('small')
   mkdirSync(folder)
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', folder])

@@ -1,6 +1,6 @@
 /**
- * Applications that close idle connections: no write meets the close, whatever the application says
- * of it.
+ * Applications that close idle connections: no write meets the close, whatever the application
+ * announces.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -30,8 +30,8 @@ async function startBefore(lab: Lab, closing: Closing) {
 }
 
 /**
- * Several clients, each of which pauses for `pauseMs` and then writes. Gives the answers that are
- * none of the application's.
+ * Several clients, each of which pauses for `pauseMs` and then writes. Returns the answers that do
+ * not come from the application.
  */
 async function writeWithPauses(port: number, clients: number, pausesMs: readonly number[]) {
   const failed: string[] = []
@@ -54,23 +54,29 @@ function requireOnce(executed: Readonly<Record<string, number>>, count: number):
 
 const AROUND_200 = Array.from({ length: 30 }, (_, i) => 140 + ((i * 17) % 80))
 
-labTest('an application that closes after 200 ms and does not say so', async (lab) => {
-  const { port, executed } = await startBefore(lab, { idleMs: 200, lateMs: 150 })
-  assert.deepEqual(await writeWithPauses(port, 4, AROUND_200), [])
-  requireOnce(await executed(), 120)
-})
+labTest(
+  'no request is lost to an application that closes after 200 ms unannounced',
+  async (lab) => {
+    const { port, executed } = await startBefore(lab, { idleMs: 200, lateMs: 150 })
+    assert.deepEqual(await writeWithPauses(port, 4, AROUND_200), [])
+    requireOnce(await executed(), 120)
+  },
+)
 
-labTest('an application that closes after 200 ms and says 0 s, as Node does', async (lab) => {
-  const { port, executed } = await startBefore(lab, {
-    idleMs: 200,
-    lateMs: 150,
-    announcedSeconds: 0,
-  })
-  assert.deepEqual(await writeWithPauses(port, 4, AROUND_200.slice(0, 10)), [])
-  requireOnce(await executed(), 40)
-})
+labTest(
+  'no request is lost to an application that closes after 200 ms and says 0 s',
+  async (lab) => {
+    const { port, executed } = await startBefore(lab, {
+      idleMs: 200,
+      lateMs: 150,
+      announcedSeconds: 0,
+    })
+    assert.deepEqual(await writeWithPauses(port, 4, AROUND_200.slice(0, 10)), [])
+    requireOnce(await executed(), 40)
+  },
+)
 
-labTest('an application that says 1 s and comes 400 ms late', async (lab) => {
+labTest('no request is lost to an application that says 1 s and is 400 ms late', async (lab) => {
   const { port, executed } = await startBefore(lab, {
     idleMs: 1000,
     lateMs: 600,
@@ -80,7 +86,7 @@ labTest('an application that says 1 s and comes 400 ms late', async (lab) => {
   requireOnce(await executed(), 40)
 })
 
-labTest('a read that meets a close is asked again', async (lab) => {
+labTest('a read that meets a closing connection is repeated', async (lab) => {
   const { port, executed } = await startBefore(lab, { idleMs: 300, lateMs: 20 })
   for (let i = 0; i < 10; i++) {
     await delay(40)

@@ -1,7 +1,4 @@
-/**
- * Keys of one client are no trouble to another: uploads that break off, and keys that are thrown
- * away.
- */
+/** Keys of one client do not harm another: broken uploads, and keys that are used once. */
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { labTest } from '../support/lab.ts'
@@ -32,7 +29,7 @@ function pay(port: number, key: string, localAddress = '127.0.0.1', body = 'abc'
   return within(`an answer to ${key}`, answer)
 }
 
-/** From many addresses at once, as a client with a network of its own does. */
+/** From many addresses at once, as a client with its own network does. */
 async function throwAway(port: number, count: number, from: number): Promise<void> {
   for (let at = 0; at < count; at += 20)
     await Promise.all(
@@ -46,39 +43,36 @@ async function answersLeft({ leader }: Traffic): Promise<number> {
   return leader.metric('walcast_answers_remembered')
 }
 
-labTest(
-  'an upload that breaks off leaves its key free, at the leader and through a replica',
-  async (lab) => {
-    const traffic = await startTraffic(lab)
-    for (const [where, port] of Object.entries({
-      leader: traffic.atLeader,
-      replica: traffic.atReplica,
-    })) {
-      const head = `POST /${where} HTTP/1.1\r\nhost: a\r\nidempotency-key: ${where}\r\n`
-      for (const part of [
-        'content-length: 3\r\n\r\na',
-        'transfer-encoding: chunked\r\n\r\n1\r\na\r\n',
-      ]) {
-        const raw = await RawHttp.open(lab, port)
-        raw.write(`${head}${part}`)
-        await until(
-          'it is under way',
-          async () => (await traffic.leader.metric('walcast_writes_inside')) === 1,
-        )
-        raw.socket.destroy()
-        await until(
-          'it is over',
-          async () => (await traffic.leader.metric('walcast_writes_inside')) === 0,
-        )
-      }
-      assert.equal(await pay(port, where), '200')
-      assert.equal(await traffic.leaderApp.count('POST', `/${where}`), 1)
+labTest('a broken upload leaves its key free, at the leader and through a replica', async (lab) => {
+  const traffic = await startTraffic(lab)
+  for (const [where, port] of Object.entries({
+    leader: traffic.atLeader,
+    replica: traffic.atReplica,
+  })) {
+    const head = `POST /${where} HTTP/1.1\r\nhost: a\r\nidempotency-key: ${where}\r\n`
+    for (const part of [
+      'content-length: 3\r\n\r\na',
+      'transfer-encoding: chunked\r\n\r\n1\r\na\r\n',
+    ]) {
+      const raw = await RawHttp.open(lab, port)
+      raw.write(`${head}${part}`)
+      await until(
+        'it is under way',
+        async () => (await traffic.leader.metric('walcast_writes_inside')) === 1,
+      )
+      raw.socket.destroy()
+      await until(
+        'it is over',
+        async () => (await traffic.leader.metric('walcast_writes_inside')) === 0,
+      )
     }
-    await requireQuiet(traffic)
-  },
-)
+    assert.equal(await pay(port, where), '200')
+    assert.equal(await traffic.leaderApp.count('POST', `/${where}`), 1)
+  }
+  await requireQuiet(traffic)
+})
 
-labTest('thousands of throwaway keys push out each other, and no other client’s', async (lab) => {
+labTest('thousands of throwaway keys push out only keys of the same client', async (lab) => {
   const traffic = await startTraffic(lab, {
     environment: { WALCAST_SECRET: SECRET, WALCAST_MAX_ANSWERS: '60' },
   })
@@ -99,7 +93,7 @@ labTest('thousands of throwaway keys push out each other, and no other client’
     }
 })
 
-labTest('--answers-size counts heads, keys and what keeping them takes', async (lab) => {
+labTest('--answers-size counts heads, keys and bookkeeping', async (lab) => {
   const traffic = await startTraffic(lab, {
     environment: { WALCAST_SECRET: SECRET, WALCAST_ANSWERS_SIZE: '20KiB' },
   })

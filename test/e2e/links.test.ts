@@ -1,6 +1,6 @@
 /**
- * Symbolic links in the folder of a copy, put there by who may write in it: no file behind one is
- * opened or changed.
+ * Symbolic links in the folder of a copy, put there by someone who may write to it: no file behind
+ * one is opened or changed.
  */
 import assert from 'node:assert/strict'
 import {
@@ -38,7 +38,7 @@ function foreignBehind(lab: Lab, place: string): () => void {
   }
 }
 
-/** A start that names the file and what to do about it. */
+/** A start that fails, naming the file and the cure. */
 async function requireRefused(lab: Lab, options: NodeOptions, place: string): Promise<void> {
   const child = lab.cli(nodeArguments('replica', options))
   await until('the node has ended', () => child.end !== undefined)
@@ -48,7 +48,7 @@ async function requireRefused(lab: Lab, options: NodeOptions, place: string): Pr
   assert.match(line, /move it away/)
 }
 
-labTest('links in the place of the log, the wal-index and the side file of a copy', async (lab) => {
+labTest('symbolic links in place of the files of a copy are refused', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 200 })
   chmodSync(db, 0o644)
@@ -90,7 +90,7 @@ labTest('links in the place of the log, the wal-index and the side file of a cop
   await requireSame(lab, leader, await again.ready())
 })
 
-labTest('a node folder that was there, open to all, is closed at the start', async (lab) => {
+labTest('an existing node folder that is open to all is closed at the start', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 1 })
   mkdirSync(`${db}-walcast`)

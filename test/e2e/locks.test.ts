@@ -1,4 +1,4 @@
-/** The locks of both sides are never lost; strays are refused, or found and repaired. */
+/** The locks of both sides are never lost; stray writes are refused, or found and repaired. */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
@@ -24,7 +24,7 @@ async function startPair(lab: Lab, replicaFlags: readonly string[] = []) {
   return { db, leader, replica }
 }
 
-labTest('no lock of ours is ever lost while everything runs', async (lab) => {
+labTest('no lock is lost while everything runs', async (lab) => {
   const { db, leader, replica } = await startPair(lab)
   const copy = replica.db
   const reader = new Reader(lab, { path: copy, reopen: 0.5 })
@@ -59,32 +59,28 @@ labTest('no lock of ours is ever lost while everything runs', async (lab) => {
   assert.ok((await replica.metric('walcast_checkpoints_total')) > 2)
 })
 
-labTest(
-  'a stray write, or change of the journal mode, gets SQLITE_BUSY, from any SQLite',
-  async (lab) => {
-    const { db, leader, replica } = await startPair(lab)
-    const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 42 })
-    const strays = [
-      lab.sql(replica.db, { timeoutMs: 0 }),
-      lab.modernSql(replica.db, { timeoutMs: 0 }),
-    ]
-    let refused = 0
-    for (let i = 0; i < 60; i++) {
-      for (const stray of strays) {
-        const { error } = await stray.attempt('DELETE FROM accounts')
-        if (error?.includes('SQLITE_BUSY')) refused++
-      }
+labTest('stray writes and journal mode changes get SQLITE_BUSY from any SQLite', async (lab) => {
+  const { db, leader, replica } = await startPair(lab)
+  const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 42 })
+  const strays = [
+    lab.sql(replica.db, { timeoutMs: 0 }),
+    lab.modernSql(replica.db, { timeoutMs: 0 }),
+  ]
+  let refused = 0
+  for (let i = 0; i < 60; i++) {
+    for (const stray of strays) {
+      const { error } = await stray.attempt('DELETE FROM accounts')
+      if (error?.includes('SQLITE_BUSY')) refused++
     }
-    await writer.stop()
-    // The gaps in the lock are few and short, but a busy machine can stretch one over several
-    // attempts.
-    assert.ok(refused >= 90, `refused ${refused} of 120`)
-    const { error } = await strays[0].attempt('PRAGMA journal_mode=DELETE')
-    assert.match(error ?? '', /SQLITE_BUSY/)
-    await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
-    await requireSame(lab, leader, replica)
-  },
-)
+  }
+  await writer.stop()
+  // Gaps in the lock are few and short, but a busy machine can stretch one over several attempts.
+  assert.ok(refused >= 90, `refused ${refused} of 120`)
+  const { error } = await strays[0].attempt('PRAGMA journal_mode=DELETE')
+  assert.match(error ?? '', /SQLITE_BUSY/)
+  await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
+  await requireSame(lab, leader, replica)
+})
 
 labTest('a stray write while the replica is down is found and repaired', async (lab) => {
   const { db, leader, replica } = await startPair(lab)
@@ -106,7 +102,7 @@ labTest('a stray write while the replica is down is found and repaired', async (
   }
 })
 
-labTest('stray writes that got in between two checkpoints are found and repaired', async (lab) => {
+labTest('stray writes between two checkpoints are found and repaired', async (lab) => {
   const { db, leader, replica } = await startPair(lab, ['--idle', '20ms', '--replica-wal', '16KiB'])
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 43, pauseMs: 3 })
   const strayer = lab.program('strayer', { path: replica.db, times: 3 })
@@ -120,23 +116,20 @@ labTest('stray writes that got in between two checkpoints are found and repaired
   assert.ok((await replica.metric('walcast_stray_writes_total')) > 0, 'they were counted')
 })
 
-labTest(
-  'one bit flipped in a stored page of the copy is found at start and repaired',
-  async (lab) => {
-    const { leader, replica } = await startPair(lab)
-    await until('the copy has an empty WAL', () => replica.walBytes === 0)
-    await replica.stop()
-    for (const at of [5 * 4096 + 100, 20, 4096 * 3 + 4095]) {
-      flipBit(replica.db, at)
-      const again = await lab.restart(replica)
-      await requireSame(lab, leader, again)
-      assert.equal(await again.metric('walcast_syncs_total'), 1)
-      await again.stop()
-    }
-  },
-)
+labTest('one flipped bit in the copy is found at start and repaired', async (lab) => {
+  const { leader, replica } = await startPair(lab)
+  await until('the copy has an empty WAL', () => replica.walBytes === 0)
+  await replica.stop()
+  for (const at of [5 * 4096 + 100, 20, 4096 * 3 + 4095]) {
+    flipBit(replica.db, at)
+    const again = await lab.restart(replica)
+    await requireSame(lab, leader, again)
+    assert.equal(await again.metric('walcast_syncs_total'), 1)
+    await again.stop()
+  }
+})
 
-labTest('a copy cut short or with a damaged WAL is repaired', async (lab) => {
+labTest('a truncated copy, or one with a damaged WAL, is repaired', async (lab) => {
   const { db, leader, replica } = await startPair(lab, ['--idle', '60s', '--replica-wal', '64MiB'])
   await lab.exec(
     db,

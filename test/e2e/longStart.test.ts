@@ -1,4 +1,4 @@
-/** A start that takes long is no pause, and a pause within it is one. */
+/** A slow start does not count as standing still; a freeze during the start does. */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -31,16 +31,16 @@ async function startSlowly(lab: Lab) {
   return { child, asked, running }
 }
 
-labTest('a start that takes longer than a pause may is none', async (lab) => {
+labTest('a slow start does not count as standing still', async (lab) => {
   const { running } = await startSlowly(lab)
   const leader = await (await running()).ready()
   await until('it takes writes', async () => (await leader.get('/leader')).status === 200)
-  // The detector looks four times a second.
+  // The detector checks four times a second.
   await delay(FROZEN_MS)
   assert.deepEqual(leader.logged(STOOD_STILL), [])
 })
 
-labTest('one that stands still while it starts asks again', async (lab) => {
+labTest('a node frozen during its start asks its peers again', async (lab) => {
   const { child, running, asked } = await startSlowly(lab)
   await asked
   child.kill('SIGSTOP')

@@ -1,4 +1,4 @@
-/** Which replicas a new leader misses after a failover, and where it says that they stood. */
+/** Which replicas a new leader misses after a failover, and their last positions. */
 import assert from 'node:assert/strict'
 import { labTest, waitLevel } from '../support/lab.ts'
 import { promote } from '../support/leadership.ts'
@@ -14,51 +14,45 @@ async function listed(node: TestNode) {
   return new Map(replicas.map((replica) => [replica.node, replica]))
 }
 
-labTest(
-  'the old leader with its last position, never itself, and nobody misses the leader',
-  async (lab) => {
-    const look = ['--peer-look', '200ms']
-    const db = lab.path('a.db')
-    await makeDatabase(lab, db)
-    const old = await lab.leader(db, { flags: [...FLAGS, ...look] })
-    const relay = await (
-      await lab.replica(lab.path('b.db'), old, { flags: [...QUICK, ...look] })
-    ).ready()
-    const far = await (
-      await lab.replica(lab.path('c.db'), relay, { flags: [...QUICK, ...look] })
-    ).ready()
-    const [a, b, c] = await Promise.all(
-      [old, relay, far].map(async (node) => (await node.status()).node),
-    )
-    await lab.exec(db, "INSERT INTO log (who) VALUES ('last')")
-    await waitLevel(old, far)
-    await until('the leader knows of both', async () => (await listed(old)).get(c)?.connected)
-    const { epoch, txid } = await old.status()
-    await old.stop('SIGKILL')
-    await promote(far)
-    await until(
-      'the relay follows the new leader',
-      async () => (await listed(far)).get(b)?.connected,
-    )
-    // The relay has told by now of everyone that it ever fed.
-    const cause = await until('the old leader is missed', async () => {
-      const { causes } = await far.status()
-      return causes.find(({ code }) => code === 'replica-away')
-    })
-    assert.equal(cause['node'], a)
-    const replicas = await listed(far)
-    assert.deepEqual([...replicas.keys()].sort(), [a, b].sort())
-    const { connected, ...missed } = replicas.get(a) ?? assert.fail('the old leader is not listed')
-    assert.deepEqual([connected, missed.epoch, missed.txid], [false, epoch, txid])
-    assert.equal((await listed(relay)).has(c), false, 'the relay does not miss its leader')
-    const back = await lab.restart(old)
-    await until('it is back', async () => (await listed(far)).get(a)?.connected)
-    assert.equal((await listed(back)).size, 0)
-    await until('nothing is missed', async () => (await far.status()).causes.length === 0)
-  },
-)
+labTest('a new leader misses the old one at its last position, and never itself', async (lab) => {
+  const look = ['--peer-look', '200ms']
+  const db = lab.path('a.db')
+  await makeDatabase(lab, db)
+  const old = await lab.leader(db, { flags: [...FLAGS, ...look] })
+  const relay = await (
+    await lab.replica(lab.path('b.db'), old, { flags: [...QUICK, ...look] })
+  ).ready()
+  const far = await (
+    await lab.replica(lab.path('c.db'), relay, { flags: [...QUICK, ...look] })
+  ).ready()
+  const [a, b, c] = await Promise.all(
+    [old, relay, far].map(async (node) => (await node.status()).node),
+  )
+  await lab.exec(db, "INSERT INTO log (who) VALUES ('last')")
+  await waitLevel(old, far)
+  await until('the leader knows of both', async () => (await listed(old)).get(c)?.connected)
+  const { epoch, txid } = await old.status()
+  await old.stop('SIGKILL')
+  await promote(far)
+  await until('the relay follows the new leader', async () => (await listed(far)).get(b)?.connected)
+  // By now the relay has reported every replica that it ever fed.
+  const cause = await until('the old leader is missed', async () => {
+    const { causes } = await far.status()
+    return causes.find(({ code }) => code === 'replica-away')
+  })
+  assert.equal(cause['node'], a)
+  const replicas = await listed(far)
+  assert.deepEqual([...replicas.keys()].sort(), [a, b].sort())
+  const { connected, ...missed } = replicas.get(a) ?? assert.fail('the old leader is not listed')
+  assert.deepEqual([connected, missed.epoch, missed.txid], [false, epoch, txid])
+  assert.equal((await listed(relay)).has(c), false, 'the relay does not miss its leader')
+  const back = await lab.restart(old)
+  await until('it is back', async () => (await listed(far)).get(a)?.connected)
+  assert.equal((await listed(back)).size, 0)
+  await until('nothing is missed', async () => (await far.status()).causes.length === 0)
+})
 
-labTest('a node that never told where it stands has no position', async (lab) => {
+labTest('a node that never reported a position has none', async (lab) => {
   const db = lab.path('a.db')
   await makeDatabase(lab, db)
   const old = await lab.leader(db, { flags: FLAGS })

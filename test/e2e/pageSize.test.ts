@@ -1,6 +1,6 @@
 /**
- * The leader's database was vacuumed into another page size: replicas fetch a new copy beside the
- * old one, and put it in its place.
+ * VACUUM gives the leader's database another page size: replicas fetch a new copy beside the old
+ * one and replace it.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, statSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { labTest, nodeArguments, requireSame } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, Reader, Writer } from '../support/workload.ts'
 
-labTest('a replica takes over another page size while it runs', async (lab) => {
+labTest('a running replica follows a change of page size', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 3000 })
   const leader = await lab.leader(db)
@@ -43,8 +43,7 @@ labTest('a replica takes over another page size while it runs', async (lab) => {
   await requireSame(lab, again, replica)
   await replica.ready()
 
-  // Connections opened before stay with the old content; they cannot write, and do no harm when
-  // they close.
+  // Earlier connections keep the old content. They cannot write, and closing them does no harm.
   for (const session of opened) {
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed WHERE id = 777777'), [[0]])
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[3000]])
@@ -69,12 +68,12 @@ labTest('a replica takes over another page size while it runs', async (lab) => {
     [],
   )
 
-  // And as a start finds it.
+  // The same, found at a start.
   await replica.stop()
   await requireSame(lab, again, await lab.restart(replica))
 })
 
-labTest('a replica that starts after the page size changed', async (lab) => {
+labTest('a replica that starts after a change of page size follows it', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 3000 })
   const leader = await lab.leader(db)
@@ -90,36 +89,33 @@ labTest('a replica that starts after the page size changed', async (lab) => {
   await until('it is all over', async () => (await restarted.status()).lastError === undefined)
 })
 
-labTest(
-  'what only this copy has is kept when the leader comes with another page size',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    const leader = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('copy.db'), leader)).ready()
-    await requireSame(lab, leader, replica)
-    await replica.stop()
-    await leader.stop()
-    await lab.exec(replica.db, "INSERT INTO mixed (id, grp, body) VALUES (888888, 1, x'0102')")
-    await lab.exec(db, 'PRAGMA journal_mode=DELETE', 'PRAGMA page_size=8192', 'VACUUM')
-    const again = await lab.restart(leader)
-    const restarted = await lab.restart(replica)
-    await requireSame(lab, again, restarted)
-    const folder = `${replica.db}-walcast/diverged`
-    await until(
-      'the row is listed',
-      () => readdirSync(folder).some((name) => existsSync(`${folder}/${name}/rows.jsonl`)),
-      30_000,
-    )
-    const [name] = readdirSync(folder)
-    const kept = lab.sql(`${folder}/${name}/database.db`)
-    assert.deepEqual(await kept.rows('SELECT count(*) FROM mixed WHERE id = 888888'), [[1]])
-    await kept.close()
-    assert.ok(statSync(`${folder}/${name}/rows.jsonl`).size > 0)
-  },
-)
+labTest('rows only in this copy are kept when the page size changes', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('copy.db'), leader)).ready()
+  await requireSame(lab, leader, replica)
+  await replica.stop()
+  await leader.stop()
+  await lab.exec(replica.db, "INSERT INTO mixed (id, grp, body) VALUES (888888, 1, x'0102')")
+  await lab.exec(db, 'PRAGMA journal_mode=DELETE', 'PRAGMA page_size=8192', 'VACUUM')
+  const again = await lab.restart(leader)
+  const restarted = await lab.restart(replica)
+  await requireSame(lab, again, restarted)
+  const folder = `${replica.db}-walcast/diverged`
+  await until(
+    'the row is listed',
+    () => readdirSync(folder).some((name) => existsSync(`${folder}/${name}/rows.jsonl`)),
+    30_000,
+  )
+  const [name] = readdirSync(folder)
+  const kept = lab.sql(`${folder}/${name}/database.db`)
+  assert.deepEqual(await kept.rows('SELECT count(*) FROM mixed WHERE id = 888888'), [[1]])
+  await kept.close()
+  assert.ok(statSync(`${folder}/${name}/rows.jsonl`).size > 0)
+})
 
-labTest('a crash while the new copy takes the place of the old one', async (lab) => {
+labTest('a crash while a copy with a new page size replaces the old one', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   let leader = await lab.leader(db)

@@ -1,6 +1,6 @@
 /**
- * The public side of nodes as strangers meet it: smuggling, reserved paths, bounds, and
- * applications that are not there.
+ * The public side of nodes under attack: smuggling, reserved paths, limits, and missing
+ * applications.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -37,11 +37,13 @@ part(
     const refused: [string, string][] = [
       [
         'length and chunked',
-        `POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${inner}`,
+        'POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n' +
+          `Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n${inner}`,
       ],
       [
         'two lengths',
-        `POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: ${inner.length}\r\n\r\n${inner}`,
+        'POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n' +
+          `Content-Length: ${inner.length}\r\n\r\n${inner}`,
       ],
       ['a length of two', `POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 0\r\n${CLOSE}`],
       ['a signed length', `POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n${CLOSE}abc`],
@@ -57,7 +59,8 @@ part(
       ['two hosts', `POST /s HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 0\r\n${CLOSE}`],
       [
         'two hosts in an upgrade',
-        'GET /s HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+        'GET /s HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: Upgrade\r\n' +
+          'Upgrade: websocket\r\n\r\n',
       ],
       ['no host', `GET /s HTTP/1.1\r\n${CLOSE}`],
       ['a bare CR', `GET /s HTTP/1.1\r\nHost: a\r\nX-A: a\rX-Replica-Auth: b\r\n${CLOSE}`],
@@ -70,7 +73,8 @@ part(
       ],
       [
         'another coding',
-        `POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n${CLOSE}3\r\nabc\r\n0\r\n\r\n`,
+        `POST /s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n${CLOSE}3\r\n` +
+          'abc\r\n0\r\n\r\n',
       ],
       ['headers too large', `GET /s HTTP/1.1\r\nHost: a\r\nX-A: ${'a'.repeat(20_000)}\r\n${CLOSE}`],
       [
@@ -124,7 +128,8 @@ part(
     ]
     const hop = [
       'Connection',
-      'close, X-Hop, Cookie, X-Forwarded-For, Host, Content-Length, X-Replica-Auth, Idempotency-Key',
+      'close, X-Hop, Cookie, X-Forwarded-For, Host, Content-Length, X-Replica-Auth, ' +
+        'Idempotency-Key',
       'X-Hop',
       '1',
       'Keep-Alive',
@@ -203,69 +208,66 @@ part(
   },
 )
 
-labTest(
-  'paths of walcast never reach an application, and show nothing of it in public',
-  async (lab) => {
-    const traffic = await startTraffic(lab, { replicaFlags: ['--forward', '/f,/admin'] })
-    const { atLeader, atReplica, leaderApp, replicaApp, replica } = traffic
-    const reserved = [
-      '/_walcast',
-      '/_walcast/status',
-      '/_walcast/x?y',
-      '/x/../_walcast/status',
-      '/%5fwalcast/status',
-      '/_walc%61st/%ff',
-      '//_walcast/status',
-      '/./_walcast//status',
-      '/x/%2e%2e/_walcast/lag',
-      '/_walcast/../_walcast/events',
-      '/\\_walcast/status',
-      '/_walcast/stream',
-      '/_walcast/wait?txid=1',
-    ]
-    const passed = [
-      '/_walcastx',
-      '/_WALCAST/status',
-      '/%255fwalcast/status',
-      '/x?/_walcast/status',
-      '/_walcast/../x',
-      '/metrics',
-      '/leader',
-      '/replica',
-      '/_walcast;/status',
-    ]
-    const authorization = ['authorization', `Bearer ${SECRET}`]
-    for (const port of [atReplica, atLeader])
-      for (const method of ['GET', 'POST', 'DELETE']) {
-        for (const path of reserved) {
-          const got = await ask(port, { method, path, headers: authorization })
-          assert.deepEqual([got.status, codeOf(got)], [404, 'NOT_FOUND'], `${method} ${path}`)
-        }
-        assert.match(
-          await RawHttp.exchange(
-            lab,
-            port,
-            `${method} http://a/_walcast/status HTTP/1.1\r\nHost: a\r\n${CLOSE}`,
-          ),
-          / 404 /,
-        )
-        for (const path of passed) assert.equal(echoIn(await ask(port, { method, path })).url, path)
+labTest('paths of walcast never reach an application, and show nothing publicly', async (lab) => {
+  const traffic = await startTraffic(lab, { replicaFlags: ['--forward', '/f,/admin'] })
+  const { atLeader, atReplica, leaderApp, replicaApp, replica } = traffic
+  const reserved = [
+    '/_walcast',
+    '/_walcast/status',
+    '/_walcast/x?y',
+    '/x/../_walcast/status',
+    '/%5fwalcast/status',
+    '/_walc%61st/%ff',
+    '//_walcast/status',
+    '/./_walcast//status',
+    '/x/%2e%2e/_walcast/lag',
+    '/_walcast/../_walcast/events',
+    '/\\_walcast/status',
+    '/_walcast/stream',
+    '/_walcast/wait?txid=1',
+  ]
+  const passed = [
+    '/_walcastx',
+    '/_WALCAST/status',
+    '/%255fwalcast/status',
+    '/x?/_walcast/status',
+    '/_walcast/../x',
+    '/metrics',
+    '/leader',
+    '/replica',
+    '/_walcast;/status',
+  ]
+  const authorization = ['authorization', `Bearer ${SECRET}`]
+  for (const port of [atReplica, atLeader])
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      for (const path of reserved) {
+        const got = await ask(port, { method, path, headers: authorization })
+        assert.deepEqual([got.status, codeOf(got)], [404, 'NOT_FOUND'], `${method} ${path}`)
       }
-    for (const app of [leaderApp, replicaApp])
-      for (const key of Object.keys((await app.state()).seen))
-        assert.ok(passed.includes(key.split(' ')[1]), key)
-    for (const path of ['/f', '/f/x', '/%66/x', '//f/x', '/x/../f/x', '/f/%ff', '/%61dmin/%ff'])
-      assert.equal(echoIn(await ask(atReplica, { path })).app, 'leader', path)
-    assert.equal(echoIn(await ask(atReplica, { path: '/fx' })).app, 'replica')
+      assert.match(
+        await RawHttp.exchange(
+          lab,
+          port,
+          `${method} http://a/_walcast/status HTTP/1.1\r\nHost: a\r\n${CLOSE}`,
+        ),
+        / 404 /,
+      )
+      for (const path of passed) assert.equal(echoIn(await ask(port, { method, path })).url, path)
+    }
+  for (const app of [leaderApp, replicaApp])
+    for (const key of Object.keys((await app.state()).seen))
+      assert.ok(passed.includes(key.split(' ')[1]), key)
+  for (const path of ['/f', '/f/x', '/%66/x', '//f/x', '/x/../f/x', '/f/%ff', '/%61dmin/%ff'])
+    assert.equal(echoIn(await ask(atReplica, { path })).app, 'leader', path)
+  assert.equal(echoIn(await ask(atReplica, { path: '/fx' })).app, 'replica')
 
-    const stream = new WebSocket(`ws://127.0.0.1:${atReplica}/_walcast/stream`, 'walcast.1')
-    const [failure] = await once(stream, 'error')
-    assert.match(String(failure), /404/)
-    for (const path of ['/livez', '/readyz'])
-      assert.equal((await ask(atReplica, { path })).status, 200)
-    await replica.stop()
-  },
-)
+  const stream = new WebSocket(`ws://127.0.0.1:${atReplica}/_walcast/stream`, 'walcast.1')
+  const [failure] = await once(stream, 'error')
+  assert.match(String(failure), /404/)
+  for (const path of ['/livez', '/readyz'])
+    assert.equal((await ask(atReplica, { path })).status, 200)
+  await replica.stop()
+})
 
 part('upgrades: to the application here, or to the leader’s', async (traffic, lab) => {
   const { atLeader, atReplica, leaderApp, replicaApp } = traffic
@@ -294,7 +296,8 @@ part('upgrades: to the application here, or to the leader’s', async (traffic, 
     await within('a close', once(webSocket, 'close'))
   }
   const upgrade =
-    'Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nUpgrade: '
+    'Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n' +
+    'Upgrade: '
   for (const port of [atReplica, atLeader]) {
     const raw = await RawHttp.open(lab, port)
     raw.write(`POST /h2c HTTP/1.1\r\n${upgrade}h2c\r\nContent-Length: 5\r\n\r\nhello`)
@@ -324,14 +327,15 @@ part('upgrades: to the application here, or to the leader’s', async (traffic, 
   assert.equal(await leaderApp.count('POST', '/h2c'), 2)
 })
 
-/** An upgrade answered with something else than an upgrade. */
+/** An upgrade that is answered with another status. */
 async function upgradeStatus(lab: Lab, port: number, path: string): Promise<string> {
   const head =
-    'Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    'Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
   return (await RawHttp.exchange(lab, port, `GET ${path} HTTP/1.1\r\n${head}`)).split(' ')[1] ?? ''
 }
 
-labTest('an application that is not there: 503, whoever asks and however', async (lab) => {
+labTest('a missing application gives 503 on every way', async (lab) => {
   const [away, loopPort] = [await freePort(), await freePort()]
   const traffic = await startTraffic(lab, {
     leaderFlags: ['--hold', '300ms', '--upstream', `http://127.0.0.1:${loopPort}`],
@@ -355,7 +359,7 @@ labTest('an application that is not there: 503, whoever asks and however', async
   for (const node of [leader, replica]) assert.equal((await node.get('/livez')).status, 200)
 })
 
-labTest('an upstream that is a node, this one or another, is no endless loop', async (lab) => {
+labTest('an upstream that is a node, this one or another, does not loop', async (lab) => {
   const atBoth = [await freePort(), await freePort()]
   const { leaderApp } = await startLoop(lab, atBoth)
   for (const [i, port] of atBoth.entries())
@@ -367,7 +371,7 @@ labTest('an upstream that is a node, this one or another, is no endless loop', a
   assert.equal((await leaderApp.state()).total, 0)
 })
 
-/** The leader's application is said to be the replica's public side, and the other way round. */
+/** Each node has the other's public side as its application. */
 async function startLoop(lab: Lab, [atLeader, atReplica]: readonly number[]) {
   const leaderFlags = [
     '--upstream',
@@ -413,7 +417,7 @@ part(
   },
 )
 
-labTest('bounds: requests under way, requests held, keys', async (lab) => {
+labTest('running requests, held requests and keys are bounded', async (lab) => {
   const bounds = ['--max-requests', '2', '--max-held', '1', '--hold', '20s']
   const traffic = await startTraffic(lab, {
     leaderFlags: ['--max-requests', '2'],
@@ -465,6 +469,6 @@ labTest('bounds: requests under way, requests held, keys', async (lab) => {
   await requireQuiet({ ...traffic, leader: again })
 })
 
-labTest('both proxies', async (lab, t) =>
+labTest('hostile requests at both proxies', async (lab, t) =>
   runParts(lab, t, await startTraffic(lab, { replicaFlags: ['--forward', '/ws'] }), parts),
 )

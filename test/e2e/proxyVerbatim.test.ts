@@ -1,5 +1,5 @@
 /**
- * Requests and answers pass the nodes as they are: read at the replica, and forwarded to the
+ * Requests and answers pass the nodes unchanged, both read at the replica and forwarded to the
  * leader.
  */
 import assert from 'node:assert/strict'
@@ -26,10 +26,10 @@ import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
 
-/** What a node itself says in an answer. */
+/** Headers that the node itself adds to an answer. */
 const OF_NODES = /^(connection|keep-alive|transfer-encoding|date|walcast-.*)$/
 
-/** Headers of an answer as the application made them, sorted. */
+/** Headers of an answer as the application sent them, sorted. */
 function madeBy({ rawHeaders }: Got): string[] {
   const lines: string[] = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -85,7 +85,9 @@ part('answers are the application’s: status, reason, headers, body', async (tr
     [
       'early hints',
       {
-        raw: 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok',
+        raw:
+          'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n' +
+          'content-length: 2\r\n\r\nok',
       },
     ],
   ]
@@ -99,7 +101,8 @@ part('answers are the application’s: status, reason, headers, body', async (tr
           ? [[], ['idempotency-key', `${what}${port}`]]
           : [[]]) {
           const got = await ask(port, { ...asked, headers })
-          const place = `${what}, ${method} at ${port === atLeader ? 'leader' : 'replica'} ${headers}`
+          const site = port === atLeader ? 'leader' : 'replica'
+          const place = `${what}, ${method} at ${site} ${headers}`
           assert.deepEqual([got.status, got.reason], [direct.status, direct.reason], place)
           assert.equal(got.body.toString('latin1'), direct.body.toString('latin1'), place)
           const keyed = headers.length > 0
@@ -213,7 +216,8 @@ part('requests reach the application as they were sent', async (traffic, lab) =>
     )
     const expecting = await RawHttp.open(lab, port)
     expecting.write(
-      'POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n',
+      'POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n' +
+        'Connection: close\r\n\r\n',
     )
     await expecting.seen('HTTP/1.1 100 Continue\r\n\r\n')
     expecting.write('hello')
@@ -241,7 +245,8 @@ part(
       const start = async (path: string, more = '') => {
         const raw = await RawHttp.open(lab, port)
         raw.write(
-          `${method} ${path} HTTP/1.1\r\nHost: a\r\nx-answer: ${spec}\r\n${more}Content-Length: 0\r\n\r\n`,
+          `${method} ${path} HTTP/1.1\r\nHost: a\r\nx-answer: ${spec}\r\n` +
+            `${more}Content-Length: 0\r\n\r\n`,
         )
         await raw.seen('data: 1')
         return raw
@@ -259,7 +264,8 @@ part(
       whole.socket.destroy()
 
       const slow = await RawHttp.open(lab, port)
-      for (const char of `${method} /byByte HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nslow body`) {
+      const head = `${method} /byByte HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n`
+      for (const char of `${head}slow body`) {
         slow.write(char)
         await new Promise((resolve) => setImmediate(resolve))
       }
@@ -289,7 +295,8 @@ part(
       const waiting = await RawHttp.open(lab, port)
       const gone = `/gone-${method}-${port}`
       waiting.write(
-        `${method} ${gone} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nx-answer: ${telling({ waits: true })}\r\n\r\nab`,
+        `${method} ${gone} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n` +
+          `x-answer: ${telling({ waits: true })}\r\n\r\nab`,
       )
       await until('it waits', async () => (await app.state()).waiting === 1)
       waiting.socket.destroy()
@@ -300,59 +307,54 @@ part(
   },
 )
 
-labTest(
-  '100 MB each way pass in bounded memory, also to a client that reads slowly',
-  async (lab) => {
-    const traffic = await startTraffic(lab)
-    const { atReplica, leader, replica } = traffic
-    const bytes = 100 * MIB
-    const warm = await ask(atReplica, {
-      method: 'POST',
-      body: Buffer.alloc(2 * MIB),
-      answer: { bytes: 2 * MIB },
-    })
-    assert.equal(warm.body.length, 2 * MIB)
-    const nodes: readonly TestNode[] = [leader, replica]
-    const before = nodes.map((node) => node.rssBytes)
-    let peak = 0
-    const watch = setInterval(() => {
-      peak = Math.max(peak, ...nodes.map((node, i) => node.rssBytes - before[i]))
-    }, 20)
-    lab.atEnd(() => clearInterval(watch))
-    for (const [method, framing] of [
-      ['GET', ['transfer-encoding', 'chunked']],
-      ['POST', ['content-length', String(bytes)]],
-    ] as const) {
-      const headers = ['host', 'a', ...framing, 'x-answer', telling({ bytes })]
-      const sent = request({ port: atReplica, method, path: '/big', headers, agent: false })
-      const chunk = Buffer.alloc(256 * 1024, 'b')
-      const answered = once(sent, 'response')
-      for (let left = bytes; left > 0; left -= chunk.length)
-        if (!sent.write(chunk)) await once(sent, 'drain')
-      sent.end()
-      const [answer] = await answered
-      let got = 0
-      for await (const part of answer) {
-        got += part.length
-        if (got % (64 * 1024) === 0) await new Promise((resolve) => setImmediate(resolve))
-      }
-      assert.equal(got, bytes)
+labTest('100 MB pass each way in bounded memory, also to a slow reader', async (lab) => {
+  const traffic = await startTraffic(lab)
+  const { atReplica, leader, replica } = traffic
+  const bytes = 100 * MIB
+  const warm = await ask(atReplica, {
+    method: 'POST',
+    body: Buffer.alloc(2 * MIB),
+    answer: { bytes: 2 * MIB },
+  })
+  assert.equal(warm.body.length, 2 * MIB)
+  const nodes: readonly TestNode[] = [leader, replica]
+  const before = nodes.map((node) => node.rssBytes)
+  let peak = 0
+  const watch = setInterval(() => {
+    peak = Math.max(peak, ...nodes.map((node, i) => node.rssBytes - before[i]))
+  }, 20)
+  lab.atEnd(() => clearInterval(watch))
+  for (const [method, framing] of [
+    ['GET', ['transfer-encoding', 'chunked']],
+    ['POST', ['content-length', String(bytes)]],
+  ] as const) {
+    const headers = ['host', 'a', ...framing, 'x-answer', telling({ bytes })]
+    const sent = request({ port: atReplica, method, path: '/big', headers, agent: false })
+    const chunk = Buffer.alloc(256 * 1024, 'b')
+    const answered = once(sent, 'response')
+    for (let left = bytes; left > 0; left -= chunk.length)
+      if (!sent.write(chunk)) await once(sent, 'drain')
+    sent.end()
+    const [answer] = await answered
+    let got = 0
+    for await (const part of answer) {
+      got += part.length
+      if (got % (64 * 1024) === 0) await new Promise((resolve) => setImmediate(resolve))
     }
-    const stalled = await RawHttp.open(lab, atReplica)
-    stalled.socket.pause()
-    stalled.write(
-      `POST /stalled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nx-answer: ${telling({ bytes })}\r\n\r\n`,
-    )
-    await until(
-      'it is under way',
-      async () => (await leader.metric('walcast_intake_requests')) === 1,
-    )
-    await ask(atReplica, { method: 'POST', answer: { bytes: 20 * MIB } })
-    assert.ok(peak < 80 * MIB, `a node grew by ${Math.round(peak / MIB)} MiB`)
-    stalled.socket.destroy()
-    await requireQuiet(traffic)
-  },
-)
+    assert.equal(got, bytes)
+  }
+  const stalled = await RawHttp.open(lab, atReplica)
+  stalled.socket.pause()
+  stalled.write(
+    'POST /stalled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n' +
+      `x-answer: ${telling({ bytes })}\r\n\r\n`,
+  )
+  await until('it is under way', async () => (await leader.metric('walcast_intake_requests')) === 1)
+  await ask(atReplica, { method: 'POST', answer: { bytes: 20 * MIB } })
+  assert.ok(peak < 80 * MIB, `a node grew by ${Math.round(peak / MIB)} MiB`)
+  stalled.socket.destroy()
+  await requireQuiet(traffic)
+})
 
 part('an application that answers before it has read the body', async (traffic, lab) => {
   const { atLeader, atReplica, leaderApp, leader, replica } = traffic
@@ -370,7 +372,8 @@ part('an application that answers before it has read the body', async (traffic, 
         headers: ['connection', 'close'],
       })
       raw.write(
-        `${method} /early-${port} HTTP/1.1\r\nHost: a\r\n${key.join('')}Content-Length: ${4 * MIB}\r\nx-answer: ${answer}\r\n\r\nbegin`,
+        `${method} /early-${port} HTTP/1.1\r\nHost: a\r\n${key.join('')}Content-Length: ` +
+          `${4 * MIB}\r\nx-answer: ${answer}\r\n\r\nbegin`,
       )
       await raw.seen('too much')
       assert.match(raw.text, /^HTTP\/1.1 413 /)
@@ -378,12 +381,13 @@ part('an application that answers before it has read the body', async (traffic, 
       raw.write('x'.repeat(2 * MIB))
       await raw.whole()
     }
-  // With a key it is so past --replay-body, up to which the whole body is awaited.
+  // With a key this holds past --replay-body, up to which the node waits for the whole body.
   for (const port of [atReplica, atLeader]) {
     const raw = await RawHttp.open(lab, port)
     const answer = telling({ headers: ['content-type', 'text/event-stream'], headFirst: true })
     raw.write(
-      `POST /duplex HTTP/1.1\r\nHost: a\r\nIdempotency-Key: d${port}\r\nContent-Length: ${2 * MIB + 5}\r\nx-answer: ${answer}\r\n\r\nbegin`,
+      `POST /duplex HTTP/1.1\r\nHost: a\r\nIdempotency-Key: d${port}\r\n` +
+        `Content-Length: ${2 * MIB + 5}\r\nx-answer: ${answer}\r\n\r\nbegin`,
     )
     await raw.seen('200 OK')
     raw.write('x'.repeat(2 * MIB))
@@ -400,7 +404,7 @@ part('an application that answers before it has read the body', async (traffic, 
   await requireQuiet(traffic)
 })
 
-labTest('pipelined requests of a client that leaves are not counted for ever', async (lab) => {
+labTest('pipelined requests of a client that left stop counting', async (lab) => {
   const flags = ['--max-requests', '4']
   const traffic = await startTraffic(lab, { replicaFlags: flags, leaderFlags: flags })
   const { atLeader, atReplica, leaderApp, replicaApp } = traffic
@@ -426,4 +430,6 @@ labTest('pipelined requests of a client that leaves are not counted for ever', a
   await requireQuiet(traffic)
 })
 
-labTest('both proxies', async (lab, t) => runParts(lab, t, await startTraffic(lab), parts))
+labTest('requests and answers pass both proxies unchanged', async (lab, t) =>
+  runParts(lab, t, await startTraffic(lab), parts),
+)

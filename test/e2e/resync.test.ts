@@ -1,6 +1,6 @@
 /**
- * Resync by difference: what it costs, that it is taken up again when cut, and that readers and
- * writers go on meanwhile.
+ * Resync by difference: what it costs, how it resumes when cut, and readers and writers that go on
+ * meanwhile.
  */
 import assert from 'node:assert/strict'
 import { labTest, requireSame, waitLevel } from '../support/lab.ts'
@@ -11,7 +11,7 @@ import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
 
 const MIB = 1024 * 1024
 
-labTest('what is sent grows with the difference, not with the database', async (lab) => {
+labTest('a resync sends what differs, not the database', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 10_000 })
   const leader = await lab.leader(db)
@@ -29,7 +29,7 @@ labTest('what is sent grows with the difference, not with the database', async (
   assert.ok(sent < 0.01 * pages * pageSize, `${sent} bytes for 10 pages of ${pages}`)
 })
 
-labTest('a resync that is cut goes on where it was, across a restart too', async (lab) => {
+labTest('a cut resync resumes where it stopped, also across a restart', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 10_000 })
   const flags = ['--history', '1MiB', '--max-buffered', '256KiB']
@@ -47,7 +47,7 @@ labTest('a resync that is cut goes on where it was, across a restart too', async
   const database = (await leader.status()).pages * 4096
   const sentBefore = await leader.metric('walcast_send_bytes_total')
   const takenOf = (node: TestNode) => node.metric('walcast_receive_bytes_total')
-  // Slow enough to be cut in the midst.
+  // Slow enough to be cut half-way.
   proxy.bytesPerSecond = 16 * MIB
   let back = await lab.restart(replica)
   let taken = 0
@@ -70,12 +70,11 @@ labTest('a resync that is cut goes on where it was, across a restart too', async
   taken += await takenOf(back)
   const sent = (await leader.metric('walcast_send_bytes_total')) - sentBefore
   assert.ok(sent > 0.8 * database, 'nearly every page differed')
-  // What was on its way at a cut is lost and sent again: how much that is depends on the buffers of
-  // the network.
+  // Bytes on their way at a cut are lost and sent again; how many depends on network buffers.
   assert.ok(taken < 1.05 * database, `it took in ${taken} bytes of ${database}: it began anew`)
 })
 
-labTest('readers of the copy go on during a resync, and the writer does too', async (lab) => {
+labTest('readers and the writer go on during a resync', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 5000 })
   const leader = await lab.leader(db, {
@@ -90,7 +89,8 @@ labTest('readers of the copy go on during a resync, and the writer does too', as
     await writing.rows(
       numbers(
         500,
-        'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 5000 FROM numbers)',
+        'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 5000 ' +
+          'FROM numbers)',
       ),
     )
     await writer.advance(100)
@@ -103,31 +103,25 @@ labTest('readers of the copy go on during a resync, and the writer does too', as
   assert.ok((await reader.stop()).passes > 20)
 })
 
-labTest(
-  'a sparse database past 1 GiB, with differences on both sides of the page that holds byte 2^30',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    const made = lab.python('sparse', { path: db })
-    const { text } = await made.line((line) => line.startsWith('{'))
-    await made.ended
-    const { pages } = JSON.parse(text)
-    const leader = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
-    await waitLevel(leader, replica)
-    await replica.stop()
-    await leader.stop()
-    await lab.exec(db, numbers(10, 'INSERT INTO big (body) SELECT randomblob(60000) FROM numbers'))
-    const again = await lab.restart(leader)
-    await lab.restart(replica)
-    await waitLevel(again, replica)
-    assert.equal((await replica.status()).pages, pages)
-    assert.ok((await again.metric('walcast_send_bytes_total')) < 2 * MIB)
-    const sums = 'SELECT count(*), sum(length(body)), group_concat(hex(substr(body, -8))) FROM big'
-    const [ours, theirs] = [
-      lab.sql(replica.db, { readOnly: true }),
-      lab.sql(db, { readOnly: true }),
-    ]
-    assert.deepEqual(await ours.rows(sums), await theirs.rows(sums))
-    assert.deepEqual(await ours.rows('PRAGMA integrity_check'), [['ok']])
-  },
-)
+labTest('a sparse database past 1 GiB resyncs on both sides of the lock page', async (lab) => {
+  const db = lab.path('leader.db')
+  const made = lab.python('sparse', { path: db })
+  const { text } = await made.line((line) => line.startsWith('{'))
+  await made.ended
+  const { pages } = JSON.parse(text)
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+  await waitLevel(leader, replica)
+  await replica.stop()
+  await leader.stop()
+  await lab.exec(db, numbers(10, 'INSERT INTO big (body) SELECT randomblob(60000) FROM numbers'))
+  const again = await lab.restart(leader)
+  await lab.restart(replica)
+  await waitLevel(again, replica)
+  assert.equal((await replica.status()).pages, pages)
+  assert.ok((await again.metric('walcast_send_bytes_total')) < 2 * MIB)
+  const sums = 'SELECT count(*), sum(length(body)), group_concat(hex(substr(body, -8))) FROM big'
+  const [ours, theirs] = [lab.sql(replica.db, { readOnly: true }), lab.sql(db, { readOnly: true })]
+  assert.deepEqual(await ours.rows(sums), await theirs.rows(sums))
+  assert.deepEqual(await ours.rows('PRAGMA integrity_check'), [['ok']])
+})

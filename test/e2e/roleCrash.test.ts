@@ -1,6 +1,6 @@
 /**
- * A node that dies at any step of a change of role: one leads at most, nothing that was answered is
- * lost, both end level.
+ * A node dies at a step of a role change: at most one node leads, no answered write is lost, and
+ * both end level.
  */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
@@ -9,7 +9,7 @@ import type { BankSite, Dying } from '../support/bankSite.ts'
 import { faultsIn } from '../support/historyCheck.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 
-/** Steps of writing the role file; a second time in one change, where there is one. */
+/** Steps of writing the role file, and of a second write in the same change, where there is one. */
 const STEPS = [
   { op: 'role.write', count: 1 },
   { op: 'role.rename', count: 1 },
@@ -17,7 +17,7 @@ const STEPS = [
   { op: 'role.rename', count: 2 },
 ] as const
 
-/** Both nodes, each in a process that can be made to die. */
+/** Both nodes, each in a process that can be told to die. */
 async function startMortal(lab: Lab) {
   const cluster = await startBank(lab, { nodes: 2 })
   const dying = new Map<BankSite, Dying>()
@@ -29,8 +29,8 @@ async function startMortal(lab: Lab) {
 }
 
 /**
- * Makes it die of `step` in what `act` asks of it, and starts it again. Not every change has a
- * second step of the kind: then it dies after all of them.
+ * Kills it at `step` of the change that `act` asks for, and restarts it. If the change has no
+ * second step of that kind, it dies after the change.
  */
 async function dieIn(
   dying: Map<BankSite, Dying>,
@@ -45,48 +45,42 @@ async function dieIn(
   return hasDied === true
 }
 
-labTest(
-  'a switchover in which either node dies at each step of writing its role',
-  async (lab, t) => {
-    const { cluster, dying } = await startMortal(lab)
-    const client = cluster.client({ sessions: 4, isKeyed: true })
-    for (const which of ['from', 'to'] as const) {
-      for (const step of STEPS) {
-        const { leader: from, other: to } = await pairOf(cluster)
-        const victim = which === 'from' ? from : to
-        const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
-        if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
-        t.diagnostic(
-          `${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`,
-        )
-        await leaderOrPromoted(cluster.sites)
-        await cluster.settled()
-        await client.writesEverywhere()
-      }
-    }
-    const record = await client.stop()
-    const leader = await cluster.settled()
-    assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
-    await cluster.requireSame(leader)
-  },
-)
-
-labTest(
-  'a promotion in which the new leader dies at each step of writing its role',
-  async (lab, t) => {
-    const { cluster, dying } = await startMortal(lab)
+labTest('a switchover survives a death at each step of writing a role', async (lab, t) => {
+  const { cluster, dying } = await startMortal(lab)
+  const client = cluster.client({ sessions: 4, isKeyed: true })
+  for (const which of ['from', 'to'] as const) {
     for (const step of STEPS) {
-      const { leader: old, other: heir } = await pairOf(cluster)
-      await cluster.requireSame(old)
-      await old.node.stop('SIGKILL')
-      const hasDied = await dieIn(dying, heir, step, () => heir.promote())
-      t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
-      dying.set(old, await old.restartDying())
+      const { leader: from, other: to } = await pairOf(cluster)
+      const victim = which === 'from' ? from : to
+      const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
+      if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
+      t.diagnostic(
+        `${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`,
+      )
       await leaderOrPromoted(cluster.sites)
-      await cluster.requireSame(await cluster.settled())
+      await cluster.settled()
+      await client.writesEverywhere()
     }
-  },
-)
+  }
+  const record = await client.stop()
+  const leader = await cluster.settled()
+  assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
+  await cluster.requireSame(leader)
+})
+
+labTest('a promotion survives a death at each step of writing the role', async (lab, t) => {
+  const { cluster, dying } = await startMortal(lab)
+  for (const step of STEPS) {
+    const { leader: old, other: heir } = await pairOf(cluster)
+    await cluster.requireSame(old)
+    await old.node.stop('SIGKILL')
+    const hasDied = await dieIn(dying, heir, step, () => heir.promote())
+    t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
+    dying.set(old, await old.restartDying())
+    await leaderOrPromoted(cluster.sites)
+    await cluster.requireSame(await cluster.settled())
+  }
+})
 
 async function pairOf(cluster: BankCluster): Promise<{ leader: BankSite; other: BankSite }> {
   const leader = await cluster.settled()

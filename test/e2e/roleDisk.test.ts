@@ -1,7 +1,7 @@
 /**
- * A disk that fails at a step of a change of role, under a node that lives on: one leads at most,
- * the answer tells who, nothing that was answered is lost, and once the disk is mended the same is
- * done without a restart.
+ * A disk fails at a step of a role change, while the node lives on: at most one node leads, the
+ * answer names it, and no answered write is lost. Once the disk works, the same change succeeds
+ * without a restart.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -18,11 +18,11 @@ const ROLE = ['role.write', 'role.rename', 'role.folder'] as const
 const ALWAYS = 1000
 const FULL: Fault = { ops: ROLE, code: 'ENOSPC', times: ALWAYS }
 const READ_ONLY: Fault = { ops: ROLE, code: 'EROFS', times: ALWAYS }
-/** The new file has its name, and whether that lasts is not known; nothing can be done about it. */
+/** The new file has its name, but may not survive a power loss; the node cannot help that. */
 const UNSURE: Fault = { ops: ROLE, code: 'EIO', first: 3, times: ALWAYS }
-/** It is written once, and never again. */
+/** The first write succeeds, later ones fail. */
 const SECOND: Fault = { ops: ROLE, code: 'EIO', first: ROLE.length + 1, times: ALWAYS }
-/** The role file is written; then neither the first position can be, nor the role file any more. */
+/** The role file is written; then the first position and the role file cannot be. */
 const TAKEN: Fault = {
   ops: [...ROLE, 'position.append'],
   code: 'EIO',
@@ -44,7 +44,7 @@ async function startPair(lab: Parameters<typeof startBank>[0]): Promise<Pair> {
   return { cluster, disks }
 }
 
-/** Who leads, and the other one. */
+/** The leader and the other node. */
 async function placesIn({ cluster }: Pair): Promise<readonly [BankSite, BankSite]> {
   const from = await cluster.settled()
   const to = cluster.sites.find((site) => site !== from)
@@ -52,14 +52,14 @@ async function placesIn({ cluster }: Pair): Promise<readonly [BankSite, BankSite
   return [from, to]
 }
 
-/** What the role files say. */
+/** The roles in the role files. */
 function filesOf(sites: readonly BankSite[]): readonly string[] {
   return sites.map(({ db }) => JSON.parse(readFileSync(`${db}-walcast/node.json`, 'utf8')).role)
 }
 
 const rolesOf = (sites: readonly BankSite[]) => Promise.all(sites.map((site) => site.role()))
 
-/** Does it while disks fail. Gives the code of what it throws, '' when it throws nothing. */
+/** Runs the change while disks fail. Returns the code of its error, '' when it succeeds. */
 async function doneWith(
   { disks }: Pair,
   faults: readonly (readonly [BankSite, Fault])[],
@@ -76,7 +76,7 @@ async function doneWith(
   )
 }
 
-/** Both disks are well again. Each fault was met. */
+/** Both disks work again. Each fault was hit. */
 async function mend({ disks }: Pair, ...failed: readonly BankSite[]): Promise<void> {
   for (const [site, disk] of disks) {
     const times = await disk.mend()
@@ -84,13 +84,13 @@ async function mend({ disks }: Pair, ...failed: readonly BankSite[]): Promise<vo
   }
 }
 
-/** Each node is what its file says, without being told. */
+/** Each node has the role in its file, with no request. */
 async function waitFiles(sites: readonly BankSite[], roles: readonly string[]): Promise<void> {
   await until(`the files say ${roles.join()}`, () => filesOf(sites).join() === roles.join())
   assert.deepEqual(await rolesOf(sites), roles)
 }
 
-labTest('changes of role while a disk fails', async (lab, t) => {
+labTest('role changes on a failing disk', async (lab, t) => {
   const pair = await startPair(lab)
   const { cluster } = pair
   const clients: RecordingClient[] = []
@@ -102,7 +102,7 @@ labTest('changes of role while a disk fails', async (lab, t) => {
     for (const client of clients) await client.writesEverywhere()
   }
 
-  // Nobody writes: the first record of a position is that of the new leader.
+  // Without writes, the first recorded position is that of the new leader.
   await each('the target cannot begin to lead', async (from, to) => {
     for (const change of [() => from.switchover(to), () => to.promote({ force: true })]) {
       const code = await doneWith(pair, [[to, POSITIONS]], change)

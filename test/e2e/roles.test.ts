@@ -1,6 +1,6 @@
 /**
- * What comes with a role: the command `node`, standbys, the fence of a leader that is alone, hooks,
- * events, `walcast run`, rehearsals.
+ * What belongs to a role: the command `node`, standbys, the fence of a lone leader, hooks, events,
+ * `walcast run`, rehearsals.
  */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -33,49 +33,43 @@ async function roleOf(node: TestNode): Promise<string> {
   return (await node.status()).role
 }
 
-labTest(
-  'walcast node: leads or follows as its role file says, and needs no flag for it',
-  async (lab) => {
-    const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
-    assert.equal(await roleOf(leader), 'leader')
-    const environment = { WALCAST_LEADER: leader.address }
-    const replica = await lab.node(lab.path('b.db'), { flags: QUICK, environment })
-    await replica.ready()
-    assert.equal(await roleOf(replica), 'replica')
-    await done(leader, 'switchover')
-    // Their first flags say the opposite of what they are by now.
-    await replica.stop()
-    await leader.stop()
-    const [second, first] = [await lab.restart(replica), await lab.restart(leader)]
-    await until(
-      'roles are as they were',
-      async () => (await roleOf(second)) === 'leader' && (await roleOf(first)) === 'replica',
-    )
-    await waitLevel(second, first)
-    // A restored database changes nothing of it: the role lies beside it.
-    await lab.exec(second.db, 'INSERT INTO t VALUES (2)')
-    await waitLevel(second, first)
-  },
-)
+labTest('walcast node leads or follows as its role file says', async (lab) => {
+  const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
+  assert.equal(await roleOf(leader), 'leader')
+  const environment = { WALCAST_LEADER: leader.address }
+  const replica = await lab.node(lab.path('b.db'), { flags: QUICK, environment })
+  await replica.ready()
+  assert.equal(await roleOf(replica), 'replica')
+  await done(leader, 'switchover')
+  // Their first flags say the opposite of their current roles.
+  await replica.stop()
+  await leader.stop()
+  const [second, first] = [await lab.restart(replica), await lab.restart(leader)]
+  await until(
+    'roles are as they were',
+    async () => (await roleOf(second)) === 'leader' && (await roleOf(first)) === 'replica',
+  )
+  await waitLevel(second, first)
+  // A restored database does not change the role, which lies beside it.
+  await lab.exec(second.db, 'INSERT INTO t VALUES (2)')
+  await waitLevel(second, first)
+})
 
-labTest(
-  'a standby that is promoted serves, and is a standby again when it leads no more',
-  async (lab) => {
-    const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
-    const standby = await lab.replica(lab.path('b.db'), leader, { flags: [...QUICK, '--standby'] })
-    await until('it has its copy', async () => (await standby.status()).state === 'streaming')
-    assert.equal(await roleOf(standby), 'standby')
-    await done(leader, 'switchover')
-    assert.equal(await roleOf(standby), 'leader')
-    await done(standby, 'switchover')
-    assert.equal(await roleOf(standby), 'standby')
-    await standby.stop()
-    const again = await lab.restart(standby, { flags: QUICK }, 'node')
-    assert.equal(await roleOf(again), 'standby', 'the role file has kept it')
-  },
-)
+labTest('a promoted standby serves, and is a standby again when demoted', async (lab) => {
+  const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
+  const standby = await lab.replica(lab.path('b.db'), leader, { flags: [...QUICK, '--standby'] })
+  await until('it has its copy', async () => (await standby.status()).state === 'streaming')
+  assert.equal(await roleOf(standby), 'standby')
+  await done(leader, 'switchover')
+  assert.equal(await roleOf(standby), 'leader')
+  await done(standby, 'switchover')
+  assert.equal(await roleOf(standby), 'standby')
+  await standby.stop()
+  const again = await lab.restart(standby, { flags: QUICK }, 'node')
+  assert.equal(await roleOf(again), 'standby', 'the role file has kept it')
+})
 
-labTest('a leader that hears no replica lets nobody write, until it hears one', async (lab) => {
+labTest('--fence-when-alone: no replica, no writes', async (lab) => {
   const db = await makeDatabase(lab)
   const app = lab.sql(db, { timeoutMs: 0 })
   const leader = await lab.leader(db, { flags: [...FLAGS, '--fence-when-alone', '1s'] })
@@ -84,7 +78,7 @@ labTest('a leader that hears no replica lets nobody write, until it hears one', 
   const replica = await (
     await lab.replica(lab.path('b.db'), link.address, { flags: QUICK })
   ).ready()
-  // The replica may take longer to start than the leader waits for one.
+  // The replica may start later than the leader waits for it.
   await until('writes are let in', () => app.rows('INSERT INTO t VALUES (2)'))
   link.tamper = () => undefined
   link.cutAll()
@@ -107,36 +101,33 @@ labTest('a leader that hears no replica lets nobody write, until it hears one', 
   await app.close()
 })
 
-labTest(
-  'a change of role is told by a hook and an event, and a rehearsal goes there and back',
-  async (lab) => {
-    const told = lab.path('told.txt')
-    const hook = ['--on-role-change', `echo "$WALCAST_WAS $WALCAST_ROLE $WALCAST_EPOCH" >> ${told}`]
-    const leader = await lab.leader(await makeDatabase(lab), { flags: [...FLAGS, ...hook] })
-    const replica = await (await lab.replica(lab.path('b.db'), leader, { flags: QUICK })).ready()
-    const events = await fetch(`${replica.url}/_walcast/events`)
-    const roles = rolesIn(events)
-    assert.equal((await roles.next()).value, 'replica')
-    await done(leader, 'switchover')
-    assert.equal((await roles.next()).value, 'leader')
-    await until('the hook has run', () => readFileSync(told, 'utf8') === 'leader replica 1\n')
-    await roles.return(undefined)
+labTest('hook and event report a role change, and a rehearsal goes there and back', async (lab) => {
+  const told = lab.path('told.txt')
+  const hook = ['--on-role-change', `echo "$WALCAST_WAS $WALCAST_ROLE $WALCAST_EPOCH" >> ${told}`]
+  const leader = await lab.leader(await makeDatabase(lab), { flags: [...FLAGS, ...hook] })
+  const replica = await (await lab.replica(lab.path('b.db'), leader, { flags: QUICK })).ready()
+  const events = await fetch(`${replica.url}/_walcast/events`)
+  const roles = rolesIn(events)
+  assert.equal((await roles.next()).value, 'replica')
+  await done(leader, 'switchover')
+  assert.equal((await roles.next()).value, 'leader')
+  await until('the hook has run', () => readFileSync(told, 'utf8') === 'leader replica 1\n')
+  await roles.return(undefined)
 
-    const rehearsal = lab.cli(['rehearse', '--node', replica.url, '--json'])
-    const { code } = await rehearsal.ended
-    assert.equal(code, 0, rehearsal.tail())
-    assert.equal(await roleOf(replica), 'leader', 'it ends where it began')
-    await until('the hook has run again', () => readFileSync(told, 'utf8').split('\n').length === 4)
-    const { entries } = JSON.parse((await leader.get('/_walcast/audit')).text)
-    assert.ok(
-      entries.some(
-        ({ action, by }: Record<string, string>) => action === 'rehearse' && /rehearsal/.test(by),
-      ),
-    )
-  },
-)
+  const rehearsal = lab.cli(['rehearse', '--node', replica.url, '--json'])
+  const { code } = await rehearsal.ended
+  assert.equal(code, 0, rehearsal.tail())
+  assert.equal(await roleOf(replica), 'leader', 'it ends where it began')
+  await until('the hook has run again', () => readFileSync(told, 'utf8').split('\n').length === 4)
+  const { entries } = JSON.parse((await leader.get('/_walcast/audit')).text)
+  assert.ok(
+    entries.some(
+      ({ action, by }: Record<string, string>) => action === 'rehearse' && /rehearsal/.test(by),
+    ),
+  )
+})
 
-/** The roles that a stream of server-sent events tells of. */
+/** The roles in a stream of server-sent events. */
 async function* rolesIn({ body }: Response): AsyncGenerator<string, void, undefined> {
   let text = ''
   for await (const chunk of body ?? []) {
@@ -149,7 +140,7 @@ async function* rolesIn({ body }: Response): AsyncGenerator<string, void, undefi
   }
 }
 
-labTest('walcast run starts the application again in its new role', async (lab) => {
+labTest('walcast run restarts the application in its new role', async (lab) => {
   const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
   const program = lab.path('application.mjs')
   writeFileSync(

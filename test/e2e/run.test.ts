@@ -1,6 +1,6 @@
 /**
- * `walcast run`: an application that dies, is killed with its node, is told of its role, or finds
- * its port taken.
+ * `walcast run`: an application that dies, is killed with its node, learns its role, or finds its
+ * port taken.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ interface RunOptions {
   readonly name?: string
   readonly leader?: string
   readonly app?: object
-  /** What the application is run by. */
+  /** The command that runs the application. */
   readonly wrap?: (command: readonly string[]) => readonly string[]
 }
 
@@ -53,7 +53,7 @@ function lives(pid: number): boolean {
   return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z'
 }
 
-labTest('requests wait while an application that died is started again', async (lab) => {
+labTest('requests wait while a dead application restarts', async (lab) => {
   const db = await database(lab)
   const site = await run(lab, db, ['--ports', String(await freePort()), '--restart', 'on-failure'])
   const first = await listening(site.child)
@@ -69,27 +69,24 @@ labTest('requests wait while an application that died is started again', async (
   assert.equal((await site.child.stop()).code, 0)
 })
 
-labTest(
-  'SIGKILL of walcast run takes the application with it, and what that started',
-  async (lab) => {
-    const db = await database(lab)
-    const first = await freePortRow(2)
-    const flags = ['--ports', `${first},${first + 1}`]
-    // As `npm start` does, a shell waits for the application.
-    const wrap = (command: readonly string[]) => ['/bin/sh', '-c', '"$@"; true', 'sh', ...command]
-    const site = await run(lab, db, flags, { wrap })
-    const app = await listening(site.child)
-    assert.equal(app.port, first)
-    const parent = Number(
-      readFileSync(`/proc/${app.pid}/stat`, 'latin1').split(') ')[1].split(' ')[1],
-    )
-    assert.notEqual(parent, site.child.pid)
-    await site.child.stop('SIGKILL')
-    await until('application and shell are gone', () => !lives(app.pid) && !lives(parent))
-  },
-)
+labTest('SIGKILL of walcast run ends the application and its children', async (lab) => {
+  const db = await database(lab)
+  const first = await freePortRow(2)
+  const flags = ['--ports', `${first},${first + 1}`]
+  // A shell waits for the application, as with `npm start`.
+  const wrap = (command: readonly string[]) => ['/bin/sh', '-c', '"$@"; true', 'sh', ...command]
+  const site = await run(lab, db, flags, { wrap })
+  const app = await listening(site.child)
+  assert.equal(app.port, first)
+  const parent = Number(
+    readFileSync(`/proc/${app.pid}/stat`, 'latin1').split(') ')[1].split(' ')[1],
+  )
+  assert.notEqual(parent, site.child.pid)
+  await site.child.stop('SIGKILL')
+  await until('application and shell are gone', () => !lives(app.pid) && !lives(parent))
+})
 
-labTest('a port that something else has is passed over, or its holder named', async (lab) => {
+labTest('a taken port is skipped, or its holder is named', async (lab) => {
   const db = await database(lab)
   const first = await freePortRow(2)
   const holders = [createServer(), createServer()]
@@ -114,7 +111,7 @@ labTest('a port that something else has is passed over, or its holder named', as
 
 for (const follows of [true, false])
   labTest(
-    `a signalled application ${follows ? 'that follows goes on' : 'that does not follow is restarted'}`,
+    `a signalled application that ${follows ? 'follows goes on' : 'does not follow is restarted'}`,
     async (lab) => {
       const db = await database(lab)
       const flags = [
@@ -125,7 +122,7 @@ for (const follows of [true, false])
         '--role-follow',
         follows ? '60s' : '200ms',
       ]
-      // Without a handler the signal would end it, which is a restart as well.
+      // Without a handler the signal ends the application, which then restarts too.
       const ignore = (command: readonly string[]) => [
         '/bin/sh',
         '-c',
@@ -154,7 +151,7 @@ for (const follows of [true, false])
     },
   )
 
-labTest('a stop does not wait for requests that wait for the application', async (lab) => {
+labTest('a stop does not wait for requests held for the application', async (lab) => {
   const db = await database(lab)
   const ports = ['--ports', String(await freePort())]
   const site = await run(lab, db, ports, { app: { bootMs: 24 * 3_600_000 } })

@@ -1,6 +1,6 @@
 /**
- * Scrub and verify with real processes: no false alarm, and what rots on a disk is found, told and
- * mended.
+ * Scrub and verify with real processes: no false alarm, and rotten pages are found, reported and
+ * repaired.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -22,7 +22,7 @@ interface Cluster {
   readonly replica: TestNode
 }
 
-/** A table `quiet` is there that no writer touches. */
+/** Has a table `quiet` that no writer touches. */
 async function start(
   lab: Lab,
   flags: readonly string[],
@@ -58,12 +58,13 @@ async function rot(lab: Lab, path: string, pages: readonly number[]): Promise<vo
 }
 
 /**
- * The bytes of a page in the file itself, whatever the WAL holds. By another process: see
+ * The bytes of a page in the file itself, without the WAL. Another process reads them: see
  * pinnedFiles.ts.
  */
 function pageInFile(path: string, page: number): string {
   const program =
-    'import os,sys; print(os.pread(os.open(sys.argv[1], os.O_RDONLY), 4096, (int(sys.argv[2])-1)*4096).hex())'
+    'import os,sys; print(os.pread(os.open(sys.argv[1], os.O_RDONLY), 4096, ' +
+    '(int(sys.argv[2])-1)*4096).hex())'
   return execFileSync(PYTHON, ['-c', program, path, String(page)], { encoding: 'utf8' })
 }
 
@@ -85,7 +86,7 @@ async function hasWorked(node: TestNode): Promise<boolean> {
   return passes > 3 && (await node.metric('walcast_checkpoints_total')) > 3
 }
 
-labTest('passes all along beside writers at full speed and checkpoints: no alarm', async (lab) => {
+labTest('scrub passes beside writers and checkpoints raise no alarm', async (lab) => {
   const often = [...OFTEN.slice(0, 2), '--scrub-every', '50ms']
   const { leader, replica } = await start(lab, often, ['--soft-wal', '200', '--hard-wal', '300'])
   const writers = [
@@ -111,42 +112,36 @@ labTest('passes all along beside writers at full speed and checkpoints: no alarm
   await requireSame(lab, leader, replica)
 })
 
-labTest(
-  'pages that rot in the file of a replica are found and brought by the leader, while a reader reads',
-  async (lab) => {
-    const { leader, replica } = await start(lab, OFTEN)
-    const writer = new Writer(lab, 'node', { path: leader.db, name: 'a', seed: 3, pauseMs: 2 })
-    const pages = (await quietPages(lab, replica.db)).slice(0, 3)
-    await until('a pass', async () => (await scrubOf(replica)).passes > 0)
-    const reader = new Reader(lab, { path: replica.db })
-    const right = pages.map((page) => pageInFile(replica.db, page))
-    await rot(lab, replica.db, pages)
-    await until('found', async () => (await replica.metric('walcast_scrub_mismatches_total')) === 3)
-    await until(
-      'repaired',
-      async () => (await replica.metric('walcast_scrub_repaired_total')) === 3,
-    )
-    assert.equal(await replica.metric('walcast_scrub_unexplained'), 0)
-    await writer.advance(20)
-    await writer.stop()
-    await requireSame(lab, leader, replica)
-    const told = replica.logged(FOUND).flatMap((line) => JSON.parse(line).pages as number[])
-    assert.deepEqual(
-      told.sort((a, b) => a - b),
-      pages,
-    )
-    assert.equal(replica.logged('are right again').length > 0, true)
-    assert.ok((await reader.stop()).passes > 1)
-    await until('the file itself is right', () =>
-      pages.every((page, i) => pageInFile(replica.db, page) === right[i]),
-    )
-    const { passes } = await scrubOf(replica)
-    await until('more passes', async () => (await scrubOf(replica)).passes > passes + 2)
-    assert.equal(await replica.metric('walcast_scrub_mismatches_total'), 3)
-  },
-)
+labTest('rotten pages of a replica are found and repaired beside a reader', async (lab) => {
+  const { leader, replica } = await start(lab, OFTEN)
+  const writer = new Writer(lab, 'node', { path: leader.db, name: 'a', seed: 3, pauseMs: 2 })
+  const pages = (await quietPages(lab, replica.db)).slice(0, 3)
+  await until('a pass', async () => (await scrubOf(replica)).passes > 0)
+  const reader = new Reader(lab, { path: replica.db })
+  const right = pages.map((page) => pageInFile(replica.db, page))
+  await rot(lab, replica.db, pages)
+  await until('found', async () => (await replica.metric('walcast_scrub_mismatches_total')) === 3)
+  await until('repaired', async () => (await replica.metric('walcast_scrub_repaired_total')) === 3)
+  assert.equal(await replica.metric('walcast_scrub_unexplained'), 0)
+  await writer.advance(20)
+  await writer.stop()
+  await requireSame(lab, leader, replica)
+  const told = replica.logged(FOUND).flatMap((line) => JSON.parse(line).pages as number[])
+  assert.deepEqual(
+    told.sort((a, b) => a - b),
+    pages,
+  )
+  assert.equal(replica.logged('are right again').length > 0, true)
+  assert.ok((await reader.stop()).passes > 1)
+  await until('the file itself is right', () =>
+    pages.every((page, i) => pageInFile(replica.db, page) === right[i]),
+  )
+  const { passes } = await scrubOf(replica)
+  await until('more passes', async () => (await scrubOf(replica)).passes > passes + 2)
+  assert.equal(await replica.metric('walcast_scrub_mismatches_total'), 3)
+})
 
-labTest('a page that rots while the leader is away is repaired when it is back', async (lab) => {
+labTest('a page that rots while the leader is away is repaired on its return', async (lab) => {
   const { leader, replica } = await start(lab, OFTEN)
   const [page] = await quietPages(lab, replica.db)
   await until('a pass', async () => (await scrubOf(replica)).passes > 0)
@@ -167,7 +162,7 @@ labTest('a page that rots while the leader is away is repaired when it is back',
   await requireSame(lab, leader, replica)
 })
 
-labTest('a page that rots in the file of the leader is an alarm, told once', async (lab) => {
+labTest('a rotten page of the leader raises one alarm', async (lab) => {
   const leader = await startLeader(lab, OFTEN)
   const [page] = await quietPages(lab, leader.db)
   await until('a pass', async () => (await scrubOf(leader)).passes > 0)
@@ -179,13 +174,13 @@ labTest('a page that rots in the file of the leader is an alarm, told once', asy
   assert.equal(JSON.parse(leader.logged(FOUND)[0]).level, 50)
   assert.deepEqual((await scrubOf(leader)).rotten, [page])
   assert.equal(await leader.metric('walcast_scrub_mismatches_total'), 1)
-  // Written back as it was: the same bytes flipped again.
+  // Restores the page by flipping the same bytes again.
   await rot(lab, leader.db, [page])
   await until('right again', async () => (await leader.metric('walcast_scrub_unexplained')) === 0)
 })
 
 labTest(
-  'verify beside writers: exit code 0; a rotten page of a replica is named, exit code 1, and repaired then',
+  'verify beside writers: 0 when sound; names a rotten page and exits with 1',
   async (lab) => {
     const { leader, replica } = await start(lab, NEVER)
     const nodes = [leader.address, replica.url]
@@ -218,7 +213,7 @@ labTest(
   },
 )
 
-labTest('verify says what cannot be compared', async (lab) => {
+labTest('verify says why nodes cannot be compared', async (lab) => {
   const one = await startLeader(lab, NEVER)
   const other = await startLeader(lab, NEVER, 'b')
   const strangers = await verify(lab, [one.address, other.address])
@@ -239,7 +234,7 @@ labTest('verify says what cannot be compared', async (lab) => {
   assert.equal(origin.status, 403)
 })
 
-labTest('--scrub-rate 0 is off; positions are told all the same', async (lab) => {
+labTest('--scrub-rate 0 turns scrubbing off, and positions are still reported', async (lab) => {
   const { leader, replica } = await start(lab, [...NEVER, '--scrub-every', '50ms'])
   const [page] = await quietPages(lab, leader.db)
   await rot(lab, leader.db, [page])

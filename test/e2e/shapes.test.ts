@@ -1,4 +1,4 @@
-/** Databases and transactions of unusual shape. */
+/** Databases and transactions of unusual shapes. */
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
@@ -58,7 +58,7 @@ for (const pageSize of [512, 4096, 65536]) {
   )
 }
 
-labTest('incremental and full auto-vacuum', async (lab) => {
+labTest('incremental and full auto-vacuum are replicated', async (lab) => {
   const { db, leader, replica } = await startPair(lab, {
     shape: { autoVacuum: 'incremental', rows: 2000 },
   })
@@ -94,25 +94,22 @@ for (const journalMode of ['delete', 'persist', 'wal'] as const) {
   })
 }
 
-labTest(
-  'a database with frames in its WAL and no process that has it open is adopted',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    const writer = lab.sql(db)
-    await writer.rows('PRAGMA wal_autocheckpoint=0')
-    await writer.rows(
-      numbers(500, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
-    )
-    await writer.child.stop('SIGKILL')
-    assert.ok(existsSync(`${db}-wal`))
-    const leader = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
-    await requireSame(lab, leader, replica)
-    await lab.exec(db, 'DELETE FROM mixed WHERE id < 300')
-    await requireSame(lab, leader, replica)
-  },
-)
+labTest('a closed database with frames in its WAL is adopted', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const writer = lab.sql(db)
+  await writer.rows('PRAGMA wal_autocheckpoint=0')
+  await writer.rows(
+    numbers(500, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
+  )
+  await writer.child.stop('SIGKILL')
+  assert.ok(existsSync(`${db}-wal`))
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+  await requireSame(lab, leader, replica)
+  await lab.exec(db, 'DELETE FROM mixed WHERE id < 300')
+  await requireSame(lab, leader, replica)
+})
 
 for (const kind of ['an empty file', 'a database without tables']) {
   labTest(`${kind} is adopted and grows`, async (lab) => {
@@ -128,7 +125,7 @@ for (const kind of ['an empty file', 'a database without tables']) {
   })
 }
 
-/** Spilled, rolled back to a savepoint, and shorter then than before. */
+/** Spilled, rolled back to a savepoint, and then shorter than before. */
 async function commitBadly(writing: SqlSession): Promise<void> {
   const insert = 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'
   await writing.rows('BEGIN IMMEDIATE')
@@ -142,7 +139,7 @@ async function commitBadly(writing: SqlSession): Promise<void> {
 }
 
 labTest(
-  'commits of an old SQLite without salts and checksums go on in the same epoch, and a crash does not lose them',
+  'unchecksummed commits of an old SQLite keep the epoch and survive a crash',
   async (lab) => {
     const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 512 } })
     const reader = new Reader(lab, { path: replica.db })
@@ -168,7 +165,7 @@ labTest(
     const rows = "SELECT max(id), (SELECT value FROM meta WHERE key = 'last') FROM log"
     const committed = await writing.rows(rows)
     await requireSame(lab, leader, replica)
-    // The files as a power failure leaves them: the wal-index is gone.
+    // The files after a power failure: the wal-index is gone.
     await leader.stop('SIGKILL')
     const left = lab.path('left.db')
     for (const suffix of ['', '-wal']) cpSync(`${db}${suffix}`, `${left}${suffix}`)
@@ -179,7 +176,7 @@ labTest(
   },
 )
 
-labTest('a WAL with frames without checksums starts over once a reader lets it', async (lab) => {
+labTest('a WAL with unchecksummed frames starts over once readers allow it', async (lab) => {
   const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 512 } })
   const writing = lab.sql(db)
   await writing.rows('PRAGMA cache_size=5')
@@ -207,7 +204,7 @@ labTest('a WAL with frames without checksums starts over once a reader lets it',
   await requireSame(lab, leader, replica)
 })
 
-labTest('many writers that open and close the database all the time', async (lab) => {
+labTest('many writers that open and close the database are replicated', async (lab) => {
   const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 1024 } })
   const writer = new Writer(lab, 'python', { path: db, name: 'p', seed: 9 })
   for (let i = 0; i < 8; i++) {

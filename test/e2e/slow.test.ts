@@ -1,4 +1,6 @@
-/** A replica that stands still costs its leader a cursor: no memory, no WAL, nobody else's time. */
+/**
+ * A replica that stands still costs its leader a cursor: no memory, no WAL, and no time of others.
+ */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { labTest, requireSame } from '../support/lab.ts'
@@ -25,7 +27,8 @@ labTest(
       writing.rows(
         numbers(
           400,
-          'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
+          'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 ' +
+            'FROM numbers)',
         ),
       )
     for (let i = 0; i < 10; i++) await change()
@@ -57,7 +60,7 @@ labTest(
 )
 
 labTest(
-  'a transaction of many chunks while the only replica stands still is captured and checkpointed',
+  'a huge transaction is captured and checkpointed while the replica is frozen',
   async (lab) => {
     const db = lab.path('leader.db')
     await makeDatabase(lab, db)
@@ -77,25 +80,22 @@ labTest(
   },
 )
 
-labTest(
-  'a replica that stands still during its first copy, and one that comes and goes',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db, { rows: 6000 })
-    const leader = await lab.leader(db)
-    const writer = new Writer(lab, 'python', { path: db, name: 'w', seed: 82, pauseMs: 3 })
-    const replica = await lab.replica(lab.path('replica.db'), leader, {
-      flags: ['--reconnect-max', '100ms'],
-    })
-    for (let i = 0; i < 4; i++) {
-      replica.kill('SIGSTOP')
-      await delay(100)
-      replica.kill('SIGCONT')
-      await delay(20)
-    }
-    await replica.ready()
-    await writer.advance(20)
-    await writer.stop()
-    await requireSame(lab, leader, replica)
-  },
-)
+labTest('a replica frozen in its first copy, and one that comes and goes', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db, { rows: 6000 })
+  const leader = await lab.leader(db)
+  const writer = new Writer(lab, 'python', { path: db, name: 'w', seed: 82, pauseMs: 3 })
+  const replica = await lab.replica(lab.path('replica.db'), leader, {
+    flags: ['--reconnect-max', '100ms'],
+  })
+  for (let i = 0; i < 4; i++) {
+    replica.kill('SIGSTOP')
+    await delay(100)
+    replica.kill('SIGCONT')
+    await delay(20)
+  }
+  await replica.ready()
+  await writer.advance(20)
+  await writer.stop()
+  await requireSame(lab, leader, replica)
+})

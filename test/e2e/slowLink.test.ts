@@ -1,6 +1,6 @@
 /**
  * A transaction far larger than history, over a slow link: it is streamed once, as fast as the link
- * takes it.
+ * allows.
  */
 import assert from 'node:assert/strict'
 import { labTest, requireSame } from '../support/lab.ts'
@@ -16,7 +16,7 @@ const CASES = [
 ] as const
 
 for (const [sentBytes, bytesPerSecond] of CASES)
-  labTest(`a huge transaction at ${bytesPerSecond / MIB} MiB a second`, async (lab, t) => {
+  labTest(`a huge transaction arrives at ${bytesPerSecond / MIB} MiB a second`, async (lab, t) => {
     const leaderFlags = ['--history', '4MiB', '--batch', '256KiB', '--max-buffered', '512KiB']
     const { leader, replicas, links } = await startNotes(lab, { replicas: 1, leaderFlags })
     const [replica] = replicas
@@ -37,7 +37,7 @@ for (const [sentBytes, bytesPerSecond] of CASES)
     )
     const at = async () => (await replica.node.status()).txid
 
-    // What is written meanwhile has a position, though nothing after the transaction was read yet.
+    // Writes meanwhile have a position, though no frame after the transaction was read yet.
     const here = await post(`${leader.url}/notes`, 'at the leader')
     const there = await post(`${replica.url}/notes`, 'at the replica')
     assert.equal(await at(), txid, 'the transaction is still on its way')

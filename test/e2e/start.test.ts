@@ -1,7 +1,4 @@
-/**
- * Requests that come while a node starts: a load balancer without health checks sends them as soon
- * as the node listens.
- */
+/** Requests that arrive while a node starts, as from a load balancer without health checks. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
@@ -13,8 +10,7 @@ import { until, within } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 /**
- * A leader that has not started yet: it asks a peer that says nothing whether that leads. Its
- * public side listens.
+ * A leader that is still starting: it asks a silent peer whether it leads. Its public side listens.
  */
 async function startUntilLetGo(lab: Lab, flags: readonly string[] = []) {
   const db = lab.path('leader.db')
@@ -46,7 +42,7 @@ labTest('reads, writes and upgrades wait until the node has started', async (lab
   const socket = new WebSocket(`ws://127.0.0.1:${proxyPort}/live`)
   lab.atEnd(() => socket.terminate())
   const upgraded = once(socket, 'open')
-  // Whoever asks for it hears at once that the node is not ready.
+  // A readiness check is answered at once: not ready.
   assert.equal((await ask(proxyPort, { path: '/readyz' })).status, 503)
   await started()
   assert.deepEqual([(await read).status, (await write).status], [200, 200])
@@ -54,7 +50,7 @@ labTest('reads, writes and upgrades wait until the node has started', async (lab
   await within('the upgrade is taken', upgraded)
 })
 
-labTest('past --hold they are refused, and nothing was executed', async (lab) => {
+labTest('past --hold requests are refused unexecuted', async (lab) => {
   const { proxyPort, started } = await startUntilLetGo(lab, ['--hold', '50ms'])
   const refused = await ask(proxyPort, { method: 'POST', path: '/write', body: 'x' })
   assert.deepEqual([refused.status, codeOf(refused)], [503, 'STARTING'])
@@ -63,7 +59,7 @@ labTest('past --hold they are refused, and nothing was executed', async (lab) =>
   assert.equal((await ask(proxyPort, { path: '/read' })).status, 200)
 })
 
-labTest('no more than --max-held wait', async (lab) => {
+labTest('at most --max-held requests wait for the start', async (lab) => {
   const { proxyPort, started } = await startUntilLetGo(lab, ['--max-held', '1'])
   const codes: string[] = []
   const answers = [1, 2, 3].map(async (n) => {

@@ -1,7 +1,4 @@
-/**
- * Switchovers of databases of every shape, around VACUUM, huge transactions and readers that
- * linger.
- */
+/** Switchovers of databases of every shape, around VACUUM, huge transactions and long readers. */
 import assert from 'node:assert/strict'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -16,13 +13,14 @@ async function switchOver(from: TestNode): Promise<void> {
 async function fill(lab: Lab, db: string, megabytes: number): Promise<void> {
   await lab.exec(
     db,
-    `INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${megabytes * 256}) SELECT NULL, randomblob(4000) FROM n`,
+    'INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ' +
+      `${megabytes * 256}) SELECT NULL, randomblob(4000) FROM n`,
   )
 }
 
 for (const pageSize of [512, 65536])
   labTest(
-    `pages of ${pageSize} bytes: VACUUM, a large transaction and a reader across switchovers`,
+    `${pageSize}-byte pages: VACUUM, a large transaction and a reader across switchovers`,
     async (lab) => {
       const db = lab.path('a.db')
       await lab.exec(db, `PRAGMA page_size = ${pageSize}`, 'PRAGMA journal_mode = wal')
@@ -30,7 +28,7 @@ for (const pageSize of [512, 65536])
       const first = await lab.node(db, { flags: FLAGS })
       const environment = { WALCAST_LEADER: first.address }
       const second = await (await lab.node(lab.path('b.db'), { flags: FLAGS, environment })).ready()
-      // Both were begun before anything happens, and see what they saw then.
+      // Both snapshots began before, and stay unchanged.
       const readers = [lab.sql(first.db, { readOnly: true }), lab.modernSql(second.db)]
       for (const reader of readers) await reader.rows('BEGIN')
       for (const reader of readers)
@@ -40,7 +38,7 @@ for (const pageSize of [512, 65536])
       await switchOver(first)
       await lab.exec(second.db, 'DELETE FROM t WHERE id % 3 > 0', 'VACUUM')
       await requireSame(lab, second, first)
-      // A transaction that is under way is waited for, and is part of it.
+      // The switchover waits for a running transaction and includes it.
       const writer = lab.sql(second.db)
       await writer.rows('BEGIN IMMEDIATE')
       await writer.rows('INSERT INTO t VALUES (NULL, zeroblob(100000))')

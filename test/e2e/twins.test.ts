@@ -1,6 +1,6 @@
 /**
- * Two processes with one replica's id, of which not both follow the leader itself: one of them
- * ends, and a replica that was restarted does not.
+ * Two processes with the id of one replica, not both of them following the leader directly: one of
+ * them ends. A restarted replica does not.
  */
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
@@ -18,10 +18,7 @@ interface Cluster {
   readonly relays: readonly TestNode[]
 }
 
-/**
- * A leader and replicas of it that feed others, of which the second follows the first when
- * `isChain`.
- */
+/** A leader and two relays, of which the second follows the first when `isChain`. */
 async function startCluster(lab: Lab, relays: number, isChain = false): Promise<Cluster> {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 200 })
@@ -35,10 +32,7 @@ async function startCluster(lab: Lab, relays: number, isChain = false): Promise<
   return { leader, relays: started }
 }
 
-/**
- * A replica that follows `first`, and a copy of its files of which a later process follows
- * `second`.
- */
+/** A replica that follows `first`, and a copy of its files whose later process follows `second`. */
 async function startTwins(lab: Lab, leader: TestNode, first: TestNode, second: TestNode) {
   const [db, clone] = [lab.path('twin.db'), lab.path('clone.db')]
   const stopped = await (await lab.replica(db, first, { flags: FLAGS })).ready()
@@ -73,8 +67,8 @@ async function requireOneEnds(
 
 const RESTARTS = 6
 
-// Most of each is waiting: to find two of one id takes a node some seconds.
-describe('twins', { concurrency: 8 }, () => {
+// Each test mostly waits: a node takes some seconds to find two processes of one id.
+describe('copies of one node are found out', { concurrency: 8 }, () => {
   labTest(
     'a copy that follows a relay ends when the replica itself follows the leader',
     async (lab) => {
@@ -119,7 +113,7 @@ describe('twins', { concurrency: 8 }, () => {
     },
   )
 
-  labTest('a copy of a replica that leads by now ends when it follows a relay', async (lab) => {
+  labTest('a copy of a replica that now leads ends when it follows a relay', async (lab) => {
     const { leader, relays } = await startCluster(lab, 1)
     const [db, clone] = [lab.path('leads.db'), lab.path('clone.db')]
     const stopped = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
@@ -136,54 +130,46 @@ describe('twins', { concurrency: 8 }, () => {
     await requireSame(lab, leads, relays[0])
   })
 
-  labTest(
-    'a replica that is killed and restarted elsewhere, again and again, is never taken for two',
-    async (lab) => {
-      const { leader, relays } = await startCluster(lab, 2)
-      const places = [leader, relays[0], relays[1]]
-      let replica = await (
-        await lab.replica(lab.path('moved.db'), leader, { flags: FLAGS })
+  labTest('a replica killed and restarted elsewhere is never taken for two', async (lab) => {
+    const { leader, relays } = await startCluster(lab, 2)
+    const places = [leader, relays[0], relays[1]]
+    let replica = await (await lab.replica(lab.path('moved.db'), leader, { flags: FLAGS })).ready()
+    for (let i = 1; i <= RESTARTS; i++) {
+      await waitLevel(leader, replica)
+      replica.kill('SIGKILL')
+      await replica.child.ended
+      replica = await (
+        await lab.restart(replica, { leader: places[i % places.length].address })
       ).ready()
-      for (let i = 1; i <= RESTARTS; i++) {
-        await waitLevel(leader, replica)
-        replica.kill('SIGKILL')
-        await replica.child.ended
-        replica = await (
-          await lab.restart(replica, { leader: places[i % places.length].address })
-        ).ready()
-        assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      }
-      // For longer than it takes to find two.
-      await until('it has been up for long', async () => {
-        const { upMs } = JSON.parse((await replica.get('/leader')).text)
-        return upMs > 15_000
-      })
       assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      assert.equal(leader.logged('two processes use the id').length, 0)
-      await requireSame(lab, leader, replica)
-    },
-  )
+    }
+    // Longer than it takes to find two processes.
+    await until('it has been up for long', async () => {
+      const { upMs } = JSON.parse((await replica.get('/leader')).text)
+      return upMs > 15_000
+    })
+    assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
+    assert.equal(leader.logged('two processes use the id').length, 0)
+    await requireSame(lab, leader, replica)
+  })
 
-  labTest(
-    'a replica whose former process is frozen at the leader goes on at a relay',
-    async (lab) => {
-      const { leader, relays } = await startCluster(lab, 1)
-      const [db, clone] = [lab.path('frozen.db'), lab.path('next.db')]
-      const frozen = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
-      await waitLevel(leader, frozen)
-      copyAll(db, clone, ['', '-wal', '-walcast'])
-      frozen.kill('SIGSTOP')
-      const next = await (await lab.replica(clone, relays[0], { flags: FLAGS })).ready()
-      await until('it has been up for long', async () => {
-        const { upMs } = JSON.parse((await next.get('/leader')).text)
-        return upMs > 15_000
-      })
-      assert.equal(next.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      await requireSame(lab, leader, next)
-      // It is there again, and has been up for longer: the younger process ends.
-      frozen.kill('SIGCONT')
-      await requireTaken(next)
-      await requireSame(lab, leader, frozen)
-    },
-  )
+  labTest('a replica whose old process hangs at the leader goes on at a relay', async (lab) => {
+    const { leader, relays } = await startCluster(lab, 1)
+    const [db, clone] = [lab.path('frozen.db'), lab.path('next.db')]
+    const frozen = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
+    await waitLevel(leader, frozen)
+    copyAll(db, clone, ['', '-wal', '-walcast'])
+    frozen.kill('SIGSTOP')
+    const next = await (await lab.replica(clone, relays[0], { flags: FLAGS })).ready()
+    await until('it has been up for long', async () => {
+      const { upMs } = JSON.parse((await next.get('/leader')).text)
+      return upMs > 15_000
+    })
+    assert.equal(next.logged('WALCAST_NODE_ID_TAKEN').length, 0)
+    await requireSame(lab, leader, next)
+    // The original is back and has run longer, so the younger process ends.
+    frozen.kill('SIGCONT')
+    await requireTaken(next)
+    await requireSame(lab, leader, frozen)
+  })
 })

@@ -1,4 +1,4 @@
-/** WebSockets of applications through the proxies of both nodes while leadership moves. */
+/** WebSockets of applications, through the proxies of both nodes, while leadership moves. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
@@ -9,7 +9,7 @@ import type { TestNode } from '../support/testNode.ts'
 import { ask, RawHttp, SECRET, startTraffic, telling } from '../support/trafficLab.ts'
 import { until, within } from '../support/until.ts'
 
-/** For the application of whoever leads; any other path is for that of the node. */
+/** Paths for the leader's application; all others are for that of the node. */
 const LIVE = '/live'
 
 class Client {
@@ -20,7 +20,7 @@ class Client {
   constructor(lab: Lab, port: number, path: string) {
     this.#socket = new WebSocket(`ws://127.0.0.1:${port}${path}`)
     lab.atEnd(() => this.#socket.terminate())
-    // What comes with the answer would be gone before anybody who waits for that hears of it.
+    // Data that arrives with the answer would be lost before a waiting caller listens.
     this.#greeting = new Promise((resolve, reject) => {
       this.#socket.once('message', (data) => resolve((JSON.parse(String(data)) as Echo).app))
       this.#socket.once('unexpected-response', (_request, answer) =>
@@ -31,7 +31,7 @@ class Client {
     this.#greeting.catch(() => {})
   }
 
-  /** The application that took it. */
+  /** The application that accepted it. */
   app(): Promise<string> {
     return within('an upgrade is answered', this.#greeting)
   }
@@ -46,12 +46,12 @@ class Client {
   }
 }
 
-/** Writes wait at this node: a handover is under way. */
+/** Writes wait at this node: a switchover is running. */
 async function waitHolding(node: TestNode): Promise<void> {
   await until('writes are held', async () => (await node.get('/leader')).status === 503)
 }
 
-labTest('WebSockets go on over a switchover, and new ones come where they belong', async (lab) => {
+labTest('WebSockets survive a switchover, and new ones reach the right node', async (lab) => {
   const environment = {
     WALCAST_SECRET: SECRET,
     WALCAST_HOLD: '30s',
@@ -70,7 +70,7 @@ labTest('WebSockets go on over a switchover, and new ones come where they belong
   const before = open()
   assert.deepEqual(await appsOf(before), ['leader', 'leader', 'leader', 'replica'])
 
-  // A write that does not end keeps the switchover where new ones wait.
+  // A write that does not end stops the switchover at the stage where new writes wait.
   const write = ask(atLeader, { method: 'POST', path: '/write', answer: { waits: true } })
   await until('it is inside', async () => (await leaderApp.state()).waiting === 1)
   const moved = switchover(leader)
@@ -90,7 +90,7 @@ labTest('WebSockets go on over a switchover, and new ones come where they belong
   assert.deepEqual(await appsOf(after), ['replica', 'leader', 'replica', 'replica'])
   for (const client of [...before, ...during, ...after]) await client.requireAlive()
 
-  // Nobody leads: they wait for whoever is promoted.
+  // There is no leader: they wait for the next one.
   await demote(replica)
   const waiting = open()
   await promote(leader)
@@ -98,26 +98,23 @@ labTest('WebSockets go on over a switchover, and new ones come where they belong
   for (const client of [...before, ...during, ...waiting]) await client.requireAlive()
 })
 
-labTest(
-  'an upgrade behind requests that are not answered yet has its turn after them',
-  async (lab) => {
-    const { atLeader, leaderApp } = await startTraffic(lab)
-    const waits = telling({ waits: true, body: 'first' })
-    for (const [protocol, answer] of [
-      ['h2c', 'HTTP/1.1 200 OK'],
-      ['other', 'HTTP/1.1 426 Upgrade Required'],
-    ]) {
-      const raw = await RawHttp.open(lab, atLeader)
-      raw.write(
-        `GET /first HTTP/1.1\r\nHost: a\r\nX-Answer: ${waits}\r\n\r\n` +
-          `GET /second HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
-      )
-      await leaderApp.go()
-      await until(`the answer to ${protocol} comes last`, (saw) => {
-        saw(raw.text)
-        return raw.text.split('first').at(-1)?.includes(answer)
-      })
-      assert.match(raw.text, /^HTTP\/1\.1 200 OK\r\n/)
-    }
-  },
-)
+labTest('an upgrade waits for the requests before it', async (lab) => {
+  const { atLeader, leaderApp } = await startTraffic(lab)
+  const waits = telling({ waits: true, body: 'first' })
+  for (const [protocol, answer] of [
+    ['h2c', 'HTTP/1.1 200 OK'],
+    ['other', 'HTTP/1.1 426 Upgrade Required'],
+  ]) {
+    const raw = await RawHttp.open(lab, atLeader)
+    raw.write(
+      `GET /first HTTP/1.1\r\nHost: a\r\nX-Answer: ${waits}\r\n\r\n` +
+        `GET /second HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
+    )
+    await leaderApp.go()
+    await until(`the answer to ${protocol} comes last`, (saw) => {
+      saw(raw.text)
+      return raw.text.split('first').at(-1)?.includes(answer)
+    })
+    assert.match(raw.text, /^HTTP\/1\.1 200 OK\r\n/)
+  }
+})

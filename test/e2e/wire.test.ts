@@ -1,5 +1,5 @@
 /**
- * What the network and strangers can do to the stream: nothing of it is applied, all of it is
+ * Faults of the network and garbage of strangers in the stream: none of it is applied, all of it is
  * counted.
  */
 import assert from 'node:assert/strict'
@@ -53,35 +53,32 @@ async function startMiddle(lab: Lab) {
   return { ...nodes, proxy }
 }
 
-labTest(
-  'one bit flipped in a frame on the wire is refused, counted and never seen',
-  async (lab) => {
-    const { db, leader, replica, proxy } = await startTcp(lab)
-    const reader = new Reader(lab, { path: replica.db })
-    const writing = lab.sql(db)
-    for (let round = 0; round < 3; round++) {
-      let flipped = false
-      proxy.tamper = (bytes, toReplica) => {
-        if (!toReplica || flipped || bytes.length < 4000) return bytes
-        flipped = true
-        const changed = Buffer.from(bytes)
-        changed[bytes.length - 500 * (round + 1)] ^= 1 << round
-        return changed
-      }
-      await writing.rows('UPDATE mixed SET body = randomblob(2000) WHERE id < 50')
-      await until('a bit was flipped', () => flipped)
-      await until(
-        'it was counted',
-        async () => (await replica.metric(REFUSED, 'MESSAGE_CHECKSUM')) === round + 1,
-      )
-      await requireSame(lab, leader, replica)
+labTest('one flipped bit on the wire is refused, counted and never visible', async (lab) => {
+  const { db, leader, replica, proxy } = await startTcp(lab)
+  const reader = new Reader(lab, { path: replica.db })
+  const writing = lab.sql(db)
+  for (let round = 0; round < 3; round++) {
+    let flipped = false
+    proxy.tamper = (bytes, toReplica) => {
+      if (!toReplica || flipped || bytes.length < 4000) return bytes
+      flipped = true
+      const changed = Buffer.from(bytes)
+      changed[bytes.length - 500 * (round + 1)] ^= 1 << round
+      return changed
     }
-    assert.equal(await replica.metric('walcast_syncs_total'), 1, 'history was enough to go on')
-    await reader.stop()
-  },
-)
+    await writing.rows('UPDATE mixed SET body = randomblob(2000) WHERE id < 50')
+    await until('a bit was flipped', () => flipped)
+    await until(
+      'it was counted',
+      async () => (await replica.metric(REFUSED, 'MESSAGE_CHECKSUM')) === round + 1,
+    )
+    await requireSame(lab, leader, replica)
+  }
+  assert.equal(await replica.metric('walcast_syncs_total'), 1, 'history was enough to go on')
+  await reader.stop()
+})
 
-labTest('connections cut at random bytes under load', async (lab) => {
+labTest('connections cut at random bytes under load lose nothing', async (lab) => {
   const { db, leader, replica, proxy } = await startTcp(lab)
   const reader = new Reader(lab, { path: replica.db })
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 51 })
@@ -102,7 +99,7 @@ labTest('connections cut at random bytes under load', async (lab) => {
   await reader.stop()
 })
 
-labTest('the end of a message cut off, the rest of the stream passed on', async (lab) => {
+labTest('a truncated message in a running stream is refused', async (lab) => {
   const { db, leader, replica, proxy } = await startTcp(lab)
   let cut = false
   proxy.tamper = (bytes, toReplica) => {
@@ -117,7 +114,7 @@ labTest('the end of a message cut off, the rest of the stream passed on', async 
   await requireSame(lab, leader, replica)
 })
 
-labTest('a first copy and a stream over a slow, jumpy network', async (lab) => {
+labTest('a first copy and a stream survive a slow, jumpy network', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 2000 })
   const leader = await lab.leader(db)
@@ -144,7 +141,7 @@ labTest('a first copy and a stream over a slow, jumpy network', async (lab) => {
 
 for (const what of ['state checksum', 'page image', 'size'] as const) {
   labTest(
-    `a wrong ${what} in a message with a right checksum of its own is not made visible`,
+    `a wrong ${what} in a message with a valid checksum never becomes visible`,
     async (lab) => {
       const { db, leader, replica, proxy } = await startMiddle(lab)
       const reader = new Reader(lab, { path: replica.db })
@@ -184,33 +181,30 @@ function wrong(
   return [{ ...body, checksum: body.checksum.slice(0, 15) + digit }, payload]
 }
 
-labTest(
-  'batches doubled, left out, of another epoch or for another database are refused',
-  async (lab) => {
-    const { db, leader, replica, proxy } = await startMiddle(lab)
-    const writing = lab.sql(db)
-    const ways: ((body: Body<'batch'>) => Body<'batch'>)[] = [
-      (body) => ({ ...body, fromTxid: body.fromTxid - 1 }),
-      (body) => ({ ...body, epoch: body.epoch + 1 }),
-      (body) => ({ ...body, txid: body.fromTxid }),
-      (body) => ({ ...body, chunk: 3 }),
-      (body) => ({ ...body, db: 'other' }),
-    ]
-    for (const way of ways) {
-      let done = false
-      proxy.change = (message, bytes) => {
-        if (message.type !== 'batch' || done) return bytes
-        done = true
-        return altered('batch', way(message.body), message.payload)
-      }
-      await writing.rows("INSERT INTO log (who) VALUES ('x')")
-      await until('it was changed', () => done)
-      await requireSame(lab, leader, replica)
+labTest('doubled, missing and foreign batches are refused', async (lab) => {
+  const { db, leader, replica, proxy } = await startMiddle(lab)
+  const writing = lab.sql(db)
+  const ways: ((body: Body<'batch'>) => Body<'batch'>)[] = [
+    (body) => ({ ...body, fromTxid: body.fromTxid - 1 }),
+    (body) => ({ ...body, epoch: body.epoch + 1 }),
+    (body) => ({ ...body, txid: body.fromTxid }),
+    (body) => ({ ...body, chunk: 3 }),
+    (body) => ({ ...body, db: 'other' }),
+  ]
+  for (const way of ways) {
+    let done = false
+    proxy.change = (message, bytes) => {
+      if (message.type !== 'batch' || done) return bytes
+      done = true
+      return altered('batch', way(message.body), message.payload)
     }
-  },
-)
+    await writing.rows("INSERT INTO log (who) VALUES ('x')")
+    await until('it was changed', () => done)
+    await requireSame(lab, leader, replica)
+  }
+})
 
-labTest('strangers that send garbage to the leader are cut off and counted', async (lab) => {
+labTest('strangers that send garbage are cut off and counted', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db, { flags: ['--name', 'the-leader'] })
@@ -317,7 +311,7 @@ function pageZero(): Buffer {
 }
 
 labTest(
-  'a leader that sends too much or frames ill is refused, counted, and tried again',
+  'a leader that sends too much or bad frames is refused, counted and retried',
   async (lab) => {
     const { db, leader, replica, proxy } = await startTcp(lab)
     const frames: readonly (readonly [string, Buffer])[] = [
@@ -346,7 +340,7 @@ labTest(
   },
 )
 
-labTest('raw bytes on the port, half-open requests and unmasked frames do no harm', async (lab) => {
+labTest('raw bytes, half-open requests and unmasked frames do no harm', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db)

@@ -1,4 +1,4 @@
-/** Nodes with applications behind them that come and go as a test wants: programs/bootingApp.ts. */
+/** Nodes with applications behind them that a test starts and stops: programs/bootingApp.ts. */
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { Child } from './child.ts'
 import type { Lab } from './lab.ts'
@@ -11,11 +11,11 @@ export interface SiteOptions {
   readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly bootMs?: number
-  /** Of the public side. */
+  /** Host of the public side. */
   readonly host?: string
 }
 
-/** What the application answers. */
+/** The JSON in the application's answer. */
 export interface Told {
   readonly name: string
   readonly role: string
@@ -27,7 +27,7 @@ export interface Told {
 export class ApplicationSite {
   readonly name: string
   readonly node: TestNode
-  /** Of the public side. */
+  /** URL of the public side. */
   readonly url: string
   readonly proxyPort: number
   readonly appPort: number
@@ -50,7 +50,7 @@ export class ApplicationSite {
     this.#bootMs = bootMs
   }
 
-  /** A node that leads unless one is given, with its application. */
+  /** A node and its application. It leads unless `leader` is given. */
   static async start(
     lab: Lab,
     name: string,
@@ -77,7 +77,7 @@ export class ApplicationSite {
     return site
   }
 
-  /** In this role; one that runs is killed. Resolves before it listens. */
+  /** Starts it in this role, after killing one that runs. Resolves before it listens. */
   async startApp(role: string): Promise<void> {
     await this.killApp()
     const { name, appPort: port } = this

@@ -1,7 +1,7 @@
 /**
- * Load balancers before two nodes, set up as docs/application/load-balancer.md tells: HAProxy with
- * health checks, nginx without. The recipes are read from that page, with the addresses of a test in
- * place of its own, so that what is tested is what is pasted. Debian packages `haproxy` and `nginx`.
+ * Load balancers before two nodes, set up as docs/application/load-balancer.md says: HAProxy with health checks,
+ * nginx without. The recipes are read from that page, with the test's addresses, so what is tested
+ * is what users paste. Needs the Debian packages `haproxy` and `nginx`.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,9 +14,9 @@ import { until } from './until.ts'
 
 export interface Backend {
   readonly name: string
-  /** Of its public side. */
+  /** Port of the public side. */
   readonly proxyPort: number
-  /** Of its private side. */
+  /** Port of the private side. */
   readonly port: number
 }
 
@@ -59,12 +59,12 @@ export function haproxyConfig(port: number, nodes: readonly Backend[]): string {
   return placed('haproxy.cfg', /bind :80$/m, `bind 127.0.0.1:${port}`, nodes)
 }
 
-/** What stands within http { }. */
+/** The part within http { }. */
 export function nginxConfig(port: number, nodes: readonly Backend[]): string {
   return placed('nginx.conf', /listen 80;/, `listen 127.0.0.1:${port};`, nodes)
 }
 
-/** Where its health checks let requests go: names of nodes. */
+/** The nodes to which its health checks let requests go. */
 export interface Standing {
   readonly leader: readonly string[]
   readonly nodes: readonly string[]

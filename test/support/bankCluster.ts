@@ -19,7 +19,10 @@ export const BALANCE = 1000
 export interface BankOptions {
   /** The first one leads. */
   readonly nodes?: number
-  /** Of every node; flags of one role go into the environment, which the other role passes over. */
+  /**
+   * Flags of every node. Those of one role go into the environment, where the other role ignores
+   * them.
+   */
   readonly flags?: readonly string[]
   /** Such as `WALCAST_HOLD`. */
   readonly environment?: Readonly<Record<string, string>>
@@ -31,8 +34,7 @@ const ENVIRONMENT = {
   WALCAST_SECRET: 'correct horse battery staple',
   WALCAST_HEARTBEAT: '100ms',
   WALCAST_RECONNECT_MAX: '100ms',
-  // A machine busy with other tests may take longer over a change of roles than the standard
-  // allows.
+  // On a machine busy with other tests a change of roles may take longer than the default allows.
   WALCAST_HOLD: '30s',
 }
 
@@ -49,15 +51,15 @@ export class BankCluster {
     return this.sites
   }
 
-  /** Clients that go round all proxies, unless other doors are named. */
+  /** Clients that use all proxies in turn, unless other doors are named. */
   client(options: Partial<ClientOptions> = {}): RecordingClient {
     const client = new RecordingClient({ doors: this.doors, accounts: ACCOUNTS, ...options })
-    // A failed test must not leave them asking.
+    // A failed test must not leave them running.
     this.#lab.atEnd(async () => void (await client.stop().catch(() => {})))
     return client
   }
 
-  /** Those nodes that run and say that they have this role. */
+  /** The running nodes that report this role. */
   async withRole(role: NodeRole): Promise<readonly BankSite[]> {
     const roles = await Promise.all(this.sites.map((site) => site.role().catch(() => undefined)))
     return this.sites.filter((_site, i) => roles[i] === role)
@@ -82,7 +84,7 @@ export class BankCluster {
     return until('one leads, the others follow', ask, patienceMs)
   }
 
-  /** Proves that every node but those away holds what the leader holds. */
+  /** Proves that every node that is not away holds what the leader holds. */
   async requireSame(leader: BankSite, away: readonly BankSite[] = []): Promise<void> {
     for (const site of this.sites)
       if (site !== leader && !away.includes(site))
@@ -93,7 +95,7 @@ export class BankCluster {
     return stateOf(this.#lab, db)
   }
 
-  /** The record against this node's file. */
+  /** Judges the record against this node's file. */
   async judge(
     record: readonly Exchange[],
     site: BankSite,
@@ -144,7 +146,7 @@ export async function startBank(lab: Lab, options: BankOptions = {}): Promise<Ba
   return new BankCluster(lab, sites)
 }
 
-/** One more replica, which may not be ready yet. */
+/** Adds a replica, which may not be ready yet. */
 export async function addReplica(lab: Lab, name: string, leader: BankSite): Promise<BankSite> {
   const places = await placesOf(lab, name, 1000)
   return BankSite.start(lab, places, leader.address, { environment: ENVIRONMENT })
@@ -166,7 +168,9 @@ export async function makeBank(lab: Lab, db: string): Promise<void> {
   )
 }
 
-/** The application runs before its node; other nodes reach that through a link that can be cut. */
+/**
+ * The application starts before its node, which other nodes reach through a link that can be cut.
+ */
 async function placesOf(lab: Lab, name: string, busyMs: number) {
   const db = lab.path(`${name}.db`)
   const [port, proxyPort, appPort] = [await freePort(), await freePort(), await freePort()]

@@ -1,4 +1,4 @@
-/** A bank without processes: one right history of concurrent clients, made from choices. */
+/** A bank without processes: one correct history of concurrent clients, made from choices. */
 import type { BankState, Exchange, Transfer } from './history.ts'
 
 export const ACCOUNTS = 4
@@ -10,7 +10,10 @@ export interface Choice {
   readonly kind: 'transfer' | 'set' | 'get' | 'accounts'
   /** Register or account. */
   readonly pick: number
-  /** How long before and after its execution the client sends and hears. */
+  /**
+   * How long before its execution the client sends, and how long after it the client gets the
+   * answer.
+   */
   readonly leadMs: number
   readonly trailMs: number
   readonly outcome: 'done' | 'refused' | 'lostRequest' | 'lostAnswer'

@@ -1,14 +1,14 @@
-/** What an operator does when nobody leads: looks who is furthest and promotes that one. */
+/** What an operator does without a leader: finds the node furthest ahead and promotes it. */
 import type { BankSite } from './bankSite.ts'
 import type { PromoteOptions } from './leadership.ts'
 import { until } from './until.ts'
 
-/** In which a node takes over that was told to before something broke. */
+/** Time for a node to take over that was told to do so before a failure. */
 const PATIENCE_MS = 3000
 
 /**
- * Asks until it leads: one try may come too early, and what was on its way to another node may
- * still come there.
+ * Asks until it leads: a try may come too early, and data on its way to another node may still
+ * arrive.
  */
 export function promoteFurthest(
   sites: readonly BankSite[],
@@ -25,12 +25,12 @@ export function promoteFurthest(
   })
 }
 
-/** The one that leads a moment from now, or else the furthest, promoted. */
+/** The node that leads a moment from now, or else the one furthest ahead, promoted. */
 export async function leaderOrPromoted(sites: readonly BankSite[]): Promise<BankSite> {
   try {
     return await until('one leads', () => onlyLeader(sites), PATIENCE_MS)
   } catch {
-    // Two that lead are left to find out themselves.
+    // Two leaders are left to find each other.
     const leads = await Promise.all(sites.map(async (site) => (await site.role()) === 'leader'))
     return leads.includes(true)
       ? until('only one leads', () => onlyLeader(sites))

@@ -36,9 +36,9 @@ interface Places {
 }
 
 export interface Dying {
-  /** From now on it ends itself with SIGKILL at the `count`-th file operation `op`. */
+  /** From now on it kills itself at the `count`-th file operation `op`. */
   arm(op: string, count: number): Promise<void>
-  /** Ends it now if it lives. Gives whether it had died of the operation. */
+  /** Ends it now if it lives. Returns whether the operation had killed it. */
   end(): Promise<boolean>
 }
 
@@ -47,25 +47,25 @@ export interface Fault {
   readonly ops: readonly string[]
   /** Such as ENOSPC. */
   readonly code: string
-  /** Of the operations from now on, counted from 1; the first one when not given. */
+  /** The first operation to fail, counted from 1 from now on; 1 when not given. */
   readonly first?: number
   readonly times: number
 }
 
 export interface Failing {
   fail(fault: Fault): Promise<void>
-  /** Gives how many operations have failed since `fail`. */
+  /** Returns how many operations have failed since `fail`. */
   mend(): Promise<number>
 }
 
 export class BankSite implements Door {
   readonly name: string
   readonly db: string
-  /** Of the proxy. */
+  /** URL of the proxy. */
   readonly url: string
-  /** Past the node, which an application's own jobs are. */
+  /** Past the node, as an application's own jobs are. */
   readonly appUrl: string
-  /** Before the node's private side; its address is the one that other nodes know. */
+  /** The link before the node's private side. Other nodes know its address. */
   readonly link: TcpProxy
   readonly #lab: Lab
   readonly #startApp: () => Promise<Child>
@@ -84,7 +84,7 @@ export class BankSite implements Door {
     this.#node = node
   }
 
-  /** A leader unless one is named. */
+  /** A leader unless a leader is named. */
   static async start(
     lab: Lab,
     places: Places,
@@ -103,12 +103,12 @@ export class BankSite implements Door {
     return new BankSite(lab, places, node)
   }
 
-  /** The process that runs now, or ran last. */
+  /** The current process, or the last one. */
   get node(): TestNode {
     return this.#node
   }
 
-  /** The application's process that runs now, or ran last. */
+  /** The application's current process, or the last one. */
   get app(): Child {
     return this.#app
   }
@@ -118,7 +118,7 @@ export class BankSite implements Door {
     return this.link.address
   }
 
-  /** By the path that applications and load balancers ask. */
+  /** By the path that applications and load balancers use. */
   async role(): Promise<NodeRole> {
     const { text } = await this.#node.get('/leader', {}, 5000)
     return JSON.parse(text).role
@@ -128,7 +128,7 @@ export class BankSite implements Door {
     await until(`${this.name} is a ${role}`, async () => (await this.role()) === role)
   }
 
-  /** Waits until it applies what a leader of this epoch or a later one sends. */
+  /** Waits until it streams from a leader of this epoch or a later one. */
   async waitStreaming(epoch: number): Promise<void> {
     const isThere = async (saw: Saw) => {
       const status = await this.#node.status()
@@ -146,7 +146,7 @@ export class BankSite implements Door {
     return demote(this.#node, leader ? { leader: leader.address } : {})
   }
 
-  /** Asked of this node, whoever leads. */
+  /** Asks this node, whichever node leads. */
   switchover(to?: BankSite, timeoutMs?: number): Promise<SwitchedOver> {
     return switchover(this.#node, {
       ...(to ? { to: to.address } : {}),
@@ -162,14 +162,13 @@ export class BankSite implements Door {
     return audit(this.#node)
   }
 
-  /** Starts it again where it was, by the command that started it first unless told. */
+  /** Restarts it in place, with its first command unless another is given. */
   async restart(options: StartOptions = {}, command?: NodeCommand): Promise<void> {
     this.#node = await this.#lab.restart(this.#node, options, command)
   }
 
   /**
-   * Ends node and application, so that nothing has the database open while `change` runs, and
-   * starts both again.
+   * Stops node and application, runs `change` while nothing has the database open, and starts both.
    */
   async changeFiles(change: () => Promise<void>, signal: NodeJS.Signals): Promise<void> {
     await this.#node.stop(signal)
@@ -179,10 +178,7 @@ export class BankSite implements Door {
     await this.restart()
   }
 
-  /**
-   * Runs it in a process that can be made to die of a file operation. Whatever it is to follow may
-   * be away.
-   */
+  /** Runs it in a process that can be told to die at a file operation. Its leader may be away. */
   async restartDying(): Promise<Dying> {
     await this.#node.stop()
     const { role, options } = this.#node
@@ -206,7 +202,7 @@ export class BankSite implements Door {
     }
   }
 
-  /** Runs it in a process whose disk can be made to fail. */
+  /** Runs it in a process whose disk can be told to fail. */
   async restartFailing(): Promise<Failing> {
     await this.#node.stop()
     const { role, options } = this.#node
@@ -227,7 +223,7 @@ export class BankSite implements Door {
     return { fail: async (fault) => void (await tell(fault)), mend: () => tell({}) }
   }
 
-  /** No other node gets through to this one, until `mend`. */
+  /** Cuts this node off from other nodes, until `mend`. */
   cut(): void {
     this.link.tamper = () => undefined
     this.link.cutAll()
@@ -237,14 +233,14 @@ export class BankSite implements Door {
     this.link.tamper = (bytes) => bytes
   }
 
-  /** Log lines of the present process that no operator can overlook: errors and worse. */
+  /** Log lines of the current process at level error or worse. */
   loud(): readonly string[] {
     return this.#node.child.err.filter((line) => /^\{"level":[56]0,/.test(line))
   }
 
   /**
-   * Log lines of the present process about a comparison of its copy with the leader's, but for the
-   * first copy.
+   * Log lines of the current process about comparing its copy with the leader's, except the first
+   * copy.
    */
   resyncs(): readonly string[] {
     return this.#node
@@ -252,7 +248,7 @@ export class BankSite implements Door {
       .filter((line) => !line.includes('"reason":"first copy"'))
   }
 
-  /** Ids of transfers in the databases that this node keeps aside, those it has compared. */
+  /** Ids of transfers in the kept bundles that this node has compared. */
   async keptTransfers(): Promise<readonly string[]> {
     const { diverged = [] } = await this.#node.status()
     const ids: string[] = []
@@ -267,15 +263,14 @@ export class BankSite implements Door {
   }
 
   /**
-   * How often the application opened the database since it started: once, whatever its node was
-   * meanwhile.
+   * How often the application opened the database since its start: once, in any role of its node.
    */
   async timesOpened(): Promise<number> {
     const answer = await fetch(`${this.appUrl}/about`, { signal: AbortSignal.timeout(PATIENCE_MS) })
     return Object(await answer.json()).opened
   }
 
-  /** A transfer by the application itself, past every node. Gives the status. */
+  /** A transfer by the application itself, past every node. Returns the status. */
   async transferDirectly(id: string): Promise<number> {
     const answer = await fetch(`${this.appUrl}/transfer`, {
       method: 'POST',

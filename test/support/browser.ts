@@ -1,5 +1,5 @@
 /**
- * Sends requests as a browser does that knows no JavaScript: keeps cookies, sends forms, follows no
+ * Sends requests as a browser without JavaScript does: keeps cookies, sends forms, and follows no
  * redirect by itself.
  */
 import { PATIENCE_MS } from './until.ts'

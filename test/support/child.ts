@@ -1,4 +1,4 @@
-/** One child process of a test: its lines, its end, and signals by its own id. */
+/** One child process of a test: its output lines, its end, and signals by process id. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { endingWithParent, endWithRunner } from './endsWithParent.ts'
@@ -74,7 +74,7 @@ export class Child {
       this.#process.kill(signal)
   }
 
-  /** It is going to end by itself; that is no failure. */
+  /** Says that its end is expected and no failure. */
   expectEnd(): void {
     this.#isStopped = true
   }
@@ -97,7 +97,7 @@ export class Child {
     return this.#lineOf(this.out, match, from, patienceMs)
   }
 
-  /** The same of standard error. */
+  /** The same for standard error. */
   errorLine(
     match: (line: string) => boolean,
     from = 0,

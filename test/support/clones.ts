@@ -1,4 +1,4 @@
-/** Copies of a node's files, and what becomes of the processes that run on them. */
+/** Copies of a node's files, and the processes that run on them. */
 import assert from 'node:assert/strict'
 import { cpSync, rmSync } from 'node:fs'
 import type { TestNode } from './testNode.ts'
@@ -6,11 +6,11 @@ import { until } from './until.ts'
 
 export const SUFFIXES = ['', '-wal', '-shm', '-walcast'] as const
 
-/** Copies the database and the node's folder, or what of them is named. */
+/** Copies the database and the node's folder, or the named parts of them. */
 export function copyAll(from: string, to: string, suffixes: readonly string[] = SUFFIXES): void {
   for (const suffix of suffixes) {
     rmSync(`${to}${suffix}`, { recursive: true, force: true })
-    // A file that is being written is there for a moment only.
+    // A file being written exists only for a moment.
     cpSync(`${from}${suffix}`, `${to}${suffix}`, {
       recursive: true,
       filter: (path) => !path.endsWith('.new'),
@@ -18,7 +18,7 @@ export function copyAll(from: string, to: string, suffixes: readonly string[] = 
   }
 }
 
-/** A process that is to end by itself, because another one has its id. */
+/** A process that has to end by itself, since another one has its id. */
 export async function requireTaken(node: { readonly child: TestNode['child'] }): Promise<void> {
   node.child.expectEnd()
   const { code } = await node.child.ended
@@ -28,8 +28,7 @@ export async function requireTaken(node: { readonly child: TestNode['child'] }):
 }
 
 /**
- * Of processes that came up within a second their random ids decide: this one is to count as the
- * first.
+ * Between processes started within a second random ids decide: this one must count as the first.
  */
 export async function cameFirst(node: TestNode): Promise<void> {
   await until('it has been up for a while', async () => {
@@ -38,7 +37,7 @@ export async function cameFirst(node: TestNode): Promise<void> {
   })
 }
 
-/** Puts a stopped node's files back to what was copied; nothing else of them stays. */
+/** Replaces a stopped node's files by the copy; nothing else of them stays. */
 export function putBack(from: string, to: string): void {
   for (const suffix of SUFFIXES) rmSync(`${to}${suffix}`, { recursive: true, force: true })
   copyAll(from, to, ['', '-walcast'])

@@ -1,26 +1,26 @@
 /**
- * What a database holds, row by row, as Python's SQLite reads it. Rows are compared as texts that
- * name their table, their first column and a hash of all columns, so that what one copy has and
- * another lacks can be told without trusting either's node.
+ * The content of a database, row by row, as Python's SQLite reads it. A row is a text with its
+ * table, its first column and a hash of all columns. So a test can tell what one copy has and
+ * another lacks, without trusting a node.
  */
 import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import type { Lab } from './lab.ts'
 
 export interface Content {
-  /** Why it is not to be used; '' when it is sound. */
+  /** Why it cannot be used; '' when it is sound. */
   readonly problem: string
   readonly rows: ReadonlySet<string>
 }
 
 export interface ContentOptions {
-  /** What the balances of all accounts add up to; without it soundness is not looked at. */
+  /** The expected sum of all balances; without it soundness is not checked. */
   readonly total?: number
   readonly readOnly?: boolean
 }
 
 let copies = 0
 
-/** Of a database that nodes and programs may have open, in one read transaction. */
+/** The content of a database that others may have open, in one read transaction. */
 export async function contentOf(
   lab: Lab,
   path: string,
@@ -35,7 +35,7 @@ export async function contentOf(
   return { problem, rows: new Set(rows) }
 }
 
-/** Of files that are to stay just as they are: a copy of them is read. */
+/** The content of files that must stay unchanged: a copy of them is read. */
 export async function contentOfFiles(lab: Lab, path: string, total?: number): Promise<Content> {
   const copy = lab.path(`content${++copies}.db`)
   for (const suffix of ['', '-wal'])

@@ -1,7 +1,4 @@
-/**
- * Many clients at once, each from an address of its own on this machine, that say exactly what they
- * send.
- */
+/** Many clients at once, each from its own loopback address, that control every byte they send. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Lab } from './lab.ts'
@@ -10,7 +7,8 @@ import { within } from './until.ts'
 
 /** One of 65,000 addresses of this machine; the first is not 127.0.0.1. */
 export function loopbackAddress(index: number): string {
-  return `127.${1 + Math.floor(index / 62_500)}.${Math.floor(index / 250) % 250}.${2 + (index % 250)}`
+  const [high, middle] = [Math.floor(index / 62_500), Math.floor(index / 250) % 250]
+  return `127.${1 + high}.${middle}.${2 + (index % 250)}`
 }
 
 export class Stranger {
@@ -22,7 +20,7 @@ export class Stranger {
     socket.on('error', () => {})
   }
 
-  /** Connects from `localAddress`; what it is sent is read unless told otherwise. */
+  /** Connects from `localAddress`, and reads answers unless told not to. */
   static async open(lab: Lab, port: number, localAddress: string, reads = true): Promise<Stranger> {
     const stranger = new Stranger(connect({ port, host: '127.0.0.1', localAddress }))
     const { socket } = stranger
@@ -70,13 +68,14 @@ export interface CrowdSpec {
   readonly reads?: boolean
 }
 
-/** A body of which only the first bytes come. */
+/** A request of whose body only the first bytes come. */
 export const UNFINISHED = 'POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc'
 
-/** A request for an answer of so many bytes. */
+/** A request for an answer of `bytes` bytes. */
 export function wanting(bytes: number): string {
   return `GET /large HTTP/1.1\r\nHost: a\r\nX-Answer: ${telling({ bytes })}\r\n\r\n`
 }
 
 export const UPGRADE =
-  'GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+  'GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'

@@ -1,7 +1,4 @@
-/**
- * Pairs of small databases for comparing, and what can be seen of their rows without the code under
- * test.
- */
+/** Pairs of small databases to compare, and their rows read without the code under test. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,9 +28,7 @@ export class PairFolder {
   }
 }
 
-/**
- * Runs SQL as an application would that knows nothing of foreign keys, as SQLite does by default.
- */
+/** Runs SQL without foreign keys, as SQLite does by default. */
 export function run(path: string, sql: string): void {
   const db = new Database(path)
   try {
@@ -47,13 +42,14 @@ export function run(path: string, sql: string): void {
   }
 }
 
-/** Each row as text that tells every byte and type, sorted. `columns` are expressions. */
+/** Each row as text with every byte and type, sorted. `columns` are expressions. */
 export function dump(path: string, table: string, columns: readonly string[]): string[] {
   const db = new Database(path, { readonly: true })
   try {
     const list = columns.map(
       (c) =>
-        `typeof(${c}), CASE typeof(${c}) WHEN 'real' THEN printf('%!.26g', ${c}) ELSE hex(${c}) END`,
+        `typeof(${c}), CASE typeof(${c}) WHEN 'real' THEN printf('%!.26g', ` +
+        `${c}) ELSE hex(${c}) END`,
     )
     return (
       db

@@ -1,4 +1,4 @@
-/** A leader and a replica within the process of a test, and Fastify applications on them. */
+/** A leader and a replica inside the test process, and Fastify applications on them. */
 import Database from 'better-sqlite3'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -76,8 +76,8 @@ export interface Served {
 }
 
 /**
- * Serves what `build` adds to an application that has the plugin. `before` adds what comes ahead of
- * it.
+ * Serves an application with the plugin and the routes of `build`. `before` adds parts ahead of the
+ * plugin.
  */
 export async function serve(
   lab: Lab,

@@ -13,8 +13,8 @@ export type ParentDeathSignal = 'KILL' | 'TERM'
 let hasSetpriv: boolean | undefined
 
 /**
- * The command by which `file` ends with this process. It replaces itself by `file`: the process id
- * stays.
+ * The command that runs `file` so that it ends with this process. It execs `file`, so the process
+ * id stays.
  */
 export function endingWithParent(
   file: string,
@@ -26,7 +26,7 @@ export function endingWithParent(
   return hasSetpriv ? ['setpriv', ['--pdeathsig', signal, '--', file, ...args]] : [file, [...args]]
 }
 
-/** This process ends when the test runner that started it does. To be called once. */
+/** Ends this process when the test runner that started it ends. Call it once. */
 export function endWithRunner(): void {
   if (process.env['NODE_TEST_CONTEXT'] === undefined) return
   const runner = process.ppid

@@ -1,4 +1,4 @@
-/** docs/errors.md as the catalogue of errors makes it. */
+/** Makes docs/errors.md from the catalogue of errors. */
 import { fileURLToPath } from 'node:url'
 import { CATALOGUE } from '../../src/errorCatalogue.ts'
 
@@ -6,21 +6,21 @@ export const ERRORS_PAGE = fileURLToPath(new URL('../../../docs/errors.md', impo
 
 const HEAD = `# Errors
 
-Programs match on the code, which is never reused for another meaning; texts may change. \`{name}\`
-stands for what a message fills in.
+Match on the code in programs: its meaning never changes, while texts may. \`{name}\` is a
+placeholder that each message fills in.
 
-- **Over HTTP** an error of this list is JSON with \`code\`; most have \`message\` and \`cure\` (what to
-  do) too. The status is the one below.
+- **Over HTTP** an error is JSON with \`code\`, and mostly \`message\` and \`cure\` (what to do).
+  The status is the one below.
 - **On the command line** it is one line on standard error: \`CODE: message; what to do\`. The exit
-  code is 1, for \`WALCAST_USAGE\` 2.
+  code is 1, or 2 for \`WALCAST_USAGE\`.
 - **In a program** it is a \`WalcastError\` with \`code\`.
 
-\`scripts/errors\` writes this page from \`src/errorCatalogue.ts\`; \`npm test\` compares them.
+\`scripts/errors\` writes this page from \`src/errorCatalogue.ts\`; \`npm test\` compares the two.
 `
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 
-/** One row for each code, in the order of the alphabet. */
+/** One row for each code, in alphabetical order. */
 export function errorsPage(): string {
   const rows = Object.entries(CATALOGUE)
     .sort(([a], [b]) => (a < b ? -1 : 1))

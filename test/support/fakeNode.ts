@@ -1,7 +1,4 @@
-/**
- * A peer on the network that speaks the contract of leadership as the test tells it to; none of our
- * parts.
- */
+/** A fake node that answers leadership requests as the test says. It uses no code of walcast. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -53,7 +50,7 @@ export async function fakeNode(
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, requests }
 }
 
-/** What a node answers that refuses. */
+/** The answer of a node that refuses. */
 export function refusal(
   key: string,
   status: number,

@@ -1,5 +1,5 @@
 /**
- * What clients asked of a bank and were answered, and what the bank holds in the end. See
+ * What clients asked of a bank, what they were answered, and what the bank holds in the end. See
  * programs/bankApp.ts.
  */
 
@@ -28,13 +28,13 @@ export interface Exchange {
   /** What was written into the register or read from it. */
   readonly value?: string
   readonly transfer?: Transfer
-  /** 0: no answer came. */
+  /** 0 when no answer came. */
   readonly status: number
-  /** Of an error, walcast's or the application's; or why no answer came. */
+  /** The code of an error of walcast or the application; or why no answer came. */
   readonly code?: string
-  /** Of a register, when it was answered. */
+  /** Version of a register, when answered. */
   readonly version?: number
-  /** Of all balances, when it was answered. */
+  /** Sum of all balances, when answered. */
   readonly sum?: number
   /**
    * Headers of the answer: `Walcast-Position`, `-Stale`, `-Acked`, `-Not-Replicated`,
@@ -57,8 +57,7 @@ export interface BankState {
 export type Outcome = 'done' | 'refused' | 'unknown'
 
 /**
- * What a client may believe: 503 always says that nothing was executed, a lost or broken answer
- * says nothing.
+ * What a client may conclude: 503 always means not executed, a lost or broken answer means nothing.
  */
 export function outcomeOf({ status }: Pick<Exchange, 'status'>): Outcome {
   if (status >= 200 && status < 300) return 'done'
@@ -78,7 +77,7 @@ export function isLasting(exchange: Exchange, losses: Losses): boolean {
   return losses === 'none' || exchange.acked !== undefined
 }
 
-/** -1 when the answer told no position. */
+/** -1 when the answer had no position. */
 export function epochOf({ position }: Pick<Exchange, 'position'>): number {
   return position === undefined ? -1 : Number(position.split('-', 1)[0])
 }
@@ -92,5 +91,8 @@ export function describe(exchange: Exchange): string {
     position === undefined ? '' : `at ${position}`,
   ]
   const times = `${startMs.toFixed(1)} to ${endMs.toFixed(1)} ms`
-  return `${kind} ${key} by session ${session} at ${site}, ${times}: ${answer.filter(Boolean).join(' ')}`
+  return (
+    `${kind} ${key} by session ${session} at ${site}, ${times}: ` +
+    `${answer.filter(Boolean).join(' ')}`
+  )
 }

@@ -1,4 +1,4 @@
-/** The judge of histories finds each fault that is planted, and none in a right history. */
+/** The judge of histories finds each planted fault, and none in a correct history. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -71,7 +71,7 @@ function finds(
   })
 }
 
-test('a right history has no fault, whatever losses are allowed', () => {
+test('a correct history has no fault, whatever losses are allowed', () => {
   fc.assert(
     fc.property(
       history,
@@ -83,7 +83,7 @@ test('a right history has no fault, whatever losses are allowed', () => {
   )
 })
 
-test('what failed is counted by kind, status and code; unknown outcomes are those of writes', () => {
+test('failures are counted by kind, status and code; only writes are unknown', () => {
   fc.assert(
     fc.property(history, (right) => {
       const report = judge(right)
@@ -241,7 +241,7 @@ finds(
   },
 )
 
-test('with losses allowed: what was not replicated may be gone, what was may not', () => {
+test('with losses allowed, only unreplicated writes may be gone', () => {
   const times = { session: 0, site: 'a', startMs: 1, endMs: 2 }
   const transfer = { id: 't1', from: 1, to: 2, amount: 5 }
   const done: Exchange = {
@@ -262,7 +262,7 @@ test('with losses allowed: what was not replicated may be gone, what was may not
   assert.equal(verdict(done, 'any'), 0)
 })
 
-test('with losses allowed: reads may go back where the epoch changed, and nowhere else', () => {
+test('with losses allowed, reads may go back only where the epoch changed', () => {
   const read = (startMs: number, version: number, position: string): Exchange => {
     const value = `v${version}`
     const times = { startMs, endMs: startMs + 1 }
@@ -290,7 +290,7 @@ test('with losses allowed: reads may go back where the epoch changed, and nowher
   assert.equal(after.ownWritesMissed.length, 1, 'a replicated write is missed in every epoch')
 })
 
-test('a judgement with losses allowed is worth nothing when nothing was acknowledged: the report counts', () => {
+test('the report counts acknowledged writes, without which a judgement is worthless', () => {
   const { record, final } = historyOf([
     { session: 0, kind: 'transfer', pick: 1, leadMs: 1, trailMs: 1, outcome: 'done' },
     { session: 0, kind: 'set', pick: 1, leadMs: 1, trailMs: 1, outcome: 'lostAnswer' },

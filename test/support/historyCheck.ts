@@ -31,11 +31,11 @@ export interface Expectation {
 
 /** Each list must be empty. */
 export interface Faults {
-  /** Answered as done, and not there. */
+  /** Answered as done, but missing. */
   readonly lost: readonly string[]
-  /** There, or applied, more often than once. */
+  /** Present or applied more than once. */
   readonly duplicates: readonly string[]
-  /** Answered as not executed, and there. */
+  /** Answered as not executed, but present. */
   readonly refusedButThere: readonly string[]
   /** A session saw an older version after a newer one. */
   readonly wentBack: readonly string[]
@@ -47,13 +47,13 @@ export interface Faults {
   readonly conflicts: readonly string[]
   /** Balances whose sum changed. */
   readonly sums: readonly string[]
-  /** There, and never asked for like this. */
+  /** Present, but never asked for like this. */
   readonly strangers: readonly string[]
 }
 
 export interface HistoryReport extends Faults {
   readonly done: number
-  /** Writes that had to be there: those that `losses` cannot excuse. */
+  /** Writes that had to be present: `losses` cannot excuse them. */
   readonly lasting: number
   /** Requests that were not answered with success, by kind, status and code. */
   readonly failed: ReadonlyMap<
@@ -62,7 +62,7 @@ export interface HistoryReport extends Faults {
   >
   /** Writes whose outcome their clients cannot know. */
   readonly unknown: number
-  /** Answers that said of themselves that they lack something. */
+  /** Answers that reported something missing. */
   readonly toldStale: number
 }
 
@@ -95,7 +95,7 @@ export function checkHistory(
   }
 }
 
-/** Every fault in a line of its own, after the name of its list. */
+/** One line for each fault, with the name of its list. */
 export function faultsIn(report: HistoryReport): string[] {
   const lists: (keyof Faults)[] = [
     'lost',
@@ -111,7 +111,7 @@ export function faultsIn(report: HistoryReport): string[] {
   return lists.flatMap((list) => report[list].map((fault) => `${list}: ${fault}`))
 }
 
-/** Those that were answered without success, as `503 LEADER_AWAY transfer: 12 (an example)`. */
+/** Failed requests, as `503 LEADER_AWAY transfer: 12 (an example)`. */
 export function failuresIn({ failed }: HistoryReport): string[] {
   return [...failed].map(
     ([name, { count, examples }]) => `${name}: ${count} (${examples.join('; ')})`,

@@ -1,6 +1,6 @@
 /**
- * Everything at once: writers of two SQLite versions, a hostile checkpointer, readers of the
- * replica. Then proof.
+ * Everything at once: writers of two SQLite versions, a hostile checkpointer and readers of the
+ * replica. At the end, proof that leader and replica are equal.
  */
 import assert from 'node:assert/strict'
 import { type Lab, requireSame } from './lab.ts'
@@ -49,7 +49,7 @@ export async function hostileRun(
   ]
   await Promise.all([
     ...writers.map((writer) => writer.advance(commits)),
-    // Its turn comes by chance: without it nothing was tested.
+    // Its turn comes by chance, and without it nothing is tested.
     checkpointers[0].line((line) => line.includes('emptied')),
   ])
   for (const reader of readers) reader.check()

@@ -1,4 +1,4 @@
-/** Whether a page is sound HTML, as far as that can be told without a browser. */
+/** Whether a page is valid HTML, as far as a test can tell without a browser. */
 import assert from 'node:assert/strict'
 
 const VOID = new Set(['meta', 'link', 'input', 'br', 'hr', 'img'])

@@ -24,12 +24,12 @@ export type Cause =
 export interface Interruption {
   readonly cause: Cause
   readonly fromMs: number
-  /** Just before it was told to move or killed. */
+  /** Just before the leader was told to move, or the process was killed. */
   readonly struckMs: number
-  /** Of a death; undefined where nothing dies. */
+  /** When the process died; undefined without a death. */
   readonly diedMs?: number
   readonly seenMs?: number
-  /** Until when the node that died was away for certain. */
+  /** Until when the dead node was certainly away. */
   readonly aloneToMs?: number
   readonly toMs: number
 }
@@ -54,7 +54,7 @@ export interface Mark {
 
 export interface Felt {
   readonly asked: number
-  /** The longest that a client waited from asking to an answer of success, over failures, ms. */
+  /** The longest time from a request to its success, failures included, in ms. */
   readonly writePauseMs: number
   readonly readPauseMs: number
   readonly byStatus: Readonly<Record<string, number>>

@@ -1,4 +1,4 @@
-/** A bundle made of two states of a database, as a resync from one to the other makes it. */
+/** A bundle of kept rows, made from two states of a database as a resync makes it. */
 import {
   closeSync,
   copyFileSync,

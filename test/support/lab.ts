@@ -1,6 +1,6 @@
 /**
- * What an end-to-end test works in: a temporary folder and child processes, all of which are gone
- * when the test ends, however it ends. A node that ends without being told to fails the test.
+ * The workplace of an end-to-end test: a temporary folder and child processes. All are gone when
+ * the test ends, however it ends. A node that ends unasked fails the test.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,12 +22,14 @@ interface SessionOptions {
 
 export type StartOptions = Partial<NodeOptions>
 
-/** What hangs is found by the waits of a test; this is for what moves without ever ending. */
+/** Waits find what hangs; this limit is for tests that go on without end. */
 const ENDLESS_MS = 15 * 60_000
-/** How long connections of tests wait for SQLite's locks, unless told. */
+/** How long connections of tests wait for SQLite's locks by default. */
 const BUSY_MS = 30_000
 
-/** A test whose lab is cleaned up, and whose processes' last lines are shown when it fails. */
+/**
+ * A test with a lab, which is cleaned up. When it fails, the last lines of its processes are shown.
+ */
 export function labTest(name: string, run: (lab: Lab, t: TestContext) => Promise<void>): void {
   test(name, { timeout: ENDLESS_MS + PATIENCE_MS }, async (t) => {
     const lab = new Lab()
@@ -115,7 +117,7 @@ export class Lab {
     return new SqlSession(this.program('sql', { path, timeoutMs: BUSY_MS, ...options }))
   }
 
-  /** Runs statements in a process that ends then. */
+  /** Runs statements in a process of their own. */
   async exec(path: string, ...statements: readonly string[]): Promise<void> {
     const session = this.sql(path)
     for (const statement of statements) await session.rows(statement)
@@ -126,7 +128,7 @@ export class Lab {
     return this.#start('leader', { db, ...options })
   }
 
-  /** In the role of its role file. */
+  /** A node in the role of its role file. */
   node(db: string, options: StartOptions = {}): Promise<TestNode> {
     return this.#start('node', { db, ...options })
   }
@@ -140,14 +142,14 @@ export class Lab {
   }
 
   /**
-   * The same node again: same file, port and options; by another command if told, such as `node`
-   * after its role has changed.
+   * Restarts a node with the same file, port and options. `command` may differ, such as `node`
+   * after a role change.
    */
   restart(node: TestNode, options: StartOptions = {}, command = node.role): Promise<TestNode> {
     return this.#start(command, { ...node.options, ...options })
   }
 
-  /** Takes a process as a node that is to live until it is told to end. */
+  /** Treats a process as a node that must live until it is stopped. */
   nodeOf(role: NodeCommand, options: NodeOptions, child: Child): TestNode {
     this.#nodes.add(child)
     return new TestNode(role, options, child)
@@ -195,7 +197,7 @@ export function nodeArguments(role: NodeCommand, options: NodeOptions): string[]
   return [...base, ...(leader ? ['--leader', leader] : []), ...flags]
 }
 
-/** Our own variables must not leak in from outside. */
+/** WALCAST_ variables of the outside must not leak in. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const entries = Object.entries(process.env).filter(
     ([key]) => !key.startsWith('WALCAST_') && key !== 'NODE_TEST_CONTEXT',
@@ -209,7 +211,8 @@ export function waitLevel(leader: TestNode, replica: TestNode): Promise<string> 
     const [theirs, ours] = await Promise.all([leader.status(), replica.status()])
     const [a, b] = [theirs, ours].map(({ epoch, txid, checksum }) => `${epoch}-${txid} ${checksum}`)
     saw(
-      `leader ${a} (${theirs.state}), replica ${b} (${ours.state}, ${ours.sync?.remaining ?? 0} pages to come)`,
+      `leader ${a} (${theirs.state}), replica ${b} (${ours.state}, ` +
+        `${ours.sync?.remaining ?? 0} pages to come)`,
     )
     return a === b && ours.state === 'streaming' ? a : undefined
   })
@@ -231,7 +234,7 @@ export async function requireSame(lab: Lab, leader: TestNode, replica: TestNode)
   throw new Error(last)
 }
 
-/** '' when both databases are sound and equal page by page, else what differs. */
+/** '' when both databases are sound and equal page by page, else the difference. */
 export async function compareFiles(lab: Lab, a: string, b: string): Promise<string> {
   if (!existsSync(a) || !existsSync(b)) return 'a file is missing'
   const child = lab.python('compare', { a, b })

@@ -1,4 +1,4 @@
-/** The operator's actions of leadership as a test asks for them, and what nodes answer. */
+/** The leadership actions of an operator, as tests ask for them, and the answers of nodes. */
 import type { TestNode } from './testNode.ts'
 
 export interface PromoteOptions {
@@ -76,7 +76,7 @@ export interface AuditEntry {
   readonly detail?: string
 }
 
-/** The answer of a node that did not do it. */
+/** The answer of a node that refused. */
 export class Refused extends Error {
   readonly status: number
   /** Without `WALCAST_`. */

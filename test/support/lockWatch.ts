@@ -1,7 +1,7 @@
 /**
- * Watches the locks that a node must never lose, as its open files tell of them (proc(5), fdinfo).
- * What one file tells is of one moment; `/proc/locks` is read in pieces, and leaves out locks while
- * others come and go in between.
+ * Watches the locks that a node must never lose, in the fdinfo of its open files (proc(5)). One
+ * fdinfo shows one moment, while `/proc/locks` is read in pieces and misses locks when others come
+ * and go.
  */
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import type { Lab } from './lab.ts'
@@ -21,7 +21,7 @@ const WRITE_LOCK = 120
 const READ_LOCKS = [123, 124, 125, 126, 127]
 
 /**
- * Descriptors by process and path: those of `-shm` stay, those of the database come and go with
+ * Descriptors by process and path. Those of `-shm` stay, those of the database come and go with
  * connections.
  */
 const known = new Map<string, readonly string[]>()
@@ -33,7 +33,7 @@ function descriptorsOf(path: string, pid: number): readonly string[] {
     try {
       return readlinkSync(`${folder}/${fd}`) === real
     } catch {
-      // It was closed meanwhile.
+      // Closed meanwhile.
       return false
     }
   })
@@ -61,7 +61,7 @@ function holds(path: string, pid: number, isIt: (lock: Lock) => boolean): boolea
   for (;;) {
     const before = known.get(key) ?? []
     if (before.some((fd) => locksOf(fd, pid).some(isIt))) return true
-    // Held through a file that was not open at the last look, perhaps.
+    // It may be held through a file that was not open at the last look.
     const now = descriptorsOf(path, pid)
     known.set(key, now)
     if (now.join() === before.join()) return false
@@ -86,12 +86,12 @@ export function holdsSharedLock(path: string, pid: number): boolean {
 
 export interface LockWatch {
   readonly looks: number
-  /** Looks without the lock, and the longest run of them in milliseconds. */
+  /** How many looks found no lock, and the longest run of them in milliseconds. */
   readonly absent: number
   readonly longestAbsentMs: number
 }
 
-/** Looks every few milliseconds whether `isHeld` until `stop` is called. */
+/** Checks `isHeld` every few milliseconds until `stop` is called. */
 export function watchLock(lab: Lab, isHeld: () => boolean): { stop(): LockWatch } {
   let looks = 0
   let absent = 0

@@ -1,6 +1,6 @@
 /**
- * A man in the middle who speaks the protocol: every message is decoded, may be changed, and gets a
- * right checksum again.
+ * A man in the middle that speaks the protocol: it decodes each message, may change it, and gives
+ * it a valid checksum again.
  */
 import { WebSocket, WebSocketServer } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'

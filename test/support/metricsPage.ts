@@ -1,4 +1,4 @@
-/** docs/metrics.md as the registry of a node's metrics makes it. */
+/** Makes docs/metrics.md from the registry of a node's metrics. */
 import { fileURLToPath } from 'node:url'
 import { CAUSE_CODES } from '../../src/api/cause.ts'
 import { FAILED_READ_OUTCOMES } from '../../src/api/failedReads.ts'
@@ -9,10 +9,41 @@ import type { TrafficSizes } from '../../src/proxy/trafficMetrics.ts'
 
 export const METRICS_PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url))
 
+const ALERTS = [
+  ['`sum(walcast_is_leader) != 1` for 1 m', 'no leader, or two: see `walcast status` of all nodes'],
+  ['`walcast_ready == 0` for 1 m', 'the node cannot serve; `GET /readyz` has the reasons'],
+  ['`walcast_lag_seconds > 5` for 1 m', 'the replica lags; `walcast status` has the cause'],
+  [
+    '`walcast_is_leader == 1 and walcast_replicas_connected == 0`',
+    'a loss of the leader now loses its new commits too',
+  ],
+  [
+    '`walcast_application_up == 0`, on a node with `--upstream`',
+    'requests wait, or go to another node',
+  ],
+  [
+    '`rate(walcast_proxy_refused_total{error!="NOT_FOUND"}[5m]) > 0`',
+    'clients got an error from the node; the label is its code',
+  ],
+  [
+    '`rate(walcast_unknown_outcomes_total[5m]) > 0`',
+    'clients got 502: their writes may have been executed',
+  ],
+  [
+    '`rate(walcast_failed_reads_total[5m])` grows',
+    "the replica's application fails reads (`--replay-on`)",
+  ],
+  ['`walcast_scrub_unexplained > 0`', 'pages on the disk are not what was written'],
+  [
+    '`increase(walcast_diverged_dropped_total{kind="diverged"}[1d]) > 0`',
+    'rows kept aside were thrown away',
+  ],
+]
+
 const HEAD = `# Metrics
 
-\`GET /metrics\` on \`--listen\` answers in Prometheus' text format and needs no secret. The public side
-(\`--proxy\`) has no metrics.
+\`GET /metrics\` on \`--listen\` answers in Prometheus' text format and needs no secret. The public
+side (\`--proxy\`) has no metrics.
 
     scrape_configs:
       - job_name: walcast
@@ -23,24 +54,15 @@ const HEAD = `# Metrics
 
 | when | it means |
 |---|---|
-| \`sum(walcast_is_leader) != 1\` for 1 m | no node leads, or two do: see \`walcast status\` of both |
-| \`walcast_ready == 0\` for 1 m | the node cannot serve; \`GET /readyz\` has the reasons |
-| \`walcast_lag_seconds > 5\` for 1 m | the replica does not keep up; \`walcast status\` has the cause |
-| \`walcast_is_leader == 1 and walcast_replicas_connected == 0\` | if the leader is lost now, so is what it commits |
-| \`walcast_application_up == 0\`, on a node with \`--upstream\` | requests wait, or go to another node |
-| \`rate(walcast_proxy_refused_total{error!="NOT_FOUND"}[5m]) > 0\` | clients got an error of the node; the label is its code |
-| \`rate(walcast_unknown_outcomes_total[5m]) > 0\` | clients got 502: a write was done or not |
-| \`rate(walcast_failed_reads_total[5m])\` grows | the replica's application fails reads (\`--replay-on\`) |
-| \`walcast_scrub_unexplained > 0\` | pages on the disk are not what was written |
-| \`increase(walcast_diverged_dropped_total{kind="diverged"}[1d]) > 0\` | rows kept aside were thrown away |
+${ALERTS.map(([when, meaning]) => `| ${when} | ${meaning} |`).join('\n')}
 
-\`walcast_requests_held\`, \`walcast_writes_held\` and \`walcast_application_held\` are above 0 while
-requests wait: for the leader, for a handover, for the application.
+While requests wait, one of these is above 0: \`walcast_requests_held\` (for the leader),
+\`walcast_writes_held\` (for a switchover) or \`walcast_application_held\` (for the application).
 
-The command line adds those of the Node process (\`walcast_process_...\`, \`walcast_nodejs_...\`).
-A metric of one role appears once the node has had that role, and goes on when it changes.
-An error in a label is its code without \`WALCAST_\`.
-No series has a label for its database: a node has one, \`main\`.
+The command line adds metrics of the Node process (\`walcast_process_...\`, \`walcast_nodejs_...\`).
+A metric of one role appears once the node has had that role, and stays when the role changes. An
+error in a label is its code without \`WALCAST_\`. No series has a label for its database: a
+node has one, \`main\`.
 
 \`scripts/reference\` writes this page from the metrics in \`src/health\`; \`npm test\` compares them.
 `
@@ -49,7 +71,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
   [
     'Every node',
     (metrics) => {
-      // Gauges read these when they are collected, which nobody does here.
+      // Gauges read these only when they are collected, which does not happen here.
       metrics.observe({ view: {} as NodeView, waits: {} as PositionWaits })
       metrics.scrub()
       metrics.observeScrub(() => ({
@@ -76,7 +98,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
   ['Replica', (metrics) => void metrics.replica()],
 ]
 
-/** Where the values of a label are few and say what happened. */
+/** The values of labels that have few, each with a meaning. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   walcast_cause: CAUSE_CODES,
   walcast_proxy_requests_total: ['local', 'forward', 'own'],

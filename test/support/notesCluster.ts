@@ -53,7 +53,7 @@ export async function startNotes(lab: Lab, options: ClusterOptions = {}): Promis
   return { leader, replicas, links }
 }
 
-/** `name` is that of the file: the application's answers bear it. */
+/** `name` is that of the file, and is in the application's answers. */
 export async function startSite(
   lab: Lab,
   db: string,

@@ -1,4 +1,4 @@
-/** docs/options.md as the table of options makes it. */
+/** Makes docs/options.md from the table of options. */
 import { fileURLToPath } from 'node:url'
 import { environmentName, isRequired } from '../../src/cli/nodeArguments.ts'
 import { OWN_OPTIONS, type RunOption } from '../../src/cli/runOptions.ts'
@@ -9,21 +9,22 @@ export const OPTIONS_PAGE = fileURLToPath(new URL('../../../docs/options.md', im
 
 const HEAD = `# Options of a node
 
-All options of \`walcast leader\`, \`replica\`, \`node\` and \`run\`. \`walcast COMMAND --help\` lists those
-that you may need, \`--help --all\` all of them.
+All options of \`walcast leader\`, \`replica\`, \`node\` and \`run\`.
+\`walcast COMMAND --help\` lists the common ones, \`--help --all\` all of them.
 
-- A flag beats the environment, the environment beats the file that \`--config FILE\` names
-  (\`WALCAST_CONFIG\`). The key in that TOML file is the flag without its dashes:
-  \`proxy = "0.0.0.0:80"\`.
+- A flag beats the environment. The environment beats the TOML file that \`--config FILE\`
+  (\`WALCAST_CONFIG\`) names.
+- The key in that file is the flag without its dashes: \`proxy = "0.0.0.0:80"\`.
 - A flag without a value, such as \`--standby\`, is \`true\` or \`false\` in environment and file.
-- Times are written \`250ms\`, \`30s\`, \`5m\` or \`1h\`, sizes \`4MiB\` or \`500KB\`, lists with commas.
-- An option of one role is refused as a flag of the other role. In environment and file one that has
-  a default is taken: it counts once the node has that role.
+- Times are \`250ms\`, \`30s\`, \`5m\` or \`1h\`, sizes \`4MiB\` or \`500KB\`; lists have commas.
+- A node refuses a flag of the other role. From environment and file it accepts options of the other
+  role that have a default: they count once the node has that role.
 - A program that embeds a node gives the same in camel case with the unit (\`readWaitMs: 1000\`).
 
-The cluster secret is not an option. It comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
-\`WALCAST_LOG_LEVEL\` says how much is logged (\`debug\`, \`info\`, \`warn\`, \`error\`, \`silent\`),
-\`WALCAST_NODE\` which node commands ask. \`WALCAST_DEBUG=1\` adds the stack to an error of a command.
+The cluster secret is not an option: it comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
+\`WALCAST_LOG_LEVEL\` sets how much is logged: \`debug\`, \`info\`, \`warn\`, \`error\` or
+\`silent\`. \`WALCAST_NODE\` is the node that commands ask. \`WALCAST_DEBUG=1\` adds the stack to
+an error of a command.
 
 \`scripts/reference\` writes this page from the table in \`src/options\`; \`npm test\` compares them.
 `
@@ -31,7 +32,7 @@ The cluster secret is not an option. It comes from \`WALCAST_SECRET\` or \`WALCA
 const RUN = `
 ## Options of \`walcast run\`
 
-\`walcast run\` takes those above, and these. They have no key in the file.
+\`walcast run\` takes the options above, and these. They have no key in the file.
 `
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
@@ -68,5 +69,6 @@ function row(
   fallback: string | undefined,
 ): string {
   const flag = `--${spec.flag}${spec.value ? ` ${spec.value}` : ''}`
-  return `| \`${flag}\`<br>\`${environmentName(spec)}\` | ${role} | ${fallback ?? ''} | ${cell(spec.help)} |`
+  const names = `\`${flag}\`<br>\`${environmentName(spec)}\``
+  return `| ${names} | ${role} | ${fallback ?? ''} | ${cell(spec.help)} |`
 }

@@ -1,10 +1,7 @@
-/** Processes that have to do with a folder, whoever started them. */
+/** Processes that use a folder, whoever started them. */
 import { readdirSync, readFileSync } from 'node:fs'
 
-/**
- * Command lines, the arguments apart by a space, of all processes but this one that name something
- * in `folder`.
- */
+/** Command lines, joined by spaces, of all other processes that name something in `folder`. */
 export function processesIn(folder: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
@@ -16,13 +13,13 @@ function commandLineOf(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
   } catch {
-    // It has ended meanwhile.
+    // Ended meanwhile.
     return ''
   }
 }
 
 /**
- * Whether it runs or is stopped: one that has ended and that nobody has asked for its end does not.
+ * Whether it runs or is stopped. A zombie, which has ended and was not waited for, does not count.
  */
 export function isRunning(pid: number): boolean {
   try {

@@ -1,6 +1,6 @@
 /**
- * Python's own SQLite, of another version and in another process: a reader that shares nothing with
- * the one under test.
+ * Python's SQLite, of another version and in another process: a judge that shares nothing with the
+ * code under test.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,10 +10,7 @@ import { endingWithParent } from './endsWithParent.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../../test/support/sqlite_server.py', import.meta.url))
 
-/**
- * What a reader sees: SHA-256 of the whole database image; `integrity` is '' when it was not asked
- * for.
- */
+/** What a reader sees: SHA-256 of the database image; `integrity` is '' unless checked. */
 export interface Look {
   readonly sha256: string
   readonly integrity: string

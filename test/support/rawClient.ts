@@ -1,4 +1,4 @@
-/** A WebSocket client without our code above it, for what no replica of ours would send. */
+/** A bare WebSocket client, for messages that no replica would send. */
 import { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import type { Body, Message } from '../../proto/messages.ts'

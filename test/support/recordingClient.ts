@@ -1,6 +1,6 @@
 /**
- * Clients of a bank (programs/bankApp.ts) that go round the proxies of its nodes and keep what they
- * asked and were answered.
+ * Clients of a bank (programs/bankApp.ts) that use the proxies of its nodes in turn and record
+ * requests and answers.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -18,21 +18,18 @@ export interface Door {
 export interface ClientOptions {
   readonly doors: readonly Door[]
   readonly sessions?: number
-  /** Requests a second of each session at most. */
+  /** The most requests a second of each session. */
   readonly perSecond?: number
   readonly seed?: number
-  /**
-   * Put before the ids of transfers and values, so that several clients of one database can be told
-   * apart.
-   */
+  /** A prefix of the ids of transfers and values, to tell several clients of one database apart. */
   readonly tag?: string
   /** Accounts 1 to N that transfers go between. */
   readonly accounts?: number
   /** Registers that all sessions share. */
   readonly keys?: number
   /**
-   * Whether a session asks the next node each time instead of staying at one; every second does if
-   * not told.
+   * Whether a session asks the next node each time instead of staying at one. By default every
+   * second session does.
    */
   readonly roams?: (session: number) => boolean
   /** Sent with each write, such as `Walcast-Ack`. */
@@ -40,11 +37,11 @@ export interface ClientOptions {
   /** Whether each write has an Idempotency-Key of its own. */
   readonly isKeyed?: boolean
   /**
-   * Whether a transfer whose outcome nobody told is asked again with its key, as the application
-   * keeps transfers by their ids.
+   * Whether a transfer of unknown outcome is asked again with its key: the application finds
+   * transfers by id.
    */
   readonly asksAgain?: boolean
-  /** After which an answer is not waited for any longer. */
+  /** How long an answer is waited for. */
   readonly timeoutMs?: number
 }
 
@@ -52,7 +49,7 @@ type Asked = Pick<Exchange, 'kind' | 'key' | 'value' | 'transfer'> & { readonly 
 type Settings = Required<Omit<ClientOptions, 'roams'>> & Pick<ClientOptions, 'roams'>
 
 const MAX_EXCHANGES = 300_000
-/** Of one request whose outcome stays unknown. */
+/** The most tries of a request whose outcome stays unknown. */
 const MAX_REPEATS = 3
 /** In turn, by chance: as many writes as reads. */
 const KINDS: readonly Kind[] = ['transfer', 'transfer', 'set', 'get', 'get', 'accounts']
@@ -81,7 +78,7 @@ export class RecordingClient {
     }
     this.#sessions = Array.from({ length: settings.sessions }, (_, i) => new Session(i, settings))
     this.#running = Promise.all(this.#sessions.map((session) => this.#run(session, settings)))
-    // Whoever stops the client hears of it; nobody may wait before.
+    // The caller of `stop` gets the error; nothing may wait before.
     this.#running.catch(() => {})
   }
 
@@ -99,7 +96,7 @@ export class RecordingClient {
     })
   }
 
-  /** Waits until every session has had an answer of success to a write that it began after now. */
+  /** Waits until every session has succeeded with a write that began after now. */
   async writesEverywhere(patienceMs = PATIENCE_MS): Promise<void> {
     const fromMs = performance.now()
     const from = this.record.length
@@ -124,7 +121,7 @@ export class RecordingClient {
     )
   }
 
-  /** Lets the requests under way end. Gives the record, each session's in its order. */
+  /** Lets running requests end. Returns the record, each session in its order. */
   async stop(): Promise<readonly Exchange[]> {
     this.#isStopped = true
     await within('the clients end', this.#running)
@@ -141,7 +138,7 @@ export class RecordingClient {
       this.record.push(exchange)
       if (asksAgain && exchange.kind === 'transfer')
         await this.#askAgain(session, exchange, periodMs)
-      // A rate, not a wait for something: what a slow answer took is not made up for.
+      // This is a rate: time lost to a slow answer is not made up for.
       await delay(Math.max(0, periodMs - (exchange.endMs - exchange.startMs)))
     }
   }
@@ -166,7 +163,7 @@ class Session {
   #cookie = ''
   #count = 0
   #asked: Asked | undefined
-  /** Requests asked again: each goes to the next door. */
+  /** Repeated requests go to the next door. */
   #repeats = 0
 
   constructor(number: number, settings: Settings) {
@@ -180,7 +177,7 @@ class Session {
     return this.#exchange(this.#ask(++this.#count))
   }
 
-  /** What was asked last, with its key. */
+  /** The last request, with its key. */
   again(): Promise<Exchange> {
     if (!this.#asked) throw new Error('nothing was asked yet')
     this.#repeats++
@@ -271,7 +268,7 @@ class Session {
   }
 }
 
-/** What an answer says about the bank, or why it says nothing. */
+/** What an answer says about the bank, or why it has no content. */
 function figuresOf(text: string, kind: Kind): Pick<Exchange, 'version' | 'value' | 'sum' | 'code'> {
   const body: Partial<Record<string, unknown>> = Object(parsed(text))
   const { version, value, sum, code } = body

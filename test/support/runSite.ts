@@ -10,7 +10,7 @@ import { TestNode } from './testNode.ts'
 import { until } from './until.ts'
 
 export interface RunOptions {
-  /** Of the first start, when it is to follow a node. */
+  /** The leader to follow at the first start. */
   readonly leader?: string
   readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
@@ -57,7 +57,7 @@ export class RunSite implements Backend {
     return this.#node
   }
 
-  /** Pid of the application as its node's child; undefined while there is none. */
+  /** Process id of the application as its node's child; undefined without one. */
   async applicationPid(): Promise<number> {
     return until('the application answers', async () => {
       const response = await fetch(`http://127.0.0.1:${this.#ports.appPort}/about`)
@@ -65,20 +65,20 @@ export class RunSite implements Backend {
     })
   }
 
-  /** Kills it; resolves when it has ended, its connections with it. Its node starts it again. */
+  /** Kills it; resolves once it and its connections have ended. Its node restarts it. */
   async killApplication(): Promise<void> {
     const pid = await this.applicationPid()
     process.kill(pid, 'SIGKILL')
     await until('the application has ended', () => hasEnded(pid))
   }
 
-  /** Waits until its public side says that it is ready, application and all. */
+  /** Waits until its public side reports that node and application are ready. */
   async readyForClients(): Promise<void> {
     const url = `http://127.0.0.1:${this.#ports.proxyPort}/readyz`
     await until(`${this.name} is ready for clients`, async () => (await fetch(url)).status === 200)
   }
 
-  /** After its end, in the role of its role file. */
+  /** Restarts it after its end, in the role of its role file. */
   async restart(): Promise<void> {
     this.#node = await startRun(this.#lab, this.name, this.#ports, this.#options)
   }
@@ -108,8 +108,8 @@ async function startRun(
 }
 
 /**
- * Its parent may not have looked after its end yet: it is a zombie then (proc(5), field 3). Its
- * files are closed only once its other threads are gone, too.
+ * It may be a zombie until its parent waits for it (proc(5), field 3). Its files close once its
+ * other threads are gone.
  */
 function hasEnded(pid: number): boolean {
   try {

@@ -1,17 +1,17 @@
-/** What one client may rely on: reads that never go back, and that it sees what it wrote. */
+/** What one client may rely on: reads never go back, and it sees its own writes. */
 import { describe, type Exchange, epochOf, isLasting, type Losses, outcomeOf } from './history.ts'
 
-/** An answer that told the version of a register. */
+/** An answer with the version of a register. */
 export type Seen = Exchange & { readonly version: number }
 
-/** Exchanges of one session come in the order in which it made them. */
+/** The exchanges of one session are in order. */
 export function checkSessions(
   record: readonly Exchange[],
   losses: Losses,
 ): { wentBack: string[]; ownWritesMissed: string[] } {
   const wentBack: string[] = []
   const ownWritesMissed: string[] = []
-  /** The newest answers by what they can be compared with. */
+  /** The newest answers, by register and by what can be compared. */
   const newest = new Map<string, Seen>()
   for (const exchange of record) {
     if (!isSeen(exchange)) continue
@@ -25,8 +25,7 @@ export function checkSessions(
         break
       }
     }
-    // Only a write says of itself that another node has it too; what was read may be gone with the
-    // leader.
+    // Only a write reports that another node has it; what was read may be lost with the leader.
     const isKnownEverywhere =
       losses === 'none' || (exchange.kind === 'set' && isLasting(exchange, losses))
     const scopes = isKnownEverywhere ? [of, within] : [within]
@@ -43,8 +42,7 @@ function isSeen(exchange: Exchange): exchange is Seen {
 }
 
 /**
- * A read may show the same version again, a write may not. One that says what it lacks breaks no
- * promise.
+ * A read may show the same version again, a write may not. A read marked stale breaks no promise.
  */
 function isOlder(exchange: Seen, before: Seen): boolean {
   if (exchange.kind === 'set') return exchange.version <= before.version

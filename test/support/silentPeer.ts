@@ -1,6 +1,6 @@
 /**
- * A node that is asked and does not answer: what asks it waits for its whole time-out, or until it
- * is let go.
+ * A node that does not answer: a caller waits for its whole time-out, or until the peer is
+ * released.
  */
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
@@ -8,9 +8,9 @@ import type { Lab } from './lab.ts'
 
 export interface SilentPeer {
   readonly address: string
-  /** It was asked for the first time. */
+  /** Resolves at the first question. */
   readonly asked: Promise<unknown>
-  /** Ends every question without an answer. */
+  /** Closes every connection without an answer. */
   letGo(): void
 }
 

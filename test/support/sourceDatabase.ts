@@ -1,6 +1,4 @@
-/**
- * A real database that goes through random transactions, and what each of them did to its pages.
- */
+/** A real database under random transactions, and what each of them changed in its pages. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -11,7 +9,7 @@ import fc from 'fast-check'
 
 export const PAGE_SIZES = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const
 
-/** One transaction. Numbers are small and free; `apply` fits them to the database. */
+/** One transaction. Its numbers are arbitrary; `apply` fits them to the database. */
 export type Change =
   | { readonly kind: 'insert'; readonly rows: number; readonly bytes: number }
   | { readonly kind: 'update'; readonly every: number; readonly bytes: number }
@@ -189,7 +187,7 @@ export class SourceDatabase {
   }
 }
 
-/** The pages of image `after` that are not the same in `before`. */
+/** The pages of image `after` that differ from `before`. */
 export function changedPages(before: Buffer, after: Buffer, pageSize: number): Page[] {
   const pages: Page[] = []
   for (let at = 0; at < after.length; at += pageSize) {
@@ -201,7 +199,7 @@ export function changedPages(before: Buffer, after: Buffer, pageSize: number): P
 }
 
 /**
- * The checksum as walformat.html words it: 32-bit words in the given order, with numbers that never
+ * The checksum as walformat.html defines it: 32-bit words in the given order, in numbers that never
  * overflow.
  */
 export function documentedChecksum(

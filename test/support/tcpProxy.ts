@@ -1,5 +1,5 @@
 /**
- * A TCP proxy on loopback between a replica and its leader that can cut, delay, hold and change
+ * A TCP proxy on loopback between a replica and its leader. It can cut, delay, hold and change
  * bytes.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -20,7 +20,7 @@ export class TcpProxy {
   delayMs = 0
   /** Added to what the leader sends on connections that carry the replication stream. */
   streamDelayMs = 0
-  /** What passes to the replica at most; 0 is without a limit. */
+  /** The most bytes a second to the replica; 0 is without a limit. */
   bytesPerSecond = 0
   connections = 0
 
@@ -91,7 +91,7 @@ export class TcpProxy {
   }
 }
 
-/** Nothing is read from `socket` for so long. */
+/** Stops reading from `socket` for so long. */
 function slowDown(socket: Socket, seconds: number): void {
   socket.pause()
   setTimeout(() => socket.resume(), seconds * 1000)

@@ -4,14 +4,14 @@ import type { LagReport, NodeStatus } from '../../src/api/nodeView.ts'
 import type { Child, Ended } from './child.ts'
 import { PATIENCE_MS, until } from './until.ts'
 
-/** The command that starts a node; `node` goes on in the role it had. */
+/** The command that starts a node; `node` keeps its role. */
 export type NodeCommand = 'leader' | 'replica' | 'node'
 
 export interface NodeOptions {
   /** Path of the database file. */
   readonly db: string
   readonly port: number
-  /** HOST:PORT of the leader; a replica has one. */
+  /** HOST:PORT of the leader, for a replica. */
   readonly leader?: string
   readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
@@ -24,7 +24,7 @@ export interface Answer {
 }
 
 export class TestNode {
-  /** The command that started it: while it runs its role may change. */
+  /** The command that started it. Its role may change later. */
   readonly role: NodeCommand
   readonly options: NodeOptions
   readonly child: Child
@@ -83,7 +83,7 @@ export class TestNode {
     return JSON.parse((await this.get('/_walcast/lag')).text)
   }
 
-  /** The value of one metric, labels summed up; 0 when there is none. */
+  /** The value of one metric, summed over labels; 0 when missing. */
   async metric(name: string, labels = ''): Promise<number> {
     const { text } = await this.get('/metrics')
     let sum = 0

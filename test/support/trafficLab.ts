@@ -1,6 +1,6 @@
 /**
- * A leader and replicas, each as a proxy before an application of its own, and clients that say
- * exactly what they send.
+ * A leader and replicas, each as a proxy before an application of its own, and clients that control
+ * every byte they send.
  */
 import { once } from 'node:events'
 import { request } from 'node:http'
@@ -34,7 +34,7 @@ export interface Got {
   readonly trailers: NodeJS.Dict<string>
 }
 
-/** The value of `x-answer` that makes the application answer so. */
+/** The value of `x-answer` that asks for this answer. */
 export function telling(spec: AnswerSpec): string {
   return Buffer.from(JSON.stringify(spec)).toString('base64url')
 }
@@ -126,13 +126,13 @@ export class RawHttp {
   }
 }
 
-/** A test that shares its nodes and applications with others: it leaves them as it found them. */
+/** A part of a test that shares its nodes and applications, and leaves them unchanged. */
 export interface Part {
   readonly name: string
   readonly run: (traffic: Traffic, lab: Lab) => Promise<void>
 }
 
-/** One after the other; those after one that fails are not run. */
+/** Runs the parts in order, up to one that fails. */
 export async function runParts(
   lab: Lab,
   t: TestContext,
@@ -179,7 +179,7 @@ export class App {
     return (await this.state()).seen[`${method} ${target}`] ?? 0
   }
 
-  /** Lets one answer that waits go on, as soon as one does. */
+  /** Releases one waiting answer, as soon as there is one. */
   async go(): Promise<void> {
     await until('an answer waits', async () => (await this.state()).waiting > 0)
     await ask(this.port, { path: '/!go' })
@@ -200,7 +200,7 @@ export interface TrafficOptions {
   readonly leaderFlags?: readonly string[]
   readonly replicaFlags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
-  /** The leader takes the options of a replica, too. */
+  /** The leader accepts the options of a replica too. */
   readonly asNode?: boolean
   /** HOST:PORT where the replica finds the leader, given that of the leader. */
   readonly through?: (leader: TestNode) => Promise<string>
@@ -230,7 +230,7 @@ export async function startTraffic(lab: Lab, options: TrafficOptions = {}): Prom
   return { leader, replica, atLeader, atReplica, leaderApp, replicaApp }
 }
 
-/** Nothing is under way and nothing is kept any more, at either node. */
+/** Both nodes have no running request and keep nothing. */
 export async function requireQuiet({ leader, replica }: Traffic): Promise<void> {
   for (const node of [leader, replica])
     for (const name of ['kept_bodies_bytes', 'requests_held', 'intake_requests'])

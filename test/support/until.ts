@@ -1,23 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/**
- * Asked often at first; what takes long is asked less often, since each question of a node takes
- * from what it waits for.
- */
+/** Asks often at first, then less often, since each question slows the node that is waited for. */
 const POLL_MS = 5
 const POLL_MAX_MS = 40
 /**
- * A wait fails when nothing has moved for so long: it hangs. It is no bound for how long things
- * take, since a machine that others keep busy takes many times what an idle one does.
+ * A wait fails when nothing has moved for so long: it hangs. This does not bound how long things
+ * take, since a busy machine may take many times as long as an idle one.
  */
 export const PATIENCE_MS = 120_000
 
-/** Told what was seen on the way: each change begins the patience anew. */
+/** Called with what `ask` saw: each change restarts the patience. */
 export type Saw = (state: string) => void
 
 /**
- * Asks `ask` again and again until it gives something other than undefined or false. Throws with
- * `what`, and with what was seen last, when nothing that `ask` saw has changed for `patienceMs`.
+ * Calls `ask` until it returns something other than undefined or false. When nothing that `ask` saw
+ * has changed for `patienceMs`, throws `what` with the last thing seen.
  */
 export async function until<T>(
   what: string,
@@ -40,7 +37,7 @@ export async function until<T>(
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error)
     }
-    // Asked once more after the time is over: the process that asks may have stood still itself.
+    // One more try after the time is over: this process may have stood still itself.
     if (askedMs - movedMs > patienceMs) {
       const detail = [seen, failure].filter((text) => text !== '').map((text) => `: ${text}`)
       throw new Error(`nothing moved for ${patienceMs} ms: ${what}${detail.join('')}`)
@@ -49,7 +46,7 @@ export async function until<T>(
   }
 }
 
-/** `promise`, or a failure that says `what` after `patienceMs`. */
+/** Returns `promise`, or fails with `what` after `patienceMs`. */
 export async function within<T>(
   what: string,
   promise: Promise<T>,
@@ -66,7 +63,7 @@ export async function within<T>(
   }
 }
 
-/** Counts down by itself: `left` turns false after `ms`. For bounded loops. */
+/** A time span for bounded loops: `left` turns false after `ms`. */
 export function span(ms: number): { readonly left: boolean } {
   const endMs = performance.now() + ms
   return {

@@ -1,6 +1,6 @@
 /**
- * The database that writers, readers and checkers of the tests agree on, and the processes that
- * work on it.
+ * The database on which the tests' writers, readers and checkers agree, and the processes that work
+ * on it.
  */
 import assert from 'node:assert/strict'
 import type { Child } from './child.ts'
@@ -17,7 +17,7 @@ export interface Shape {
   readonly rows?: number
 }
 
-/** What every writer keeps true: see py/reader.py. */
+/** The invariant of every writer: see py/reader.py. */
 export const TOTAL = ACCOUNTS * BALANCE
 
 /**
@@ -49,7 +49,9 @@ export async function makeDatabase(lab: Lab, path: string, shape: Shape = {}): P
 
 /** A statement over a table `numbers` of 1 to `count`. */
 export function numbers(count: number, statement: string): string {
-  const series = `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})`
+  const series =
+    'WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ' +
+    `${count})`
   return count > 0 ? `${series} ${statement}` : 'SELECT 1'
 }
 
@@ -60,8 +62,8 @@ export interface WriterOptions {
   readonly pauseMs?: number
   readonly autocheckpoint?: number
   /**
-   * Small transactions that read before they write: they are refused whenever somebody holds the
-   * write lock.
+   * Small transactions that read before they write: they are refused while another connection holds
+   * the write lock.
    */
   readonly isDeferred?: boolean
 }
@@ -85,13 +87,13 @@ export class Writer {
     return this.counts.commits
   }
 
-  /** So far, as it last told. */
+  /** The number that it last reported. */
   get counts(): WriterCounts {
     const line = this.child.out.findLast((each) => each.startsWith('{"commits'))
     return line ? JSON.parse(line) : { commits: 0, rollbacks: 0, busy: 0 }
   }
 
-  /** Waits until it has done so many commits more than now. */
+  /** Waits until it has made so many more commits. */
   async advance(commits: number): Promise<void> {
     const from = this.commits
     await this.child.line(
@@ -114,7 +116,7 @@ export interface ReaderOptions {
   readonly seed?: number
   readonly holdMs?: number
   readonly pauseMs?: number
-  /** Share of passes on a new connection. */
+  /** The share of passes on a new connection. */
   readonly reopen?: number
   readonly mmap?: boolean
   readonly readOnly?: boolean
@@ -123,7 +125,7 @@ export interface ReaderOptions {
   readonly gid?: number
 }
 
-/** A reader in another process that checks the invariants all along. */
+/** A reader in another process that checks the invariants throughout. */
 export class Reader {
   readonly child: Child
 
@@ -131,7 +133,7 @@ export class Reader {
     this.child = lab.python('reader', { total: TOTAL, ...options })
   }
 
-  /** Throws when an invariant was broken so far. */
+  /** Throws if an invariant has been broken so far. */
   check(): void {
     const failure = this.child.out.find((line) => line.includes('"failure"'))
     assert.equal(failure, undefined)

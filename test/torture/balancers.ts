@@ -40,7 +40,7 @@ import { RunSite } from '../support/runSite.ts'
 import { BalancersLab } from './balancersLab.ts'
 
 interface LoadResult {
-  /** Connections that broke. */
+  /** Broken connections. */
   readonly errors: number
   readonly timeouts: number
   /** In ms. */
@@ -48,7 +48,7 @@ interface LoadResult {
   readonly statusCodeStats: Readonly<Record<string, { readonly count: number }>>
 }
 
-/** What is used of autocannon, which brings no types. */
+/** The parts of autocannon used here; it has no types of its own. */
 interface Load extends PromiseLike<LoadResult> {
   stop(): void
 }
@@ -87,7 +87,7 @@ async function run(switchovers: number, kills: number): Promise<void> {
   await makeBank(lab, lab.path('a.db'))
   const a = await RunSite.start(lab, 'a', { environment: ENVIRONMENT })
   const b = await RunSite.start(lab, 'b', { leader: a.node.address, environment: ENVIRONMENT })
-  // Balancers begin with nodes that have seen their applications.
+  // Balancers start with nodes that have seen their applications.
   for (const { node } of [a, b]) await node.ready()
   for (const site of [a, b]) await site.readyForClients()
   const haproxy = await startHaproxy(lab, [a, b])
@@ -108,8 +108,7 @@ async function run(switchovers: number, kills: number): Promise<void> {
     times(switchovers, async () => void toldPausesMs.push(await steps.changeLeader())),
   )
   const deaths = await underLoad(haproxy.url, async () => {
-    // In turn: an application that dies again and again is restarted after longer and longer
-    // pauses.
+    // In turn, since an application that keeps dying is restarted after growing pauses.
     await times(kills, async () => {
       await steps.killNode('leader')
       await steps.killNode('replica')
@@ -141,8 +140,7 @@ async function run(switchovers: number, kills: number): Promise<void> {
     lost: report.lost.length,
     twice: report.duplicates.length,
   })
-  // A leader that cannot know what became of a key says so as often as it is asked; 409 is judged
-  // by itself.
+  // A leader that cannot know the outcome of a key says so each time; 409 is judged separately.
   const all = [...record, ...again.filter(({ status }) => status !== 409 && status !== 502)]
   assert.deepEqual(faultsIn(report), [])
   assert.deepEqual(executedTwice(repeats, interruptions), [])
@@ -161,7 +159,7 @@ async function times(count: number, work: () => Promise<void>): Promise<void> {
   for (let i = 0; i < count; i++) await work()
 }
 
-/** Reads of autocannon's meanwhile. */
+/** Reads by autocannon meanwhile. */
 async function underLoad(url: string, work: () => Promise<void>) {
   const load = autocannon({
     url: `${url}/accounts`,

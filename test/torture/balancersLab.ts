@@ -10,7 +10,7 @@ import type { RecordingClient } from '../support/recordingClient.ts'
 import type { RunSite } from '../support/runSite.ts'
 import { until } from '../support/until.ts'
 
-/** Answers of success that each step is given once all is well again. */
+/** Successful answers that each step waits for once all is well again. */
 const STEP_ANSWERS = 100
 
 type Moments = Omit<Interruption, 'cause' | 'fromMs' | 'toMs'>
@@ -23,11 +23,11 @@ export class BalancersLab {
   readonly #onStep: (step: Interruption) => void
   readonly interruptions: Interruption[] = []
   readonly marks: Mark[] = []
-  /** Promotions that took force. */
+  /** Promotions that needed --force. */
   forced = 0
   #fromMs: number
 
-  /** `onStep`: one is over. */
+  /** `onStep` is called after each step. */
   constructor(
     sites: readonly [RunSite, RunSite],
     haproxy: Haproxy,
@@ -42,8 +42,8 @@ export class BalancersLab {
   }
 
   /**
-   * Gives the pause that the nodes told, ms. No balancer is waited for: leadership may move again
-   * before a health check.
+   * Returns the pause that the nodes report, in ms. It waits for no balancer: leadership may move
+   * again before a health check.
    */
   async changeLeader(): Promise<number> {
     const { leader } = await this.#pair()
@@ -54,10 +54,7 @@ export class BalancersLab {
     return pauseMs
   }
 
-  /**
-   * SIGKILL; the other one is promoted if this one led, and serves alone until this one is started
-   * again.
-   */
+  /** SIGKILL. If this node led, the other is promoted and serves alone until this one restarts. */
   async killNode(role: 'leader' | 'replica'): Promise<void> {
     const pair = await this.settled()
     const victim = pair[role]
@@ -79,8 +76,7 @@ export class BalancersLab {
   }
 
   /**
-   * SIGKILL. No balancer looks after it: what its node takes from now on waits for the next
-   * process.
+   * SIGKILL. No balancer checks the application: its node holds new requests for the next process.
    */
   async killApplication(role: 'leader' | 'replica'): Promise<void> {
     const site = (await this.settled())[role]
@@ -92,8 +88,7 @@ export class BalancersLab {
   }
 
   /**
-   * As an operator does: by force where the survivor knows that it lacks something, and the only
-   * node that had it has died.
+   * As an operator does: with --force where the survivor lacks commits that only the dead node had.
    */
   async #promote({ node }: RunSite): Promise<boolean> {
     try {
@@ -108,8 +103,8 @@ export class BalancersLab {
   }
 
   /**
-   * One leads, the other one has what was answered, both applications answer, and HAProxy knows all
-   * that.
+   * One node leads, the other has every answered write, both applications answer, and HAProxy knows
+   * all that.
    */
   async settled(): Promise<Pair> {
     const pair = await this.#pair()
@@ -136,7 +131,7 @@ export class BalancersLab {
     return pair
   }
 
-  /** Everything that was answered until now is on both nodes. */
+  /** Every write answered until now is on both nodes. */
   async #untilLevel(): Promise<void> {
     const { leader, replica } = await this.#pair()
     const atMs = performance.now()

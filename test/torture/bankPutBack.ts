@@ -1,7 +1,7 @@
 /**
- * States that are put back and folders that are cloned in a bank's cluster, only in ways in which
- * nothing may be lost: on a node that does not lead, or on an old leader before it returns. Whoever
- * leads meanwhile has all that was acknowledged.
+ * Restored states and cloned folders in a bank's cluster, only in ways that may lose nothing: on a
+ * node that does not lead, or on an old leader before it returns. The node that leads meanwhile has
+ * everything that was acknowledged.
  */
 import { ACCOUNTS, BALANCE, type BankCluster } from '../support/bankCluster.ts'
 import { promoteFurthest } from '../support/bankOperator.ts'
@@ -16,7 +16,7 @@ import { Snapshots } from './snapshots.ts'
 
 const TOTAL = ACCOUNTS * BALANCE
 
-/** Copies of each node's files, made as the round went on. */
+/** Copies of each node's files, made during the round. */
 export class BankCopies {
   readonly #lab: Lab
   readonly #random: Random
@@ -27,7 +27,7 @@ export class BankCopies {
     this.#random = random
   }
 
-  /** Of a node that runs. */
+  /** Copies the files of a running node. */
   async take(site: BankSite): Promise<void> {
     await this.#snapshots(site).takeRunning(site.db, async () => {
       const { txid } = await site.node.status()
@@ -35,7 +35,7 @@ export class BankCopies {
     })
   }
 
-  /** In the place of what a node has that is stopped, as its application is. */
+  /** Replaces the files of a stopped node, whose application is stopped too. */
   async putBack(site: BankSite): Promise<void> {
     const snapshots = this.#snapshots(site)
     const snapshot = await snapshots.pick(site.db)
@@ -54,7 +54,7 @@ export interface BankWorld {
   readonly lab: Lab
   readonly cluster: BankCluster
   readonly random: Random
-  /** The one that leads when an event begins. */
+  /** The leader when an event begins. */
   readonly leader: BankSite
   readonly replicas: readonly BankSite[]
   readonly copies: BankCopies
@@ -70,11 +70,11 @@ export async function putBackReplica({
 }: BankWorld): Promise<void> {
   const site = pick(random, replicas)
   await site.changeFiles(() => copies.putBack(site), signalOf(random))
-  // What it has acknowledged before is to be there again before the next event.
+  // Its acknowledged writes must be present again before the next event.
   await isAsFar(site.node, leader.node)
 }
 
-/** It died, another node was promoted, and only then it was put back and returned. */
+/** It died, another node was promoted, and only then its state was restored and it returned. */
 export async function putBackOldLeader({
   leader,
   replicas,
@@ -93,7 +93,7 @@ export async function putBackOldLeader({
 export async function cloneLeader({ lab, random, leader, replicas }: BankWorld): Promise<void> {
   const parts = { lab, random, leader: leader.node, address: leader.address, total: TOTAL }
   await cloneBeside(parts, (clone) => isAsFar(clone, leader.node))
-  // What only the clone has acknowledged is to be at the others before the next event.
+  // Writes acknowledged only by the clone must be at the others before the next event.
   for (const { node } of replicas) await isAsFar(node, leader.node)
 }
 

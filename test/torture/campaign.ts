@@ -1,14 +1,11 @@
-/**
- * Rounds of torture until the time is up; the first one that fails ends them. Options: see main.ts.
- */
+/** Rounds of torture until the time is up or one fails. Options: see main.ts. */
 import { cpSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Lab } from '../support/lab.ts'
 import { randomOf, span } from '../support/until.ts'
 
 /**
- * Throws when anything is not as it must be. Tells what happened. Everything in it follows from the
- * random numbers.
+ * Throws when anything is wrong. Returns what happened. The random numbers decide everything in it.
  */
 export type Round = (lab: Lab, random: () => number) => Promise<string>
 

@@ -1,6 +1,6 @@
 /**
- * A clone of a leader's files is started beside the leader. It has the leader's id, so it has to
- * end by itself before it serves. With an id of its own it is a replica like any other.
+ * Starts a clone of a leader's files beside the leader. It has the leader's id, so it must end
+ * before it serves. With a new id it is a replica like any other.
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
@@ -14,7 +14,7 @@ import type { Random } from './random.ts'
 import { copyDatabase, copyFolder, removeDatabase, removeFolder } from './snapshots.ts'
 import { startWriters, stopWriters, type World } from './world.ts'
 
-/** Of processes that came up within a second chance decides which one is to end. */
+/** Between processes started within a second, chance decides which one ends. */
 const FIRST_MS = 1500
 let clones = 0
 
@@ -24,11 +24,11 @@ export interface CloneParts {
   readonly leader: TestNode
   /** HOST:PORT of the leader. */
   readonly address: string
-  /** What all balances add up to in a sound copy. */
+  /** The sum of all balances in a sound copy. */
   readonly total: number
 }
 
-/** `asReplica` is asked what a clone is that follows the leader under an id of its own. */
+/** `asReplica` checks a clone that follows the leader with an id of its own. */
 export async function cloneBeside(
   { lab, random, leader, address, total }: CloneParts,
   asReplica: (clone: TestNode) => Promise<void>,
@@ -37,7 +37,7 @@ export async function cloneBeside(
   try {
     copyDatabase(leader.db, db, random() < 0.5 ? ['', '-wal'] : ['', '-wal', '-shm'])
     copyFolder(leader.db, db)
-    // Torn, as a copy of a database that is written may be.
+    // Torn, as a copy of a running database may be.
     if ((await contentOfFiles(lab, db, total)).problem !== '') return
     await until('the leader has been up for a while', async () => {
       const { upMs } = JSON.parse((await leader.get('/leader')).text)
@@ -61,7 +61,7 @@ export async function cloneBeside(
   }
 }
 
-/** A clone started as it is ends by itself and says why; the leader leads on. */
+/** A clone started unchanged ends and says why; the leader goes on. */
 async function requireTaken(
   lab: Lab,
   leader: TestNode,
@@ -85,7 +85,7 @@ async function requireTaken(
     child.err.some((line) => line.startsWith('WALCAST_NODE_ID_TAKEN')),
     child.tail(),
   )
-  // A leader that stood still, on a busy machine, asks the others first.
+  // A leader that stood still on a busy machine asks the others first.
   await until(
     'the leader of a clone leads on',
     async () => (await leader.get('/leader')).status === 200,

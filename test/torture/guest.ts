@@ -1,7 +1,7 @@
 /**
- * Torture of a guest: an application whose transactions read before they write, with faults of the
- * nodes beside it. None of its transactions is refused, and readers of another user see every
- * commit. Not part of `npm test`. Options: see main.ts.
+ * Torture beside an application whose transactions read before they write, with faults of the
+ * nodes. None of its transactions is refused, and readers of another user see every commit. Not
+ * part of `npm test`. Options: see main.ts.
  */
 import { runCampaign } from './campaign.ts'
 import { runGuestRound } from './guestRound.ts'
@@ -10,7 +10,8 @@ await runCampaign(
   runGuestRound,
   `scripts/torture guest [--seconds N] [--seed N] [--keep]
 
-Nodes that die, stop, freeze and are cut off beside an application whose transactions read before they write, until N seconds are over
-(default 120). Exit 0 when none was refused and every round ended equal.
+Nodes die, stop, freeze and are cut off, beside an application whose transactions read before they
+write, for N seconds (default 120). Exit code 0 when no transaction was refused and every round
+ended with equal nodes.
 `,
 )

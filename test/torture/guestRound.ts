@@ -10,7 +10,7 @@ import { pick, type Random, spread, type Weighted } from './random.ts'
 
 const FAULTS = 8
 const BETWEEN_MS = 1500
-/** Nobody, on any Linux. */
+/** The user `nobody`, on any Linux. */
 const STRANGER = { uid: 65534, gid: 65534 }
 
 interface Guest {
@@ -22,8 +22,7 @@ interface Guest {
 }
 
 /**
- * Throws when a transaction was refused, or anything else is not as it must be. Tells which faults
- * there were.
+ * Throws when a transaction was refused or anything else is wrong. Returns the faults of the round.
  */
 export async function runGuestRound(lab: Lab, random: Random): Promise<string> {
   const pageSize = pick(random, [1024, 4096])
@@ -83,7 +82,10 @@ export async function runGuestRound(lab: Lab, random: Random): Promise<string> {
   await requireSame(lab, guest.leader, guest.replica)
   const passes = await Promise.all(readers.map((reader) => reader.stop()))
   const faults = [...told].map(([name, count]) => `${count} ${name}`).join(', ')
-  return `pages of ${pageSize}, ${language}, ${commits} commits, ${passes.map((each) => each.passes).join(' + ')} reads; ${faults}`
+  return (
+    `pages of ${pageSize}, ${language}, ${commits} commits, ` +
+    `${passes.map((each) => each.passes).join(' + ')} reads; ${faults}`
+  )
 }
 
 type Fault = (guest: Guest) => Promise<unknown>

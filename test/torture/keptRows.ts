@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 
 const known = new WeakMap<Lab, Map<string, ReadonlySet<string>>>()
 
-/** Waits until all that these nodes keep is compared. */
+/** Waits until these nodes have compared all kept bundles. */
 export async function keptRows(lab: Lab, nodes: readonly TestNode[]): Promise<ReadonlySet<string>> {
   const all = new Set<string>()
   const read = known.get(lab) ?? new Map<string, ReadonlySet<string>>()

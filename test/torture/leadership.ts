@@ -1,7 +1,7 @@
 /**
  * Torture of leadership: rounds of random switchovers, deaths, freezes and cuts under clients of a
- * bank until the time is up, each ended by the judgement of all that the clients were told. Not
- * part of `npm test`.
+ * bank, until the time is up. Each round ends with a judgement of every answer that clients got.
+ * Not part of `npm test`.
  *
  *   scripts/torture leadership [--seconds N] [--seed N] [--keep]
  */
@@ -12,6 +12,7 @@ await runCampaign(
   runLeadershipRound,
   `scripts/torture leadership [--seconds N] [--seed N] [--keep]
 
-Random changes of leader, states put back and clones under load until N seconds are over (default 120). Exit 0 when no round lost, doubled or reordered anything.
+Random changes of leader, restored states and clones under load, for N seconds (default 120). Exit
+code 0 when no round lost, doubled or reordered anything.
 `,
 )

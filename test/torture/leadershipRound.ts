@@ -1,6 +1,4 @@
-/**
- * One round of torture of leadership: everything in it follows from the random numbers it is given.
- */
+/** One round of torture of leadership. Its random numbers decide everything in it. */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startBank } from '../support/bankCluster.ts'
@@ -40,7 +38,7 @@ const EVENTS: Weighted<Event> = [
 ]
 const WEIGHTED = spread(EVENTS)
 
-/** Throws when a promise was not kept. Tells what happened. */
+/** Throws when a promise was broken. Returns what happened. */
 export async function runLeadershipRound(lab: Lab, random: Random): Promise<string> {
   const cluster = await startBank(lab)
   const client = cluster.client({
@@ -75,10 +73,13 @@ export async function runLeadershipRound(lab: Lab, random: Random): Promise<stri
   const { epoch, txid } = await leader.node.status()
   const events = [...told].map(([name, count]) => `${count} ${name}`).join(', ')
   const failed = record.length - report.done
-  return `${report.done} answers, ${failed} failed, ${report.unknown} unknown, at ${epoch}-${txid}; ${events}`
+  return (
+    `${report.done} answers, ${failed} failed, ${report.unknown} ` +
+    `unknown, at ${epoch}-${txid}; ${events}`
+  )
 }
 
-/** What a change that could not be says; anything else fails the round. */
+/** The codes of changes that could not succeed; any other fails the round. */
 async function maybe(change: Promise<unknown>): Promise<void> {
   await change.catch((error) => {
     if (!(error instanceof Refused)) throw error
@@ -109,7 +110,7 @@ async function switchoverCut({ random, leader, replicas }: World): Promise<void>
 }
 
 async function killedInSwitchover({ random, leader, replicas }: World): Promise<void> {
-  // The node that is asked may be gone before it answers.
+  // The node may die before it answers.
   const change = leader.switchover(pick(random, replicas)).catch(() => {})
   await delay(random() * 30)
   await leader.node.stop('SIGKILL')
@@ -134,7 +135,7 @@ async function frozen({ random, leader, replicas }: World): Promise<void> {
 
 async function cutOff({ random, leader, replicas }: World): Promise<void> {
   leader.cut()
-  // The old one may still say that it leads.
+  // The old leader may still report that it leads.
   await promoteFurthest(replicas, { force: true })
   await delay(random() * 1000)
   leader.mend()

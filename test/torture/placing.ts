@@ -1,6 +1,4 @@
-/**
- * Puts a snapshot in the place of what a stopped node has, in the ways in which operators do it.
- */
+/** Replaces the files of a stopped node by a snapshot, in the ways in which operators do it. */
 import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs'
 import type { Lab } from '../support/lab.ts'
 import { pick, type Random } from './random.ts'
@@ -8,12 +6,13 @@ import { copyDatabase, copyFolder, removeDatabase, restore, type Snapshot } from
 
 export interface Placed {
   readonly told: string
-  /** Of which the database is now; undefined when it stayed. */
+  /** The snapshot that the database is from; undefined when it stayed. */
   readonly database: Snapshot | undefined
 }
 
 /**
- * Over which parts of a node's state. `mixed`: the database of one snapshot, the folder of another.
+ * Which parts of a node's state are replaced. `mixed`: the database of one snapshot, the folder of
+ * another.
  */
 const WHAT = [
   'database',
@@ -53,7 +52,7 @@ async function placeDatabase(
   how: (typeof HOW)[number],
 ): Promise<void> {
   if (how === 'backup API') {
-    // The snapshot is to stay as it is, and opening it would change it.
+    // Opening the snapshot would change it.
     const copy = `${from}-restored`
     copyDatabase(from, copy)
     await restore(lab, random, copy, db)

@@ -1,7 +1,7 @@
 /**
- * Every position that a node has told together with a state checksum. One position has one
- * checksum, whoever tells it and whenever. The only exception is what a leader gives out after its
- * state was put back and before it finds that out.
+ * All positions that nodes have reported, with their state checksums. One position has one
+ * checksum, whichever node reports it and whenever. The only exception is a leader with a restored
+ * state, until it finds that out.
  */
 import assert from 'node:assert/strict'
 import type { PositionsAnswer } from '../../src/api/checks.ts'
@@ -16,12 +16,12 @@ export class PositionLedger {
   readonly #told = new Map<string, Told[]>()
   readonly #conflicts: string[] = []
   /**
-   * The highest that any replica has told. What only a leader had is gone without a trace when its
-   * state is put back.
+   * The highest txid that any replica has reported. Commits that only a leader had vanish when its
+   * state is restored.
    */
   highestTxid = 0
 
-  /** Asks a node that runs. */
+  /** Asks a running node. */
   async ask(node: TestNode): Promise<void> {
     const { status, text } = await node.get('/_walcast/positions')
     if (status !== 200) return
@@ -51,7 +51,8 @@ export class PositionLedger {
     if (told.some((each) => each.checksum === checksum)) return
     if (told.length > 0)
       this.#conflicts.push(
-        `${position} is ${checksum} at ${by}, was ${told.map((each) => `${each.checksum} at ${each.by}`).join(', ')}`,
+        `${position} is ${checksum} at ${by}, ` +
+          `was ${told.map((each) => `${each.checksum} at ${each.by}`).join(', ')}`,
       )
     this.#told.set(position, [...told, { checksum, by }])
   }

@@ -40,7 +40,7 @@ function mountImage(image: string): string {
   return folder
 }
 
-/** Whether the note is in what the disk has now. The replica stands still meanwhile. */
+/** Whether the note is on the disk as it is now. The replica is frozen meanwhile. */
 async function isAfterCut({ node }: Site, image: string, body: string): Promise<boolean> {
   const cut = lab.path(`cut${++cuts}.img`)
   node.kill('SIGSTOP')
@@ -106,7 +106,8 @@ async function main(): Promise<void> {
       await Promise.all(beside)
     }
   process.stdout.write(
-    `${kept['one-durable']} of ${roundsWanted} writes acknowledged as durable were there after the cut, of those acknowledged as held ${kept.one}\n`,
+    `of ${roundsWanted} writes each, ${kept['one-durable']} acknowledged as durable and ` +
+      `${kept.one} acknowledged as held were there after the cut\n`,
   )
   if (kept.one > roundsWanted / 2)
     throw new Error('too many of the others, too: this proves nothing here')

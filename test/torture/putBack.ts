@@ -1,7 +1,7 @@
 /**
  * The leader's state is put back, and what has to hold then is found out by content:
  *
- *   held at the replicas ─> put back ─> restarted ─> level ─> what was held is at the leader or kept aside
+ *   held at the replicas ─> put back ─> restarted ─> level ─> held rows at the leader or kept aside
  *
  * A replica's rows count as lost unless the copy put back is of the same history and holds all that
  * the replica had by then.
@@ -56,7 +56,7 @@ export async function putBackLeader(world: World): Promise<void> {
     history: world.history,
     txid: Math.max(...held.map(({ txid }) => txid)),
   }
-  // Chosen first: a snapshot of what is there now would put back nothing.
+  // Chosen first, since a snapshot of the current state would restore nothing.
   const snapshot = await snapshots.pick(db)
   assert.ok(snapshot)
   if (random() < 0.4) snapshots.takeStopped(db, stopped, snapshot)
@@ -67,7 +67,7 @@ export async function putBackLeader(world: World): Promise<void> {
   const lost = held.filter((each) => isLost(each, placed, world.history))
   world.history++
 
-  // Without writers every row counts; with them only those that never come again.
+  // Without writers every row counts; with them only rows that never come again.
   const isQuiet = random() < 0.4
   const isWrittenFirst = !isQuiet && random() < 0.5
   if (isWrittenFirst) startWriters(world)
@@ -92,7 +92,7 @@ export async function putBackLeader(world: World): Promise<void> {
   startReaders(world)
 }
 
-/** It has all that the leader has now. */
+/** It has everything that the leader has now. */
 async function reached(leader: TestNode, replica: TestNode): Promise<void> {
   const there = await leader.status()
   await until(`${replica.child.name} is at ${there.epoch}-${there.txid}`, async (saw) => {
@@ -106,8 +106,8 @@ async function stopHolding({ lab, random, replicas }: World, i: number): Promise
   const replica = replicas[i]
   const { epoch, txid } = await replica.status()
   await replica.stop(random() < 0.5 ? 'SIGTERM' : 'SIGKILL')
-  // It may have gone on until it ended: its rows are those of this position or a later one. Its
-  // files are not copied: a checkpoint of another program may move pages meanwhile.
+  // It may have gone on until its end, so its rows are of this position or a later one. Its files
+  // are not copied, since a checkpoint of another program may move pages meanwhile.
   return { replica: i, epoch, txid, content: await contentOf(lab, replica.db) }
 }
 
@@ -122,9 +122,7 @@ async function stopAllAtLeader(world: World): Promise<void> {
   if (!isNodeFirst) await world.leader.stop(signal)
 }
 
-/**
- * What it holds when all that was on its way has come, also through the replica that it may follow.
- */
+/** What it holds once everything on its way has arrived, also through a relay. */
 async function holds({ lab, replicas }: World, replica: TestNode, i: number): Promise<Held> {
   const relay = replicas.find(
     ({ address, child }) => address === replica.options.leader && !child.end,
@@ -141,7 +139,7 @@ async function holds({ lab, replicas }: World, replica: TestNode, i: number): Pr
   return { replica: i, epoch, txid, content }
 }
 
-/** Waits until it has come as far as `least` and stays where it is. */
+/** Waits until it has reached `least` and stands still. */
 async function quiet(
   replica: TestNode,
   least = 0,
@@ -158,7 +156,7 @@ async function quiet(
   })
 }
 
-/** Whether a replica may hold what the copy put back has not. */
+/** Whether a replica may hold rows that the restored copy lacks. */
 function isLost({ txid }: Held, { database }: Placed, history: number): boolean {
   if (!database) return false
   return database.to.history !== history || txid > database.to.txid
@@ -169,15 +167,12 @@ async function askAll({ leader, replicas, ledger }: World, away = -1): Promise<v
   for (const [i, replica] of replicas.entries()) if (i !== away) await ledger.ask(replica)
 }
 
-/**
- * Balances and the newest id may be for a moment what they were in another history; other rows are
- * random bytes.
- */
+/** Balances and the newest id may briefly match another history; other rows are random bytes. */
 function isUnique(row: string): boolean {
   return !row.startsWith('accounts:') && !row.startsWith('meta:')
 }
 
-/** Every row that is gone is in a bundle. */
+/** Every missing row is in a bundle. */
 async function requireKept(
   { lab, leader, replicas }: World,
   what: string,
@@ -202,7 +197,7 @@ async function requireKept(
   }
 }
 
-/** Positions mean one thing: nothing is given out a second time. */
+/** Each position has one meaning: none is given out twice. */
 async function requirePositions(
   { leader, ledger }: World,
   what: string,

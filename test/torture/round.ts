@@ -38,7 +38,7 @@ const REPLICAS = 2
 const FAULTS = 10
 const SNAPSHOT_CHANCE = 0.3
 
-/** Throws when anything is not as it must be. Tells which faults there were. */
+/** Throws when anything is wrong. Returns the faults of the round. */
 export async function runRound(lab: Lab, random: Random): Promise<string> {
   const pageSize = pick(random, [512, 1024, 4096, 4096, 8192, 65536])
   const db = lab.path('leader.db')
@@ -109,7 +109,10 @@ export async function runRound(lab: Lab, random: Random): Promise<string> {
   await stopReaders(world)
   const { epoch, txid } = await world.leader.status()
   const faults = [...world.told].map(([name, count]) => `${count} ${name}`).join(', ')
-  return `pages of ${pageSize}, ${world.commits} commits, ${world.passes} reads, at ${epoch}-${txid}; ${faults}`
+  return (
+    `pages of ${pageSize}, ${world.commits} commits, ${world.passes} ` +
+    `reads, at ${epoch}-${txid}; ${faults}`
+  )
 }
 
 async function takeSnapshot(world: World): Promise<void> {

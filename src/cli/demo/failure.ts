@@ -1,8 +1,9 @@
+/** How the demo ends without a result. */
 import { WalcastError } from '../../errors.ts'
 
 /** Why the demo cannot go on, as the catalogue's DEMO_FAILED. */
 export class DemoFailure extends WalcastError {
-  /** The lines that people need to see first; undefined when it could be any process's. */
+  /** The log lines to show; undefined shows those of all processes. */
   readonly log: string | undefined
 
   constructor(detail: string, log?: string, cause?: unknown) {
@@ -11,7 +12,7 @@ export class DemoFailure extends WalcastError {
   }
 }
 
-/** The user, or whoever reads the output, has had enough: nothing failed. */
+/** The user interrupted, or the reader of the output left: nothing failed. */
 export class DemoInterrupted extends Error {
   override readonly name = 'DemoInterrupted'
 }

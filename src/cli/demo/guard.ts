@@ -1,6 +1,6 @@
 /**
- * Preloaded into the demo's nodes (`node --import`): a demo that is killed outright cannot stop
- * them, so they stop by themselves.
+ * Preloaded into the demo's nodes (`node --import`). It stops the node when the demo is gone, since
+ * a killed demo cannot stop it.
  */
 import { isMainThread } from 'node:worker_threads'
 

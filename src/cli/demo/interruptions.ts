@@ -1,5 +1,5 @@
 /**
- * What goes wrong on purpose while the demo writes: the leader is restarted, one replica is killed.
+ * The interruptions while the demo writes: the leader is restarted, one replica is killed.
  */
 
 import { monotonicMs } from '../../platform/time.ts'
@@ -10,10 +10,10 @@ import type { Interruption } from './result.ts'
 import { formatLapse, interruptionText } from './table.ts'
 import { pause } from './wait.ts'
 
-/** Shares of the whole time. */
+/** When each happens, as a share of the whole time. */
 const LEADER_STOPS_AT = 1 / 3
 const REPLICA_KILLED_AT = 2 / 3
-/** So that one sees that it is gone, and that there is something to catch up with. */
+/** Long enough to see that it is gone, and to leave it something to catch up with. */
 const REPLICA_AWAY = 1 / 15
 
 export interface Play {
@@ -24,7 +24,7 @@ export interface Play {
   onFirst(): Promise<void>
 }
 
-/** Plays both, one after the other, and gives what they cost. */
+/** Plays both in turn and returns what they cost. */
 export async function playInterruptions(
   cluster: DemoCluster,
   play: Play,
@@ -34,12 +34,12 @@ export async function playInterruptions(
     pause(Math.max(0, beganMs + share * play.totalMs - monotonicMs()), play.signal)
   await pauseUntil(LEADER_STOPS_AT)
   await play.onFirst()
-  play.event('leader is stopped (SIGTERM) and started again; the writer goes on')
+  play.event('restarting the leader (SIGTERM); the writer goes on')
   const restart = await interrupt(cluster, cluster.leader, { signal: 'SIGTERM', awayMs: 0 }, play)
   await pauseUntil(REPLICA_KILLED_AT)
   const victim = cluster.replicas[cluster.replicas.length - 1]
   const awayMs = REPLICA_AWAY * play.totalMs
-  play.event(`${victim.name} is killed (SIGKILL), to be started again in ${formatLapse(awayMs)}`)
+  play.event(`killing ${victim.name} (SIGKILL); it starts again in ${formatLapse(awayMs)}`)
   const kill = await interrupt(cluster, victim, { signal: 'SIGKILL', awayMs }, play)
   return [restart, kill]
 }

@@ -1,4 +1,4 @@
-/** The two counters that the demo shows of a node, out of its Prometheus text. */
+/** The counters of a node that the demo shows, from its Prometheus text. */
 
 export interface Counts {
   readonly frames: number
@@ -26,7 +26,7 @@ export function countsIn(text: string): Counts {
   return { frames: sum(NAMES.frames), bytes: sum(NAMES.bytes), syncs: sum(NAMES.syncs) }
 }
 
-/** Counters start at 0 with each process of a node: adds up its lives. */
+/** Adds up the counters of a node's processes, each of which starts at 0. */
 export class Tally {
   #before: Counts = NO_COUNTS
   #now: Counts = NO_COUNTS
@@ -35,7 +35,7 @@ export class Tally {
     return addCounts(this.#before, this.#now)
   }
 
-  /** Of the present process alone. */
+  /** Counts of the current process. */
   get now(): Counts {
     return this.#now
   }

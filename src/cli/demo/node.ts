@@ -1,4 +1,4 @@
-/** One node of the demo: the walcast command in a process of its own, and what it answers. */
+/** One node of the demo: `walcast` in a process of its own, and its answers. */
 
 import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
 import { keyOf } from '../../errors.ts'
@@ -32,7 +32,7 @@ export class DemoNode {
   readonly #options: DemoNodeOptions
   readonly #children: Children
   #child: Child | undefined
-  /** What was last done to it, for people; '' once it is ready. */
+  /** What the demo last did to it; '' once it is ready. */
   note = 'starting'
 
   constructor(children: Children, options: DemoNodeOptions) {
@@ -73,7 +73,7 @@ export class DemoNode {
     return this.#ask<LagReport>('/_walcast/lag', LAG)
   }
 
-  /** True once the node says that it can serve. */
+  /** True once the node reports that it can serve. */
   async isReady(): Promise<boolean> {
     const ready = (await this.#ask<{ readonly ready: boolean }>('/readyz', READY))?.ready === true
     if (ready) this.note = ''
@@ -87,7 +87,7 @@ export class DemoNode {
       const answer = await fetch(`http://${this.address}/metrics`, { signal })
       if (answer.ok) this.tally.set(countsIn(await answer.text()))
     } catch {
-      // Away for the moment: the last count stands.
+      // The node is away: the last counts stay.
     }
     return this.tally.total
   }

@@ -23,7 +23,7 @@ export interface StoppedFile {
   readonly pages: number
   /** The state checksum, computed from the file. */
   readonly checksum: string
-  /** Pages that are not the same bytes as in the first file; pages that only one has count too. */
+  /** Pages whose bytes differ from those in the first file, or that only one of them has. */
   readonly differingPages: number
   /** The first few of them. */
   readonly firstDiffering: readonly number[]

@@ -1,9 +1,9 @@
-/** What the demo found, as `--json` prints it, and whether that is a success. */
+/** The result of the demo, as `--json` prints it, and whether it is a success. */
 import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
 import type { Counts } from './metrics.ts'
 import type { LiveReading, StoppedFile } from './proof.ts'
 
-/** What one node was found to be, first live and then stopped. */
+/** What was read of one node, first live and then stopped. */
 export interface Finding {
   readonly status: NodeStatus
   readonly lag: LagReport
@@ -21,7 +21,7 @@ export interface Interruption {
   readonly downMs: number
   /** From then until every replica had what the leader had at that moment. */
   readonly levelMs: number
-  /** It went on from where it was: same epoch, nothing copied again. */
+  /** True when it resumed: same epoch, nothing copied again. */
   readonly resumed: boolean
 }
 
@@ -116,7 +116,7 @@ export function resultOf(run: Run, leader: Finding, replicas: readonly Finding[]
   }
 }
 
-/** A node whose file is sound and holds what the node said of it. */
+/** A node's file is sound and holds what the node reported. */
 function isSound({ status, live, stopped }: Finding): boolean {
   return (
     live.integrity === 'ok' && stopped.integrity === 'ok' && stopped.checksum === status.checksum

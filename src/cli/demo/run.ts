@@ -98,9 +98,8 @@ export class DemoRun {
       signal,
     })
     screen.clear()
-    this.#event(
-      `both replicas have their first copy, ${formatLapse(monotonicMs() - beganMs)} after they were started`,
-    )
+    const lapse = formatLapse(monotonicMs() - beganMs)
+    this.#event(`both replicas have their first copy, ${lapse} after they were started`)
   }
 
   #startWriter(): Child {
@@ -112,10 +111,10 @@ export class DemoRun {
     writer.onMessage<WriterReport>(({ writes }) => {
       this.#writes = writes
     })
+    this.#event(`writer changes airports and runways, ${formatCount(rate)} transactions a second`)
     this.#event(
-      `writer changes airports, runways and frequencies, ${formatCount(rate)} transactions a second`,
+      `watch a copy with any SQLite tool: ${this.#stage.folder}/replica-1/${DATABASE_FILE}`,
     )
-    this.#event(`any SQLite tool may look on: ${this.#stage.folder}/replica-1/${DATABASE_FILE}`)
     return writer
   }
 

@@ -1,19 +1,18 @@
 /**
- * Where the demo shows itself: events that scroll, and below them a picture that is drawn again in
- * place.
+ * The output of the demo: events that scroll, and below them a picture that is redrawn in place.
  */
 import { monotonicMs } from '../../platform/time.ts'
 
 export interface DemoScreen {
   /** A line that stays. */
   event(text: string): void
-  /** The present state: in place on a terminal; elsewhere one line, every few seconds. */
+  /** The current state: drawn in place on a terminal; elsewhere one line every few seconds. */
   live(picture: string, line: string): void
-  /** Leaves the last picture where it is; events go on below it. */
+  /** Leaves the last picture in place; later events follow below it. */
   settle(): void
-  /** Takes the last picture away. */
+  /** Removes the last picture. */
   clear(): void
-  /** Text as it is. */
+  /** Writes text unchanged. */
   text(text: string): void
   readonly colors: boolean
 }
@@ -22,7 +21,7 @@ const LINE_EVERY_MS = 3000
 const CURSOR_OFF = '\x1b[?25l'
 const CURSOR_ON = '\x1b[?25h'
 
-/** The screen for `stream`, or for nobody when it is undefined. */
+/** The screen for `stream`, or one that shows nothing when it is undefined. */
 export function createScreen(
   stream: NodeJS.WriteStream | undefined,
   environment: NodeJS.ProcessEnv,
@@ -103,7 +102,7 @@ class TerminalScreen implements DemoScreen {
     this.#stream.write(text)
   }
 
-  /** Back to the picture's first line, and everything below it cleared. */
+  /** Moves to the picture's first line and clears everything below. */
   #wipe(): string {
     const lines = this.#picture.split('\n').length - 1
     return lines > 0 ? `\x1b[${lines}A\r\x1b[J` : ''
@@ -111,8 +110,8 @@ class TerminalScreen implements DemoScreen {
 }
 
 /**
- * Cuts off what would wrap or scroll: either would put the next picture in the wrong place.
- * Pictures bear no colours.
+ * Cuts off what would wrap or scroll, since either would misplace the next picture. Pictures have
+ * no colours.
  */
 function fit(picture: string, columns: number, rows: number): string {
   const lines = picture

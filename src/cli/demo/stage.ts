@@ -1,6 +1,6 @@
 /**
- * What a demo plays on: a temporary folder, processes, a screen; set up before it and cleared away
- * after it, whatever happens.
+ * What a demo needs: a temporary folder, processes and a screen. They are set up before it, and
+ * removed after it, whatever happens.
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,12 +17,12 @@ export interface Stage {
   readonly screen: DemoScreen
   /** Environment of the nodes, with the cluster's secret. */
   readonly environment: NodeJS.ProcessEnv
-  /** Aborted when a process died or the user has had enough. */
+  /** Aborted when a process dies or the user interrupts. */
   readonly signal: AbortSignal
 }
 
 /**
- * Gives what `play` gives. Throws DEMO_FAILED, with the log lines on standard error, or
+ * Returns what `play` returns. Throws DEMO_FAILED, with the log lines on standard error, or
  * DemoInterrupted.
  */
 export async function onStage<T>(
@@ -57,8 +57,7 @@ function explained(error: unknown, children: Children): Error {
 }
 
 /**
- * The demo's nodes share a secret that nobody else knows, and take no other setting from the user's
- * environment.
+ * The demo's nodes share a new secret, and take no other setting from the user's environment.
  */
 function nodeEnvironment(): NodeJS.ProcessEnv {
   const foreign = Object.entries(process.env).filter(([name]) => !name.startsWith('WALCAST_'))
@@ -68,12 +67,12 @@ function nodeEnvironment(): NodeJS.ProcessEnv {
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * A signal, or a reader of our output that has gone, ends the demo in good order. Gives what undoes
- * this.
+ * Ends the demo in order at a signal, or when the reader of its output leaves. Returns a function
+ * that undoes this.
  */
 function abortOnSignals(abort: AbortController): () => void {
   const onSignal = () => abort.abort(new DemoInterrupted('interrupted'))
-  const onBrokenPipe = () => abort.abort(new DemoInterrupted('nobody reads the output any more'))
+  const onBrokenPipe = () => abort.abort(new DemoInterrupted('the reader of the output has left'))
   for (const signal of SIGNALS) process.on(signal, onSignal)
   process.stdout.on('error', onBrokenPipe)
   return () => {

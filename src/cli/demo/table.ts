@@ -4,7 +4,7 @@ import { formatBytes, formatMs } from '../queryCommand.ts'
 import type { Counts } from './metrics.ts'
 import type { Interruption } from './result.ts'
 
-/** What is shown of a node at one moment. */
+/** A node at one moment. */
 export interface NodeRow {
   readonly name: string
   readonly note: string
@@ -16,8 +16,8 @@ export interface NodeRow {
 const BAR_CELLS = 30
 const HEADING = ['', 'state', 'txid', 'behind', 'lag p50', 'lag p99', 'frames', 'bytes']
 const FOOTNOTE =
-  "  lag: from the leader's notice of a commit to readers seeing it here, last minute, catching up included"
-/** Columns with words; numbers stand at the right. */
+  '  lag: from the leader noticing a commit to readers seeing it; last minute, catching up included'
+/** Columns of words; numbers are aligned to the right. */
 const WORDS = new Set([0, 1])
 
 export function formatCount(count: number): string {
@@ -91,15 +91,16 @@ function columns(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `  ${row.map(pad).join('  ').trimEnd()}\n`).join('')
 }
 
-/** So that columns keep their place while their contents change. */
+/** Keep the columns in place while their contents change. */
 const MIN_WIDTHS = [9, 11, 9, 6, 8, 8, 7, 9]
 
-/** A lapse of time as people say it: no more digits than it deserves. */
+/** A lapse of time for people, in three digits at most. */
 export function formatLapse(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
 }
 
 export function interruptionText({ node, downMs, levelMs, resumed }: Interruption): string {
-  const how = resumed ? 'went on where it was' : 'began anew: pages were copied or compared'
-  return `${node} is back after ${formatLapse(downMs)} and ${how}; all level ${formatLapse(levelMs)} later`
+  const how = resumed ? 'resumed where it stopped' : 'started over: pages were copied or compared'
+  const [down, level] = [downMs, levelMs].map(formatLapse)
+  return `${node} is back after ${down} and ${how}; all level ${level} later`
 }

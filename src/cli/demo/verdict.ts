@@ -13,7 +13,8 @@ const PLAIN = '\x1b[0m'
 /** What was found, point by point. */
 export function verdictText(result: DemoResult, colors: boolean): string {
   const points = [...lagPoints(result.replicas), ...proofPoints(result)]
-  return `${points.map(([label, value]) => point(label, value)).join('')}\n${verdict(result.ok, colors)}\n`
+  const lines = points.map(([label, value]) => point(label, value))
+  return `${lines.join('')}\n${verdict(result.ok, colors)}\n`
 }
 
 function verdict(ok: boolean, colors: boolean): string {
@@ -57,7 +58,7 @@ function proofPoints(result: DemoResult): Point[] {
   ]
 }
 
-/** In a new epoch the commits of which the leader knows only the outcome have no txid. */
+/** When a new epoch begins, the leader knows some commits only by their outcome, without txids. */
 function capturedText({ leader, interruptions }: DemoResult): string {
   const counted = `${formatCount(leader.captured)} captured`
   const isWhole = interruptions.every((interruption) => interruption.resumed)
@@ -71,10 +72,10 @@ function same(values: readonly string[]): string {
 function pagesText(replicas: readonly ReplicaResult[], all: string): string {
   const differing = replicas.filter((replica) => replica.differingPages > 0)
   if (differing.length === 0) return `${all}, every byte the same in the three stopped files`
-  const texts = differing.map(
-    ({ name, differingPages, firstDiffering }) =>
-      `${name} differs in ${formatCount(differingPages)} (${firstDiffering.join(', ')}${differingPages > firstDiffering.length ? ', ...' : ''})`,
-  )
+  const texts = differing.map(({ name, differingPages, firstDiffering }) => {
+    const more = differingPages > firstDiffering.length ? ', ...' : ''
+    return `${name} differs in ${formatCount(differingPages)} (${firstDiffering.join(', ')}${more})`
+  })
   return `of ${all} ${texts.join(', ')}`
 }
 

@@ -1,5 +1,5 @@
 /**
- * Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason.
+ * Waiting in the demo. Aborting `signal` ends every wait at once, with the signal's reason.
  */
 
 import { delay, monotonicMs } from '../../platform/time.ts'

@@ -1,8 +1,7 @@
 /**
- * The demo's writer, a process of its own: `node writer.js FILE RATE`. Changes real rows at RATE
- * transactions a second until it is sent a message or its parent is gone. Knows nothing of walcast:
- * it is any application with SQLite in it. It reports how many transactions it committed, ten times
- * a second, and measures nothing.
+ * The demo's writer, a process of its own: `node writer.js FILE RATE`. It changes real rows at RATE
+ * transactions a second, until it gets a message or its parent is gone. It reports its number of
+ * commits ten times a second. It knows nothing of walcast: it stands for any application.
  */
 import Database from 'better-sqlite3'
 import { random } from '../../platform/random.ts'
@@ -14,39 +13,39 @@ export interface WriterReport {
 }
 
 const REPORT_MS = 100
-/** What cannot be made up for is left out, so that a pause is not followed by a burst. */
+/** Transactions that are later are left out, so that no burst follows a pause. */
 const MAX_BEHIND_MS = 250
 const MAX_VISITS = 500
 
 const [path, rateText] = process.argv.slice(2)
 const intervalMs = 1000 / Number(rateText)
 const db = new Database(path, { fileMustExist: true })
-// As the documentation advises applications: the leader runs the checkpoints.
+// As the documentation advises: the leader checkpoints.
 db.pragma('wal_autocheckpoint = 0')
-db.exec(
-  'CREATE TABLE demo_visits (id INTEGER PRIMARY KEY, airport_id INTEGER NOT NULL REFERENCES airports (id), at TEXT NOT NULL)',
-)
+db.exec(`
+  CREATE TABLE demo_visits (
+    id INTEGER PRIMARY KEY, airport_id INTEGER NOT NULL REFERENCES airports (id), at TEXT NOT NULL
+  )`)
 
 const airports = idsOf('airports', 'id')
 const runways = idsOf('runways', 'id')
 const stations = idsOf('frequencies', 'airport_id')
-const raiseAirport = db.prepare(
-  'UPDATE airports SET elevation_ft = elevation_ft + 1, updated_at = CURRENT_TIMESTAMP WHERE id = ?',
-)
+const raiseAirport = db.prepare(`
+  UPDATE airports SET elevation_ft = elevation_ft + 1, updated_at = CURRENT_TIMESTAMP WHERE id = ?`)
 const widenRunway = db.prepare(
   'UPDATE runways SET width_ft = width_ft + 1, lighted = 1 - lighted WHERE id = ?',
 )
-const tuneStation = db.prepare(
-  "UPDATE frequencies SET unicom = CASE unicom WHEN '122.8' THEN '122.7' ELSE '122.8' END WHERE airport_id = ?",
-)
+const tuneStation = db.prepare(`
+  UPDATE frequencies SET unicom = CASE unicom WHEN '122.8' THEN '122.7' ELSE '122.8' END
+  WHERE airport_id = ?`)
 const addVisit = db.prepare(
   'INSERT INTO demo_visits (airport_id, at) VALUES (?, CURRENT_TIMESTAMP)',
 )
 const dropVisit = db.prepare('DELETE FROM demo_visits WHERE id = ?')
 
 /**
- * Each is one transaction. Each changes something for certain: setting what is there already writes
- * no page, so nobody could count it.
+ * Each is one transaction. Each changes a value for certain, since writing the same value again
+ * writes no page and could not be counted.
  */
 const changes: readonly (() => void)[] = [
   () => raiseAirport.run(any(airports)),

@@ -21,7 +21,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs the demo to its end; it is interrupted when `whenToStop` is done. */
+/** Runs the demo to its end, or interrupts it once `whenToStop` resolves. */
 function demo(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const [file, bound] = endingWithParent(process.execPath, [CLI, 'demo', ...args], 'TERM')
@@ -46,7 +46,7 @@ function demo(args: readonly string[], whenToStop?: () => Promise<unknown>): Pro
   })
 }
 
-test('the demo proves three identical files, with a leader restarted and a replica killed on the way', async () => {
+test('the demo proves three identical files after a restart and a kill', async () => {
   const { code, stdout, stderr } = await demo(['--seconds', '6', '--json'])
   assert.equal(stderr, '')
   assert.equal(code, 0)
@@ -121,10 +121,11 @@ test('wrong arguments are a usage error', async () => {
   assert.match(stderr, /^WALCAST_USAGE: --seconds wants a number from 3 to 3600, not 1;.*\n$/)
 })
 
-test('counters of a node add up over its processes', () => {
+test('counters add up over the processes of a node', () => {
   const tally = new Tally()
   const text = (frames: number) =>
-    `# HELP x\nwalcast_apply_pages_total ${frames}\nwalcast_receive_bytes_total 10\nwalcast_refused_messages_total{error="X"} 1\n`
+    `# HELP x\nwalcast_apply_pages_total ${frames}\nwalcast_receive_bytes_total 10\n` +
+    'walcast_refused_messages_total{error="X"} 1\n'
   tally.set(countsIn(text(3)))
   tally.set(countsIn(text(5)))
   tally.onRestart()

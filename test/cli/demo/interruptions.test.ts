@@ -1,6 +1,6 @@
 /**
- * Which failures a death excuses, and what must be there in the end: nothing that the torture of
- * balancers finds counts without this.
+ * Which failures a death excuses, and which writes must survive. The torture of balancers judges by
+ * these rules.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -29,7 +29,7 @@ function asked(startMs: number, endMs: number, told: Partial<Exchange> = {}): Ex
   return { session: 0, site: 'a', kind: 'transfer', key: 'k', status: 201, startMs, endMs, ...told }
 }
 
-test('a death excuses 502, 503 and a broken connection of requests that began before it was seen', () => {
+test('a death excuses 502, 503 and a cut connection, for requests begun before it', () => {
   const excused = [
     asked(90, 105, { status: 0, code: 'UND_ERR_SOCKET' }),
     asked(105, 400, { status: 502 }),
@@ -38,12 +38,12 @@ test('a death excuses 502, 503 and a broken connection of requests that began be
   assert.deepEqual(dishonestIn(excused, [DEATH]), [])
 })
 
-test('it excuses no request that was over before, or began after', () => {
+test('a death excuses no request that ended before it or began after it', () => {
   assert.equal(dishonestIn([asked(80, 99, { status: 502 })], [DEATH]).length, 1)
   assert.equal(dishonestIn([asked(500, 600, { status: 503 })], [DEATH]).length, 1)
 })
 
-test('it excuses neither 500 nor 504, nor a client that gave up', () => {
+test('a death excuses neither 500 nor 504, nor a client that gave up', () => {
   const failed = [
     asked(105, 400, { status: 500 }),
     asked(105, 400, { status: 504 }),
@@ -62,17 +62,17 @@ test('a planned change of leader excuses nothing', () => {
   assert.equal(dishonestIn([asked(90, 120, { status: 503 })], [SWITCHOVER]).length, 1)
 })
 
-test('nobody acknowledges a write while one node is alone, and each write says what it is', () => {
+test('no write is acknowledged while a node is alone, and each write says so', () => {
   const acked = { acked: 'one; replicas=1' }
   const notReplicated = { notReplicated: 'one; replicas=0' }
   assert.deepEqual(falseAcksIn([asked(50, 90, acked), asked(200, 800, notReplicated)], [DEATH]), [])
   assert.equal(falseAcksIn([asked(200, 800, acked)], [DEATH]).length, 1)
   assert.equal(falseAcksIn([asked(50, 90)], [DEATH]).length, 1)
-  // Under way when the node died, or when it was started again.
+  // Running when the node died, or when it restarted.
   assert.deepEqual(falseAcksIn([asked(105, 120, acked), asked(800, 950, acked)], [DEATH]), [])
 })
 
-test('a key that the application knows already was executed twice, unless its leader died with its memory', () => {
+test('a key known to the application was executed twice, unless its leader died', () => {
   const repeat = { first: asked(90, 120, { status: 502 }), again: asked(160, 200, { status: 409 }) }
   assert.deepEqual(executedTwice([repeat], [DEATH]), [])
   assert.equal(executedTwice([repeat], [{ ...DEATH, cause: 'replica node' }]).length, 1)
@@ -80,22 +80,22 @@ test('a key that the application knows already was executed twice, unless its le
   assert.deepEqual(executedTwice([answered], [{ ...DEATH, cause: 'replica node' }]), [])
 })
 
-test('a write is kept once the replica was level after it, if the leader did not die before', () => {
+test('a write is safe once the replica was level after it, before the leader died', () => {
   const write = asked(10, 20, { position: '1-7', notReplicated: 'one; replicas=0' })
   const kept = (...marks: Parameters<typeof withKept>[1]) =>
     withKept([write], marks)[0].acked !== undefined
   assert.ok(kept({ what: 'level', atMs: 30 }, { what: 'died', atMs: 40 }))
   assert.ok(!kept({ what: 'died', atMs: 30 }, { what: 'level', atMs: 40 }))
-  // Under way when its leader died: that one may have answered it.
+  // Running when its leader died, which may have answered it.
   assert.ok(!kept({ what: 'died', atMs: 15 }, { what: 'level', atMs: 40 }))
-  // Under way when the positions were compared.
+  // Running when the positions were compared.
   assert.ok(!kept({ what: 'level', atMs: 15 }))
   assert.ok(
     !kept({ what: 'level', atMs: 15 }, { what: 'died', atMs: 30 }, { what: 'level', atMs: 40 }),
   )
 })
 
-test('a pause is how long a client waits for success, over its failures', () => {
+test('a pause is how long a client waits for success, its failures included', () => {
   const record = [
     asked(10, 95),
     asked(96, 98, { kind: 'get', status: 200 }),

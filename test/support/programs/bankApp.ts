@@ -1,14 +1,14 @@
 /**
  * An application under test that knows nothing of walcast: accounts, transfers and registers in one
- * SQLite database, over HTTP. One handle for as long as it lives, opened once the file is there:
- * its node changes roles under it. Says when it listens.
+ * SQLite database, over HTTP. It opens one handle once the file exists and keeps it for life, while
+ * its node changes roles. It reports when it listens.
  *
- *   POST /transfer {id, from, to, amount}   201; 409 when a transfer has that id already, and nothing is applied
- *   POST /register {key, value}             200 {version}: one more than before
- *   GET /accounts                           {balances, sum}, in one read transaction
- *   GET /register/KEY                       {version, value}; version 0 when it was never written
- *   GET /transfers?ids=A,B                  {found}: those of them that are there
- *   GET /about                              {opened, pid}: how often the database was opened, and by which process
+ *   POST /transfer {id, from, to, amount}  201; 409 and no change when a transfer has that id
+ *   POST /register {key, value}            200 {version}: one more than before
+ *   GET /accounts                          {balances, sum}, in one read transaction
+ *   GET /register/KEY                      {version, value}; version 0 when it was never written
+ *   GET /transfers?ids=A,B                 {found}: those of them that exist
+ *   GET /about                             {opened, pid}: how often it opened the file
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import Database from 'better-sqlite3'
@@ -18,7 +18,7 @@ const { path, name, port, busyMs } = optionsOf<{
   path: string
   name: string
   port: number
-  /** How long a write waits for SQLite's lock; the whole application stands still meanwhile. */
+  /** How long a write waits for SQLite's lock, while the whole application stands still. */
   busyMs: number
 }>()
 let bank: Bank | undefined
@@ -88,7 +88,7 @@ class Bank {
   }
 }
 
-/** Opened when it is needed: a replica's copy comes after the application starts. */
+/** Opened when needed: a replica's copy comes after the application starts. */
 function open(): Bank {
   if (!bank) {
     bank = new Bank(path)
@@ -150,14 +150,14 @@ function read(url: URL, response: ServerResponse): void {
   send(response, 200, open().get(decodeURIComponent(key)))
 }
 
-/** Nothing was changed in the first three cases; any other failure says nothing of that. */
+/** The first three mean that nothing changed; other failures do not say. */
 function fail(error: unknown, response: ServerResponse): void {
   const code = error instanceof Database.SqliteError ? error.code : ''
   const told = { error: String(error) }
   if (code.startsWith('SQLITE_BUSY')) return send(response, 503, { code: 'APP_BUSY', ...told })
   if (code.startsWith('SQLITE_READONLY'))
     return send(response, 503, { code: 'APP_READONLY', ...told })
-  // better-sqlite3 has no code for a file that is not there.
+  // better-sqlite3 has no code for a missing file.
   if (!bank) return send(response, 503, { code: 'APP_NO_DATABASE', ...told })
   send(response, 500, { code: 'APP_FAILED', ...told })
 }

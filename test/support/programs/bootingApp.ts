@@ -1,7 +1,7 @@
 /**
- * An application under test as most are: it takes its time to boot, then listens on PORT, and a
- * signal ends it where it stands. Counters in a SQLite table, over HTTP. As a replica it opens the
- * database read-only, and stays with that.
+ * An application under test that behaves as most do: it boots slowly, then listens on PORT, and
+ * ends at once at a signal. It serves counters in a SQLite table over HTTP. As a replica it opens
+ * the database read-only and does not reopen it.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import Database from 'better-sqlite3'
@@ -16,7 +16,7 @@ interface Options {
   readonly port?: number
   /** WALCAST_ROLE when not given. */
   readonly role?: string
-  /** Takes SIGUSR2 for a change of role, and asks its node. */
+  /** Treats SIGUSR2 as a change of role and asks its node. */
   readonly follows?: boolean
 }
 

@@ -1,9 +1,11 @@
-/** An application that commits so many times, checkpoints as SQLite does by itself, and ends. */
+/**
+ * An application that commits a number of times, checkpoints as SQLite does by default, and ends.
+ */
 import Database from 'better-sqlite3'
 import { randomOf } from '../until.ts'
 import { optionsOf } from './options.ts'
 
-/** Of so many commits one rewrites a large row. */
+/** One of so many commits rewrites a large row. */
 const REWRITES_EVERY = 150
 
 const { path, commits, seed } = optionsOf<{ path: string; commits: number; seed: number }>()

@@ -1,6 +1,6 @@
 /**
- * Runs checkpoints of all modes in a loop, beside whatever else goes on. Says `emptied` the first
- * time that one has the WAL begun anew.
+ * Runs checkpoints of all modes in a loop, beside other work. Prints `emptied` when one first makes
+ * the WAL start over.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'

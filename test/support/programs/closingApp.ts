@@ -1,8 +1,8 @@
 /**
- * An application that closes each connection when it has been idle for `idleMs`, whether or not a
- * request has come meanwhile: from `lateMs` on it reads nothing more. So it always loses the race
- * between a close and a request, and executes neither such a request nor any twice. `/!count`,
- * asked directly, tells how often it executed what.
+ * An application that closes each connection after `idleMs`, even if a request has arrived
+ * meanwhile: from `lateMs` on it reads no more. So a request always loses the race against the
+ * close, is never executed, and no request is executed twice. `/!count`, asked directly, tells how
+ * often it executed each request.
  */
 import { createServer, type Socket } from 'node:net'
 import { optionsOf, say } from './options.ts'
@@ -22,7 +22,8 @@ function answer(socket: Socket, target: string): void {
   if (target !== '/!count') executed[target] = (executed[target] ?? 0) + 1
   const body = target === '/!count' ? JSON.stringify(executed) : 'ok'
   socket.write(
-    `HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n${keepAlive}Content-Length: ${body.length}\r\n\r\n${body}`,
+    'HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n' +
+      `${keepAlive}Content-Length: ${body.length}\r\n\r\n${body}`,
   )
 }
 

@@ -1,7 +1,7 @@
 /**
- * An application under test: answers what it received, or what the header `x-answer` tells it to.
- * It counts what reaches it. `/!state` and `/!go`, asked directly, tell the counts and let one
- * waiting answer go on.
+ * An application under test that answers what it received, or what the header `x-answer` asks for.
+ * It counts what reaches it. Asked directly, `/!state` gives the counts and `/!go` lets one waiting
+ * answer go on.
  */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -18,12 +18,12 @@ export interface AnswerSpec {
   readonly body?: string
   /** Written one by one, each but the first after a `/!go`. */
   readonly parts?: readonly string[]
-  /** So many bytes instead of a body. */
+  /** The length of a generated body, in place of `body`. */
   readonly bytes?: number
   readonly trailers?: Readonly<Record<string, string>>
   /** Bytes for the socket instead of an answer, latin1; then it is closed. */
   readonly raw?: string
-  /** A header `x-large` of so many bytes. */
+  /** The length of a header `x-large`, in bytes. */
   readonly headBytes?: number
   /** Bytes for the socket before anything else, latin1. */
   readonly interim?: string
@@ -35,7 +35,7 @@ export interface AnswerSpec {
   readonly early?: boolean
   /** Only the application of this name answers so; others echo. */
   readonly at?: string
-  /** Cut the connection so many times, at this path, before it is answered. */
+  /** How many times the connection is cut at this path before an answer. */
   readonly cuts?: number
 }
 
@@ -55,7 +55,7 @@ export interface AppState {
   /** Requests by `METHOD TARGET`. */
   readonly seen: Readonly<Record<string, number>>
   readonly total: number
-  /** Targets of requests that were cut before their answer was whole. */
+  /** Targets of requests that were cut before their answer was complete. */
   readonly aborted: readonly string[]
   readonly waiting: number
 }
@@ -80,7 +80,7 @@ function specOf(request: IncomingMessage): AnswerSpec {
   return spec.at === undefined || spec.at === name ? spec : {}
 }
 
-/** Resolves at a `/!go`, or when nobody is there any more. */
+/** Resolves at a `/!go`, or when the client has left. */
 function go(response: ServerResponse): Promise<void> {
   if (response.destroyed) return Promise.resolve()
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Opens and closes nodes in a process of its own, says what it saw and stops with nothing but what
- * was closed.
+ * Opens and closes nodes in a process of its own, reports what it saw, and must exit by itself once
+ * all are closed.
  */
 import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'

@@ -1,5 +1,5 @@
 /**
- * A leader and a replica whose listeners throw at each event: the exceptions are the process's,
+ * A leader and a replica whose listeners throw at each event: the exceptions reach the process, and
  * replication goes on.
  */
 import Database from 'better-sqlite3'

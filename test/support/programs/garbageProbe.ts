@@ -1,6 +1,6 @@
 /**
- * Loaded before a node (`--import`). At SIGUSR2 it says how many bytes of garbage the young
- * collections since the last one have left in the old heap, and makes all that is in use old.
+ * Preloaded into a node (`--import`). At SIGUSR2 it prints how many bytes of garbage young
+ * collections have moved to the old heap since the last time, and makes everything in use old.
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

@@ -1,6 +1,6 @@
 /**
- * A test that never ends by itself. It starts a node, a node that is stopped, and a program of
- * Python that reads nothing, and writes what it has into the file that HANGING_TEST_FILE names.
+ * A test that never ends by itself. It starts a node, a stopped node and a Python program that
+ * reads nothing, and writes their process ids to the file in HANGING_TEST_FILE.
  */
 import { renameSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -9,9 +9,9 @@ import { PYTHON } from '../paths.ts'
 import { makeDatabase } from '../workload.ts'
 
 export interface Hanging {
-  /** Of this process. */
+  /** Id of this process. */
   readonly pid: number
-  /** Of those that it started. */
+  /** Ids of the processes that it started. */
   readonly children: readonly number[]
   readonly folder: string
 }

@@ -1,7 +1,6 @@
 /**
- * A node in this process that ends itself with SIGKILL when it is told to. Otherwise as the command
- * line with the same arguments. A line `{"op", "count"}` on standard input: just before the
- * `count`-th file operation `op` from then on.
+ * `walcast node` in this process, which kills itself when told to. A line `{"op", "count"}` on
+ * standard input means: SIGKILL just before the `count`-th file operation `op` from now on.
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/platform/fileOps.ts'

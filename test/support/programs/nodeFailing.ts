@@ -1,9 +1,8 @@
 /**
- * A node in this process whose disk fails when it is told to. Otherwise as the command line with
- * the same arguments. Lines on standard input: `{"ops", "code", "first", "times"}` lets `times`
- * operations of these names, from the `first` one from now on, fail with that system error; `{}`
- * ends that. `fault` among the options is such a fault from the start on. Each line is answered by
- * how many have failed since the last.
+ * `walcast node` in this process, on a disk that fails when told to. A line `{"ops", "code",
+ * "first", "times"}` on standard input makes `times` operations of these names fail with that
+ * system error, starting with the `first` one from now on; `{}` ends that. The option `fault` is
+ * such a fault from the start. Each line is answered with the number of failures since the last.
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/platform/fileOps.ts'

@@ -1,6 +1,6 @@
 /**
- * An application under test that knows nothing of walcast: notes in a SQLite table, over HTTP. Says
- * its port when it listens.
+ * An application under test that knows nothing of walcast: notes in a SQLite table, over HTTP.
+ * Prints its port when it listens.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import Database from 'better-sqlite3'
@@ -10,7 +10,7 @@ const { path, name, port } = optionsOf<{ path: string; name: string; port: numbe
 let db: Database.Database | undefined
 let requests = 0
 
-/** Opened when it is needed: a replica's copy comes after the application starts. */
+/** Opened when needed: a replica's copy comes after the application starts. */
 function open(): Database.Database {
   db ??= new Database(path, { fileMustExist: true, timeout: 2000 })
   return db

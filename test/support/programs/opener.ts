@@ -1,4 +1,4 @@
-/** As py/opener.py, with better-sqlite3. */
+/** The same as py/opener.py, with better-sqlite3. */
 import { setImmediate as immediate } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { become } from './become.ts'

@@ -1,9 +1,9 @@
-/** The program's options: one JSON object as its only argument. */
+/** The options of the program: one JSON object as its only argument. */
 export function optionsOf<T>(): T {
   return JSON.parse(process.argv[2] ?? '{}') as T
 }
 
-/** Turns true when a line or the end comes on standard input. */
+/** Turns true at a line or the end of standard input. */
 export function stopSign(): { stopped: boolean } {
   const sign = { stopped: false }
   const stop = () => {

@@ -1,7 +1,7 @@
 /**
- * A replica in this process that ends itself with SIGKILL just before the n-th step of one kind
- * (`op`) since its start, or since a file `from` is there; or whose writes of that kind fail with
- * ENOSPC while a file `fullWhile` exists. Otherwise as `walcast replica`.
+ * `walcast replica` in this process, which kills itself just before the n-th step of one kind
+ * (`op`), counted from its start or from when the file `from` exists. With `fullWhile`, writes of
+ * that kind fail with ENOSPC while that file exists.
  */
 import { existsSync } from 'node:fs'
 import { createFileOps, type FileOp } from '../../../src/platform/fileOps.ts'

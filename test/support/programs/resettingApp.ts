@@ -1,7 +1,7 @@
 /**
- * A server that answers the first request on each connection and then, `afterMs` later, ends the
- * connection in the way that the path of that request names: `/reset` or `/end`. It tells how many
- * requests it has read.
+ * A server that answers the first request on each connection. `afterMs` later it ends the
+ * connection as the request's path says: `/reset` or `/end`. It reports how many requests it has
+ * read.
  */
 import { createServer } from 'node:net'
 import { optionsOf, say } from './options.ts'

@@ -1,6 +1,6 @@
 /**
- * A node in a test's process, as the command line with the same arguments, on file operations of
- * the test's own.
+ * Runs a node in this process, with the arguments of the command line and the file operations of a
+ * test.
  */
 import { createLog } from '../../../src/cli/log.ts'
 import { nodeOptions } from '../../../src/cli/nodeArguments.ts'
@@ -8,7 +8,7 @@ import { startNode } from '../../../src/node/node.ts'
 import type { StartAs } from '../../../src/node/nodeFolder.ts'
 import type { FileOps } from '../../../src/platform/fileOps.ts'
 
-/** Resolves when it runs; it ends with SIGTERM, or with status 1 when it cannot go on. */
+/** Resolves once the node runs. It ends at SIGTERM, or with status 1 when it cannot go on. */
 export async function runNodeWith(
   ops: FileOps,
   [command, ...flags]: readonly string[],

@@ -1,4 +1,4 @@
-/** Loaded before a node (`--import`): its clock is TEST_CLOCK_SHIFT_MS ahead of the machine's. */
+/** Preloaded into a node (`--import`): shifts its clock by TEST_CLOCK_SHIFT_MS. */
 const shiftMs = Number(process.env['TEST_CLOCK_SHIFT_MS'] ?? 0)
 const trueNow = Date.now
 Date.now = () => trueNow() + shiftMs

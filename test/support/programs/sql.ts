@@ -1,6 +1,6 @@
 /**
- * One connection of better-sqlite3: statements come as JSON strings, one a line; answers are JSON
- * objects.
+ * One connection of better-sqlite3: each line of input is a JSON string with SQL, each line of
+ * output a JSON object.
  */
 import { createInterface } from 'node:readline'
 import Database from 'better-sqlite3'

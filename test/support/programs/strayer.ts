@@ -1,6 +1,6 @@
 /**
- * Tries to write, without ever waiting, until it got in `times` times or the patience is over: it
- * finds every gap of the lock. With `hold` it says so once it is in, and commits when it is told to
+ * Tries to write without ever waiting, until it succeeded `times` times or its patience is over: it
+ * finds every gap of the lock. With `hold` it reports its first success, and commits when told to
  * go on.
  */
 import { setTimeout as delay } from 'node:timers/promises'

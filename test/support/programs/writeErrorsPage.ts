@@ -1,4 +1,4 @@
-/** Writes docs/errors.md anew. */
+/** Writes docs/errors.md. */
 import { writeFileSync } from 'node:fs'
 import { ERRORS_PAGE, errorsPage } from '../errorsPage.ts'
 

@@ -89,7 +89,7 @@ const weights: readonly (readonly [() => void, number])[] = [
   [spilled, 2],
   [savepoint, 1],
 ]
-/** What a request of a web application writes. */
+/** Writes like a request of a web application. */
 function few(): void {
   for (let i = whole(1, 3); i > 0; i--) add.run(whole(0, 500), blob(300))
 }

@@ -1,4 +1,4 @@
-"""Compares two databases as SQLite reads them: every page, integrity, and, when pages differ, the dumps."""
+"""Compares two databases as SQLite reads them: every page, integrity, and dumps if pages differ."""
 import hashlib
 import json
 import sqlite3
@@ -21,6 +21,18 @@ def dump(db):
     return digest.hexdigest()
 
 
+def image(db):
+    return db.serialize() if db.execute('PRAGMA page_count').fetchone()[0] else b''
+
+
+def differing(one, other, size):
+    lock = 2**30 // size
+    for n in range(len(one) // size):
+        at = slice(n * size, (n + 1) * size)
+        if n != lock and one[at] != other[at]:
+            yield n + 1
+
+
 def difference():
     a, b = opened(options['a']), opened(options['b'])
     for pragma in ('page_size', 'page_count', 'user_version', 'application_id', 'auto_vacuum'):
@@ -28,8 +40,8 @@ def difference():
         if values[0] != values[1]:
             return f'{pragma} is {values[0]} and {values[1]}'
     size = a.execute('PRAGMA page_size').fetchone()[0]
-    pages = [db.serialize() if db.execute('PRAGMA page_count').fetchone()[0] else b'' for db in (a, b)]
-    # What is sound, or holds the same rows, on one side is so on the other when all pages are the same.
+    pages = [image(db) for db in (a, b)]
+    # With equal pages, one side stands for both.
     for name, db in [('a', a)] if pages[0] == pages[1] else [('a', a), ('b', b)]:
         verdict = [row[0] for row in db.execute('PRAGMA integrity_check(5)')]
         if verdict != ['ok']:
@@ -37,9 +49,7 @@ def difference():
     if len(pages[0]) != len(pages[1]):
         return f'{len(pages[0])} and {len(pages[1])} bytes'
     if pages[0] != pages[1]:
-        lock = 2**30 // size
-        bad = [n + 1 for n in range(len(pages[0]) // size)
-               if n != lock and pages[0][n * size:(n + 1) * size] != pages[1][n * size:(n + 1) * size]]
+        bad = list(differing(*pages, size))
         if bad:
             same = 'the dumps are equal' if dump(a) == dump(b) else 'the dumps differ'
             return f'{len(bad)} of {len(pages[0]) // size} pages differ, such as {bad[:10]}; {same}'

@@ -1,7 +1,7 @@
 """
-Tells every row of a database as `TABLE:FIRST COLUMN:HASH`, and whether the database is sound: see content.ts.
-The column `grp` of the table `mixed` is left out: writers count it up and round, so that a row comes back to what it was.
-Prints {"problem": "...", "rows": [...]}; the problem is '' when there is none.
+Prints each row of a database as `TABLE:FIRST COLUMN:HASH`, and whether it is sound: see content.ts.
+Leaves out the column `grp` of the table `mixed`: it cycles, so a changed row may look unchanged.
+The output is {"problem": "...", "rows": [...]}; the problem is '' when there is none.
 """
 import hashlib
 import json
@@ -17,7 +17,8 @@ def rows_of(db):
         if not name.startswith('sqlite_'):
             columns = 'id, body' if name == 'mixed' else '*'
             for row in db.execute(f'SELECT {columns} FROM "{name}"'):
-                digest = hashlib.blake2b(repr(row).encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()
+                text = repr(row).encode('utf-8', 'surrogateescape')
+                digest = hashlib.blake2b(text, digest_size=8).hexdigest()
                 yield f'{name}:{str(row[0])[:40]}:{digest}'
 
 
@@ -38,7 +39,8 @@ def problem_of(db):
 
 def content():
     mode = '?mode=ro' if options['readOnly'] else ''
-    db = sqlite3.connect(f"file:{options['path']}{mode}", uri=True, timeout=20, isolation_level=None)
+    path = f"file:{options['path']}{mode}"
+    db = sqlite3.connect(path, uri=True, timeout=20, isolation_level=None)
     try:
         db.execute('BEGIN')
         problem = problem_of(db) if options['total'] else ''

@@ -1,7 +1,8 @@
 """
-Opens a database, reads and closes, again and again; as another user when `uid` and `gid` say so.
-Prints {"opened": N} now and then and {"done": {"opened": N, "errors": {NAME: COUNT}, "lasting": COUNT}} when told to
-stop: `lasting` are the errors that had not gone away after 5 s of trying again.
+Opens a database, reads and closes, again and again; as another user when given `uid` and `gid`.
+Prints {"opened": N} now and then, and at the end
+{"done": {"opened": N, "errors": {NAME: COUNT}, "lasting": COUNT}}; `lasting` counts the errors that
+went on for 5 s of trying again.
 """
 import json
 import os

@@ -1,7 +1,8 @@
 """
-Reads a database again and again and checks what must hold inside one read transaction: the accounts' sum never
-changes, the newest log row is the one that `meta` names, ids never go back, a snapshot stays what it is.
-Prints {"at": N} now and then, {"failure": "..."} at the first failure, {"done": {...}} when told to stop.
+Reads a database again and again and checks what must hold inside one read transaction: the sum of
+the accounts never changes, the newest log row is the one in `meta`, ids never go back, a snapshot
+never changes. Prints {"at": N} now and then, {"failure": "..."} at the first failure, and
+{"done": {...}} when told to stop.
 """
 import json
 import os
@@ -23,8 +24,9 @@ total = options['total']
 
 
 def connect():
-    db = sqlite3.connect(f"file:{options['path']}" + ('?mode=ro' if options.get('readOnly') else ''), uri=True,
-                         timeout=5, isolation_level=None)
+    mode = '?mode=ro' if options.get('readOnly') else ''
+    path = f"file:{options['path']}{mode}"
+    db = sqlite3.connect(path, uri=True, timeout=5, isolation_level=None)
     if options.get('mmap'):
         db.execute('PRAGMA mmap_size=268435456')
     return db

@@ -1,4 +1,4 @@
-"""Restores the database `from` into `to` by SQLite's own backup API, which writes it there as one transaction."""
+"""Restores the database `from` into `to` by SQLite's backup API: one transaction in `to`."""
 import json
 import sqlite3
 import sys

@@ -1,6 +1,7 @@
 """
-Flips bytes of pages of a file beneath SQLite, as a broken disk would: {"path": ..., "pageSize": ..., "pages": [...]}.
-In a process of its own, which holds no lock that closing the file could drop.
+Flips bytes in pages of a file beneath SQLite, as a broken disk would. The argument is
+{"path": ..., "pageSize": ..., "pages": [...]}. This process holds no lock that closing the file
+could drop.
 """
 import json
 import os

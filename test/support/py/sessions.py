@@ -1,4 +1,4 @@
-"""A site as many are: whoever comes without a session gets one, so that its GET writes. Any failure of SQLite is a 500."""
+"""A site whose GET writes: a visitor without a session gets one. Any failure of SQLite is a 500."""
 import http.cookies
 import http.server
 import json
@@ -10,7 +10,7 @@ options = json.loads(sys.argv[1])
 
 
 def connect():
-    # As short as a stray write on a replica is to wait.
+    # Short, so that a stray write on a replica fails soon.
     return closing(sqlite3.connect(options["path"], timeout=0.1, isolation_level=None))
 
 
@@ -32,8 +32,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         session = http.cookies.SimpleCookie(self.headers.get("Cookie", "")).get("session")
         with connect() as db:
             if session is not None:
-                row = db.execute("SELECT began FROM session WHERE id = ?", (int(session.value),)).fetchone()
-                self._send(200 if row else 404, {"session": int(session.value)})
+                known = int(session.value)
+                row = db.execute("SELECT began FROM session WHERE id = ?", (known,)).fetchone()
+                self._send(200 if row else 404, {"session": known})
                 return
             made = db.execute("INSERT INTO session (began) VALUES (strftime('%s'))").lastrowid
         self._send(200, {"session": made}, {"Set-Cookie": f"session={made}; Path=/"})

@@ -1,6 +1,6 @@
 """
-Makes a sparse database past 1 GiB in WAL mode: pages of 64 KiB, nearly all on the free list, those around the page that
-holds byte 2^30 first in line to be used. Prints {"pages": N}.
+Makes a sparse database past 1 GiB in WAL mode. Nearly all of its 64 KiB pages are on the free list,
+with those around the lock page, which holds byte 2^30, first in line. Prints {"pages": N}.
 """
 import json
 import os
@@ -28,7 +28,7 @@ with open(options['path'], 'r+b') as file:
     for trunk, following, leaves in ((first, second, near), (second, 0, rest[:16000])):
         file.seek((trunk - 1) * SIZE)
         file.write(struct.pack(f'>II{len(leaves)}I', following, len(leaves), *leaves))
-    # What one trunk has no room for goes on a third.
+    # The pages for which the second trunk has no room go on a third.
     over = rest[16000:]
     third, leaves = over[0], over[1:]
     file.seek((second - 1) * SIZE)

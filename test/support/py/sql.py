@@ -1,4 +1,4 @@
-"""One connection of Python's SQLite: statements come as JSON strings, one a line; answers are JSON objects."""
+"""One connection of Python's SQLite: a JSON string with SQL a line, answered by a JSON object."""
 import json
 import os
 import sqlite3
@@ -10,7 +10,8 @@ if 'uid' in options:
     os.setresgid(options['gid'], options['gid'], options['gid'])
     os.setresuid(options['uid'], options['uid'], options['uid'])
 uri = f"file:{options['path']}" + ('?mode=ro' if options.get('readOnly') else '')
-db = sqlite3.connect(uri, uri=True, timeout=options.get('timeoutMs', 5000) / 1000, isolation_level=None)
+timeout = options.get('timeoutMs', 5000) / 1000
+db = sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
 
 
 def plain(value):
@@ -25,5 +26,6 @@ for line in sys.stdin:
         rows = [[plain(value) for value in row] for row in db.execute(sql).fetchall()]
         print(json.dumps({'rows': rows}), flush=True)
     except sqlite3.Error as error:
-        print(json.dumps({'error': f'{getattr(error, "sqlite_errorname", "")} {error}'}), flush=True)
+        text = f'{getattr(error, "sqlite_errorname", "")} {error}'
+        print(json.dumps({'error': text}), flush=True)
 db.close()

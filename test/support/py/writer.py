@@ -1,5 +1,5 @@
 """
-Writes to the workload database until told to stop (a line or the end of standard input): see workload.ts.
+Writes to the workload database until standard input gives a line or ends: see workload.ts.
 Prints {"commits": N} now and then and {"done": {...}} at the end.
 """
 import json
@@ -48,14 +48,16 @@ def delete():
 
 def update():
     low = rng.randint(0, 500)
-    db.execute('UPDATE mixed SET body = ?, grp = (grp + 7) % 500 WHERE grp BETWEEN ? AND ?', (blob(size), low, low + 10))
+    sql = 'UPDATE mixed SET body = ?, grp = (grp + 7) % 500 WHERE grp BETWEEN ? AND ?'
+    db.execute(sql, (blob(size), low, low + 10))
 
 
 def table():
     global tables
     if tables % 2 == 0:
         db.execute(f'CREATE TABLE t_{name}_{tables} (a INTEGER PRIMARY KEY, b)')
-        db.executemany(f'INSERT INTO t_{name}_{tables} (b) VALUES (?)', [(blob(size),) for _ in range(5)])
+        rows = [(blob(size),) for _ in range(5)]
+        db.executemany(f'INSERT INTO t_{name}_{tables} (b) VALUES (?)', rows)
     else:
         db.execute(f'DROP TABLE IF EXISTS t_{name}_{tables - 1}')
     tables += 1
@@ -63,12 +65,14 @@ def table():
 
 def spilled():
     db.execute('PRAGMA cache_size=5')
-    db.executemany('INSERT INTO mixed (grp, body) VALUES (?, ?)', [(rng.randint(0, 500), blob(size)) for _ in range(60)])
+    rows = [(rng.randint(0, 500), blob(size)) for _ in range(60)]
+    db.executemany('INSERT INTO mixed (grp, body) VALUES (?, ?)', rows)
     db.execute('UPDATE mixed SET grp = (grp + 1) % 500')
 
 
 def savepoint():
-    # Spilled and rolled back to a savepoint, SQLite 3.40 leaves frames without checksums: that is a test of its own.
+    # A large cache: SQLite 3.40 leaves frames without checksums when it spills and then rolls back
+    # to a savepoint, which has a test of its own.
     db.execute('PRAGMA cache_size=-20000')
     db.execute('SAVEPOINT inner_one')
     insert()
@@ -82,8 +86,10 @@ def few():
     db.executemany('INSERT INTO mixed (grp, body) VALUES (?, ?)', rows)
 
 
-# Deferred: what a request of a web application writes.
-actions = [transfer, transfer, few] if deferred else [transfer] * 10 + [insert] * 4 + [delete] * 3 + [update] * 2 + [table] * 2 + [spilled] * 2 + [savepoint]
+# Deferred transactions are what requests of a web application write.
+requests = [transfer, transfer, few]
+all_kinds = [transfer] * 10 + [insert] * 4 + [delete] * 3 + [update] * 2 + [table] * 2
+actions = requests if deferred else all_kinds + [spilled] * 2 + [savepoint]
 printed = time.monotonic()
 while True:
     action = rng.choice(actions)
