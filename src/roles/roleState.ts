@@ -37,7 +37,7 @@
 
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { WalcastError } from '../errors.ts'
-import { answered, carriedOn, giveUp, settle } from './state/changeEnd.ts'
+import { answered, breakDown, carriedOn, giveUp, settle } from './state/changeEnd.ts'
 import { whenDemoteAsked, whenDemoting } from './state/demotion.ts'
 import { lookWhetherAlone, whenFencingAlone, whenOpeningAgain } from './state/isolation.ts'
 import { whenJudging, whenPromoteAsked, whenTakeOverAsked } from './state/judging.ts'
@@ -178,9 +178,9 @@ function onStepEnd(facts: RoleFacts, state: RoleState, event: RoleStepEnd): Step
       return whenYielding(facts, state, event)
     case 'carryingOn':
       if (event.type === 'writersAdmitted') return carriedOn(facts, state)
-      return event.type === 'failed'
-        ? giveUp(facts, state.memory, state.change, event.error)
-        : stay(state)
+      // It would go on holding writes, and nothing would ever let them in.
+      if (event.type !== 'failed') return stay(state)
+      return breakDown(state.memory, state.change, event.error, event.error)
     case 'asking':
       return event.type === 'answered' ? whenAsking(facts, state, event.answers) : stay(state)
     case 'fencingAlone':

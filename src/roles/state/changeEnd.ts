@@ -37,7 +37,7 @@ export function breakDown(
   memory: RoleMemory,
   change: Change,
   error: unknown,
-  told = internal(error),
+  told: unknown = internal(error),
 ): Step {
   const failure: RoleOrder = {
     do: 'fail',

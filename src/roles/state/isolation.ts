@@ -23,11 +23,15 @@ export function lookWhetherAlone(facts: RoleFacts, state: Leading): Step {
   const afterMs = rules.fenceWhenAloneMs
   if (!led || afterMs === undefined) return stay(state)
   // Whoever has just come to lead is given the time; one whose change of role came to nothing is not.
-  const memory = { ...state.memory, aloneSinceMs: state.memory.aloneSinceMs ?? nowMs }
-  const isAlone = nowMs - Math.max(memory.aloneSinceMs, led.lastHeardMs) > afterMs
-  if (memory.isEnded || (isAlone ? led.isFenced : !memory.isClosed))
-    return stay({ ...state, memory })
-  return isAlone ? close({ ...state, memory }, afterMs) : open({ ...state, memory })
+  const { aloneSinceMs, isClosed, isEnded } = state.memory
+  if (aloneSinceMs === undefined)
+    return lookWhetherAlone(facts, {
+      ...state,
+      memory: { ...state.memory, aloneSinceMs: nowMs },
+    })
+  const isAlone = nowMs - Math.max(aloneSinceMs, led.lastHeardMs) > afterMs
+  if (isEnded || (isAlone ? led.isFenced : !isClosed)) return stay(state)
+  return isAlone ? close(state, afterMs) : open(state)
 }
 
 export function whenFencingAlone(facts: RoleFacts, state: FencingAlone, event: RoleEvent): Step {

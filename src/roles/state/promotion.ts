@@ -97,7 +97,8 @@ function onRetired(
 ): Step {
   const { expected, wasTrusted, epoch } = state.plan
   const refusal = held
-    ? refusalOf(held, expected, wasTrusted && !isTrusted, facts.nowMs)
+    ? (refusalOf(held, expected, wasTrusted && !isTrusted, facts.nowMs) ??
+      overtakenBy(facts.record, epoch))
     : 'it has no whole copy of the database'
   if (!held || refusal !== undefined)
     return returnToLeader({
@@ -108,6 +109,12 @@ function onRetired(
     state: { ...state, stage: 'recording' },
     orders: [{ do: 'recordLeading', at: held, begins: { epoch, term: epoch, exact: wasTrusted } }],
   }
+}
+
+/** What was followed until the copy was given up may have been led in a later epoch by then. */
+function overtakenBy({ epoch: known }: RoleRecord, epoch: number): string | undefined {
+  if (known < epoch) return undefined
+  return `another node has begun epoch ${known} meanwhile, which is not before epoch ${epoch}`
 }
 
 function refusalOf(

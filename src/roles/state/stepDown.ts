@@ -128,7 +128,11 @@ export function whenRaising(facts: RoleFacts, state: Raising, event: RoleEvent):
       if (event.type !== 'captureBegun') break
       return {
         state: { ...state, stage: 'admitting', memory: ledAnew(memory) },
-        orders: [{ do: 'admitWriters' }],
+        // It may have been alone. Requests wait all the same until writers are in.
+        orders: [
+          ...(memory.isClosed ? [{ do: 'refuseWrites', error: undefined } as const] : []),
+          { do: 'admitWriters' },
+        ],
       }
     case 'admitting':
       if (event.type !== 'writersAdmitted') break
