@@ -8,7 +8,7 @@
  * - forced ones, and nodes that cannot reach each other: once they can, one node takes writes, and all others follow it.
  */
 import { joined, type Lineage } from '../../../proto/lineage.ts'
-import type { NodeRecord } from '../../../src/cluster/nodeFile.ts'
+import type { NodeRecord } from '../../../src/cluster/nodeRecord.ts'
 import type { PeerAnswer } from '../../../src/cluster/peerCalls.ts'
 import { WalcastError } from '../../../src/errors.ts'
 import type { step as roleStep } from '../../../src/roles/roleState.ts'

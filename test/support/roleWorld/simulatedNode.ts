@@ -3,7 +3,7 @@
  * carries out orders in simulated time, well or badly. What is promised of one node is checked at each order.
  */
 import { historyOf, type Standing, withIncarnation } from '../../../proto/lineage.ts'
-import type { NodeRecord } from '../../../src/cluster/nodeFile.ts'
+import type { NodeRecord } from '../../../src/cluster/nodeRecord.ts'
 import type { PeerAnswer } from '../../../src/cluster/peerCalls.ts'
 import { WalcastError } from '../../../src/errors.ts'
 import { incarnationAfter, newIncarnation } from '../../../src/leader/incarnation.ts'
