@@ -98,7 +98,7 @@ const DATABASE_STATUS = [
 
 /** `GET /_walcast/status`. An older node has no `databases`. */
 export const STATUS = fields(
-  { ...DATABASE_STATUS[0], node: text, version: text },
+  { node: text, version: text, ...DATABASE_STATUS[0] },
   {
     ...DATABASE_STATUS[1],
     databases: mapOf(fields(...DATABASE_STATUS)),
