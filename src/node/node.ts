@@ -67,7 +67,8 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
   const folder = new NodeFolder(path, setup, as)
   const started: Started = {}
   try {
-    const ground = await layGround(setup, path, folder, started)
+    const { promise: failed, resolve: onFatal } = newSignal()
+    const ground = await layGround(setup, path, folder, started, onFatal)
     const { view, waits, thread, nodeFile, audit, metrics, events } = ground
     const hooks = roleHooksOf(setup, path, metrics.notices())
     started.hooks = hooks
@@ -79,8 +80,6 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     started.server = server
     await server.listen()
     await traffic.listen()
-    const { promise: failed, resolve: onFatal } = newSignal()
-    void thread.death.then(onFatal)
     const cluster = knownNodes(ground)
     const { members, peersFile } = cluster
     Object.assign(started, { members, peersFile })
@@ -132,10 +131,11 @@ async function layGround(
   path: string,
   folder: NodeFolder,
   started: Started,
+  onFatal: (error: WalcastError) => void,
 ): Promise<Ground> {
   const { options, log, clock = systemClock, ops = systemFileOps } = setup
   const { path: stateFolder } = folder
-  const thread = new SqliteThread()
+  const thread = new SqliteThread(onFatal)
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
   const instance = new Instance(() => clock.nowMs())
@@ -243,8 +243,12 @@ function newServer(
 function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
   const { options, log } = setup
   const members = new Members(nodeFile, log, options.peers)
-  const replicas = new ReplicaList(clock, nodeFile.record.node, readPeers(stateFolder, log))
-  replicas.on('met', (node, address) => members.learn(node, address))
+  const replicas = new ReplicaList(
+    clock,
+    nodeFile.record.node,
+    readPeers(stateFolder, log),
+    (node, address) => members.learn(node, address),
+  )
   return { members, replicas, peersFile: new PeersFile(stateFolder, ops, log, replicas) }
 }
 
