@@ -51,8 +51,7 @@ export class Database implements ServedDatabase {
     this.stateFolder = stateFolder
     this.view = new DelegatingView(nodeFile, clock, path)
     this.waits = new PositionWaits(maxWaits, (target) => this.view.reach(target))
-    this.replicas = new ReplicaList(clock, nodeFile.record.node, peers)
-    this.replicas.on('met', onMet)
+    this.replicas = new ReplicaList(clock, nodeFile.record.node, peers, onMet)
   }
 
   /** Of the present role; undefined while the node starts. */

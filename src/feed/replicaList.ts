@@ -36,11 +36,6 @@ export interface ExpectedReplica {
 export interface ReplicaListEvents {
   /** A replica came, went away or was forgotten. */
   changed: []
-  /**
-   * A replica connected, here or to another replica. `address` is where other nodes reach it, ''
-   * when it has not said.
-   */
-  met: [node: string, address: string]
 }
 
 /** The list remembers at most so many replicas that are away. */
@@ -57,13 +52,21 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
   /** The one that went away first comes first. */
   readonly #gone = new Map<string, { readonly peer: Peer; readonly sinceMs: number }>()
   readonly #below = new ReplicasBelow()
+  readonly #onMet: (node: string, address: string) => void
 
   /**
-   * `own` is this node's id; `peers` are those remembered from an earlier run; the last heard of
-   * are kept.
+   * `own` is this node's id. `peers` are those remembered from an earlier run; the last heard of
+   * are kept. `onMet` hears of each replica that connects, here or to another replica; `address` is
+   * where other nodes reach it, '' when it has not said.
    */
-  constructor(clock: Clock, own: string, peers: readonly Peer[] = []) {
+  constructor(
+    clock: Clock,
+    own: string,
+    peers: readonly Peer[] = [],
+    onMet: (node: string, address: string) => void = () => {},
+  ) {
     super()
+    this.#onMet = onMet
     this.#clock = clock
     this.#own = own
     const others = peers.filter(({ node }) => node !== own)
@@ -78,7 +81,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     if (session.node === this.#leader) this.#leader = ''
     this.#sessions.set(session.node, session)
     this.#gone.delete(session.node)
-    this.emit('met', session.node, session.advertise)
+    this.#onMet(session.node, session.advertise)
     this.emit('changed')
   }
 
@@ -136,7 +139,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     const wasConnected = this.#below.wasConnected(told.node)
     if (!this.#below.take(session, told, nowMs)) return
     this.#gone.delete(told.node)
-    if (told.connected) this.emit('met', told.node, told.address)
+    if (told.connected) this.#onMet(told.node, told.address)
     if (wasConnected !== told.connected) this.emit('changed')
   }
 

@@ -144,8 +144,7 @@ async function layGround(
 ): Promise<Ground> {
   const { options, log, clock = systemClock, ops = systemFileOps } = setup
   const { path: stateFolder } = folder
-  const thread = new SqliteThread()
-  void thread.death.then(onFatal)
+  const thread = new SqliteThread(onFatal)
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
   started.nodeFile = nodeFile

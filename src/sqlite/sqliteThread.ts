@@ -124,17 +124,14 @@ export class SqliteThread {
   #nextId = 1
   #dead: WalcastError | undefined
   #isStopping = false
-  #onDeath: (error: WalcastError) => void = () => {}
-  /**
-   * Resolves when the thread dies by itself: then this process has lost all its locks on the
-   * database. Never settles when `stop` ends the thread.
-   */
-  readonly death: Promise<WalcastError>
+  readonly #onDead: (error: WalcastError) => void
 
-  constructor() {
-    this.death = new Promise((resolve) => {
-      this.#onDeath = resolve
-    })
+  /**
+   * `onDead` is called once when the thread dies by itself: every lock of this process on the
+   * database is gone then.
+   */
+  constructor(onDead: (error: WalcastError) => void = () => {}) {
+    this.#onDead = onDead
     this.#worker = new Worker(new URL('./sqliteWorker.js', import.meta.url))
     this.#worker.on('message', (message: ThreadMessage) => {
       const pending = this.#pending.get(message.id)
@@ -203,7 +200,7 @@ export class SqliteThread {
   }
 
   #fail(error: WalcastError): void {
-    if (!this.#dead && !this.#isStopping) this.#onDeath(error)
+    if (!this.#dead && !this.#isStopping) this.#onDead(error)
     this.#dead ??= error
     for (const pending of this.#pending.values()) pending.reject(error)
     this.#pending.clear()
