@@ -1,4 +1,7 @@
-/** What moves a node's role, with an engine, peers and a clock of a test's own. Orders end at once, and well, unless told otherwise. */
+/**
+ * What moves a node's role, with an engine, peers and a clock of a test's own. Orders end at once,
+ * and well, unless told otherwise.
+ */
 import { pino } from 'pino'
 import type { Clock } from '../../src/platform/clock.ts'
 import { systemClock } from '../../src/platform/clock.ts'

@@ -1,4 +1,7 @@
-/** How changes of role end: in a role of the node's, with an answer or a line in the log, and with what had to wait for that. */
+/**
+ * How changes of role end: in a role of the node's, with an answer or a line in the log, and with
+ * what had to wait for that.
+ */
 import { messageOf, WalcastError } from '../../errors.ts'
 import type { RoleFacts } from './roleFacts.ts'
 import type { RoleOrder } from './roleOrders.ts'
@@ -32,7 +35,10 @@ export function giveUp(
   return settle(facts, memory, [...orders, ...tellFailure(memory, change, error)])
 }
 
-/** The node is between two roles: only a new start helps. `told`: what the request hears; else INTERNAL. */
+/**
+ * The node is between two roles: only a new start helps. `told`: what the request hears; else
+ * INTERNAL.
+ */
 export function breakDown(
   memory: RoleMemory,
   change: Change,
@@ -53,7 +59,10 @@ export function internal(error: unknown): WalcastError {
   return new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
 }
 
-/** After the fence was taken for a change that came to nothing: leads on as before, which may be fenced because it is alone. */
+/**
+ * After the fence was taken for a change that came to nothing: leads on as before, which may be
+ * fenced because it is alone.
+ */
 export function carryOn(
   facts: RoleFacts,
   { memory, change, error, release }: Omit<CarryingOn, 'phase'>,

@@ -102,7 +102,10 @@ export interface Judging extends Phase<'judging'> {
   readonly beganMs: number
 }
 
-/** On the way to lead with the copy. Until `recording` has ended the node follows, whatever happens to the process; after it, it leads. */
+/**
+ * On the way to lead with the copy. Until `recording` has ended the node follows, whatever happens
+ * to the process; after it, it leads.
+ */
 export interface Promoting
   extends ChangePhase<
     'promoting',
@@ -126,7 +129,10 @@ export interface PromotionPlan {
   readonly by: string
   /** Whom it follows until now. */
   readonly leader: string | undefined
-  /** Where the copy must stand when nothing more comes, and until when this node may come to lead; undefined of an operator's promotion. */
+  /**
+   * Where the copy must stand when nothing more comes, and until when this node may come to lead;
+   * undefined of an operator's promotion.
+   */
   readonly expected: (Position & { readonly until: number }) | undefined
   readonly places: LastPlaces
   readonly wasTrusted: boolean
@@ -144,7 +150,10 @@ export interface PromotionAsked {
   readonly beganMs: number
 }
 
-/** On the way to give leadership to another node. Until `recording` has ended any failure lets it lead on as before. */
+/**
+ * On the way to give leadership to another node. Until `recording` has ended any failure lets it
+ * lead on as before.
+ */
 export interface HandingOver
   extends ChangePhase<
     'handingOver',
@@ -169,7 +178,10 @@ export interface SwitchoverPlan {
   readonly target: NodePlace
   readonly by: string
   readonly timeoutMs: number
-  /** By the time that nothing sets back: when it began, when all must be over that holds writes, when writes were held. */
+  /**
+   * By the time that nothing sets back: when it began, when all must be over that holds writes,
+   * when writes were held.
+   */
   readonly beganMs: number
   readonly endMs: number
   readonly pausedMs: number
@@ -187,7 +199,10 @@ export interface SwitchoverPlan {
   }
 }
 
-/** An operator has this leader follow. Until `recording` has ended any failure lets it lead on as before. */
+/**
+ * An operator has this leader follow. Until `recording` has ended any failure lets it lead on as
+ * before.
+ */
 export interface Demoting
   extends ChangePhase<
     'demoting',
@@ -211,7 +226,10 @@ export interface Raising
     'fencing' | 'draining' | 'recording' | 'retiring' | 'beginning' | 'admitting'
   > {
   readonly reason: string
-  /** What has to be above: epochs that others began, or what others have seen of this node's own history. */
+  /**
+   * What has to be above: epochs that others began, or what others have seen of this node's own
+   * history.
+   */
   readonly above: RaiseAbove
   readonly begins?: LeadershipBegins
   readonly release: HoldFor | undefined
@@ -243,7 +261,10 @@ export interface CarryingOn extends Phase<'carryingOn'> {
   readonly release: HoldFor | undefined
 }
 
-/** Asks the others whether this node still leads. `told`: the higher epoch that it was told of; undefined after it stood still. */
+/**
+ * Asks the others whether this node still leads. `told`: the higher epoch that it was told of;
+ * undefined after it stood still.
+ */
 export interface Asking extends Phase<'asking'> {
   readonly change: Change
   readonly told:

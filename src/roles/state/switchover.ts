@@ -1,6 +1,7 @@
 /**
- * How a leader gives leadership to a node of an operator's choice. Until the role file says that this node follows, any failure
- * lets it lead on as before; after that only certainty does that the other one has not come to lead.
+ * How a leader gives leadership to a node of an operator's choice. Until the role file says that
+ * this node follows, any failure lets it lead on as before; after that only certainty does that the
+ * other one has not come to lead.
  */
 import type { NodePlace, SwitchoverAnswer, SwitchoverStage } from '../../api/roleAnswers.ts'
 import { wasNotSent } from '../../cluster/peerCalls.ts'
@@ -195,7 +196,8 @@ function give(facts: RoleFacts, state: HandingOver): Step {
   const { target, by, aheadMs, drained } = state.plan
   if (!drained) return stay(state)
   const timeoutMs = facts.rules.switchoverTimeoutMs
-  // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
+  // One that is frozen may get to it long after this node has given it up, and somebody else has
+  // been promoted.
   const untilMs = Math.floor(facts.nowMs + aheadMs + timeoutMs)
   return to(state, 'giving', { do: 'giveTo', to: target, drained, by, untilMs, aheadMs, timeoutMs })
 }
@@ -261,7 +263,9 @@ function onFailed(facts: RoleFacts, state: HandingOver, error: unknown): Step {
   }
 }
 
-/** Whether it is certain that the other node has not come to lead: it says so, or was not reached. */
+/**
+ * Whether it is certain that the other node has not come to lead: it says so, or was not reached.
+ */
 function onNotTaken(state: HandingOver, error: unknown): Step {
   const { memory, change, plan } = state
   const { target, by } = plan
@@ -286,7 +290,10 @@ function leaderless({ memory, change, plan, refusal }: HandingOver, failure: unk
   const { target, by } = plan
   const about = { to: target.node, refusal: messageOf(refusal), detail: messageOf(failure) }
   const error = new WalcastError('LEADERLESS', about, failure)
-  const reason = `nobody leads: ${target.node} did not take over, and that this node leads on could not be written down`
+  const reason = [
+    `nobody leads: ${target.node} did not take over, and`,
+    'that this node leads on could not be written down',
+  ].join(' ')
   return yieldTo(memory, change, {
     leader: target.address,
     reason,

@@ -1,4 +1,7 @@
-/** The role file says that this node follows: the engine of its leadership gives the database to that of a replica. */
+/**
+ * The role file says that this node follows: the engine of its leadership gives the database to
+ * that of a replica.
+ */
 import { answered, breakDown, giveUp, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
