@@ -14,7 +14,8 @@ import { type ErrorCode, WalcastError } from '../../src/errors.ts'
 import { step } from '../../src/roles/roleState.ts'
 import type { RoleEvent } from '../../src/roles/state/roleEvents.ts'
 import type { RoleFacts } from '../../src/roles/state/roleFacts.ts'
-import { ROLE_MEMORY, type RoleState, type Step } from '../../src/roles/state/rolePhases.ts'
+import { ROLE_MEMORY } from '../../src/roles/state/roleMemory.ts'
+import type { RoleState, Step } from '../../src/roles/state/rolePhases.ts'
 import { beforeStart } from '../../src/roles/state/startup.ts'
 
 type Fields = Readonly<Record<string, unknown>>

@@ -4,8 +4,9 @@
  */
 import { messageOf, WalcastError } from '../../errors.ts'
 import type { RoleFacts } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { RoleOrder } from './roleOrders.ts'
-import type { CarryingOn, Change, RoleMemory, Step } from './rolePhases.ts'
+import type { CarryingOn, Change, Step } from './rolePhases.ts'
 
 const MOVED: Change = { what: 'following', request: undefined }
 const STOOD_STILL: Change = { what: 'asking who leads', request: undefined }

@@ -1,14 +1,8 @@
 /** When the others are asked who leads, and whom. */
 import { afterStandstill, redirect } from './changeEnd.ts'
 import type { CopyFacts, RoleFacts } from './roleFacts.ts'
-import {
-  isChanging,
-  isSettled,
-  type RoleMemory,
-  type RoleState,
-  type Step,
-  stay,
-} from './rolePhases.ts'
+import type { RoleMemory } from './roleMemory.ts'
+import { isChanging, isSettled, type RoleState, type Step, stay } from './rolePhases.ts'
 
 /** A leaf of a tree waits for the replica that fed it before it looks for the leader itself. */
 const RELAY_PATIENCE_MS = 10_000

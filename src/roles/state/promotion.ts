@@ -6,15 +6,9 @@ import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
 import { breakDown, giveUp, internal, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { CopyFacts, RoleFacts, RoleRecord } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { LastPlaces, RecordBefore, RoleOrder } from './roleOrders.ts'
-import {
-  type Change,
-  type Promoting,
-  type PromotionPlan,
-  type RoleMemory,
-  type Step,
-  stay,
-} from './rolePhases.ts'
+import { type Change, type Promoting, type PromotionPlan, type Step, stay } from './rolePhases.ts'
 import { ledAnew } from './stepDown.ts'
 
 /** What a full or broken disk says itself. */

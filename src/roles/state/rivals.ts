@@ -7,13 +7,13 @@ import { isPutBack, type SeenHistory } from '../../feed/seenHistory.ts'
 import { isBehind, leaderAmong, leaderFor, rivalAmong } from '../election/precedence.ts'
 import { redirect, releaseOf, settle } from './changeEnd.ts'
 import type { RoleFacts, RoleRecord } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { RoleOrder } from './roleOrders.ts'
 import {
   type Asking,
   type Change,
   type Following,
   type Leading,
-  type RoleMemory,
   type Step,
   stay,
 } from './rolePhases.ts'

@@ -5,6 +5,7 @@ import type { NodeRecord } from '../../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../../cluster/peerCalls.ts'
 import type { SeenHistory } from '../../feed/seenHistory.ts'
 import type { HoldFor } from '../../proxy/writeGate.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type {
   Drained,
   LastPlaces,
@@ -36,32 +37,6 @@ export type RoleState =
   | Redirecting
   | Stopped
   | Failed
-
-/** What outlasts phases. */
-export interface RoleMemory {
-  /** Of the engine in place. */
-  readonly role: 'none' | 'replica' | 'leader'
-  /** The node is to end: no change begins any more. */
-  readonly isEnded: boolean
-  /** The engine is to stop when no change is under way. */
-  readonly isToStop: boolean
-  /** It stood still during a change, or its start: what is to be asked is asked after that. */
-  readonly hasStoodStill: boolean
-  readonly isLooking: boolean
-  /** When the connection to the leader ended, by the time of day. */
-  readonly lostMs: number
-  /** The latest epoch that the others were asked about since a client had seen it, and when. */
-  readonly askedEpoch: number
-  readonly askedEpochMs: number
-  /** Until then no raising of the epoch is tried again that the disk did not take. */
-  readonly raiseAgainMs: number
-  /** Since when the present leader may be alone; undefined before the first look. */
-  readonly aloneSinceMs: number | undefined
-  /** It is alone: writes are refused, and the fence is taken as soon as that goes. */
-  readonly isClosed: boolean
-  /** The leader moved there while something else was under way. */
-  readonly moved: { readonly address: string; readonly epoch: number } | undefined
-}
 
 /** A change of role that is under way: there is one at a time. */
 export interface Change {
@@ -292,21 +267,6 @@ export type Stopped = Phase<'stopped'>
 export type Failed = Phase<'failed'>
 
 export type Changing = Extract<RoleState, { readonly change: Change }>
-
-export const ROLE_MEMORY: RoleMemory = {
-  role: 'none',
-  isEnded: false,
-  isToStop: false,
-  hasStoodStill: false,
-  isLooking: false,
-  lostMs: 0,
-  askedEpoch: 0,
-  askedEpochMs: Number.NEGATIVE_INFINITY,
-  raiseAgainMs: 0,
-  aloneSinceMs: undefined,
-  isClosed: false,
-  moved: undefined,
-}
 
 /** An event that means nothing in a phase changes nothing. */
 export function stay(state: RoleState): Step {

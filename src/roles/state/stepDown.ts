@@ -8,12 +8,12 @@ import type { HoldFor } from '../../proxy/writeGate.ts'
 import { breakDown, carryOn, giveUp, releaseOf, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { LeadershipBegins, RoleOrder } from './roleOrders.ts'
 import {
   type Change,
   type RaiseAbove,
   type Raising,
-  type RoleMemory,
   type Step,
   type SteppingDown,
   stay,
