@@ -1,6 +1,8 @@
 /**
  * Thousands of random runs of two and three nodes: what is promised of roles holds whatever comes
- * in between.
+ * in between. Seeds are new ones each time. WALCAST_ROLE_SEED=N begins with that one, and
+ * WALCAST_ROLE_RUNS=N says how many follow. A run that fails prints its transcript, which can be
+ * kept as a file in `transcripts`.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
