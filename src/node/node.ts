@@ -241,7 +241,10 @@ function newServer(
   })
 }
 
-/** HOST:PORT of replicas that may answer a read in place of this leader: standbys refuse by themselves. */
+/**
+ * HOST:PORT of replicas that may answer a read in place of this leader: standbys refuse by
+ * themselves.
+ */
 function lendersOf(replicas: ReplicaList, members: Members): string[] {
   const there = replicas
     .list()

@@ -1,4 +1,7 @@
-/** Carries out what is ordered of this node's own database, role file and writers. One order at a time. */
+/**
+ * Carries out what is ordered of this node's own database, role file and writers. One order at a
+ * time.
+ */
 import type { EngineParts } from '../database/engine.ts'
 import { buildLeader } from '../database/leaderEngine.ts'
 import { buildReplica } from '../database/replicaEngine.ts'
@@ -119,7 +122,10 @@ export class EngineOrders {
     this.#slot.enter(engine)
   }
 
-  /** With the database that was given up, or with what is there. Resolves before the leader is reached. */
+  /**
+   * With the database that was given up, or with what is there. Resolves before the leader is
+   * reached.
+   */
   async #follow(leader: string | undefined): Promise<void> {
     const { replicas, traffic } = this.#parts
     replicas.clear()

@@ -1,4 +1,7 @@
-/** Carries out what is ordered and done at once: clients' requests, the list of replicas, what is told. */
+/**
+ * Carries out what is ordered and done at once: clients' requests, the list of replicas, what is
+ * told.
+ */
 import type { Logger } from 'pino'
 import type { Members } from '../cluster/members.ts'
 import type { WalcastError } from '../errors.ts'
@@ -84,7 +87,10 @@ export class LeadingStart {
     this.#twins = twins
   }
 
-  /** `ask` has the others asked. Gives what they have seen of this node's own history. Throws NODE_ID_TAKEN or HIGHER_EPOCH. */
+  /**
+   * `ask` has the others asked. Gives what they have seen of this node's own history. Throws
+   * NODE_ID_TAKEN or HIGHER_EPOCH.
+   */
   async mayLead(ask: () => void): Promise<readonly SeenHistory[]> {
     this.#asked = new Deferred()
     ask()

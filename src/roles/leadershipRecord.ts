@@ -35,7 +35,9 @@ export function leadingRecord(
   }
 }
 
-/** This node leads no more. `txid`: where it stands; undefined when it has not opened its database. */
+/**
+ * This node leads no more. `txid`: where it stands; undefined when it has not opened its database.
+ */
 export function followingRecord(
   { record: { standby, epoch } }: Pick<NodeFile, 'record'>,
   leader: string,

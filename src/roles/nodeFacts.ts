@@ -1,4 +1,7 @@
-/** What this node is and knows at the moment of a decision about its role. Each part is read when it is asked for. */
+/**
+ * What this node is and knows at the moment of a decision about its role. Each part is read when it
+ * is asked for.
+ */
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { NodeSetup } from '../database/engine.ts'

@@ -35,12 +35,18 @@ export class PeerCommands {
     }
   }
 
-  /** How far the clock of the node there is ahead of this one's, ms; undefined when it does not answer. */
+  /**
+   * How far the clock of the node there is ahead of this one's, ms; undefined when it does not
+   * answer.
+   */
   clockAheadMs(address: string, timeoutMs: number): Promise<number | undefined> {
     return clockAheadMs(this.#identity, address, timeoutMs)
   }
 
-  /** The node `to` leads from the state that this leader, fenced, has been drained to. Throws what `tellPeer` throws. */
+  /**
+   * The node `to` leads from the state that this leader, fenced, has been drained to. Throws what
+   * `tellPeer` throws.
+   */
   async takeOver({
     to,
     drained,

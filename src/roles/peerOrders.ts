@@ -59,7 +59,10 @@ export class PeerOrders {
     this.#applications.set(request, untilApplicationAccepts(address, APPLICATION_MS))
   }
 
-  /** Of the new leader after this switchover; undefined when it was not waited for. To be asked for once. */
+  /**
+   * Of the new leader after this switchover; undefined when it was not waited for. To be asked for
+   * once.
+   */
   applicationAfter(request: number): Promise<Acceptance> | undefined {
     const acceptance = this.#applications.get(request)
     this.#applications.delete(request)

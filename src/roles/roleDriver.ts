@@ -1,6 +1,7 @@
 /**
- * Moves a node's role: turns requests, timers, what was learnt of other nodes and the end of what was ordered into events of
- * `roleState.ts`, one after another, and has carried out what that orders.
+ * Moves a node's role: turns requests, timers, what was learnt of other nodes and the end of what
+ * was ordered into events of `roleState.ts`, one after another, and has carried out what that
+ * orders.
  */
 
 import type { Acceptance } from '../cluster/peerApplication.ts'
@@ -66,12 +67,18 @@ export class RoleDriver {
     parts.inbox.readBy((event) => this.#post(event))
   }
 
-  /** Whether the node has come up in its first role: from then on requests say themselves why they are not done. */
+  /**
+   * Whether the node has come up in its first role: from then on requests say themselves why they
+   * are not done.
+   */
   get hasStarted(): boolean {
     return this.#hasStarted
   }
 
-  /** In the role of the role file, unless another node leads by now. Throws the catalogue's start-up errors. */
+  /**
+   * In the role of the role file, unless another node leads by now. Throws the catalogue's start-up
+   * errors.
+   */
   start(): Promise<void> {
     this.#timer = setRepeatingTimer(() => this.#tick(), TICK_MS)
     this.#post({ type: 'start' })

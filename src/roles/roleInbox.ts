@@ -1,6 +1,7 @@
 /**
- * Where the parts of a node put what they learn that concerns its role. They are made before the roles are; what is put here before
- * anybody reads is lost, since a node that has no role yet does nothing about it.
+ * Where the parts of a node put what they learn that concerns its role. They are made before the
+ * roles are; what is put here before anybody reads is lost, since a node that has no role yet does
+ * nothing about it.
  */
 import type { Leadership } from '../proxy/leadership.ts'
 import type { Standstill } from './election/standstill.ts'

@@ -1,4 +1,7 @@
-/** What operators and other nodes ask of a node's roles: written down, and handed to what moves the role. */
+/**
+ * What operators and other nodes ask of a node's roles: written down, and handed to what moves the
+ * role.
+ */
 import type { Position } from '../../proto/position.ts'
 import type { RoleActions, TakeOver } from '../api/roleActions.ts'
 import type {
@@ -114,7 +117,10 @@ export class RoleRequests implements RoleActions {
     return { node: nodeFile.record.node, address: facts.address, epoch, txid }
   }
 
-  /** Another process says that it has this node's id. It is asked: its word alone counts for nothing. */
+  /**
+   * Another process says that it has this node's id. It is asked: its word alone counts for
+   * nothing.
+   */
   async twin(address: string): Promise<void> {
     await this.#parts.questions.ask([address], true)
   }
@@ -168,7 +174,10 @@ function isAnswerTo<Of extends RoleAnswer['of']>(
   return answer.of === of
 }
 
-/** The answer with what the clients felt: nothing was executed before the new leader's application took requests. */
+/**
+ * The answer with what the clients felt: nothing was executed before the new leader's application
+ * took requests.
+ */
 function withApplication(
   { pauseMs, stages, tookMs, ...rest }: SwitchoverAnswer,
   { waitedMs }: Acceptance,

@@ -1,40 +1,42 @@
 /**
- * Who leads, as one node decides it: a state, an event and a look at the node give the next state and what is ordered. Pure: no
- * clock, no file, no other node. `roleDriver.ts` brings the events, `roleOrders.ts` carries out what is ordered.
+ * Who leads, as one node decides it: a state, an event and a look at the node give the next state
+ * and what is ordered. Pure: no clock, no file, no other node. `roleDriver.ts` brings the events;
+ * `engineOrders.ts`, `peerOrders.ts` and `instantOrders.ts` carry out what is ordered.
  *
- *   starting ──opened, nobody leads in its place──────────────────────────────────────────────> leading
- *      └──────a replica, or another node leads────────────────────────────────────────────────> following
+ *   starting ──nobody leads in its place──────────────────────────────────────> leading
+ *      └──────a replica, or another node leads────────────────────────────────> following
  *
- *   following ─promote─> judging ─fit─> promoting ─────────────────────────────────────────────> leading
- *       │                   └─not fit, dry run─> following          └─refused, failed─> following
- *       ├───take over───────────────────────────> promoting
+ *   following ─promote─> judging ─fit─> promoting ────────────────────────────> leading
+ *       │                   └─not fit─> following    └─refused, failed─> following
+ *       ├───take over─────────────────> promoting
  *       └───another leader─> redirecting ─> following
  *
- *   leading ─switchover─> handingOver ──taken, no answer──> yielding ─> following
+ *   leading ─switchover─> handingOver ─taken, no answer─> yielding ───────────> following
  *      │                     └─failed, refused─> carryingOn ─> leading
- *      ├─demote (operator)─> demoting ──────────────────────> yielding ─> following
+ *      ├─demote, by an operator─> demoting ─────────────> yielding ───────────> following
  *      │                     └─failed─> carryingOn ─> leading
- *      ├─rival, demote (leader of a higher epoch)─> steppingDown ─> yielding ─> following
+ *      ├─rival, demote by one─> steppingDown ───────────> yielding ───────────> following
  *      ├─stood still, higher epoch heard─> asking ─rival─> steppingDown
- *      │                                     ├─put back, epochs begun in vain─> raising
+ *      │                                     ├─others lack the last promotion─> raising
  *      │                                     └─none─> leading
  *      ├─others have what is missing here─> raising ─> leading
- *      └─alone─> fencingAlone ─> leading (closed) ─a replica is heard─> openingAgain ─> leading
+ *      └─alone─> fencingAlone ─> leading, closed ─a replica is heard─> openingAgain ─> leading
  *
  *   promoting    copy locked ─> retired ─> ROLE FILE ─> capture ─> writers in ─> others told
- *                      └──────────┴───────────┴───────────┴─> role file put back, follows as before
- *   handingOver  level ─> clock ─> held ─> quiet ─> fence ─> drain ─> confirmed ─> ROLE FILE ─> given ─> follows
- *                                    └───────┴───────┴─────────┴──────────┴─> carries on   refused: role file ─> carries on
+ *                      └──────────┴───────────┴───────────┴─> role file put back, follows
+ *   handingOver  level ─> clock ─> held ─> quiet ─> fence ─> drain ─> confirmed ─> ROLE FILE ─┐
+ *                                    └───────┴────────┴────────┴──────────┴─> carries on      │
+ *                                                  ROLE FILE, carries on <─refused─ given <───┘
  *   demoting     held ─> quiet ─> fence ─> drain ─> replicas level ─> ROLE FILE ─> follows
  *   steppingDown held ─> fence (insists) ─> drain ─> ROLE FILE (insists) ─> follows
- *   raising      held ─> fence (insists) ─> drain ─> ROLE FILE ─> capture in the new epoch ─> writers in
+ *   raising      held ─> fence (insists) ─> drain ─> ROLE FILE ─> capture ─> writers in
  *
- * The write lock is held from before the role file says that this node leads no more, and until after it says that it leads. Each
- * phase but `following`, `leading`, `stopped` and `failed` is a change of role; there is one at a time. A failure that leaves the node between two roles
- * makes any phase `failed`; `stop` makes any phase `stopped` once no change is under way. A crash is no event: the next process
- * begins with `starting` and the role file.
+ * The write lock is held from before the role file says that this node leads no more, and until
+ * after it says that it leads. Each phase but `following`, `leading`, `stopped` and `failed` is a
+ * change of role; there is one at a time. A failure that leaves the node between two roles makes
+ * any phase `failed`; `stop` makes any phase `stopped` once no change is under way. A crash is no
+ * event: the next process begins with `starting` and the role file.
  */
-
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { WalcastError } from '../errors.ts'
 import { answered, breakDown, carriedOn, giveUp, settle } from './state/changeEnd.ts'

@@ -1,6 +1,7 @@
 /**
- * The roles that a node has one after another, within one process: the application keeps its file and its connections. What follows
- * from what is decided in `roleState.ts`; here is put together what moves it and what carries out its orders.
+ * The roles that a node has one after another, within one process: the application keeps its file
+ * and its connections. What follows from what is decided in `roleState.ts`; here is put together
+ * what moves it and what carries out its orders.
  */
 import type { NodeChecks } from '../api/checks.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
@@ -97,7 +98,10 @@ export class Roles {
     return this.#slot.engine?.checks
   }
 
-  /** Whether the node has come up in its first role: from then on requests say themselves why they are not done. */
+  /**
+   * Whether the node has come up in its first role: from then on requests say themselves why they
+   * are not done.
+   */
   get hasStarted(): boolean {
     return this.#driver.hasStarted
   }

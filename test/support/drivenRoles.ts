@@ -1,4 +1,7 @@
-/** What moves a node's role, with an engine, peers and a clock of a test's own. Orders end at once, and well, unless told otherwise. */
+/**
+ * What moves a node's role, with an engine, peers and a clock of a test's own. Orders end at once,
+ * and well, unless told otherwise.
+ */
 import { pino } from 'pino'
 import type { Clock } from '../../src/platform/clock.ts'
 import { systemClock } from '../../src/platform/clock.ts'
@@ -11,8 +14,9 @@ import { RoleDriver, type RoleDriverParts } from '../../src/roles/roleDriver.ts'
 import { RoleInbox } from '../../src/roles/roleInbox.ts'
 import type { RoleStepEnd } from '../../src/roles/state/roleEvents.ts'
 import type { CopyFacts, RoleFacts } from '../../src/roles/state/roleFacts.ts'
+import { ROLE_MEMORY } from '../../src/roles/state/roleMemory.ts'
 import type { EngineOrder } from '../../src/roles/state/roleOrders.ts'
-import { ROLE_MEMORY, type RoleState } from '../../src/roles/state/rolePhases.ts'
+import type { RoleState } from '../../src/roles/state/rolePhases.ts'
 
 /** What a test changes of the facts by itself. */
 export type GivenFacts = { -readonly [Name in keyof RoleFacts]?: RoleFacts[Name] }

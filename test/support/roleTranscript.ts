@@ -1,6 +1,7 @@
 /**
- * What a node's role went through, as text: what happened, what the state became, what was ordered. A transcript can be kept as a
- * file and played again: its lines of facts and events are the input, those of states and orders follow from them.
+ * What a node's role went through, as text: what happened, what the state became, what was ordered.
+ * A transcript can be kept as a file and played again: its lines of facts and events are the input,
+ * those of states and orders follow from them.
  *
  *   # a comment
  *   node-a : leading {"isClosed":true}        the state to begin with, and what it remembers
@@ -13,7 +14,8 @@ import { type ErrorCode, WalcastError } from '../../src/errors.ts'
 import { step } from '../../src/roles/roleState.ts'
 import type { RoleEvent } from '../../src/roles/state/roleEvents.ts'
 import type { RoleFacts } from '../../src/roles/state/roleFacts.ts'
-import { ROLE_MEMORY, type RoleState, type Step } from '../../src/roles/state/rolePhases.ts'
+import { ROLE_MEMORY } from '../../src/roles/state/roleMemory.ts'
+import type { RoleState, Step } from '../../src/roles/state/rolePhases.ts'
 import { beforeStart } from '../../src/roles/state/startup.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -34,25 +36,24 @@ export function eventLine(node: string, { type, ...about }: RoleEvent): string {
 }
 
 /** What of the facts is not as it was; undefined when all is. */
-export function factsLine(
-  node: string,
-  before: RoleFacts | undefined,
-  now: RoleFacts,
-): string | undefined {
-  const changed = changes(before ?? {}, now)
+export function factsLine(node: string, before: RoleFacts, now: RoleFacts): string | undefined {
+  const changed = changes(before, now)
   return Object.keys(changed).length > 0 ? `${node} ~ ${toText(changed)}` : undefined
 }
 
-/** The same transcript with the states and orders that follow from its input today. `initial`: facts that hold unless it says otherwise. */
+/**
+ * The same transcript with the states and orders that follow from its input today. `initial`: facts
+ * that hold unless it says otherwise.
+ */
 export function replay(text: string, initial: RoleFacts): string {
   const nodes = new Map<string, { state: RoleState; facts: RoleFacts }>()
   const lines: string[] = []
   for (const line of text.split('\n')) {
     const [, node = '', kind = '', rest = ''] = /^(\S+) ([:~<=>]) ?(.*)$/.exec(line) ?? []
     const known = nodes.get(node) ?? { state: stateOf('starting replica'), facts: initial }
-    if (kind === ':') nodes.set(node, { ...known, state: stateOf(rest) })
+    if (kind === ':') nodes.set(node, { state: stateOf(rest), facts: initial })
     if (kind === '~')
-      nodes.set(node, { ...known, facts: { ...known.facts, ...Object(toValue(rest)) } })
+      nodes.set(node, { ...known, facts: merged(known.facts, Object(toValue(rest))) })
     if (kind !== '=' && kind !== '>') lines.push(line)
     if (kind !== '<') continue
     const [, type, about] = /^(\S+) ?(.*)$/.exec(rest) ?? []
@@ -73,12 +74,37 @@ function stateOf(text: string): RoleState {
   return { phase: phase === 'leading' ? 'leading' : 'following', memory: remembered }
 }
 
-function changes(before: object, now: object): Fields {
+/** Parts of the facts of which each field is told by itself. */
+const PARTS: ReadonlySet<string> = new Set(['record', 'copy', 'led'])
+
+function changes(before: object, now: object, parts = PARTS): Fields {
   const [old, next] = [before as Fields, now as Fields]
-  const isOther = (key: string) => old[key] !== next[key] && toText(old[key]) !== toText(next[key])
   return Object.fromEntries(
-    Object.keys(next).flatMap((key) => (isOther(key) ? [[key, next[key]]] : [])),
+    Object.keys({ ...old, ...next }).flatMap((key): [string, unknown][] => {
+      const [was, is] = [old[key], next[key]]
+      if (was === is || toText(was) === toText(is)) return []
+      if (parts.has(key) && isObject(was) && isObject(is))
+        return [[key, changes(was, is, NO_PARTS)]]
+      return [[key, is ?? null]]
+    }),
   )
+}
+
+const NO_PARTS: ReadonlySet<string> = new Set()
+
+function merged(facts: RoleFacts, changed: Fields): RoleFacts {
+  const before = { ...facts } as Fields
+  const next: Record<string, unknown> = { ...before }
+  for (const [key, is] of Object.entries(changed)) {
+    const was = before[key]
+    next[key] =
+      PARTS.has(key) && isObject(was) && isObject(is) ? { ...was, ...is } : (is ?? undefined)
+  }
+  return next as unknown as RoleFacts
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** JSON, with what it has no words for. */

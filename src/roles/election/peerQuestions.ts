@@ -25,8 +25,8 @@ export class PeerQuestions {
   }
 
   /**
-   * Those of this cluster that answer at these addresses, this node itself left out, and known nodes that do not. Other processes
-   * with the id of one of them are told.
+   * Those of this cluster that answer at these addresses, this node itself left out, and known
+   * nodes that do not. Other processes with the id of one of them are told.
    */
   async askAll(
     addresses: readonly string[],
@@ -51,7 +51,9 @@ export class PeerQuestions {
     return ofCluster.filter((answer) => answer.node !== node)
   }
 
-  /** Where a replica says that this node leads, and it does not: a process with its id may be there. */
+  /**
+   * Where a replica says that this node leads, and it does not: a process with its id may be there.
+   */
   #ownElsewhere(answers: readonly PeerAnswer[], asked: readonly string[]): string[] {
     const { nodeFile, address: own } = this.#parts
     const { node } = nodeFile.record

@@ -1,4 +1,7 @@
-/** Notices that this process stood still (SIGSTOP, a paused machine): much may have happened meanwhile. */
+/**
+ * Notices that this process stood still (SIGSTOP, a paused machine): much may have happened
+ * meanwhile.
+ */
 import type { Clock } from '../../platform/clock.ts'
 import { wallMs } from '../../platform/time.ts'
 
@@ -22,10 +25,13 @@ export class Standstill {
     this.#lastWallMs = wallMs()
   }
 
-  /** For how long it stood still since it last looked, ms; 0 when it did not. To be called often. */
+  /**
+   * For how long it stood still since it last looked, ms; 0 when it did not. To be called often.
+   */
   look(): number {
     const [monotonicMs, nowMs] = [this.#clock.nowMs(), wallMs()]
-    // A paused machine may stop either clock; one that is set is asked in vain, and that costs nothing.
+    // A paused machine may stop either clock; one that is set is asked in vain, and that costs
+    // nothing.
     const pauseMs = Math.max(
       monotonicMs - this.#lastMonotonicMs,
       Math.abs(nowMs - this.#lastWallMs),

@@ -1,8 +1,12 @@
-/** How changes of role end: in a role of the node's, with an answer or a line in the log, and with what had to wait for that. */
+/**
+ * How changes of role end: in a role of the node's, with an answer or a line in the log, and with
+ * what had to wait for that.
+ */
 import { messageOf, WalcastError } from '../../errors.ts'
 import type { RoleFacts } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { RoleOrder } from './roleOrders.ts'
-import type { CarryingOn, Change, RoleMemory, Step } from './rolePhases.ts'
+import type { CarryingOn, Change, Step } from './rolePhases.ts'
 
 const MOVED: Change = { what: 'following', request: undefined }
 const STOOD_STILL: Change = { what: 'asking who leads', request: undefined }
@@ -32,7 +36,10 @@ export function giveUp(
   return settle(facts, memory, [...orders, ...tellFailure(memory, change, error)])
 }
 
-/** The node is between two roles: only a new start helps. `told`: what the request hears; else INTERNAL. */
+/**
+ * The node is between two roles: only a new start helps. `told`: what the request hears; else
+ * INTERNAL.
+ */
 export function breakDown(
   memory: RoleMemory,
   change: Change,
@@ -53,7 +60,10 @@ export function internal(error: unknown): WalcastError {
   return new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
 }
 
-/** After the fence was taken for a change that came to nothing: leads on as before, which may be fenced because it is alone. */
+/**
+ * After the fence was taken for a change that came to nothing: leads on as before, which may be
+ * fenced because it is alone.
+ */
 export function carryOn(
   facts: RoleFacts,
   { memory, change, error, release }: Omit<CarryingOn, 'phase'>,

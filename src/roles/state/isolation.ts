@@ -1,6 +1,7 @@
 /**
- * `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes until it hears one again. Both
- * ways in are closed: requests are refused before they reach the application, and its own connections find the write lock taken.
+ * `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes
+ * until it hears one again. Both ways in are closed: requests are refused before they reach the
+ * application, and its own connections find the write lock taken.
  */
 import { keyOf, WalcastError } from '../../errors.ts'
 import { giveUp, settle } from './changeEnd.ts'
@@ -15,14 +16,18 @@ import {
   stay,
 } from './rolePhases.ts'
 
-/** One attempt to take the fence from a transaction that does not end: meanwhile no other change of role can be. */
+/**
+ * One attempt to take the fence from a transaction that does not end: meanwhile no other change of
+ * role can be.
+ */
 const FENCE_TRY_MS = 50
 
 export function lookWhetherAlone(facts: RoleFacts, state: Leading): Step {
   const { nowMs, led, rules } = facts
   const afterMs = rules.fenceWhenAloneMs
   if (!led || afterMs === undefined) return stay(state)
-  // Whoever has just come to lead is given the time; one whose change of role came to nothing is not.
+  // Whoever has just come to lead is given the time; one whose change of role came to nothing is
+  // not.
   const { aloneSinceMs, isClosed, isEnded } = state.memory
   if (aloneSinceMs === undefined)
     return lookWhetherAlone(facts, {

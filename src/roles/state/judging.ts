@@ -113,7 +113,8 @@ export function whenJudging(
 /** What speaks against its promotion, and what would be lost. */
 export function fitnessOf(copy: CopyFacts, record: RoleRecord, answers: readonly PeerAnswer[]) {
   const { hasCopy, isTrusted, state, position, leaderTxid, stoodAt } = copy
-  // Whoever does not know of the last promotion may have epochs of its own, which nothing here follows from.
+  // Whoever does not know of the last promotion may have epochs of its own, which nothing here
+  // follows from.
   const heard = answers.filter(({ term }) => term >= record.term)
   const peers = heard.map((each) => ({ ...each, address: each.asked }))
   const isSyncing = state === 'syncing'

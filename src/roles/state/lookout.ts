@@ -1,18 +1,14 @@
 /** When the others are asked who leads, and whom. */
 import { afterStandstill, redirect } from './changeEnd.ts'
 import type { CopyFacts, RoleFacts } from './roleFacts.ts'
-import {
-  isChanging,
-  isSettled,
-  type RoleMemory,
-  type RoleState,
-  type Step,
-  stay,
-} from './rolePhases.ts'
+import type { RoleMemory } from './roleMemory.ts'
+import { isChanging, isSettled, type RoleState, type Step, stay } from './rolePhases.ts'
 
 /** A leaf of a tree waits for the replica that fed it before it looks for the leader itself. */
 const RELAY_PATIENCE_MS = 10_000
-/** Cookies are not signed: an epoch that never was must not have the others asked for every request. */
+/**
+ * Cookies are not signed: an epoch that never was must not have the others asked for every request.
+ */
 const ASK_AGAIN_MS = 5000
 const ASK_MORE_MS = 250
 
@@ -24,7 +20,9 @@ export function look(facts: RoleFacts, state: RoleState): Step {
   return { state: remember(state, { isLooking: true }), orders: [{ do: 'look', whom }] }
 }
 
-/** A client, or a node, has seen a later epoch than this node's. Asked once an epoch, for a while. */
+/**
+ * A client, or a node, has seen a later epoch than this node's. Asked once an epoch, for a while.
+ */
 export function lookAtOnce(facts: RoleFacts, state: RoleState, epoch: number): Step {
   const { nowMs, everybody } = facts
   const { askedEpoch, askedEpochMs } = state.memory
@@ -36,7 +34,10 @@ export function lookAtOnce(facts: RoleFacts, state: RoleState, epoch: number): S
   }
 }
 
-/** Another node leads by now. Also when something else is under way: the one that said so is no leader any more. */
+/**
+ * Another node leads by now. Also when something else is under way: the one that said so is no
+ * leader any more.
+ */
 export function onMoved(facts: RoleFacts, state: RoleState, address: string, epoch: number): Step {
   if (epoch < facts.record.epoch || state.memory.isEnded) return stay(state)
   if (isSettled(state)) return redirect(facts, state.memory, address, epoch)
@@ -68,7 +69,9 @@ export function onStandstill(facts: RoleFacts, state: RoleState, forMs: number):
   return afterStandstill(facts, memory, orders)
 }
 
-/** A leader hears from those that are connected; a replica needs nobody else while it has a leader. */
+/**
+ * A leader hears from those that are connected; a replica needs nobody else while it has a leader.
+ */
 function whomToAsk(facts: RoleFacts, memory: RoleMemory): readonly string[] {
   const { members, replicas, everybody, copy } = facts
   if (memory.role === 'replica')

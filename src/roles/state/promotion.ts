@@ -6,15 +6,9 @@ import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
 import { breakDown, giveUp, internal, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { CopyFacts, RoleFacts, RoleRecord } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { LastPlaces, RecordBefore, RoleOrder } from './roleOrders.ts'
-import {
-  type Change,
-  type Promoting,
-  type PromotionPlan,
-  type RoleMemory,
-  type Step,
-  stay,
-} from './rolePhases.ts'
+import { type Change, type Promoting, type PromotionPlan, type Step, stay } from './rolePhases.ts'
 import { ledAnew } from './stepDown.ts'
 
 /** What a full or broken disk says itself. */
@@ -31,7 +25,8 @@ export function whenPromoting(facts: RoleFacts, state: Promoting, event: RoleEve
   switch (stage) {
     case 'locking':
       if (event.type !== 'copyLocked') break
-      // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
+      // The role file says nothing of it yet: whoever asked may count on it that this node does not
+      // lead.
       return { state: { ...state, stage: 'retiring' }, orders: [{ do: 'retire' }] }
     case 'retiring':
       if (event.type !== 'retired') break
@@ -85,7 +80,10 @@ export function lead(
   }
 }
 
-/** How long a writer that has the copy's lock is waited for. Whoever asked is to hear of it while that still counts as a refusal. */
+/**
+ * How long a writer that has the copy's lock is waited for. Whoever asked is to hear of it while
+ * that still counts as a refusal.
+ */
 function lockMs({ nowMs, rules }: RoleFacts, expected: PromotionPlan['expected']): number {
   return expected ? Math.max(0, expected.until - nowMs) / 2 : rules.switchoverTimeoutMs
 }
@@ -156,8 +154,9 @@ function onFailed(facts: RoleFacts, state: Promoting, error: unknown): Step {
 }
 
 /**
- * Under the write lock nobody can have written here: that it leads can be taken back. With ROLE_UNSURE it is not certain that its next
- * start finds a replica, and whoever asked must not take that for a refusal.
+ * Under the write lock nobody can have written here: that it leads can be taken back. With
+ * ROLE_UNSURE it is not certain that its next start finds a replica, and whoever asked must not
+ * take that for a refusal.
  */
 function takeBack({ record }: RoleFacts, state: Promoting, error: unknown): Step {
   if (record.role !== 'leader') return returnToLeader({ ...state, error: takeOverError(error) })
@@ -253,7 +252,10 @@ function oldLeaderOf(
   return { node, address, outcome, detail: messageOf(failure) }
 }
 
-/** Where the others stood when they were last heard of: the old leader as it told with its heartbeats. */
+/**
+ * Where the others stood when they were last heard of: the old leader as it told with its
+ * heartbeats.
+ */
 function lastPlaces(
   { leaderTxid, leaderNode, position, staleMs }: CopyFacts,
   answers: readonly PeerAnswer[],

@@ -7,13 +7,13 @@ import { isPutBack, type SeenHistory } from '../../feed/seenHistory.ts'
 import { isBehind, leaderAmong, leaderFor, rivalAmong } from '../election/precedence.ts'
 import { redirect, releaseOf, settle } from './changeEnd.ts'
 import type { RoleFacts, RoleRecord } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { RoleOrder } from './roleOrders.ts'
 import {
   type Asking,
   type Change,
   type Following,
   type Leading,
-  type RoleMemory,
   type Step,
   stay,
 } from './rolePhases.ts'
@@ -63,7 +63,10 @@ export function onPutBack(
   return raiseAboveLost(facts, memory, RAISING, seen, undefined)
 }
 
-/** Whether this node may begin to lead: what others have seen of its own history, or the error that says why not and who leads. */
+/**
+ * Whether this node may begin to lead: what others have seen of its own history, or the error that
+ * says why not and who leads.
+ */
 export function judgeStart(
   { record }: RoleFacts,
   answers: readonly PeerAnswer[],
@@ -130,7 +133,8 @@ function onLookedInto(
   { node, epoch, term }: NonNullable<Asking['told']>,
   answers: readonly PeerAnswer[],
 ): Step {
-  // Somebody else may answer there by now, this node itself too: nothing is known of the one that said so then, and its word counts.
+  // Somebody else may answer there by now, this node itself too: nothing is known of the one that
+  // said so then, and its word counts.
   const theirs = answers.find((each) => each.node === node)
   const told = theirs ?? { epoch, term: term ?? epoch }
   if (isBehind(told, facts.record)) return raiseAbove(facts, memory, change, [told], 'rival')
@@ -155,7 +159,10 @@ function onAskedAfterStandstill(
   return stepDown(memory, change, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
 }
 
-/** Others know nothing of the last promotion and have begun later epochs by themselves: this one's must be above them to be followed. */
+/**
+ * Others know nothing of the last promotion and have begun later epochs by themselves: this one's
+ * must be above them to be followed.
+ */
 function raiseAbove(
   { record }: RoleFacts,
   memory: RoleMemory,
@@ -168,7 +175,10 @@ function raiseAbove(
   return raise(memory, change, reason, { of: 'epochs', epoch }, release)
 }
 
-/** What replicas have of this node's own history or of another in its epoch, and the answers of all others. */
+/**
+ * What replicas have of this node's own history or of another in its epoch, and the answers of all
+ * others.
+ */
 function sorted(
   mine: RoleRecord,
   answers: readonly PeerAnswer[],

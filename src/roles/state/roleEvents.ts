@@ -1,4 +1,7 @@
-/** What moves a node's role: requests, what it learns of other nodes, and the end of what it ordered. */
+/**
+ * What moves a node's role: requests, what it learns of other nodes, and the end of what it
+ * ordered.
+ */
 import type { Standing } from '../../../proto/lineage.ts'
 import type { TakeOver } from '../../api/roleActions.ts'
 import type { NodePlace } from '../../api/roleAnswers.ts'
@@ -72,7 +75,10 @@ export type RoleStepEnd =
   /** The engine of the leader asks whether it may let anybody write. */
   | { readonly type: 'mayLeadAsked' }
   | { readonly type: 'copyLocked' }
-  /** `held`: where the database stands that was given up, with its write lock; undefined when there is no whole one. */
+  /**
+   * `held`: where the database stands that was given up, with its write lock; undefined when there
+   * is no whole one.
+   */
   | {
       readonly type: 'retired'
       readonly held: Standing | undefined

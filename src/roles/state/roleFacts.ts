@@ -18,7 +18,10 @@ export interface RoleFacts {
   readonly address: string
   /** The other nodes that this one has met. */
   readonly members: readonly Member[]
-  /** Addresses at which nodes may be, this one's left out: those of members and those that an operator named. */
+  /**
+   * Addresses at which nodes may be, this one's left out: those of members and those that an
+   * operator named.
+   */
   readonly everybody: readonly string[]
   /** While the engine of a leader is in place. */
   readonly led: LedFacts | undefined

@@ -1,4 +1,7 @@
-/** What the decisions about a node's role order. Those with an end name the event that tells of it; `failed` may come instead. */
+/**
+ * What the decisions about a node's role order. Those with an end name the event that tells of it;
+ * `failed` may come instead.
+ */
 import type { Standing } from '../../../proto/lineage.ts'
 import type { NodePlace, PromoteAnswer, SwitchoverAnswer } from '../../api/roleAnswers.ts'
 import type { NodeRecord } from '../../cluster/nodeRecord.ts'
@@ -23,19 +26,27 @@ export interface LeadershipBegins {
   readonly term: number
   /** Whether the state that it begins with is known to be the cluster's. */
   readonly exact: boolean
-  /** The state of this leader was put back: where its history parted from what others have, and the first txid above theirs. */
+  /**
+   * The state of this leader was put back: where its history parted from what others have, and the
+   * first txid above theirs.
+   */
   readonly putBack?: { readonly follows: Standing; readonly txid: number; readonly reason: string }
 }
 
 /** On this node's own database, role file and writers. At most one is under way. */
 export type EngineOrder =
-  /** `leaderOpened`; before that `mayLeadAsked`, which `permitLeading` or `forbidLeading` answers. */
+  /**
+   * `leaderOpened`; before that `mayLeadAsked`, which `permitLeading` or `forbidLeading` answers.
+   */
   | { readonly do: 'openLeader' }
   /** Opens the copy and follows: `followed`. */
   | { readonly do: 'openReplica'; readonly leader: string | undefined }
   /** Holds the lock of the copy, without the gaps that checkpoints make: `copyLocked`. */
   | { readonly do: 'lockCopy'; readonly timeoutMs: number }
-  /** The engine gives up the database with its write lock: `retired`. A leader sends its replicas to `next`. */
+  /**
+   * The engine gives up the database with its write lock: `retired`. A leader sends its replicas to
+   * `next`.
+   */
   | {
       readonly do: 'retire'
       readonly next?: { readonly epoch: number; readonly node: string; readonly address: string }
@@ -44,15 +55,24 @@ export type EngineOrder =
   | { readonly do: 'recordLeading'; readonly at: Standing; readonly begins: LeadershipBegins }
   /** The role file says that this node leads on as before: `recorded`. */
   | { readonly do: 'recordLeadingOn' }
-  /** The role file says that this node follows: `recorded`. `insist`: the node does, whether or not the disk takes it. */
+  /**
+   * The role file says that this node follows: `recorded`. `insist`: the node does, whether or not
+   * the disk takes it.
+   */
   | { readonly do: 'recordFollowing'; readonly leader: string; readonly how: 'update' | 'insist' }
   /** The role file says again what it said before `recordLeading`: `recorded`. */
   | { readonly do: 'restoreRecord'; readonly before: RecordBefore }
-  /** The engine of a leader takes the database that was given up, in the epoch of the role file: `captureBegun`. `raisedAt`: it led before, and begins with this txid. */
+  /**
+   * The engine of a leader takes the database that was given up, in the epoch of the role file:
+   * `captureBegun`. `raisedAt`: it led before, and begins with this txid.
+   */
   | { readonly do: 'beginCapture'; readonly raisedAt?: number | undefined }
   /** Lets go of the write lock: `writersAdmitted`. */
   | { readonly do: 'admitWriters' }
-  /** The engine of a replica takes the database that was given up, or opens what is there: `followed`. */
+  /**
+   * The engine of a replica takes the database that was given up, or opens what is there:
+   * `followed`.
+   */
   | { readonly do: 'follow'; readonly leader: string | undefined }
   /** The engine of a replica follows another leader: `redirected`. */
   | { readonly do: 'redirect'; readonly leader: string }
@@ -80,7 +100,10 @@ export type EngineOrder =
 
 /** Calls to other nodes. */
 export type PeerOrder =
-  /** Asks who leads there: `answered`, which no failure replaces. `isOfOne`: not all are asked, so that nothing follows of twins among them. */
+  /**
+   * Asks who leads there: `answered`, which no failure replaces. `isOfOne`: not all are asked, so
+   * that nothing follows of twins among them.
+   */
   | { readonly do: 'ask'; readonly whom: readonly string[]; readonly isOfOne?: true }
   /** The same, whatever else is under way: `looked`. */
   | { readonly do: 'look'; readonly whom: readonly string[] }

@@ -5,6 +5,7 @@ import type { NodeRecord } from '../../cluster/nodeRecord.ts'
 import type { PeerAnswer } from '../../cluster/peerCalls.ts'
 import type { SeenHistory } from '../../feed/seenHistory.ts'
 import type { HoldFor } from '../../proxy/writeGate.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type {
   Drained,
   LastPlaces,
@@ -36,32 +37,6 @@ export type RoleState =
   | Redirecting
   | Stopped
   | Failed
-
-/** What outlasts phases. */
-export interface RoleMemory {
-  /** Of the engine in place. */
-  readonly role: 'none' | 'replica' | 'leader'
-  /** The node is to end: no change begins any more. */
-  readonly isEnded: boolean
-  /** The engine is to stop when no change is under way. */
-  readonly isToStop: boolean
-  /** It stood still during a change, or its start: what is to be asked is asked after that. */
-  readonly hasStoodStill: boolean
-  readonly isLooking: boolean
-  /** When the connection to the leader ended, by the time of day. */
-  readonly lostMs: number
-  /** The latest epoch that the others were asked about since a client had seen it, and when. */
-  readonly askedEpoch: number
-  readonly askedEpochMs: number
-  /** Until then no raising of the epoch is tried again that the disk did not take. */
-  readonly raiseAgainMs: number
-  /** Since when the present leader may be alone; undefined before the first look. */
-  readonly aloneSinceMs: number | undefined
-  /** It is alone: writes are refused, and the fence is taken as soon as that goes. */
-  readonly isClosed: boolean
-  /** The leader moved there while something else was under way. */
-  readonly moved: { readonly address: string; readonly epoch: number } | undefined
-}
 
 /** A change of role that is under way: there is one at a time. */
 export interface Change {
@@ -102,7 +77,10 @@ export interface Judging extends Phase<'judging'> {
   readonly beganMs: number
 }
 
-/** On the way to lead with the copy. Until `recording` has ended the node follows, whatever happens to the process; after it, it leads. */
+/**
+ * On the way to lead with the copy. Until `recording` has ended the node follows, whatever happens
+ * to the process; after it, it leads.
+ */
 export interface Promoting
   extends ChangePhase<
     'promoting',
@@ -126,7 +104,10 @@ export interface PromotionPlan {
   readonly by: string
   /** Whom it follows until now. */
   readonly leader: string | undefined
-  /** Where the copy must stand when nothing more comes, and until when this node may come to lead; undefined of an operator's promotion. */
+  /**
+   * Where the copy must stand when nothing more comes, and until when this node may come to lead;
+   * undefined of an operator's promotion.
+   */
   readonly expected: (Position & { readonly until: number }) | undefined
   readonly places: LastPlaces
   readonly wasTrusted: boolean
@@ -144,7 +125,10 @@ export interface PromotionAsked {
   readonly beganMs: number
 }
 
-/** On the way to give leadership to another node. Until `recording` has ended any failure lets it lead on as before. */
+/**
+ * On the way to give leadership to another node. Until `recording` has ended any failure lets it
+ * lead on as before.
+ */
 export interface HandingOver
   extends ChangePhase<
     'handingOver',
@@ -169,7 +153,10 @@ export interface SwitchoverPlan {
   readonly target: NodePlace
   readonly by: string
   readonly timeoutMs: number
-  /** By the time that nothing sets back: when it began, when all must be over that holds writes, when writes were held. */
+  /**
+   * By the time that nothing sets back: when it began, when all must be over that holds writes,
+   * when writes were held.
+   */
   readonly beganMs: number
   readonly endMs: number
   readonly pausedMs: number
@@ -187,7 +174,10 @@ export interface SwitchoverPlan {
   }
 }
 
-/** An operator has this leader follow. Until `recording` has ended any failure lets it lead on as before. */
+/**
+ * An operator has this leader follow. Until `recording` has ended any failure lets it lead on as
+ * before.
+ */
 export interface Demoting
   extends ChangePhase<
     'demoting',
@@ -211,7 +201,10 @@ export interface Raising
     'fencing' | 'draining' | 'recording' | 'retiring' | 'beginning' | 'admitting'
   > {
   readonly reason: string
-  /** What has to be above: epochs that others began, or what others have seen of this node's own history. */
+  /**
+   * What has to be above: epochs that others began, or what others have seen of this node's own
+   * history.
+   */
   readonly above: RaiseAbove
   readonly begins?: LeadershipBegins
   readonly release: HoldFor | undefined
@@ -243,7 +236,10 @@ export interface CarryingOn extends Phase<'carryingOn'> {
   readonly release: HoldFor | undefined
 }
 
-/** Asks the others whether this node still leads. `told`: the higher epoch that it was told of; undefined after it stood still. */
+/**
+ * Asks the others whether this node still leads. `told`: the higher epoch that it was told of;
+ * undefined after it stood still.
+ */
 export interface Asking extends Phase<'asking'> {
   readonly change: Change
   readonly told:
@@ -271,21 +267,6 @@ export type Stopped = Phase<'stopped'>
 export type Failed = Phase<'failed'>
 
 export type Changing = Extract<RoleState, { readonly change: Change }>
-
-export const ROLE_MEMORY: RoleMemory = {
-  role: 'none',
-  isEnded: false,
-  isToStop: false,
-  hasStoodStill: false,
-  isLooking: false,
-  lostMs: 0,
-  askedEpoch: 0,
-  askedEpochMs: Number.NEGATIVE_INFINITY,
-  raiseAgainMs: 0,
-  aloneSinceMs: undefined,
-  isClosed: false,
-  moved: undefined,
-}
 
 /** An event that means nothing in a phase changes nothing. */
 export function stay(state: RoleState): Step {

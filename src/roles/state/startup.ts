@@ -4,15 +4,9 @@ import { settle } from './changeEnd.ts'
 import { judgeStart } from './rivals.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
+import { ROLE_MEMORY, type RoleMemory } from './roleMemory.ts'
 import type { RoleOrder } from './roleOrders.ts'
-import {
-  ROLE_MEMORY,
-  type RoleMemory,
-  type RoleState,
-  type Starting,
-  type Step,
-  stay,
-} from './rolePhases.ts'
+import { type RoleState, type Starting, type Step, stay } from './rolePhases.ts'
 
 /** Of a node whose role file says `was`. */
 export function beforeStart(was: Starting['was']): RoleState {

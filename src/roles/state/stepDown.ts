@@ -1,16 +1,19 @@
-/** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
+/**
+ * How a leader ceases to lead, or leads on in a higher epoch, because of what another node has
+ * done: nobody is asked.
+ */
 import { keyOf, messageOf } from '../../errors.ts'
 import { aboveLost, isPutBack, lackingText, type SeenHistory } from '../../feed/seenHistory.ts'
 import type { HoldFor } from '../../proxy/writeGate.ts'
 import { breakDown, carryOn, giveUp, releaseOf, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { LeadershipBegins, RoleOrder } from './roleOrders.ts'
 import {
   type Change,
   type RaiseAbove,
   type Raising,
-  type RoleMemory,
   type Step,
   type SteppingDown,
   stay,
@@ -26,7 +29,10 @@ export const NODE_ITSELF = 'the node itself'
 
 const TAKE_FENCE: RoleOrder = { do: 'takeFence', timeoutMs: FENCE_TRY_MS }
 
-/** Another node leads: nobody writes here from now on, as soon as a transaction that is under way has ended. */
+/**
+ * Another node leads: nobody writes here from now on, as soon as a transaction that is under way
+ * has ended.
+ */
 export function stepDown(
   memory: RoleMemory,
   change: Change,
@@ -88,8 +94,9 @@ export function raise(
 }
 
 /**
- * The same above what other nodes have seen of this node's own history, which this leader lacks: its state was put back. What was
- * numbered since the histories parted may mean two things, and counts as unknown from then on. Nothing happens when it lacks nothing.
+ * The same above what other nodes have seen of this node's own history, which this leader lacks:
+ * its state was put back. What was numbered since the histories parted may mean two things, and
+ * counts as unknown from then on. Nothing happens when it lacks nothing.
  */
 export function raiseAboveLost(
   facts: RoleFacts,

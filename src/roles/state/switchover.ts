@@ -1,10 +1,10 @@
 /**
- * How a leader gives leadership to a node of an operator's choice. Until the role file says that this node follows, any failure
- * lets it lead on as before; after that only certainty does that the other one has not come to lead.
+ * How a leader gives leadership to a node of an operator's choice. Until the role file says that
+ * this node follows, any failure lets it lead on as before; after that only certainty does that the
+ * other one has not come to lead.
  */
 import type { NodePlace, SwitchoverAnswer, SwitchoverStage } from '../../api/roleAnswers.ts'
-import { wasNotSent } from '../../cluster/peerCalls.ts'
-import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
+import { WalcastError } from '../../errors.ts'
 import { carryOn, giveUp, settle } from './changeEnd.ts'
 import type { RoleEvent, RoleRequest } from './roleEvents.ts'
 import type { ReplicaPlace, RoleFacts } from './roleFacts.ts'
@@ -17,21 +17,10 @@ import {
   type SwitchoverPlan,
   stay,
 } from './rolePhases.ts'
+import { failSwitchover, failureOf } from './switchoverFailure.ts'
 import { yieldTo } from './yielding.ts'
 
 type SwitchoverAsked = Extract<RoleRequest, { readonly type: 'switchoverAsked' }>
-
-/** What speaks of a node's own state, and is certain: it has not come to lead. */
-const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'NOT_FIT',
-  'FENCE_FAILED',
-  'DISK_FULL',
-  'WRITE_FAILED',
-  'TAKE_OVER_FAILED',
-  'ROLE_CHANGING',
-  'STARTING',
-  'STOPPING',
-])
 
 const NO_STAGES: SwitchoverAnswer['stages'] = {
   quietMs: 0,
@@ -74,7 +63,7 @@ export function whenSwitchoverAsked(
 }
 
 export function whenHandingOver(facts: RoleFacts, state: HandingOver, event: RoleEvent): Step {
-  if (event.type === 'failed') return onFailed(facts, state, event.error)
+  if (event.type === 'failed') return failSwitchover(facts, state, event.error)
   const { stage, plan } = state
   const { target, timeoutMs, endMs } = plan
   const leftMs = Math.max(1, endMs - facts.monotonicMs)
@@ -101,7 +90,7 @@ export function whenHandingOver(facts: RoleFacts, state: HandingOver, event: Rol
     case 'quieting':
       if (event.type !== 'quiet') break
       if (!event.isQuiet)
-        return onFailed(
+        return failSwitchover(
           facts,
           state,
           new Error('a write inside the application did not end in time'),
@@ -116,7 +105,7 @@ export function whenHandingOver(facts: RoleFacts, state: HandingOver, event: Rol
     case 'confirming':
       if (event.type !== 'confirmed') break
       if (!event.isConfirmed)
-        return onFailed(facts, state, new Error('it did not confirm the position in time'))
+        return failSwitchover(facts, state, new Error('it did not confirm the position in time'))
       return to(timed(facts, state, 'confirm'), 'recording', {
         do: 'recordFollowing',
         leader: target.address,
@@ -195,7 +184,8 @@ function give(facts: RoleFacts, state: HandingOver): Step {
   const { target, by, aheadMs, drained } = state.plan
   if (!drained) return stay(state)
   const timeoutMs = facts.rules.switchoverTimeoutMs
-  // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
+  // One that is frozen may get to it long after this node has given it up, and somebody else has
+  // been promoted.
   const untilMs = Math.floor(facts.nowMs + aheadMs + timeoutMs)
   return to(state, 'giving', { do: 'giveTo', to: target, drained, by, untilMs, aheadMs, timeoutMs })
 }
@@ -238,66 +228,6 @@ function answer(
     ...orders,
     { do: 'answer', request, answer: { of: 'switchover', answer: told } },
   ])
-}
-
-function onFailed(facts: RoleFacts, state: HandingOver, error: unknown): Step {
-  const { memory, change, stage, plan } = state
-  switch (stage) {
-    case 'levelling':
-    case 'readingClock':
-    case 'endingCheckpoints':
-    case 'streaming':
-      return giveUp(facts, memory, change, error)
-    case 'quieting':
-    case 'fencing':
-    case 'draining':
-    case 'confirming':
-    case 'recording':
-      return carryOn(facts, { memory, change, error: failureOf(plan, error), release: undefined })
-    case 'giving':
-      return onNotTaken(state, error)
-    case 'recordingOn':
-      return leaderless(state, error)
-  }
-}
-
-/** Whether it is certain that the other node has not come to lead: it says so, or was not reached. */
-function onNotTaken(state: HandingOver, error: unknown): Step {
-  const { memory, change, plan } = state
-  const { target, by } = plan
-  if (NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error))
-    return to({ ...state, refusal: error }, 'recordingOn', { do: 'recordLeadingOn' })
-  const detail = messageOf(error)
-  const unknown = new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail }, error)
-  const reason = `switchover to ${target.node}, of which it is not known whether it leads`
-  const how = { leader: target.address, reason, by, end: { of: 'error', error: unknown } } as const
-  return yieldTo(memory, change, how, [
-    {
-      do: 'log',
-      level: 'error',
-      about: { to: target, error: detail },
-      text: 'whether the other node leads is not known: following it',
-    },
-  ])
-}
-
-/** The role file goes on saying that this node follows: so it does. */
-function leaderless({ memory, change, plan, refusal }: HandingOver, failure: unknown): Step {
-  const { target, by } = plan
-  const about = { to: target.node, refusal: messageOf(refusal), detail: messageOf(failure) }
-  const error = new WalcastError('LEADERLESS', about, failure)
-  const reason = `nobody leads: ${target.node} did not take over, and that this node leads on could not be written down`
-  return yieldTo(memory, change, {
-    leader: target.address,
-    reason,
-    by,
-    end: { of: 'error', error },
-  })
-}
-
-function failureOf({ target }: SwitchoverPlan, error: unknown): unknown {
-  if (keyOf(error) === 'NO_TARGET') return error
-  return new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
 }
 
 function to(

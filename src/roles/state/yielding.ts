@@ -1,16 +1,13 @@
-/** The role file says that this node follows: the engine of its leadership gives the database to that of a replica. */
+/**
+ * The role file says that this node follows: the engine of its leadership gives the database to
+ * that of a replica.
+ */
 import { answered, breakDown, giveUp, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
+import type { RoleMemory } from './roleMemory.ts'
 import type { RoleOrder } from './roleOrders.ts'
-import {
-  type Change,
-  type HandingOver,
-  type RoleMemory,
-  type Step,
-  stay,
-  type Yielding,
-} from './rolePhases.ts'
+import { type Change, type HandingOver, type Step, stay, type Yielding } from './rolePhases.ts'
 
 /** `leader`: whom it follows; `next`: where its replicas are sent. */
 export function yieldTo(

@@ -1,11 +1,14 @@
 /**
- * Up to three nodes whose roles move under one simulated clock: an operator asks for changes, messages are late, lost or doubled,
- * processes die between any two orders and stand still, disks refuse. Everything follows from a seed. What is promised of all of them is checked
- * after each order:
+ * Up to three nodes whose roles move under one simulated clock: an operator asks for changes,
+ * messages are late, lost or doubled, processes die between any two orders and stand still, disks
+ * refuse. Everything follows from a seed. What is promised of all of them is checked after each
+ * order:
  *
- * - planned changes: while nobody is promoted but by an operator who knows that nobody leads, never two take writes, and whoever
+ * - planned changes: while nobody is promoted but by an operator who knows that nobody leads, never
+ * two take writes, and whoever
  *   begins to take writes has everything that was ever committed;
- * - forced ones, and nodes that cannot reach each other: once they can, one node takes writes, and all others follow it.
+ * - forced ones, and nodes that cannot reach each other: once they can, one node takes writes, and
+ * all others follow it.
  */
 import { joined, type Lineage } from '../../../proto/lineage.ts'
 import type { NodeRecord } from '../../../src/cluster/nodeRecord.ts'

@@ -1,6 +1,7 @@
 /**
- * A node of a simulated cluster: the state machine of its role, a role file and a database that outlive a crash, and an engine that
- * carries out orders in simulated time, well or badly. What is promised of one node is checked at each order.
+ * A node of a simulated cluster: the state machine of its role, a role file and a database that
+ * outlive a crash, and an engine that carries out orders in simulated time, well or badly. What is
+ * promised of one node is checked at each order.
  */
 import { historyOf, type Standing, withIncarnation } from '../../../proto/lineage.ts'
 import type { NodeRecord } from '../../../src/cluster/nodeRecord.ts'
@@ -13,6 +14,7 @@ import type { CopyFacts, RoleFacts } from '../../../src/roles/state/roleFacts.ts
 import type { EngineOrder, RoleAnswer, RoleOrder } from '../../../src/roles/state/roleOrders.ts'
 import { isChanging, type RoleState, type Step } from '../../../src/roles/state/rolePhases.ts'
 import { beforeStart } from '../../../src/roles/state/startup.ts'
+import { roleFacts } from '../drivenRoles.ts'
 import { eventLine, factsLine, stepLines } from '../roleTranscript.ts'
 import type { RoleWorld } from './roleWorld.ts'
 
@@ -36,7 +38,9 @@ export class SimulatedNode {
   disk: NodeRecord
   position: Standing
   content: Content
-  /** As the process knows it. Until the disk takes it again the two may differ, and that was told. */
+  /**
+   * As the process knows it. Until the disk takes it again the two may differ, and that was told.
+   */
   record: NodeRecord
   isUp = false
   pausedUntilMs = 0
@@ -61,7 +65,7 @@ export class SimulatedNode {
   #hasDoneNothing = false
   #requests = 0
   readonly #asked = new Map<number, Answered>()
-  #toldFacts: RoleFacts | undefined
+  #toldFacts: RoleFacts = roleFacts()
 
   constructor(
     world: RoleWorld,
@@ -115,7 +119,7 @@ export class SimulatedNode {
     this.#isUnsure = false
     this.state = beforeStart(this.record.role)
     this.#world.note(`${this.id} : starting ${this.record.role}`)
-    this.#toldFacts = undefined
+    this.#toldFacts = roleFacts()
     this.post({ type: 'start' })
     this.#beat()
     this.#look()
