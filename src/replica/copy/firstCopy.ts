@@ -2,7 +2,6 @@
  * A first copy: pages are written into a side file, and when the whole of it verifies it gets the
  * database's name. One that was cut is taken up again: what is there is compared by page checksums.
  */
-import { promisify } from 'node:util'
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
 import type { Body } from '../../../proto/messages.ts'
 import { WalcastError } from '../../errors.ts'
@@ -12,7 +11,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
-  fsync,
+  fsyncAside,
   ftruncateSync,
   lstatSync,
   unlinkSync,
@@ -28,7 +27,6 @@ interface PagesMessage {
   readonly pageSize: number
 }
 
-const fsyncAsync = promisify(fsync)
 /** Mode of the side file until it is whole. */
 const PRIVATE = 0o600
 
@@ -127,7 +125,7 @@ export class FirstCopy {
     ftruncateSync(this.#fd, synced.dbPages * this.#pageSize)
     // Not left to the umask: it may be chosen wider.
     fchmodSync(this.#fd, mode)
-    await fsyncAsync(this.#fd)
+    await fsyncAside(this.#fd)
     this.#requireOpen()
     await this.close()
     publish(this.#path, this.sums.state)
