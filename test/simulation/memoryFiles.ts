@@ -116,7 +116,10 @@ export class MemoryFiles {
       isDirectory: () => inode.isFolder,
       isSymbolicLink: () => false,
     })
-    const statSync = (path: string, options: { bigint?: boolean; throwIfNoEntry?: boolean } = {}) =>
+    const statSync = (
+      path: string,
+      options: { bigint?: boolean; throwIfNoEntry?: boolean } = {},
+    ) =>
       options.throwIfNoEntry === false && !this.#inodes.has(path)
         ? undefined
         : stat(this.#named(path), options.bigint ?? false)
@@ -301,7 +304,9 @@ export class MemoryFiles {
   #namesIn(folder: string): string[] {
     this.#named(folder)
     return [...this.#inodes.keys()]
-      .filter((path) => path.startsWith(`${folder}/`) && !path.slice(folder.length + 1).includes('/'))
+      .filter(
+        (path) => path.startsWith(`${folder}/`) && !path.slice(folder.length + 1).includes('/'),
+      )
       .map((path) => path.slice(folder.length + 1))
       .sort()
   }

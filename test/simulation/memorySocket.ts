@@ -118,11 +118,14 @@ export class MemorySocket extends EventEmitter {
     this.#end()
   }
 
-  /** Nothing more is said; the other end hears that, once it can be reached. */
-  abandon(): void {
+  /**
+   * Nothing more is said; the other end hears that, once it can be reached. `isSent`: after what
+   * the system has taken of a process that has died.
+   */
+  abandon(isSent = false): void {
     this.readyState = this.CLOSED
     this.#unread = []
-    this.#outgoing = [RESET]
+    this.#outgoing = [...(isSent ? this.#outgoing : []), RESET]
     if (this.#peer) this.pump()
   }
 

@@ -52,6 +52,7 @@ export class MemorySqlite {
   readonly #connections = new Set<MemoryConnection>()
   #writer: MemoryConnection | undefined
   #openFiles: DatabaseFiles | undefined
+  #index: WalIndexReader | undefined
 
   constructor(path: string, files: MemoryFiles, random: SeededRandom, ops: FileOps) {
     this.path = path
@@ -237,8 +238,7 @@ export class MemorySqlite {
     this.#writeHeader({ ...header, mxFrame: 0, salt1, salt2: this.#random.word() })
     this.#setWord(BACKFILLED_AT, 0)
     this.#setWord(ATTEMPTED_AT, 0)
-    for (const slot of SLOTS)
-      this.#setWord(READ_MARKS_AT + 4 * slot, slot === 1 ? 0 : UNUSED_MARK)
+    for (const slot of SLOTS) this.#setWord(READ_MARKS_AT + 4 * slot, slot === 1 ? 0 : UNUSED_MARK)
   }
 
   /** The first connection makes the wal-index of what lies in the WAL. */
@@ -263,6 +263,7 @@ export class MemorySqlite {
       walFd: this.#files.descriptor(wal),
     }
     this.#openFiles = files
+    this.#index = new WalIndexReader(files.shm.fd)
     this.#files.truncate(shm, 0)
     this.#files.write(shm, Buffer.alloc(SHM_BYTES), 0)
     const found = this.#commitsOf(files)
@@ -302,7 +303,7 @@ export class MemorySqlite {
   }
 
   #header() {
-    const header = new WalIndexReader(this.files.shm.fd).read()
+    const header = this.#index?.read()
     if (!header) throw new Error(`the wal-index of ${this.path} cannot be read`)
     return { ...header, pageSize: header.pageSize || this.files.pageSize }
   }

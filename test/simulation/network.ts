@@ -89,7 +89,8 @@ export class Network {
   bury(host: Host): void {
     const listener = this.#listeners.get(host.address)
     if (listener?.host === host) this.#listeners.delete(host.address)
-    for (const socket of [...this.#sockets]) if (socket.host === host) socket.abandon()
+    const isSent = this.#random.isTrue(0.5)
+    for (const socket of [...this.#sockets]) if (socket.host === host) socket.abandon(isSent)
   }
 
   forget(socket: MemorySocket): void {

@@ -20,6 +20,7 @@ export class Reader {
   #frames = new FrameMap()
   #pages = 0
   #seen = ''
+  #one = Buffer.alloc(0)
   /** The newest commit that it has seen. */
   newest = 0
 
@@ -83,12 +84,14 @@ export class Reader {
     return checksumHex(state)
   }
 
+  /** Valid until the next call. */
   #image(databaseFd: number, page: number): Buffer {
     const { pageSize, walFd } = this.#database.files
-    const image = Buffer.alloc(pageSize)
+    if (this.#one.length !== pageSize) this.#one = Buffer.alloc(pageSize)
+    const image = this.#one
     const frame = this.#frames.get(page)
     if (frame > 0) readFrameImage(walFd, frame, pageSize, image)
-    else readSync(databaseFd, image, 0, pageSize, (page - 1) * pageSize)
+    else image.fill(0, readSync(databaseFd, image, 0, pageSize, (page - 1) * pageSize))
     return image
   }
 }

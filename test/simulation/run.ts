@@ -5,19 +5,20 @@
 import { simulate } from './world.ts'
 
 const [first = 1, count = 0] = process.argv.slice(2).map(Number)
-let simulatedMs = 0
-let failed = 0
-const beganMs = performance.now()
-for (let seed = first; seed < first + Math.max(1, count); seed++) {
+const seeds = Math.max(1, count)
+let [simulatedMs, events, failed] = [0, 0, 0]
+const [beganMs, beganCpu] = [performance.now(), process.cpuUsage()]
+for (let seed = first; seed < first + seeds; seed++) {
   const result = await simulate({ seed, replicas: 2, seconds: 20, hasFaults: true })
   simulatedMs += result.elapsedMs
+  events += result.events
   if (count === 0) process.stdout.write(result.trace)
-  if (result.error) {
-    failed++
-    console.log(`seed ${seed} failed after ${result.elapsedMs} ms:`, result.error)
-  }
+  if (result.error === undefined) continue
+  failed++
+  console.log(`seed ${seed} failed after ${result.elapsedMs} ms:`, result.error)
 }
-const tookMs = performance.now() - beganMs
-console.log(
-  `${Math.max(1, count)} seeds, ${failed} failed, ${(simulatedMs / tookMs).toFixed(0)} simulated seconds a second`,
-)
+const { user, system } = process.cpuUsage(beganCpu)
+const perSecond = (simulatedMs / (performance.now() - beganMs)).toFixed(0)
+const perCpuSecond = (simulatedMs / ((user + system) / 1000)).toFixed(0)
+console.log(`${seeds} seeds, ${failed} failed, ${events} events`)
+console.log(`${perSecond} simulated seconds a second, ${perCpuSecond} a second of processor time`)

@@ -5,7 +5,7 @@
  * Each event belongs to the process in whose event it was made. Those of a process that has died
  * do not happen.
  */
-import type { DelayOptions, TimeSource, Timer, Turn } from '../../src/platform/time.ts'
+import type { DelayOptions, Timer, TimeSource, Turn } from '../../src/platform/time.ts'
 
 /** Whom an event belongs to. */
 export interface Owner {
@@ -23,7 +23,7 @@ interface SimulatedEvent {
 /** 2026-01-01: dates have to be dates. */
 const EPOCH_MS = Date.UTC(2026, 0, 1)
 /** What a turn of the event loop takes: whoever spins on turns sees time pass. */
-const TURN_MS = 0.05
+const TURN_MS = 0.1
 /** The shortest timer, as Node has it. */
 const SHORTEST_MS = 1
 

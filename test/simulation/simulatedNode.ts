@@ -22,6 +22,8 @@ import type { SeededRandom } from './seededRandom.ts'
 import type { Trace } from './trace.ts'
 
 const DB = 'db'
+/** A line of the log of pino's level error. */
+const ERROR_LINE = '{"level":50'
 
 export interface NodeSite {
   readonly scheduler: Scheduler
@@ -33,7 +35,11 @@ export interface NodeSite {
   readonly onCaptured: (txid: number, checksum: string) => void
   readonly onApplied: (node: SimulatedNode) => void
   readonly onSynced: (node: SimulatedNode) => void
+  /** It is up; a replica has opened its copy, if it has one. */
+  readonly onUp: (node: SimulatedNode) => void
   readonly onFatal: (node: SimulatedNode, error: WalcastError) => void
+  /** The key of an error that ended a connection, or what an engine called an error in its log. */
+  readonly onTrouble: (node: SimulatedNode, what: string) => void
 }
 
 /** One process of a node, from its start to its end. */
@@ -140,6 +146,7 @@ export class SimulatedNode {
       if (nodeFile.record.role === 'leader') await this.#lead(process, nodeFile, thread)
       else process.replica = await Replica.open(this.#replicaOptions(process, nodeFile), thread)
       this.#site.trace.add(this.id, `is up as ${nodeFile.record.role}`)
+      if (process.isAlive) this.#site.onUp(this)
     } catch (error) {
       if (process.isAlive) this.#site.onFatal(this, asWalcastError(error))
     }
@@ -153,19 +160,24 @@ export class SimulatedNode {
     )
   }
 
+  #onLog(line: string): void {
+    this.#site.trace.add(this.id, line)
+    if (line.startsWith(ERROR_LINE)) this.#site.onTrouble(this, line)
+  }
+
   /** What both engines take. */
   #parts() {
-    const { scheduler, ops, trace } = this.#site
+    const { scheduler, ops } = this.#site
     const clock = { nowMs: () => scheduler.nowMs() + this.#skewMs }
     const log = pino(
       { base: null, timestamp: false },
-      { write: (line: string) => trace.add(this.id, line.trim()) },
+      { write: (line: string) => this.#onLog(line.trim()) },
     )
     return { db: DB, path: this.path, stateFolder: this.folder, version: '0', log, clock, ops }
   }
 
   #leaderOptions(process: NodeProcess, nodeFile: NodeFile): LeaderOptions {
-    const { onCaptured, onFatal } = this.#site
+    const { onCaptured, onFatal, onTrouble } = this.#site
     const parts = this.#parts()
     const save: LeaderOptions['identity']['save'] = (begun) =>
       nodeFile.update({
@@ -213,7 +225,7 @@ export class SimulatedNode {
         onPass() {},
         onUnverified() {},
         onSent() {},
-        onBadMessage() {},
+        onBadMessage: (key) => onTrouble(this, key),
         onEpoch() {},
         onPutBack() {},
         onHigherEpoch() {},
@@ -223,7 +235,7 @@ export class SimulatedNode {
   }
 
   #replicaOptions(process: NodeProcess, nodeFile: NodeFile): ReplicaOptions {
-    const { onApplied, onSynced, onFatal, scheduler } = this.#site
+    const { onApplied, onSynced, onFatal, onTrouble, scheduler } = this.#site
     const parts = this.#parts()
     const leader = nodeFile.record.leader || undefined
     const ifAlive = (tell: (node: SimulatedNode) => void) => () => {
@@ -275,10 +287,10 @@ export class SimulatedNode {
         onApplied: ifAlive(onApplied),
         onCheckpoint() {},
         onDurable() {},
-        onDisconnected() {},
+        onDisconnected: (key) => onTrouble(this, key),
         onRefused() {},
         onSynced: ifAlive(onSynced),
-        onStray() {},
+        onStray: () => onTrouble(this, 'STRAY_WRITE'),
         onKeptDropped() {},
         onMember() {},
         onMoved() {},

@@ -39,6 +39,14 @@ export interface SimulationResult {
 const CLUSTER = 'cluster-simulated'
 /** Until all copies are level once the faults have ended. */
 const HEALED_MS = 60_000
+/** What ends a connection while nothing is wrong but the network and a process that died. */
+const EXPECTED: ReadonlySet<string> = new Set([
+  'LEADER_UNREACHABLE',
+  'NODE_ID_TAKEN',
+  'STALLED',
+  'STARTING',
+  'STOPPING',
+])
 const LOOK_MS = 100
 const ACK_WAIT_MS = 2000
 const ACK_AT = [...TYPE_BY_CODE].find(([, type]) => type === 'ack')?.[0]
@@ -104,7 +112,8 @@ export class World {
     const proc = {
       '/proc/locks': () => this.#locks(),
       '/proc/self/ns/pid': () => 'pid:[4026531836]',
-      '/proc/sys/kernel/random/boot_id': () => `${'1'.padStart(8, '0')}-0000-0000-0000-000000000000`,
+      '/proc/sys/kernel/random/boot_id': () =>
+        `${'1'.padStart(8, '0')}-0000-0000-0000-000000000000`,
     }
     const onWrite = (owner: Owner) => this.#onWrite(owner)
     this.#files = new MemoryFiles(scheduler, new SeededRandom(seed, 3), proc, onWrite)
@@ -195,6 +204,8 @@ export class World {
       onCaptured: (txid: number, checksum: string) => this.#onCaptured(txid, checksum),
       onApplied: (node: SimulatedNode) => this.#onApplied(node),
       onSynced: (node: SimulatedNode) => this.#onSynced(node),
+      onUp: (node: SimulatedNode) => this.#onUp(node),
+      onTrouble: (node: SimulatedNode, what: string) => this.#onTrouble(node, what),
       onFatal: (node: SimulatedNode, error: Error) =>
         this.#fail(new Error(`${node.id} has failed: ${error.message}`, { cause: error })),
     }
@@ -222,6 +233,12 @@ export class World {
 
   #fail(error: unknown): void {
     this.#failure ??= error
+  }
+
+  /** Of a process that has died nothing counts. */
+  #onTrouble(node: SimulatedNode, what: string): void {
+    if (this.scheduler.owner.isAlive && !EXPECTED.has(what))
+      this.#fail(new Error(`${node.id} tells of ${what}`))
   }
 
   /** What it throws ends the simulation, wherever it is called from. */
@@ -252,6 +269,16 @@ export class World {
 
   #onSynced(node: SimulatedNode): void {
     this.#check(() => this.#onVisible(node, this.#knownOf(node)))
+  }
+
+  /** What it showed or acknowledged before it died is in its files. */
+  #onUp(node: SimulatedNode): void {
+    const status = node.process?.replica?.status
+    if (!status?.hasCopy) return
+    const { commit, acked } = this.#knownOf(node)
+    const now = this.states.numberOf(status.checksum) ?? -1
+    const before = Math.max(commit, acked)
+    this.#check(() => assert.ok(now >= before, `${node.id} had ${before} and comes up with ${now}`))
   }
 
   #onVisible(node: SimulatedNode, known: Known): void {
@@ -299,7 +326,8 @@ export class World {
   #readOnce(node: SimulatedNode): void {
     const { reader, acked } = this.#knownOf(node)
     if (reader.isReading) return reader.end()
-    if (!this.#database(node.path).isOpen) return
+    // Before its first copy there is nothing to read.
+    if (!this.#files.at(node.path)) return
     reader.begin()
     assert.ok(
       reader.newest >= acked,
