@@ -8,7 +8,7 @@ import type { World } from './world.ts'
 const MOST_WRITES = 40
 
 export class Faults {
-  readonly #world: Pick<World, 'scheduler' | 'network' | 'nodes' | 'leader' | 'replicas' | 'trace'>
+  readonly #world: Pick<World, 'scheduler' | 'network' | 'nodes' | 'leaders' | 'trace'>
   readonly #random: SeededRandom
   #isOver = false
 
@@ -45,35 +45,35 @@ export class Faults {
 
   #strike(): void {
     const dice = this.#random.random()
-    const { network, replicas, leader, trace } = this.#world
-    const replica = this.#random.pick(replicas)
+    const { network, nodes, leaders, trace } = this.#world
     if (dice < 0.3) {
-      const [connection] = [this.#random.pick(network.connections)]
-      if (!connection) return
-      trace.add('world', `a connection of ${connection.host.address} is cut`)
-      return network.cut(connection)
+      const { connections } = network
+      if (connections.length === 0) return
+      const cut = this.#random.pick(connections)
+      trace.add('world', `a connection of ${cut.host.address} is cut`)
+      return network.cut(cut)
     }
-    if (dice < 0.55) return this.#part(replica)
-    const struck = this.#random.isTrue(0.2) ? leader : replica
+    if (dice < 0.55) return this.#part()
+    const others = nodes.filter((node) => !leaders.includes(node))
+    const struck = this.#random.pick(this.#random.isTrue(0.2) ? nodes : others)
     this.#restart(struck)
     if (dice < 0.7) struck.kill()
     else if (dice < 0.9) struck.killAtWrite(this.#random.whole(0, MOST_WRITES), 5000)
     else struck.stop()
   }
 
-  #part(replica: SimulatedNode): void {
-    const { network, leader, scheduler, trace } = this.#world
-    trace.add('world', `${replica.id} is parted from the leader`)
-    network.part(leader.address, replica.address)
+  #part(): void {
+    const { network, nodes, scheduler, trace } = this.#world
+    const one = this.#random.pick(nodes)
+    const other = this.#random.pick(nodes.filter((node) => node !== one))
+    trace.add('world', `${one.id} and ${other.id} are parted`)
+    network.part(one.address, other.address)
     const forMs = this.#random.pick([50, 500, 2000, 8000])
-    scheduler.after(
-      this.#random.between(0, 2 * forMs),
-      () => {
-        trace.add('world', 'the network is healed')
-        network.heal()
-      },
-      NOBODY,
-    )
+    const heal = () => {
+      trace.add('world', 'the network is healed')
+      network.heal()
+    }
+    scheduler.after(this.#random.between(0, 2 * forMs), heal, NOBODY)
   }
 
   /** Once it is down. */

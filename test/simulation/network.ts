@@ -43,7 +43,7 @@ export class Network {
   readonly #partitioned = new Set<string>()
   readonly #sockets = new Set<MemorySocket>()
   /** Hears of every message that arrives. */
-  onMessage: (from: Host, to: Host, bytes: Buffer) => void = () => {}
+  onMessage: (from: Host, bytes: Buffer) => void = () => {}
 
   constructor(scheduler: Scheduler, random: SeededRandom, trace: Trace, times: LinkTimes) {
     this.#scheduler = scheduler
@@ -58,6 +58,11 @@ export class Network {
 
   listen(host: Host, accept: Accept): void {
     this.#listeners.set(host.address, { host, accept })
+  }
+
+  /** Connections to it are refused from now on. */
+  close(host: Host): void {
+    if (this.#listeners.get(host.address)?.host === host) this.#listeners.delete(host.address)
   }
 
   /** Nothing gets through between the two, in either direction. */
@@ -87,8 +92,7 @@ export class Network {
 
   /** The system closes the connections of a process that has died. */
   bury(host: Host): void {
-    const listener = this.#listeners.get(host.address)
-    if (listener?.host === host) this.#listeners.delete(host.address)
+    this.close(host)
     const isSent = this.#random.isTrue(0.5)
     for (const socket of [...this.#sockets]) if (socket.host === host) socket.abandon(isSent)
   }
@@ -154,7 +158,7 @@ export class Network {
         : carried.kind
     this.#trace.add('network', `${from.address} > ${to.address} ${what}`)
     if (carried.kind === 'message')
-      this.#scheduler.as(NOBODY, () => this.onMessage(from, to, carried.bytes))
+      this.#scheduler.as(NOBODY, () => this.onMessage(from, carried.bytes))
   }
 }
 

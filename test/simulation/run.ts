@@ -4,12 +4,14 @@
  */
 import { simulate } from './world.ts'
 
-const [first = 1, count = 0] = process.argv.slice(2).map(Number)
+const hasMoves = process.argv.includes('--moves')
+const numbers = process.argv.slice(2).filter((argument) => /^\d+$/.test(argument))
+const [first = 1, count = 0] = numbers.map(Number)
 const seeds = Math.max(1, count)
 let [simulatedMs, events, failed] = [0, 0, 0]
 const [beganMs, beganCpu] = [performance.now(), process.cpuUsage()]
 for (let seed = first; seed < first + seeds; seed++) {
-  const result = await simulate({ seed, replicas: 2, seconds: 20, hasFaults: true })
+  const result = await simulate({ seed, nodes: 3, seconds: 20, hasFaults: true, hasMoves })
   simulatedMs += result.elapsedMs
   events += result.events
   if (count === 0) process.stdout.write(result.trace)

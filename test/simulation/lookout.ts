@@ -1,0 +1,53 @@
+/** A replica that has no leader asks the other nodes whom to follow, as a node does now and then. */
+import type { PeerAnswer } from '../../src/cluster/peerCalls.ts'
+import { leaderAmong } from '../../src/roles/election/precedence.ts'
+import type { Network } from './network.ts'
+import type { NodeProcess } from './nodeProcess.ts'
+import type { SimulatedNode } from './simulatedNode.ts'
+
+/** What the nodes that can be reached say of themselves. */
+function answersFor(
+  asking: NodeProcess,
+  nodes: readonly SimulatedNode[],
+  network: Network,
+): PeerAnswer[] {
+  return nodes.flatMap(({ process }) => {
+    if (!process?.opened || process === asking) return []
+    if (network.isParted(asking.address, process.address)) return []
+    const { record } = process.nodeFile
+    const position = (process.leader ?? process.replica)?.position
+    return [
+      {
+        asked: process.address,
+        node: process.node.id,
+        instance: process.instance,
+        upMs: 0,
+        cluster: record.cluster,
+        role: record.role,
+        ready: process.leader !== undefined && !process.leader.isFenced,
+        epoch: record.epoch,
+        term: record.term,
+        txid: position?.txid ?? 0,
+        positionEpoch: position?.epoch ?? 0,
+        history: '',
+        lastLeader: '',
+        address: process.leader ? process.address : record.leader,
+        timeMs: 0,
+      },
+    ]
+  })
+}
+
+/** Follows who leads, unless it is fed already. */
+export function lookForLeader(
+  process: NodeProcess,
+  nodes: readonly SimulatedNode[],
+  network: Network,
+): void {
+  const { replica, opened } = process
+  if (!replica || !opened || replica.status.connected || process.isChanging) return
+  const { epoch, term } = process.nodeFile.record
+  const mine = { node: process.node.id, epoch, term }
+  const found = leaderAmong(answersFor(process, nodes, network), mine)
+  if (found && found.asked !== replica.leaderAddress) replica.follow(found.asked)
+}
