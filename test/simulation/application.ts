@@ -24,6 +24,9 @@ export interface ApplicationParts {
   readonly states: CommittedStates
 }
 
+/** Paces between two transactions; bursts are short. */
+const BURST_MS = 1
+const PAUSES_MS = [BURST_MS, 5, 20, 100, 500, 2000]
 const SMALLEST = 4
 const LARGEST = 160
 /** Bytes of the first page that are SQLite's own. */
@@ -36,8 +39,9 @@ export class Application {
   #connection: MemoryConnection
   #writer: WalWriter | undefined
   #isStopped = false
-  /** Between two transactions on average; changes now and then. */
+  /** Between two transactions on average, for now. */
   #pauseMs = 20
+  #paceUntilMs = 0
 
   constructor(database: MemorySqlite, parts: ApplicationParts) {
     this.#parts = parts
@@ -62,14 +66,21 @@ export class Application {
     this.#writer = undefined
   }
 
-  get isWriting(): boolean {
-    return this.#connection.isBegun
+  get database(): MemorySqlite {
+    return this.#database
   }
 
   #later(): void {
     const { scheduler, random } = this.#parts
-    if (random.isTrue(0.02)) this.#pauseMs = random.pick([1, 5, 20, 100, 1000])
+    if (scheduler.elapsedMs >= this.#paceUntilMs) this.#changePace()
     scheduler.after(random.between(0, 2 * this.#pauseMs), () => this.#begin(), this)
+  }
+
+  #changePace(): void {
+    const { scheduler, random } = this.#parts
+    this.#pauseMs = random.pick(PAUSES_MS)
+    const forMs = this.#pauseMs === BURST_MS ? random.between(50, 300) : random.between(200, 3000)
+    this.#paceUntilMs = scheduler.elapsedMs + forMs
   }
 
   #begin(): void {
@@ -96,7 +107,10 @@ export class Application {
       { count: pages.length, number: (i) => pages[i][0], page: (i) => pages[i][1] },
       isRolledBack ? 0 : size,
     )
+    const database = this.#database
     scheduler.after(random.between(0.01, 0.5), () => {
+      // It went elsewhere: its transaction ended with its connection.
+      if (database !== this.#database) return this.#later()
       if (isRolledBack) writer.discard()
       else this.#publish(writer, images, size)
       this.#database.end(this.#connection)

@@ -2,19 +2,26 @@
 import { pageSum } from '../../src/sqlite/pageSums.ts'
 import { checksumHex } from '../../src/xxh64.ts'
 
+/** The database after a commit. */
+interface State {
+  readonly pages: readonly Buffer[]
+  readonly sums: readonly bigint[]
+  readonly state: bigint
+}
+
 export class CommittedStates {
-  #pages: readonly Buffer[]
-  #sums: readonly bigint[]
-  #state: bigint
+  #now: State
+  readonly #all: State[]
   /** The number of each commit, by the state checksum after it. */
   readonly #numbers = new Map<string, number>()
+  /** Counts the lost ones too. */
   #last = 0
 
   /** `pages`: of the database before the first commit, page 1 first. */
   constructor(pages: readonly Buffer[]) {
-    this.#pages = pages
-    this.#sums = pages.map((image, i) => pageSum(i + 1, image))
-    this.#state = this.#sums.reduce((state, sum) => state ^ sum, 0n)
+    const sums = pages.map((image, i) => pageSum(i + 1, image))
+    this.#now = { pages, sums, state: sums.reduce((state, sum) => state ^ sum, 0n) }
+    this.#all = [this.#now]
     this.#numbers.set(this.checksum, 0)
   }
 
@@ -24,30 +31,39 @@ export class CommittedStates {
   }
 
   get pages(): readonly Buffer[] {
-    return this.#pages
+    return this.#now.pages
   }
 
   /** State checksum after the last commit. */
   get checksum(): string {
-    return checksumHex(this.#state)
+    return checksumHex(this.#now.state)
   }
 
   /** A commit of these images, after which the database has `size` pages. */
   commit(images: ReadonlyMap<number, Buffer>, size: number): void {
-    const pages = [...this.#pages.slice(0, size)]
-    const sums = [...this.#sums.slice(0, size)]
-    let state = this.#state
-    for (const sum of this.#sums.slice(size)) state ^= sum
+    const pages = this.#now.pages.slice(0, size)
+    const sums = this.#now.sums.slice(0, size)
+    let { state } = this.#now
+    for (const sum of this.#now.sums.slice(size)) state ^= sum
     for (const [page, image] of images) {
       const sum = pageSum(page, image)
       state ^= sum ^ (sums[page - 1] ?? 0n)
       pages[page - 1] = image
       sums[page - 1] = sum
     }
-    this.#pages = pages
-    this.#sums = sums
-    this.#state = state
+    this.#now = { pages, sums, state }
+    this.#all.push(this.#now)
     this.#numbers.set(this.checksum, ++this.#last)
+  }
+
+  /**
+   * The commits after `number` are lost: the next one follows from that. Who still has one of them
+   * has nothing newer than `number`.
+   */
+  loseAfter(number: number): void {
+    this.#now = this.#all[number]
+    for (const [checksum, each] of this.#numbers)
+      if (each > number) this.#numbers.set(checksum, number)
   }
 
   /** The commit that has this state; undefined when none has. */

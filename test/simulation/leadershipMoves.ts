@@ -3,6 +3,7 @@
  * (docs/how-it-works.md): the engines and the role files are the real ones, and so is the judgement
  * of who may lead. The calls between the nodes are made here: `roles` needs a whole node.
  */
+import { isFurther } from '../../proto/position.ts'
 import { keyOf, messageOf } from '../../src/errors.ts'
 import type { LeadershipBegun } from '../../src/leader/leaderOptions.ts'
 import { judge } from '../../src/roles/election/fitness.ts'
@@ -30,6 +31,17 @@ export interface LeadershipMovesParts {
   readonly onFailed: (error: unknown) => void
 }
 
+/** The one with the furthest position, if it may lead at all. */
+function furthest(processes: readonly NodeProcess[]): NodeProcess | undefined {
+  const [best] = [...processes].sort((a, b) => (isFurther(at(a), at(b)) ? -1 : 1))
+  const status = best?.replica?.status
+  return status?.hasCopy && status.isTrusted && status.state !== 'syncing' ? best : undefined
+}
+
+function at({ replica }: NodeProcess) {
+  return replica?.position ?? { epoch: 0, txid: 0 }
+}
+
 export class LeadershipMoves {
   readonly #parts: LeadershipMovesParts
 
@@ -55,6 +67,18 @@ export class LeadershipMoves {
     this.#change(fit, async () => {
       await this.#take(fit, undefined, epoch)
     })
+  }
+
+  /**
+   * `lost` led and is down: the one that has most of what it committed is to lead. `then` is called
+   * when that is decided, one way or the other.
+   */
+  failOver(lost: SimulatedNode, others: readonly SimulatedNode[], then: () => void): void {
+    const best = furthest(others.flatMap(({ process }) => (process ? [process] : [])))
+    if (!best || best.isChanging) return then()
+    this.#parts.trace.add(best.node.id, `is promoted in the place of ${lost.id}`)
+    const epoch = Math.max(lost.lastEpoch, best.nodeFile.record.epoch) + 1
+    this.#change(best, () => this.#take(best, undefined, epoch).then(then))
   }
 
   #isFit(process: NodeProcess, all: readonly NodeProcess[]): boolean {

@@ -5,15 +5,10 @@ import type { Network } from './network.ts'
 import type { NodeProcess } from './nodeProcess.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
 
-/** What the nodes that can be reached say of themselves. */
-function answersFor(
-  asking: NodeProcess,
-  nodes: readonly SimulatedNode[],
-  network: Network,
-): PeerAnswer[] {
+/** What the others of `nodes` say of themselves. */
+export function answersFor(asking: SimulatedNode, nodes: readonly SimulatedNode[]): PeerAnswer[] {
   return nodes.flatMap(({ process }) => {
-    if (!process?.opened || process === asking) return []
-    if (network.isParted(asking.address, process.address)) return []
+    if (!process?.opened || process.node === asking) return []
     const { record } = process.nodeFile
     const position = (process.leader ?? process.replica)?.position
     return [
@@ -48,6 +43,7 @@ export function lookForLeader(
   if (!replica || !opened || replica.status.connected || process.isChanging) return
   const { epoch, term } = process.nodeFile.record
   const mine = { node: process.node.id, epoch, term }
-  const found = leaderAmong(answersFor(process, nodes, network), mine)
+  const reached = nodes.filter(({ address }) => !network.isParted(process.address, address))
+  const found = leaderAmong(answersFor(process.node, reached), mine)
   if (found && found.asked !== replica.leaderAddress) replica.follow(found.asked)
 }

@@ -1,6 +1,8 @@
 /** What the engines of a simulated node are made with, and whom they tell. */
 import { pino } from 'pino'
 import { joined, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
+import type { Position } from '../../proto/position.ts'
+import type { PeerAnswer } from '../../src/cluster/peerCalls.ts'
 import type { WalcastError } from '../../src/errors.ts'
 import { ReplicaList } from '../../src/feed/replicaList.ts'
 import type { LeaderOptions } from '../../src/leader/leaderOptions.ts'
@@ -25,8 +27,10 @@ export interface NodeSite {
   readonly network: Network
   readonly trace: Trace
   readonly ops: FileOps
+  /** What the other nodes say of themselves. */
+  readonly answersFor: (asking: SimulatedNode) => readonly PeerAnswer[]
   /** Hears what the engines tell. */
-  readonly onCaptured: (txid: number, checksum: string) => void
+  readonly onCaptured: (position: Position, checksum: string) => void
   readonly onApplied: (node: SimulatedNode) => void
   readonly onSynced: (node: SimulatedNode) => void
   /** It is up; a replica has opened its copy, if it has one. */
@@ -94,7 +98,8 @@ export function leaderOptions(process: NodeProcess, site: NodeSite): LeaderOptio
     maxAckWaits: 100,
     observer: {
       onBatch: ({ last, txid, checksum }) => {
-        if (process.isAlive && last) onCaptured(txid, checksum)
+        if (!process.isAlive || !last) return
+        onCaptured({ epoch: nodeFile.record.epoch, txid }, checksum)
       },
       onPass() {},
       onUnverified() {},

@@ -8,12 +8,13 @@ const hasMoves = process.argv.includes('--moves')
 const numbers = process.argv.slice(2).filter((argument) => /^\d+$/.test(argument))
 const [first = 1, count = 0] = numbers.map(Number)
 const seeds = Math.max(1, count)
-let [simulatedMs, events, failed] = [0, 0, 0]
+let [simulatedMs, events, commits, failed] = [0, 0, 0, 0]
 const [beganMs, beganCpu] = [performance.now(), process.cpuUsage()]
 for (let seed = first; seed < first + seeds; seed++) {
-  const result = await simulate({ seed, nodes: 3, seconds: 20, hasFaults: true, hasMoves })
+  const result = await simulate({ seed, nodes: 3, seconds: 12, hasFaults: true, hasMoves })
   simulatedMs += result.elapsedMs
   events += result.events
+  commits += result.commits
   if (count === 0) process.stdout.write(result.trace)
   if (result.error === undefined) continue
   failed++
@@ -22,5 +23,5 @@ for (let seed = first; seed < first + seeds; seed++) {
 const { user, system } = process.cpuUsage(beganCpu)
 const perSecond = (simulatedMs / (performance.now() - beganMs)).toFixed(0)
 const perCpuSecond = (simulatedMs / ((user + system) / 1000)).toFixed(0)
-console.log(`${seeds} seeds, ${failed} failed, ${events} events`)
+console.log(`${seeds} seeds, ${failed} failed, ${events} events, ${commits} commits`)
 console.log(`${perSecond} simulated seconds a second, ${perCpuSecond} a second of processor time`)

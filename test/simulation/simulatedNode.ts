@@ -4,9 +4,14 @@
  */
 import { NodeFile, type NodeRecord } from '../../src/cluster/nodeFile.ts'
 import { asWalcastError } from '../../src/errors.ts'
+import { leaderFor, rivalAmong } from '../../src/roles/election/precedence.ts'
 import { SqliteThread } from '../../src/sqlite/sqliteThread.ts'
 import type { NodeSite } from './nodeOptions.ts'
 import { NodeProcess } from './nodeProcess.ts'
+import { followingRecord } from './roleRecords.ts'
+import { NOBODY } from './scheduler.ts'
+
+const HELD_MS = 200
 
 export class SimulatedNode {
   readonly id: string
@@ -18,6 +23,9 @@ export class SimulatedNode {
   /** This machine's clock is so far off. */
   readonly skewMs: number
   process: NodeProcess | undefined
+  isHeldDown = false
+  /** The epoch that it led in when it last was up. */
+  lastEpoch = 0
 
   constructor(id: string, site: NodeSite, first: NodeRecord, skewMs: number) {
     this.id = id
@@ -33,7 +41,10 @@ export class SimulatedNode {
     return this.process !== undefined
   }
 
+  /** Not while others decide that it does not lead any more. */
   start(): void {
+    if (this.isHeldDown) return void this.#site.scheduler.after(HELD_MS, () => this.start(), NOBODY)
+    if (this.isUp) return
     const { scheduler, random, trace } = this.#site
     const instance = random.randomBytes(8).toString('hex')
     const process = new NodeProcess(this, instance, this.#site)
@@ -48,6 +59,7 @@ export class SimulatedNode {
     if (!process) return
     this.#site.trace.add(this.id, 'is killed')
     this.process = undefined
+    this.lastEpoch = process.leader ? process.nodeFile.record.epoch : 0
     process.isAlive = false
     this.#site.network.bury(process)
   }
@@ -88,11 +100,22 @@ export class SimulatedNode {
   async #open(process: NodeProcess): Promise<void> {
     try {
       const nodeFile = await NodeFile.open(this.folder, this.#site.ops, this.#first)
+      await this.#giveWay(nodeFile)
       await process.open(nodeFile, new SqliteThread())
       this.#site.trace.add(this.id, `is up as ${nodeFile.record.role}`)
       if (process.isAlive) this.#site.onUp(this)
     } catch (error) {
       if (process.isAlive) this.#site.onFatal(this, asWalcastError(error))
     }
+  }
+
+  /** A node that led asks first whether another one leads by now, and follows it then. */
+  async #giveWay(nodeFile: NodeFile): Promise<void> {
+    const { node, role, epoch, term } = nodeFile.record
+    if (role !== 'leader') return
+    const rival = rivalAmong(this.#site.answersFor(this), { node, epoch, term })
+    if (!rival) return
+    this.#site.trace.add(this.id, `gives way to ${rival.node}`)
+    await nodeFile.update(followingRecord(leaderFor(rival) ?? rival.asked))
   }
 }

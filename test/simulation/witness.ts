@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { decode } from '../../proto/codec.ts'
 import { TYPE_BY_CODE } from '../../proto/messages.ts'
+import { formatPosition, isFurther, type Position } from '../../proto/position.ts'
 import type { CommittedStates } from './committedStates.ts'
 import type { MemorySqlite } from './memorySqlite.ts'
 import type { Host } from './network.ts'
@@ -28,7 +29,7 @@ const TYPE_AT = 13
 
 /** What is known of a copy. */
 interface Known {
-  txid: number
+  at: Position
   /** The newest commit that it has shown. */
   commit: number
   /** The newest commit that it has acknowledged. */
@@ -41,8 +42,8 @@ export class Witness {
   readonly #trace: Trace
   readonly #database: (node: SimulatedNode) => MemorySqlite
   readonly #known = new Map<SimulatedNode, Known>()
-  /** The state checksum of each position that was captured. */
-  readonly #captured = new Map<number, string>()
+  /** The state checksum of each position that was captured, by `epoch-txid`. */
+  readonly #captured = new Map<string, string>()
   /** The first thing that must not be. */
   failure: unknown
 
@@ -56,22 +57,39 @@ export class Witness {
     this.#database = database
   }
 
-  readonly onCaptured = (txid: number, checksum: string): void =>
+  readonly onCaptured = (position: Position, checksum: string): void =>
     this.check(() => {
-      assert.ok(this.#states.numberOf(checksum) !== undefined, `captured ${txid} is no commit`)
-      assert.equal(this.#captured.get(txid) ?? checksum, checksum, `captured ${txid} twice`)
-      this.#captured.set(txid, checksum)
+      const at = formatPosition(position)
+      assert.ok(this.#states.numberOf(checksum) !== undefined, `what was captured is no commit`)
+      assert.equal(this.#captured.get(at) ?? checksum, checksum, `${at} was captured twice`)
+      this.#captured.set(at, checksum)
     })
 
   readonly onApplied = (node: SimulatedNode): void =>
     this.check(() => {
-      const { txid } = standing(node)
-      const before = this.#knownOf(node).txid
-      assert.ok(txid > before, `${node.id} applied ${txid} after ${before}`)
+      const now = standing(node)
+      const { at } = this.#knownOf(node)
+      const about = `${node.id} applied ${formatPosition(now)} after ${formatPosition(at)}`
+      assert.ok(isFurther(now, at), about)
       this.#onVisible(node)
     })
 
   readonly onSynced = (node: SimulatedNode): void => this.check(() => this.#onVisible(node))
+
+  /** The commits after `number` are lost with the node that led: nobody else may have had them. */
+  onLost(number: number, nodes: readonly SimulatedNode[]): void {
+    this.check(() => {
+      for (const node of nodes) {
+        const known = this.#knownOf(node)
+        const { commit, acked, reader } = known
+        const newest = Math.max(commit, acked, reader.newest)
+        assert.ok(!node.isUp || newest <= number, `${node.id} has had ${newest}, of which is lost`)
+        known.commit = Math.min(commit, number)
+        known.acked = Math.min(acked, number)
+        reader.newest = Math.min(reader.newest, number)
+      }
+    })
+  }
 
   /** What it showed or acknowledged before it died is in its files. */
   readonly onUp = (node: SimulatedNode): void =>
@@ -154,23 +172,24 @@ export class Witness {
   }
 
   #onVisible(node: SimulatedNode): void {
-    const { txid, checksum } = standing(node)
+    const { epoch, txid, checksum } = standing(node)
+    const at = formatPosition({ epoch, txid })
     const known = this.#knownOf(node)
     const commit = this.#states.numberOf(checksum)
-    assert.ok(commit !== undefined, `${node.id} shows at ${txid} what was never committed`)
+    assert.ok(commit !== undefined, `${node.id} shows at ${at} what was never committed`)
     assert.ok(commit >= known.commit, `${node.id} went back from ${known.commit} to ${commit}`)
-    const captured = this.#captured.get(txid)
-    assert.equal(checksum, captured ?? checksum, `${node.id} has another state at ${txid}`)
-    known.txid = txid
+    const captured = this.#captured.get(at)
+    assert.equal(checksum, captured ?? checksum, `${node.id} has another state at ${at}`)
+    known.at = { epoch, txid }
     known.commit = commit
-    this.#trace.add(node.id, `is at ${txid}, commit ${commit}`)
+    this.#trace.add(node.id, `is at ${at}, commit ${commit}`)
   }
 
   #knownOf(node: SimulatedNode): Known {
     const known = this.#known.get(node)
     if (known) return known
     const reader = new Reader(this.#database(node), this.#states)
-    const fresh = { txid: 0, commit: 0, acked: 0, reader }
+    const fresh = { at: { epoch: 0, txid: 0 }, commit: 0, acked: 0, reader }
     this.#known.set(node, fresh)
     return fresh
   }

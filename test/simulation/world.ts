@@ -2,13 +2,14 @@
  * One simulated cluster: nodes of which one leads, an application that writes there, programs that
  * read the copies, and faults in between. Everything is drawn from the seed.
  */
+import assert from 'node:assert/strict'
 import type { NodeRecord } from '../../src/cluster/nodeFile.ts'
 import { createFileOps, type FileOps } from '../../src/platform/fileOps.ts'
 import { Application, firstPages } from './application.ts'
 import { CommittedStates } from './committedStates.ts'
 import { Faults } from './faults.ts'
 import { LeadershipMoves } from './leadershipMoves.ts'
-import { lookForLeader } from './lookout.ts'
+import { answersFor, lookForLeader } from './lookout.ts'
 import { MemoryFiles } from './memoryFiles.ts'
 import { MemorySqlite } from './memorySqlite.ts'
 import { Network } from './network.ts'
@@ -189,7 +190,8 @@ export class World {
         onTrouble: (of, what) => {
           if (scheduler.owner.isAlive) onTrouble(of, what)
         },
-        onLeads: (of) => this.#application?.moveTo(this.#database(of.path)),
+        onLeads: (of) => this.#onLeads(of),
+        answersFor: (asking) => answersFor(asking, this.nodes),
       },
       first,
       this.#random.between(-500, 500),
@@ -251,7 +253,46 @@ export class World {
     )
     this.#leaderless = isLeaderless ? this.#leaderless + 1 : 0
     if (this.#leaderless >= PATIENCE) this.#moves.promote(this.nodes)
+    this.#failOver()
     this.scheduler.after(LOOKOUT_MS, () => this.#lookOut(), NOBODY)
+  }
+
+  /** What it has is what counts from now on. */
+  #onLeads(node: SimulatedNode): void {
+    const leader = node.process?.leader
+    const commit = this.states.numberOf(leader?.status.checksum ?? '')
+    this.#witness.check(() => assert.ok(commit !== undefined, `${node.id} leads with no commit`))
+    // A leader that starts again may have to capture on: its own application has gone on.
+    const isNew = this.#application?.database !== this.#database(node.path)
+    if (commit === undefined || !isNew) return
+    if (commit < this.states.last) {
+      this.#witness.onLost(commit, this.nodes)
+      this.states.loseAfter(commit)
+    }
+    this.trace.add(node.id, `leads from commit ${commit} of ${this.states.last}`)
+    this.#application?.moveTo(this.#database(node.path))
+  }
+
+  /** The node that leads by its role file is down, and all others are there. */
+  #failOver(): void {
+    const downs = this.nodes.filter(({ isUp }) => !isUp)
+    const [lost] = downs
+    const others = this.nodes.filter((node) => node !== lost)
+    const isLost = downs.length === 1 && lost.lastEpoch > 0 && !lost.isHeldDown
+    if (!isLost || !others.every(({ process }) => process?.replica && !process.isChanging)) return
+    if (!this.#random.isTrue(0.5)) return
+    lost.isHeldDown = true
+    this.#moves.failOver(lost, others, () => {
+      lost.isHeldDown = false
+    })
+    // The one that was to lead may die over it.
+    this.scheduler.after(
+      5000,
+      () => {
+        lost.isHeldDown = false
+      },
+      NOBODY,
+    )
   }
 
   #isLevel(): boolean {
