@@ -111,7 +111,7 @@ labTest('errors name no node and no machine, unless the operator wants it', asyn
   const nowhere = ['--upstream', 'http://127.0.0.1:1']
   const hold = ['--hold', '300ms']
   const traffic = await startTraffic(lab, {
-    leaderFlags: [...nowhere, '--name', 'node-of-leader'],
+    leaderFlags: [...nowhere, ...hold, '--name', 'node-of-leader'],
     replicaFlags: [...nowhere, ...hold, '--name', 'node-of-replica'],
   })
   const { leader, replica, atLeader, atReplica } = traffic

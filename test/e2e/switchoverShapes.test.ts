@@ -49,6 +49,7 @@ for (const pageSize of [512, 65536])
       await writer.rows('COMMIT')
       await switched
       const [[count]] = await writer.rows('SELECT count(*) FROM t')
+      await writer.rows('PRAGMA busy_timeout = 200')
       await assert.rejects(writer.rows('INSERT INTO t VALUES (NULL, 1)'), /locked/)
       await fill(lab, first.db, 1)
       await requireSame(lab, first, second)

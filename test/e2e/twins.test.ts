@@ -74,7 +74,7 @@ async function requireOneEnds(
 const RESTARTS = 6
 
 // Most of each is waiting: to find two of one id takes a node some seconds.
-describe('twins', { concurrency: 3 }, () => {
+describe('twins', { concurrency: 8 }, () => {
   labTest(
     'a copy that follows a relay ends when the replica itself follows the leader',
     async (lab) => {

@@ -109,8 +109,8 @@ export class DemoCluster {
  * A replica that still follows another epoch has its comparison before it, whatever its number
  * says.
  */
-function hasReached({ lag, epoch, txid }: NodeStatus, target: NodeStatus): boolean {
-  return lag.connected && epoch === target.epoch && txid >= target.txid
+function hasReached({ lag, epoch, txid, sync }: NodeStatus, target: NodeStatus): boolean {
+  return lag.connected && !sync && epoch === target.epoch && txid >= target.txid
 }
 
 function positionOf({ epoch, txid, checksum }: NodeStatus): string {
