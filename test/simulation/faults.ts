@@ -4,6 +4,8 @@ import type { SeededRandom } from './seededRandom.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
 import type { World } from './world.ts'
 
+/** How often a process that is struck is the one that leads. */
+const LEADER_STRUCK = 0.35
 /** Writes to files within which a process that is to die does. */
 const MOST_WRITES = 40
 
@@ -55,7 +57,9 @@ export class Faults {
     }
     if (dice < 0.55) return this.#part()
     const others = nodes.filter((node) => !leaders.includes(node))
-    const struck = this.#random.pick(this.#random.isTrue(0.2) ? nodes : others)
+    const struck = this.#random.pick(
+      this.#random.isTrue(LEADER_STRUCK) && leaders.length > 0 ? leaders : others,
+    )
     this.#restart(struck)
     if (dice < 0.7) struck.kill()
     else if (dice < 0.9) struck.killAtWrite(this.#random.whole(0, MOST_WRITES), 5000)

@@ -7,26 +7,26 @@ import type { SimulatedNode } from './simulatedNode.ts'
 
 /** What the others of `nodes` say of themselves. */
 export function answersFor(asking: SimulatedNode, nodes: readonly SimulatedNode[]): PeerAnswer[] {
-  return nodes.flatMap(({ process }) => {
-    if (!process?.opened || process.node === asking) return []
-    const { record } = process.nodeFile
-    const position = (process.leader ?? process.replica)?.position
+  return nodes.flatMap((node) => {
+    const { record, process } = node
+    if (!record || node === asking) return []
+    const position = (process?.leader ?? process?.replica)?.position
     return [
       {
-        asked: process.address,
-        node: process.node.id,
-        instance: process.instance,
+        asked: node.address,
+        node: node.id,
+        instance: process?.instance ?? '',
         upMs: 0,
         cluster: record.cluster,
         role: record.role,
-        ready: process.leader !== undefined && !process.leader.isFenced,
+        ready: process?.leader?.isFenced === false,
         epoch: record.epoch,
         term: record.term,
         txid: position?.txid ?? 0,
         positionEpoch: position?.epoch ?? 0,
         history: '',
         lastLeader: '',
-        address: process.leader ? process.address : record.leader,
+        address: record.role === 'leader' ? node.address : record.leader,
         timeMs: 0,
       },
     ]

@@ -267,7 +267,9 @@ export class MemoryFiles {
     this.#notify(inode)
   }
 
+  /** The same of what is cut off or added at the end. */
   truncate(inode: Inode, size: number): void {
+    if (!this.#scheduler.owner.isAlive) return
     if (size < inode.size) inode.bytes.fill(0, size, inode.size)
     else if (size > inode.bytes.length) inode.bytes = Buffer.concat([inode.bytes], size)
     inode.size = size

@@ -1,7 +1,9 @@
 /**
  * Runs seeds of the simulation and says how fast. `node dist/test/simulation/run.js SEED` runs one
- * and prints its trace; `... FIRST COUNT` runs many and prints those that fail.
+ * and prints its trace; `... FIRST COUNT` runs many and prints which fail. With `--moves` leadership
+ * moves.
  */
+import { OF_A_SEED } from './seedOptions.ts'
 import { simulate } from './world.ts'
 
 const hasMoves = process.argv.includes('--moves')
@@ -11,7 +13,7 @@ const seeds = Math.max(1, count)
 let [simulatedMs, events, commits, failed] = [0, 0, 0, 0]
 const [beganMs, beganCpu] = [performance.now(), process.cpuUsage()]
 for (let seed = first; seed < first + seeds; seed++) {
-  const result = await simulate({ seed, nodes: 3, seconds: 12, hasFaults: true, hasMoves })
+  const result = await simulate({ ...OF_A_SEED, seed, hasMoves })
   simulatedMs += result.elapsedMs
   events += result.events
   commits += result.commits

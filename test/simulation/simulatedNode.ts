@@ -20,6 +20,7 @@ export class SimulatedNode {
   readonly path: string
   readonly #site: NodeSite
   readonly #first: NodeRecord
+  #lastRecord: NodeRecord | undefined
   /** This machine's clock is so far off. */
   readonly skewMs: number
   process: NodeProcess | undefined
@@ -35,6 +36,11 @@ export class SimulatedNode {
     this.#site = site
     this.#first = first
     this.skewMs = skewMs
+  }
+
+  /** The role file, also of a node that is down; undefined before it was first up. */
+  get record(): NodeRecord | undefined {
+    return this.process?.opened ? this.process.nodeFile.record : this.#lastRecord
   }
 
   get isUp(): boolean {
@@ -60,6 +66,7 @@ export class SimulatedNode {
     this.#site.trace.add(this.id, 'is killed')
     this.process = undefined
     this.lastEpoch = process.leader ? process.nodeFile.record.epoch : 0
+    if (process.opened) this.#lastRecord = process.nodeFile.record
     process.isAlive = false
     this.#site.network.bury(process)
   }
@@ -109,7 +116,10 @@ export class SimulatedNode {
     }
   }
 
-  /** A node that led asks first whether another one leads by now, and follows it then. */
+  /**
+   * A node that led asks first whether another one leads by now, and follows it then. There is no
+   * quorum, and one whose successor is down would lead on: here an operator knows better.
+   */
   async #giveWay(nodeFile: NodeFile): Promise<void> {
     const { node, role, epoch, term } = nodeFile.record
     if (role !== 'leader') return

@@ -270,7 +270,8 @@ export class World {
       this.states.loseAfter(commit)
     }
     this.trace.add(node.id, `leads from commit ${commit} of ${this.states.last}`)
-    this.#application?.moveTo(this.#database(node.path))
+    // It is a process of its own, whatever becomes of the node.
+    this.scheduler.as(NOBODY, () => this.#application?.moveTo(this.#database(node.path)))
   }
 
   /** The node that leads by its role file is down, and all others are there. */
