@@ -1,3 +1,5 @@
+import { random as systemRandom } from './random.ts'
+
 const GROWTH = 1.5
 
 /**
@@ -10,7 +12,7 @@ export class Backoff {
   readonly #random: () => number
   #attempt = 0
 
-  constructor(minMs: number, maxMs: number, random: () => number = Math.random) {
+  constructor(minMs: number, maxMs: number, random: () => number = systemRandom) {
     this.#minMs = minMs
     this.#maxMs = maxMs
     this.#random = random

@@ -2,36 +2,33 @@
  * The named operations on files that matter for safety. Everything that must survive a crash goes
  * through here, so that a test can fail or kill the process exactly at one of them.
  */
+import { dirname } from 'node:path'
+import { systemCode, WalcastError, writeError } from '../errors.ts'
 import {
   closeSync,
   constants,
   existsSync,
-  fdatasync,
+  fdatasyncAside,
   fsyncSync,
   lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openAside,
   openSync,
   readlinkSync,
+  renameAside,
   renameSync,
   rmSync,
   statSync,
   unlinkSync,
-  write,
+  writeAside,
   writeSync,
-} from 'node:fs'
-import { open, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { promisify } from 'node:util'
-import { systemCode, WalcastError, writeError } from '../errors.ts'
+} from './files.ts'
 import { requirePlainFile, setMode } from './plainFiles.ts'
 
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
 const ANEW = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
-
-const writeAsync = promisify(write)
-const fdatasyncAsync = promisify(fdatasync)
 
 export type FileOp =
   | 'wal.header'
@@ -112,7 +109,7 @@ export function syncFolder(folder: string): void {
 
 /** The same without holding up the thread. */
 export async function syncFolderAside(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
+  const handle = await openAside(folder, 'r')
   try {
     await handle.sync()
   } finally {
@@ -152,7 +149,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         before(op)
         let done = 0
         while (done < bytes.length) {
-          const { bytesWritten } = await writeAsync(
+          const { bytesWritten } = await writeAside(
             fd,
             bytes,
             done,
@@ -168,7 +165,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
     async syncAside(op, fds, path) {
       try {
         before(op)
-        await Promise.all(fds.map((fd) => fdatasyncAsync(fd)))
+        await Promise.all(fds.map((fd) => fdatasyncAside(fd)))
       } catch (error) {
         throw writeError(path, error)
       }
@@ -178,7 +175,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
       try {
         before(`${kind}.write`)
         requirePlainFile(temporary)
-        const file = await open(temporary, ANEW, 0o600)
+        const file = await openAside(temporary, ANEW, 0o600)
         try {
           await file.writeFile(content)
           await file.sync()
@@ -186,7 +183,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
           await file.close()
         }
         before(`${kind}.rename`)
-        await rename(temporary, path)
+        await renameAside(temporary, path)
         before(`${kind}.folder`)
         await syncFolderAside(dirname(path))
       } catch (error) {

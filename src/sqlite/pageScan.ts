@@ -2,13 +2,11 @@
  * The checksums of what a database holds at one moment: its file, overlaid with the frames of its
  * WAL.
  */
-import { promisify } from 'node:util'
-import { fstatSync, read, readSync } from '../platform/files.ts'
+import { fstatSync, readAside, readSync } from '../platform/files.ts'
 import type { FrameMap } from './frameMap.ts'
 import { PageSums, pageSum } from './pageSums.ts'
 import { FRAME_HEADER_BYTES, frameOffset, lockPage } from './walFormat.ts'
 
-const readAsync = promisify(read)
 const CHUNK_BYTES = 1024 * 1024
 
 export interface PageSource {
@@ -32,7 +30,7 @@ export async function readZeroFilled(
 ): Promise<void> {
   let done = 0
   while (done < length) {
-    const { bytesRead } = await readAsync(fd, into, done, length - done, position + done)
+    const { bytesRead } = await readAside(fd, into, done, length - done, position + done)
     if (bytesRead === 0) break
     done += bytesRead
   }

@@ -3,7 +3,6 @@
  * verified. After an interruption the next attempt goes on with the side file: page checksums tell
  * which pages are there.
  */
-import { promisify } from 'node:util'
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
 import type { Body } from '../../../proto/messages.ts'
 import { WalcastError } from '../../errors.ts'
@@ -13,7 +12,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
-  fsync,
+  fsyncAside,
   ftruncateSync,
   lstatSync,
   unlinkSync,
@@ -29,7 +28,6 @@ interface PagesMessage {
   readonly pageSize: number
 }
 
-const fsyncAsync = promisify(fsync)
 /** Mode of the side file until it is whole. */
 const PRIVATE = 0o600
 
@@ -128,7 +126,7 @@ export class FirstCopy {
     ftruncateSync(this.#fd, synced.dbPages * this.#pageSize)
     // Explicitly: the umask could forbid a mode that the operator has chosen.
     fchmodSync(this.#fd, mode)
-    await fsyncAsync(this.#fd)
+    await fsyncAside(this.#fd)
     this.#requireOpen()
     await this.close()
     publish(this.#path, this.sums.state)

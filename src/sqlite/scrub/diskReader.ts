@@ -2,12 +2,10 @@
  * Reads a database file as the disk has it: past the page cache (O_DIRECT) where the file system
  * can.
  */
-import { promisify } from 'node:util'
 import { systemCode } from '../../errors.ts'
-import { read, readSync } from '../../platform/files.ts'
+import { readAside, readSync } from '../../platform/files.ts'
 import { type PinnedFile, pinDirect } from '../pinnedFiles.ts'
 
-const readAsync = promisify(read)
 /** Offsets, lengths and memory are multiples of this: the largest block size of disks. */
 const BLOCK_BYTES = 4096
 /**
@@ -44,7 +42,7 @@ export class DiskReader {
     const wanted = Math.ceil((skipped + length) / BLOCK_BYTES) * BLOCK_BYTES
     let done = 0
     while (done < wanted) {
-      const { bytesRead } = await readAsync(this.#fd, this.#bytes, done, wanted - done, from + done)
+      const { bytesRead } = await readAside(this.#fd, this.#bytes, done, wanted - done, from + done)
       done += bytesRead
       // Direct reads end within a block only at the end of the file, and may not begin there.
       if (bytesRead === 0 || done % BLOCK_BYTES !== 0) break

@@ -1,0 +1,202 @@
+/**
+ * Watches a simulated cluster from outside, and says what must not be: a state that was never
+ * committed, a position that goes back, a batch that is applied twice, a commit that was
+ * acknowledged and is not there, an error that no fault explains.
+ */
+import assert from 'node:assert/strict'
+import { decode } from '../../proto/codec.ts'
+import { TYPE_BY_CODE } from '../../proto/messages.ts'
+import { formatPosition, isFurther, type Position } from '../../proto/position.ts'
+import type { CommittedStates } from './committedStates.ts'
+import type { MemorySqlite } from './memorySqlite.ts'
+import type { Host } from './network.ts'
+import { NodeProcess } from './nodeProcess.ts'
+import { Reader } from './reader.ts'
+import type { SimulatedNode } from './simulatedNode.ts'
+import type { Trace } from './trace.ts'
+
+/** What ends a connection while nothing is wrong but the network and a process that died. */
+const EXPECTED: ReadonlySet<string> = new Set([
+  'LEADER_UNREACHABLE',
+  'NODE_ID_TAKEN',
+  'NOT_LEADER',
+  'STALE_LEADER',
+  'STALLED',
+  'STARTING',
+  'STOPPING',
+])
+const TYPE_AT = 13
+
+/** What is known of a copy. */
+interface Known {
+  at: Position
+  /** The newest commit that it has shown. */
+  commit: number
+  /** The newest commit that it has acknowledged. */
+  acked: number
+  readonly reader: Reader
+}
+
+export class Witness {
+  readonly #states: CommittedStates
+  readonly #trace: Trace
+  readonly #database: (node: SimulatedNode) => MemorySqlite
+  readonly #known = new Map<SimulatedNode, Known>()
+  /** The state checksum of each position that was captured, by `epoch-txid`. */
+  readonly #captured = new Map<string, string>()
+  /** The first thing that must not be. */
+  failure: unknown
+
+  constructor(
+    states: CommittedStates,
+    trace: Trace,
+    database: (node: SimulatedNode) => MemorySqlite,
+  ) {
+    this.#states = states
+    this.#trace = trace
+    this.#database = database
+  }
+
+  readonly onCaptured = (position: Position, checksum: string): void =>
+    this.check(() => {
+      const at = formatPosition(position)
+      assert.ok(this.#states.numberOf(checksum) !== undefined, `what was captured is no commit`)
+      assert.equal(this.#captured.get(at) ?? checksum, checksum, `${at} was captured twice`)
+      this.#captured.set(at, checksum)
+    })
+
+  readonly onApplied = (node: SimulatedNode): void =>
+    this.check(() => {
+      const now = standing(node)
+      const { at } = this.#knownOf(node)
+      const about = `${node.id} applied ${formatPosition(now)} after ${formatPosition(at)}`
+      assert.ok(isFurther(now, at), about)
+      this.#onVisible(node)
+    })
+
+  readonly onSynced = (node: SimulatedNode): void => this.check(() => this.#onVisible(node))
+
+  /** The commits after `number` are lost with the node that led: nobody else may have had them. */
+  onLost(number: number, nodes: readonly SimulatedNode[]): void {
+    this.check(() => {
+      for (const node of nodes) {
+        const known = this.#knownOf(node)
+        const { commit, acked, reader } = known
+        const newest = Math.max(commit, acked, reader.newest)
+        assert.ok(!node.isUp || newest <= number, `${node.id} has had ${newest}, of which is lost`)
+        known.commit = Math.min(commit, number)
+        known.acked = Math.min(acked, number)
+        reader.newest = Math.min(reader.newest, number)
+      }
+    })
+  }
+
+  /** What it showed or acknowledged before it died is in its files. */
+  readonly onUp = (node: SimulatedNode): void =>
+    this.check(() => {
+      const status = (node.process?.replica ?? node.process?.leader)?.status
+      if (!status || status.checksum === '') return
+      const { commit, acked } = this.#knownOf(node)
+      const now = this.#states.numberOf(status.checksum) ?? -1
+      const before = Math.max(commit, acked)
+      assert.ok(now >= before, `${node.id} had ${before} and comes up with ${now}`)
+    })
+
+  readonly onTrouble = (node: SimulatedNode, what: string): void => {
+    if (!EXPECTED.has(what)) this.fail(new Error(`${node.id} tells of ${what}`))
+  }
+
+  readonly onFatal = (node: SimulatedNode, error: Error): void =>
+    this.fail(new Error(`${node.id} has failed: ${error.message}`, { cause: error }))
+
+  readonly onMessage = (from: Host, bytes: Buffer): void => {
+    if (TYPE_BY_CODE.get(bytes[TYPE_AT]) !== 'ack' || !(from instanceof NodeProcess)) return
+    const message = decode(bytes)
+    if (message.type !== 'ack' || message.body.checksum === '') return
+    const { checksum } = message.body
+    this.check(() => {
+      const commit = this.#states.numberOf(checksum)
+      assert.ok(commit !== undefined, `${from.node.id} acknowledged what was never committed`)
+      const known = this.#knownOf(from.node)
+      known.acked = Math.max(known.acked, commit)
+    })
+  }
+
+  /** A program begins to read the copy, or ends. */
+  read(node: SimulatedNode, isLong: boolean): void {
+    this.check(() => {
+      const { reader, acked } = this.#knownOf(node)
+      if (reader.isReading) return reader.end()
+      reader.begin()
+      const { newest } = reader
+      assert.ok(newest >= acked, `${node.id} acknowledged ${acked}, and a reader sees ${newest}`)
+      if (!isLong) reader.end()
+    })
+  }
+
+  /** The whole content of every copy is that of the leader. */
+  requireLevel(nodes: readonly SimulatedNode[]): void {
+    const leading = nodes.filter(({ process }) => process?.leader)
+    assert.equal(leading.length, 1, `${leading.length} nodes lead`)
+    const leader = leading[0].process?.leader
+    const { checksum, last, pages } = this.#states
+    assert.equal(leader?.status.checksum, checksum, 'capture has not come to the end')
+    const { epoch, txid } = leader?.position ?? { epoch: 0, txid: 0 }
+    for (const node of nodes) {
+      if (node !== leading[0]) {
+        const { state, ...at } = standing(node)
+        assert.equal(state, 'streaming', `${node.id} is not fed`)
+        const found = { epoch: at.epoch, txid: at.txid, checksum: at.checksum }
+        assert.deepEqual(found, { epoch, txid, checksum }, `${node.id} is not level`)
+      }
+      const { reader } = this.#knownOf(node)
+      if (reader.isReading) reader.end()
+      reader.begin()
+      assert.deepEqual(reader.images(), pages, `${node.id} has other pages`)
+      reader.end()
+    }
+    this.#trace.add('world', `all are level at commit ${last}`)
+  }
+
+  fail(error: unknown): void {
+    this.failure ??= error
+  }
+
+  /** Whatever calls it: what `work` throws ends the simulation. */
+  check(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  #onVisible(node: SimulatedNode): void {
+    const { epoch, txid, checksum } = standing(node)
+    const at = formatPosition({ epoch, txid })
+    const known = this.#knownOf(node)
+    const commit = this.#states.numberOf(checksum)
+    assert.ok(commit !== undefined, `${node.id} shows at ${at} what was never committed`)
+    assert.ok(commit >= known.commit, `${node.id} went back from ${known.commit} to ${commit}`)
+    const captured = this.#captured.get(at)
+    assert.equal(checksum, captured ?? checksum, `${node.id} has another state at ${at}`)
+    known.at = { epoch, txid }
+    known.commit = commit
+    this.#trace.add(node.id, `is at ${at}, commit ${commit}`)
+  }
+
+  #knownOf(node: SimulatedNode): Known {
+    const known = this.#known.get(node)
+    if (known) return known
+    const reader = new Reader(this.#database(node), this.#states)
+    const fresh = { at: { epoch: 0, txid: 0 }, commit: 0, acked: 0, reader }
+    this.#known.set(node, fresh)
+    return fresh
+  }
+}
+
+function standing(node: SimulatedNode) {
+  const status = node.process?.replica?.status
+  assert.ok(status, `${node.id} is no replica`)
+  return status
+}
