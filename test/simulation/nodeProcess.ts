@@ -3,12 +3,21 @@
 import type { NodeFile } from '../../src/cluster/nodeFile.ts'
 import { Leader } from '../../src/leader/leader.ts'
 import { Replica } from '../../src/replica/replica.ts'
+import type { Downstream } from '../../src/replica/replicaOptions.ts'
 import type { HeldDatabase } from '../../src/sqlite/heldDatabase.ts'
 import type { SqliteThread } from '../../src/sqlite/sqliteThread.ts'
 import type { MemorySocket } from './memorySocket.ts'
 import type { Host, Network } from './network.ts'
 import { leaderOptions, type NodeSite, replicaOptions } from './nodeOptions.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
+
+const NO_DOWNSTREAM: Downstream = {
+  onBatch() {},
+  onHeartbeat() {},
+  onDisconnected() {},
+  onTwin() {},
+  onUnsettled() {},
+}
 
 export class NodeProcess implements Host {
   readonly node: SimulatedNode
@@ -44,7 +53,7 @@ export class NodeProcess implements Host {
     this.opened = { nodeFile, thread }
     if (nodeFile.record.role === 'leader') {
       this.#leads(await Leader.open(leaderOptions(this, this.#site), thread))
-    } else this.replica = await Replica.open(replicaOptions(this, this.#site), thread)
+    } else this.#follows(await Replica.open(replicaOptions(this, this.#site), thread))
   }
 
   /** With a database that was given up, fenced: others may write once this has resolved. */
@@ -60,11 +69,14 @@ export class NodeProcess implements Host {
   async follow(held: HeldDatabase): Promise<void> {
     this.#network.close(this)
     this.leader = undefined
-    this.replica = await Replica.takeOver(
-      replicaOptions(this, this.#site),
-      this.#parts.thread,
-      held,
-    )
+    const options = replicaOptions(this, this.#site)
+    this.#follows(await Replica.takeOver(options, this.#parts.thread, held))
+  }
+
+  /** It feeds no other replica. */
+  #follows(replica: Replica): void {
+    this.replica = replica
+    replica.start(NO_DOWNSTREAM)
   }
 
   #leads(leader: Leader): void {

@@ -1,6 +1,6 @@
 /** What a change of role writes into the role file: `roles` writes the same. */
 import { type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
-import type { NodeRecord } from '../../src/cluster/nodeFile.ts'
+import type { NodeRecord } from '../../src/cluster/nodeRecord.ts'
 import { incarnationAfter, newIncarnation } from '../../src/leader/incarnation.ts'
 import { TXID_RESERVE } from '../../src/leader/startup.ts'
 

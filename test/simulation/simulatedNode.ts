@@ -2,7 +2,8 @@
  * A node on a machine of its own: its role file, its engine and its thread for SQLite are the real
  * ones. It can be killed at any event or at any write, and started again over its files.
  */
-import { NodeFile, type NodeRecord } from '../../src/cluster/nodeFile.ts'
+import { NodeFile } from '../../src/cluster/nodeFile.ts'
+import type { NodeRecord } from '../../src/cluster/nodeRecord.ts'
 import { asWalcastError } from '../../src/errors.ts'
 import { leaderFor, rivalAmong } from '../../src/roles/election/precedence.ts'
 import { SqliteThread } from '../../src/sqlite/sqliteThread.ts'

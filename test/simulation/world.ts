@@ -3,7 +3,7 @@
  * read the copies, and faults in between. Everything is drawn from the seed.
  */
 import assert from 'node:assert/strict'
-import type { NodeRecord } from '../../src/cluster/nodeFile.ts'
+import type { NodeRecord } from '../../src/cluster/nodeRecord.ts'
 import { createFileOps, type FileOps } from '../../src/platform/fileOps.ts'
 import { Application, firstPages } from './application.ts'
 import { CommittedStates } from './committedStates.ts'
