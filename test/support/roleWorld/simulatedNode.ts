@@ -3,20 +3,21 @@
  * outlive a crash, and an engine that carries out orders in simulated time, well or badly. What is
  * promised of one node is checked at each order.
  */
-import { historyOf, type Standing, withIncarnation } from '../../../proto/lineage.ts'
+import { type Standing, withIncarnation } from '../../../proto/lineage.ts'
 import type { NodeRecord } from '../../../src/cluster/nodeRecord.ts'
 import type { PeerAnswer } from '../../../src/cluster/peerCalls.ts'
 import { WalcastError } from '../../../src/errors.ts'
 import { incarnationAfter, newIncarnation } from '../../../src/leader/incarnation.ts'
 import { followingRecord, leadingRecord } from '../../../src/roles/leadershipRecord.ts'
 import type { RoleEvent, RoleRequest, RoleStepEnd } from '../../../src/roles/state/roleEvents.ts'
-import type { CopyFacts, RoleFacts } from '../../../src/roles/state/roleFacts.ts'
+import type { RoleFacts } from '../../../src/roles/state/roleFacts.ts'
 import type { EngineOrder, RoleAnswer, RoleOrder } from '../../../src/roles/state/roleOrders.ts'
 import { isChanging, type RoleState, type Step } from '../../../src/roles/state/rolePhases.ts'
 import { beforeStart } from '../../../src/roles/state/startup.ts'
 import { roleFacts } from '../drivenRoles.ts'
 import { eventLine, factsLine, stepLines } from '../roleTranscript.ts'
 import type { RoleWorld } from './roleWorld.ts'
+import { answerOf, factsOf, wrongWith } from './simulatedFacts.ts'
 
 /** What a database holds: its last commit, and all before it. */
 export interface Content {
@@ -27,7 +28,6 @@ export interface Content {
 type Fate = 'well' | 'badly' | 'unsure'
 type Answered = (end: { readonly answer: RoleAnswer } | { readonly error: unknown }) => void
 
-export const SWITCHOVER_MS = 1000
 export const PEER_MS = 300
 
 export class SimulatedNode {
@@ -55,8 +55,8 @@ export class SimulatedNode {
   readonly holds = new Set<string>()
   isRefusing = false
   #isUnsure = false
-  #isHeld = false
-  #drainedTxid = -1
+  isHeld = false
+  drainedTxid = -1
   /** Of the process: what was begun by one that has died comes to nothing. */
   #life = 0
   #events: RoleEvent[] = []
@@ -135,7 +135,7 @@ export class SimulatedNode {
     this.isRetired = false
     this.isFenced = false
     this.isConnected = false
-    this.#isHeld = false
+    this.isHeld = false
     this.#events = []
     this.#awaited = undefined
     this.holds.clear()
@@ -189,29 +189,12 @@ export class SimulatedNode {
   }
 
   answer(): PeerAnswer {
-    const { node, epoch, term, lineage, cluster } = this.record
-    return {
-      asked: this.address,
-      node,
-      instance: `${this.id}/${this.#life}`,
-      upMs: this.#world.nowMs,
-      cluster,
-      role: this.engine === 'none' ? this.record.role : this.engine,
-      ready: this.engine === 'leader',
-      epoch,
-      term,
-      txid: this.position.txid,
-      positionEpoch: this.position.epoch,
-      history: historyOf(this.position, lineage),
-      lastLeader: lineage.findLast((begun) => begun.epoch === epoch)?.leader ?? '',
-      address: this.engine === 'leader' ? this.address : this.leaderAddress,
-      timeMs: this.#world.nowMs,
-    }
+    return answerOf(this, `${this.id}/${this.#life}`, this.#world.nowMs)
   }
 
   #step(event: RoleEvent, life: number): void {
     const world = this.#world
-    const facts = this.#facts()
+    const facts = factsOf(this, this.#world)
     const before = this.state
     const next = world.step(facts, before, event)
     this.#hasDoneNothing = next.state === before && next.orders.length === 0
@@ -233,61 +216,6 @@ export class SimulatedNode {
     this.#toldFacts = facts
     this.#world.note(eventLine(this.id, event))
     for (const each of stepLines(this.id, this.state, next)) this.#world.note(each)
-  }
-
-  #facts(): RoleFacts {
-    const { nowMs } = this.#world
-    const others = this.#world.nodes.filter((each) => each !== this)
-    const replicas = others
-      .filter((each) => each.isConnected && each.leaderAddress === this.address)
-      .map((each) => ({
-        node: each.id,
-        address: each.address,
-        connected: true,
-        state: 'streaming',
-        txid: each.position.txid,
-      }))
-    const heard = replicas.map(({ node }) => this.heardMs.get(node) ?? 0)
-    return {
-      nowMs,
-      monotonicMs: nowMs,
-      rules: {
-        switchoverTimeoutMs: SWITCHOVER_MS,
-        fenceWhenAloneMs: this.#world.fenceWhenAloneMs,
-        givenLeader: undefined,
-      },
-      record: this.record,
-      recordPath: 'node.json',
-      address: this.address,
-      members: others.map(({ id: node, address }) => ({ node, address })),
-      everybody: others.map(({ address }) => address),
-      led:
-        this.engine === 'leader'
-          ? { position: this.position, isFenced: this.isFenced, lastHeardMs: Math.max(0, ...heard) }
-          : undefined,
-      copy: this.engine === 'replica' ? this.#copyFacts() : undefined,
-      replicas,
-      heldWrites: 0,
-    }
-  }
-
-  #copyFacts(): CopyFacts {
-    const leader = this.#world.at(this.leaderAddress)
-    return {
-      role: 'replica',
-      hasCopy: true,
-      isTrusted: true,
-      state: this.isConnected ? 'streaming' : 'connecting',
-      checksum: String(this.content.id),
-      position: this.position,
-      stoodAt: undefined,
-      leaderAddress: this.leaderAddress || undefined,
-      connected: this.isConnected,
-      follows: leader?.id ?? '',
-      leaderNode: leader?.id ?? '',
-      leaderTxid: this.position.txid,
-      staleMs: 0,
-    }
   }
 
   #carryOut(order: RoleOrder): void {
@@ -397,33 +325,10 @@ export class SimulatedNode {
   }
 
   #engineOrder(order: EngineOrder): void {
-    this.#require(order)
+    const wrong = wrongWith(order, this)
+    if (wrong) this.#world.fail(`${this.id} is to ${order.do}, and ${wrong}`)
     const fate = this.#world.fateOf(order)
     this.#wait(order.do, this.#world.orderMs(order), () => this.#endOf(order, fate))
-  }
-
-  /** What must be so whenever this is ordered. */
-  #require(order: EngineOrder): void {
-    const { engine, isFenced, id } = this
-    const isDrained = this.#drainedTxid === this.position.txid
-    const need = (isSo: boolean, what: string) => {
-      if (!isSo) this.#world.fail(`${id} is to ${order.do}, and ${what}`)
-    }
-    switch (order.do) {
-      case 'recordFollowing':
-        return need(engine !== 'leader' || (isFenced && isDrained), 'it is not fenced and drained')
-      case 'retire':
-        return need(engine !== 'leader' || (isFenced && isDrained), 'it is not fenced and drained')
-      case 'recordLeading':
-        need(order.begins.epoch > this.record.epoch, 'the epoch is no later one')
-        return need(engine === 'leader' ? isFenced : this.#isHeld, 'the write lock is not held')
-      case 'beginCapture':
-        need(this.saysThatItLeads, 'the role file does not say that it leads')
-        return need(this.#isHeld, 'the write lock is not held')
-      case 'admitWriters':
-        return need(this.saysThatItLeads, 'the role file does not say that it leads')
-      default:
-    }
   }
 
   #endOf(order: EngineOrder, fate: Fate): RoleStepEnd {
@@ -466,7 +371,7 @@ export class SimulatedNode {
         return { type: 'fenced' }
       case 'drain': {
         const { epoch, txid } = this.position
-        this.#drainedTxid = txid
+        this.drainedTxid = txid
         return { type: 'drained', epoch, txid, checksum: String(this.content.id) }
       }
       case 'awaitAllLevel':
@@ -561,16 +466,16 @@ export class SimulatedNode {
     this.engine = 'leader'
     this.isRetired = false
     this.isFenced = isFenced
-    this.#isHeld = false
+    this.isHeld = false
     this.isConnected = false
-    this.#drainedTxid = -1
+    this.drainedTxid = -1
   }
 
   #becomeReplica(leader: string): void {
     this.engine = 'replica'
     this.isRetired = false
     this.isFenced = false
-    this.#isHeld = false
+    this.isHeld = false
     this.leaderAddress = leader
     this.isConnected = false
     this.heardMs.clear()
@@ -586,7 +491,7 @@ export class SimulatedNode {
     if (this.engine === 'leader' && next) this.#world.tellMoved(this, next.address, next.epoch)
     this.isRetired = true
     this.isConnected = false
-    this.#isHeld = true
+    this.isHeld = true
     return { type: 'retired', held: this.position, isTrusted: true }
   }
 
