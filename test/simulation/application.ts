@@ -5,7 +5,7 @@
 import type { FileOps } from '../../src/platform/fileOps.ts'
 import { WalIndexReader } from '../../src/sqlite/walIndexReader.ts'
 import { WalWriter } from '../../src/sqlite/walWriter.ts'
-import type { CommittedStates } from './committedStates.ts'
+import type { CommittedStates, State } from './committedStates.ts'
 import {
   type MemoryConnection,
   type MemorySqlite,
@@ -42,6 +42,8 @@ export class Application {
   /** Between two transactions on average, for now. */
   #pauseMs = 20
   #paceUntilMs = 0
+  /** What the transaction makes whose frames lie in the WAL, not published. */
+  #unfinished: State | undefined
 
   constructor(database: MemorySqlite, parts: ApplicationParts) {
     this.#parts = parts
@@ -60,6 +62,8 @@ export class Application {
 
   /** Writes to the database of another node from now on. */
   moveTo(database: MemorySqlite): void {
+    if (this.#unfinished) this.#parts.states.abandon(this.#unfinished, this.#parts.states.newest)
+    this.#unfinished = undefined
     this.#database.close(this.#connection)
     this.#database = database
     this.#connection = database.connect(this)
@@ -108,21 +112,25 @@ export class Application {
       isRolledBack ? 0 : size,
     )
     const database = this.#database
+    const state = states.after(images, size)
+    this.#unfinished = isRolledBack ? undefined : state
     scheduler.after(random.between(0.01, 0.5), () => {
       // It went elsewhere: its transaction ended with its connection.
       if (database !== this.#database) return this.#later()
+      this.#unfinished = undefined
       if (isRolledBack) writer.discard()
-      else this.#publish(writer, images, size)
+      else this.#publish(writer, state, images.size)
       this.#database.end(this.#connection)
       this.#later()
     })
   }
 
-  #publish(writer: WalWriter, images: ReadonlyMap<number, Buffer>, size: number): void {
+  #publish(writer: WalWriter, state: State, written: number): void {
     const { states, trace } = this.#parts
+    const size = state.pages.length
     writer.publish(size)
-    states.commit(images, size)
-    trace.add('application', `commit ${states.last} of ${images.size} pages, ${size} in all`)
+    states.commit(state)
+    trace.add('application', `commit ${states.last} of ${written} pages, ${size} in all`)
   }
 
   /** What others have done to the WAL meanwhile is looked up, as each transaction does. */

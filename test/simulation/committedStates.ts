@@ -3,7 +3,7 @@ import { pageSum } from '../../src/sqlite/pageSums.ts'
 import { checksumHex } from '../../src/xxh64.ts'
 
 /** The database after a commit. */
-interface State {
+export interface State {
   readonly pages: readonly Buffer[]
   readonly sums: readonly bigint[]
   readonly state: bigint
@@ -30,6 +30,11 @@ export class CommittedStates {
     return this.#last
   }
 
+  /** The number of what is there now. */
+  get newest(): number {
+    return this.#numbers.get(this.checksum) ?? 0
+  }
+
   get pages(): readonly Buffer[] {
     return this.#now.pages
   }
@@ -39,8 +44,8 @@ export class CommittedStates {
     return checksumHex(this.#now.state)
   }
 
-  /** A commit of these images, after which the database has `size` pages. */
-  commit(images: ReadonlyMap<number, Buffer>, size: number): void {
+  /** What a commit of these images makes, after which the database has `size` pages. */
+  after(images: ReadonlyMap<number, Buffer>, size: number): State {
     const pages = this.#now.pages.slice(0, size)
     const sums = this.#now.sums.slice(0, size)
     let { state } = this.#now
@@ -51,9 +56,18 @@ export class CommittedStates {
       pages[page - 1] = image
       sums[page - 1] = sum
     }
-    this.#now = { pages, sums, state }
-    this.#all.push(this.#now)
+    return { pages, sums, state }
+  }
+
+  commit(state: State): void {
+    this.#now = state
+    this.#all.push(state)
     this.#numbers.set(this.checksum, ++this.#last)
+  }
+
+  /** A transaction that lies whole in a WAL and was never published: a recovery may find it. */
+  abandon({ state }: State, follows: number): void {
+    this.#numbers.set(checksumHex(state), follows)
   }
 
   /**

@@ -298,12 +298,17 @@ export class World {
 
   #isLevel(): boolean {
     const { checksum } = this.states
-    const areLevel = this.nodes.every(({ process }) => {
-      const replica = process?.replica
-      const status = (process?.leader ?? replica)?.status
-      return status?.checksum === checksum && (!replica || replica.status.state === 'streaming')
-    })
-    return areLevel && this.leaders.length === 1
+    const [leader, ...more] = this.leaders
+    const epoch = leader?.process?.leader?.position.epoch
+    return (
+      more.length === 0 &&
+      this.nodes.every(({ process }) => {
+        const replica = process?.replica
+        const status = (process?.leader ?? replica)?.status
+        if (replica && replica.status.state !== 'streaming') return false
+        return status?.checksum === checksum && status.epoch === epoch
+      })
+    )
   }
 
   #proc() {
