@@ -385,3 +385,78 @@ test('the rules of the code can fail', () => {
     assert.deepEqual(breaches(made('src/leader/a.ts', text)), [], text)
   assert.deepEqual(breaches(made('src/cli/a.ts', 'console.log(1); process.exit(1)')), [])
 })
+
+const MAX_COLUMNS = 100
+/** Folders with code, beside the documents. */
+const CODE_FOLDERS = ['src', 'proto', 'test', 'bench', 'examples', 'scripts', '.ci']
+/** Packages of peers and kept results are not written by hand. */
+const NOT_WRITTEN = /^(bench\/(peers|results)|node_modules|dist)(\/|$)/
+/** Scripts have no ending. */
+const CODE = /(^|\/)[^/.]+$|\.(ts|mjs|js|py|sh|html)$/
+
+interface TextFile {
+  readonly path: string
+  readonly text: string
+}
+
+/** Every file of the repository that people read line by line. */
+function textFiles(): TextFile[] {
+  const top = readdirSync(ROOT).filter((name) => name.endsWith('.md'))
+  const inFolders = [...CODE_FOLDERS, 'docs'].flatMap(filesIn)
+  return [...top, ...inFolders]
+    .filter((path) => CODE.test(path) || path.endsWith('.md'))
+    .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`
+    if (NOT_WRITTEN.test(path)) return []
+    return entry.isDirectory() ? filesIn(path) : entry.isFile() ? [path] : []
+  })
+}
+
+/** Lines over 100 characters. Code blocks, tables and URLs of a document may be wider. */
+function wideLines({ path, text }: TextFile): string[] {
+  let isFenced = false
+  return text.split('\n').flatMap((line, i) => {
+    const isFence = /^\s*(```|~~~)/.test(line)
+    if (isFence) isFenced = !isFenced
+    const isNoProse = isFenced || isFence || /^( {4}|\t|\s*\|)|https?:\/\//.test(line)
+    const columns = [...line].length
+    if (columns <= MAX_COLUMNS || (path.endsWith('.md') && isNoProse)) return []
+    return [`${path}:${i + 1} has ${columns} columns`]
+  })
+}
+
+test('no line of code or prose has more than 100 columns', () => {
+  const files = textFiles()
+  for (const path of ['README.md', 'docs/architecture.md', 'scripts/setup', 'test/tidy.test.ts'])
+    assert.ok(
+      files.some((file) => file.path === path),
+      path,
+    )
+  assert.deepEqual(files.flatMap(wideLines), [])
+})
+
+test('the rule for columns can fail', () => {
+  const wide = 'x'.repeat(MAX_COLUMNS + 1)
+  for (const [path, text] of [
+    ['src/a.ts', `// ${wide}`],
+    ['src/a.ts', `const url = 'https://${wide}'`],
+    ['scripts/a', `echo ${wide}`],
+    ['docs/a.md', wide],
+    ['docs/a.md', `- ${wide}`],
+    ['docs/a.md', `\`\`\`\nx\n\`\`\`\n${wide}`],
+  ])
+    assert.equal(wideLines({ path, text }).length, 1, `${path}: ${text}`)
+  for (const [path, text] of [
+    ['src/a.ts', 'ü'.repeat(MAX_COLUMNS)],
+    ['src/a.ts', '\u{1f600}'.repeat(MAX_COLUMNS)],
+    ['docs/a.md', `\`\`\`\n${wide}\n\`\`\``],
+    ['docs/a.md', `    ${wide}`],
+    ['docs/a.md', `| ${wide} |`],
+    ['docs/a.md', `see https://example.org/${wide}`],
+  ])
+    assert.deepEqual(wideLines({ path, text }), [], `${path}: ${text}`)
+})
