@@ -7,7 +7,7 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'on-stale',
     kind: 'onStale',
     value: 'HOW',
-    help: 'what becomes of a read that asks for more than is here in time: forward, serve or refuse',
+    help: 'what becomes of a read that asks for more than is here in time: forward, serve, refuse',
     default: 'forward',
     roles: REPLICA,
     common: true,

@@ -1,4 +1,7 @@
-/** Prose of the documents: at most 100 columns a line. Tables, code and generated figures may be wider. */
+/**
+ * Prose of the documents: at most 100 columns a line. Tables, code and generated figures may be
+ * wider.
+ */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -74,7 +74,7 @@ test('a link, a dangling one, a folder and a device are no plain files', (t) => 
   assert.equal(modeOf(path('new')), '604')
 })
 
-test('a first copy is not written through a link, and one that was cut is private again', async (t) => {
+test('a first copy is not written through a link; one that was cut is private again', async (t) => {
   const { path, link, requireUntouched } = folderOf(t)
   const to = link('a.db-incoming')
   await assert.rejects(FirstCopy.open(to, 4096, systemFileOps), STRANGE)

@@ -67,19 +67,23 @@ async function told(address: string, known?: string): Promise<string> {
   return done
 }
 
-test('a leader gives way to the node that told it of a higher epoch, where that leads', async (t) => {
+test('a leader gives way to the node that told it of a higher epoch and leads there', async (t) => {
   const place = await answering(t, { ...TOLD, cluster: MINE.cluster })
   assert.equal(await told(place), `follows ${place}`)
   const elsewhere = await answering(t, { ...TOLD, cluster: 'cluster-z' })
   assert.equal(await told(elsewhere, place), `follows ${place}`)
 })
 
-test('whoever else answers at its address says nothing of that epoch: it counts as told, and nobody is followed', async (t) => {
-  for (const answer of [
-    { node: 'node-z', cluster: 'cluster-z', epoch: 900, term: 900 },
-    { node: 'node-c', cluster: MINE.cluster, epoch: 2, term: 2 },
-    { ...MINE, instance: INSTANCE.id },
-    { ...MINE, instance: 'another-process' },
-  ])
-    assert.equal(await told(await answering(t, answer)), 'follows undefined')
-})
+test(
+  'whoever else answers at its address says nothing of that epoch: it counts as told, and ' +
+    'nobody is followed',
+  async (t) => {
+    for (const answer of [
+      { node: 'node-z', cluster: 'cluster-z', epoch: 900, term: 900 },
+      { node: 'node-c', cluster: MINE.cluster, epoch: 2, term: 2 },
+      { ...MINE, instance: INSTANCE.id },
+      { ...MINE, instance: 'another-process' },
+    ])
+      assert.equal(await told(await answering(t, answer)), 'follows undefined')
+  },
+)

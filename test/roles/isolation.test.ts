@@ -72,17 +72,21 @@ test('it closes after the time, and opens when a replica is heard of', async (t)
   assert.deepEqual([isClosed(), leader.closings, leader.openings], [false, 1, 1])
 })
 
-test('one whose fence could not be taken tries again, and opens too when a replica is heard of meanwhile', async (t) => {
-  const leader = new FakeLeader()
-  leader.isStubborn = true
-  const { world, pass, isClosed } = start(t, leader)
-  await pass(3 * AFTER_MS)
-  assert.ok(leader.closings >= 2)
-  assert.deepEqual([isClosed(), leader.isFenced], [true, false])
-  world.heardMs = world.nowMs
-  await pass(AFTER_MS)
-  assert.deepEqual([isClosed(), leader.isFenced, leader.openings], [false, false, 1])
-})
+test(
+  'one whose fence could not be taken tries again, and opens too when a replica is heard of ' +
+    'meanwhile',
+  async (t) => {
+    const leader = new FakeLeader()
+    leader.isStubborn = true
+    const { world, pass, isClosed } = start(t, leader)
+    await pass(3 * AFTER_MS)
+    assert.ok(leader.closings >= 2)
+    assert.deepEqual([isClosed(), leader.isFenced], [true, false])
+    world.heardMs = world.nowMs
+    await pass(AFTER_MS)
+    assert.deepEqual([isClosed(), leader.isFenced, leader.openings], [false, false, 1])
+  },
+)
 
 test('after it was stopped nothing is closed any more', async (t) => {
   const leader = new FakeLeader()

@@ -32,22 +32,26 @@ function setUp(state = FOLLOWING, held = '') {
   return { ...node, answer: () => answer(), end: (event: RoleStepEnd) => end(event) }
 }
 
-test('a node that stood still in a change by which it comes to lead lets nobody write before it has asked', async (t) => {
-  mock.timers.enable({ apis: ['Date'] })
-  t.after(() => mock.timers.reset())
-  const { driver, inbox, admission, answer, end } = setUp(FOLLOWING, 'admitWriters')
-  const how = { epoch: 3, txid: 9, checksum: 'c9', from: 'node-l', to: 'node-m', until: 60_000 }
-  const taken = driver.request({ type: 'takeOverAsked', by: 'a test', how })
-  await turn()
-  mock.timers.setTime(60_000)
-  inbox.checkAlive()
-  end({ type: 'writersAdmitted' })
-  await taken
-  assert.equal(keyOf(admission.refuse()), 'SWITCHING', 'it is asking')
-  answer()
-  await turn()
-  assert.equal(admission.refuse(), undefined)
-})
+test(
+  'a node that stood still in a change by which it comes to lead lets nobody write before it ' +
+    'has asked',
+  async (t) => {
+    mock.timers.enable({ apis: ['Date'] })
+    t.after(() => mock.timers.reset())
+    const { driver, inbox, admission, answer, end } = setUp(FOLLOWING, 'admitWriters')
+    const how = { epoch: 3, txid: 9, checksum: 'c9', from: 'node-l', to: 'node-m', until: 60_000 }
+    const taken = driver.request({ type: 'takeOverAsked', by: 'a test', how })
+    await turn()
+    mock.timers.setTime(60_000)
+    inbox.checkAlive()
+    end({ type: 'writersAdmitted' })
+    await taken
+    assert.equal(keyOf(admission.refuse()), 'SWITCHING', 'it is asking')
+    answer()
+    await turn()
+    assert.equal(admission.refuse(), undefined)
+  },
+)
 
 test('a node that stood still while it started asks before it lets anybody write', async (t) => {
   mock.timers.enable({ apis: ['Date', 'setInterval'] })

@@ -173,7 +173,8 @@ export class MemorySqlite {
       const device = `${hex(DEVICE >> 8n)}:${hex(DEVICE & 0xffn)}:${inode}`
       const range = `${byte} ${byte}`
       lines.push(
-        `${lines.length + 1}: POSIX  ADVISORY  ${access} ${pidOf(connection.owner)} ${device} ${range}`,
+        `${lines.length + 1}: POSIX  ADVISORY  ${access} ` +
+          `${pidOf(connection.owner)} ${device} ${range}`,
       )
     }
     for (const connection of this.#connections) {

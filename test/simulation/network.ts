@@ -154,7 +154,8 @@ export class Network {
   arrived(from: Host, to: Host, carried: Carried): void {
     const what =
       carried.kind === 'message'
-        ? `${TYPE_BY_CODE.get(carried.bytes[TYPE_AT])} ${carried.bytes.length} ${digest(carried.bytes)}`
+        ? `${TYPE_BY_CODE.get(carried.bytes[TYPE_AT])} ` +
+          `${carried.bytes.length} ${digest(carried.bytes)}`
         : carried.kind
     this.#trace.add('network', `${from.address} > ${to.address} ${what}`)
     if (carried.kind === 'message')

@@ -1,7 +1,7 @@
 /**
  * Runs seeds of the simulation and says how fast. `node dist/test/simulation/run.js SEED` runs one
- * and prints its trace; `... FIRST COUNT` runs many and prints which fail. With `--moves` leadership
- * moves.
+ * and prints its trace; `... FIRST COUNT` runs many and prints which fail. With `--moves`
+ * leadership moves.
  */
 import { OF_A_SEED } from './seedOptions.ts'
 import { simulate } from './world.ts'

@@ -1,7 +1,7 @@
 /**
- * Load balancers before two nodes, set up as docs/application/load-balancer.md says: HAProxy with health checks,
- * nginx without. The recipes are read from that page, with the test's addresses, so what is tested
- * is what users paste. Needs the Debian packages `haproxy` and `nginx`.
+ * Load balancers before two nodes, set up as docs/application/load-balancer.md says: HAProxy with
+ * health checks, nginx without. The recipes are read from that page, with the test's addresses, so
+ * what is tested is what users paste. Needs the Debian packages `haproxy` and `nginx`.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'

@@ -64,7 +64,8 @@ A metric of one role appears once the node has had that role, and stays when the
 error in a label is its code without \`WALCAST_\`. No series has a label for its database: a
 node has one, \`main\`.
 
-\`scripts/reference\` writes this page from the metrics in \`src/health\`; \`npm test\` compares them.
+\`scripts/reference\` writes this page from the metrics in \`src/health\`;
+\`npm test\` compares them.
 `
 
 const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [

@@ -26,7 +26,8 @@ The cluster secret is not an option: it comes from \`WALCAST_SECRET\` or \`WALCA
 \`silent\`. \`WALCAST_NODE\` is the node that commands ask. \`WALCAST_DEBUG=1\` adds the stack to
 an error of a command.
 
-\`scripts/reference\` writes this page from the table in \`src/options\`; \`npm test\` compares them.
+\`scripts/reference\` writes this page from the table in \`src/options\`;
+\`npm test\` compares them.
 `
 
 const RUN = `

@@ -70,17 +70,23 @@ function missingHere(
   if (further && (further.epoch > position.epoch || further.txid >= leaderTxid))
     return {
       transactions: further.epoch === position.epoch ? further.txid - position.txid : null,
-      detail: `node ${further.node} at ${further.address} is at ${formatPosition(further)}, this one at ${formatPosition(position)}`,
+      detail:
+        `node ${further.node} at ${further.address} is at ${formatPosition(further)}, ` +
+        `this one at ${formatPosition(position)}`,
     }
   if (leaderTxid > position.txid)
     return {
       transactions: leaderTxid - position.txid,
-      detail: `the leader told of ${formatPosition({ epoch: position.epoch, txid: leaderTxid })}, this node is at ${formatPosition(position)}`,
+      detail:
+        `the leader told of ${formatPosition({ epoch: position.epoch, txid: leaderTxid })}, ` +
+        `this node is at ${formatPosition(position)}`,
     }
   if (stoodAt && isFurther(stoodAt, position))
     return {
       transactions: stoodAt.epoch === position.epoch ? stoodAt.txid - position.txid : null,
-      detail: `this copy once stood at ${formatPosition(stoodAt)} and is at ${formatPosition(position)}: it was put back, or lost what was not synced`,
+      detail:
+        `this copy once stood at ${formatPosition(stoodAt)} and is at ` +
+        `${formatPosition(position)}: it was put back, or lost what was not synced`,
     }
   return undefined
 }

@@ -48,7 +48,7 @@ test('a node that has more speaks against it, and the furthest one is named', ()
   assert.match(reasons.join(), /node c .* 3-109/)
 })
 
-test('where the copy once stood speaks against it, with the number; once that is reached no more', () => {
+test('where the copy once stood speaks against it with the number, until that is reached', () => {
   const behind = judge({ ...FIT, stoodAt: { epoch: 3, txid: 130 } }, [])
   assert.deepEqual([behind.reasons.length, behind.lost?.transactions], [1, 30])
   assert.equal(judge({ ...FIT, stoodAt: { epoch: 2, txid: 130 } }, []).lost, null)

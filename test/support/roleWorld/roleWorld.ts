@@ -407,7 +407,8 @@ export class RoleWorld {
     const follows = isConnected
       ? `follows ${leaderAddress}`
       : `looks for ${leaderAddress || 'a leader'}`
-    return `${id} is ${state.phase} in epoch ${record.epoch} of ${record.term}, ${follows}, holds ${[...holds]}${isFenced ? ', fenced' : ''}`
+    const place = `${id} is ${state.phase} in epoch ${record.epoch} of ${record.term}`
+    return `${place}, ${follows}, holds ${[...holds]}${isFenced ? ', fenced' : ''}`
   }
 }
 
