@@ -18,6 +18,8 @@ const FLOORS = [...ARCHITECTURE.matchAll(/^\| \d+ \| ([^|]+) \|/gm)].map(([, cel
 /** Files directly in src, below everything. */
 const FOUNDATION = 'src'
 const MAX_LINES = 300
+/** A suite of the bench carries its method and its columns. */
+const MAX_BENCH_LINES = 460
 /** Tables: readers look things up in them and do not read them through. */
 const TABLES: ReadonlySet<string> = new Set(['src/errorCatalogue.ts'])
 const VAGUE = new RegExp(
@@ -332,10 +334,14 @@ test('no file has a vague name', () => {
     assert.doesNotMatch(name, VAGUE)
 })
 
+function maxLinesOf(path: string): number {
+  return path.startsWith('bench/') ? MAX_BENCH_LINES : MAX_LINES
+}
+
 test('no source file is too long', () => {
   const long = [...FILES, ...BENCH, ...EXAMPLES]
     .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
-    .filter(({ path, lines }) => lines > MAX_LINES && !TABLES.has(path))
+    .filter(({ path, lines }) => lines > maxLinesOf(path) && !TABLES.has(path))
   assert.deepEqual(long, [])
 })
 
