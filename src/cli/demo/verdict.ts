@@ -61,7 +61,7 @@ function proofPoints(result: DemoResult): Point[] {
 /** When a new epoch begins, the leader knows some commits only by their outcome, without txids. */
 function capturedText({ leader, interruptions }: DemoResult): string {
   const counted = `${formatCount(leader.captured)} captured`
-  const isWhole = interruptions.every((interruption) => interruption.resumed)
+  const isWhole = interruptions.every(({ node, resumed }) => resumed || node !== leader.name)
   return isWhole ? counted : `${counted} one by one, the others as one change of pages`
 }
 
