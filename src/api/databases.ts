@@ -4,13 +4,13 @@
  */
 
 import type { NodeChecks } from './checks.ts'
-import type { NodeView } from './nodeView.ts'
+import type { DatabaseView } from './databaseView.ts'
 import type { PositionWaits } from './positionWaits.ts'
 
 export interface ServedDatabase {
   /** The name in messages, positions and answers: the same on every node of the cluster. */
   readonly name: string
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly waits: PositionWaits
   /** Undefined while the node starts. */
   readonly checks: NodeChecks | undefined

@@ -1,6 +1,6 @@
 /** `walcast lag`: how far a replica is behind its leader. */
 import type { DatabaseLag } from '../api/databaseStatus.ts'
-import type { LagReport } from '../api/nodeView.ts'
+import type { LagReport } from '../api/nodeStatus.ts'
 import { STAGES } from '../replica/lag.ts'
 import { LAG } from './answerShapes.ts'
 import {

@@ -2,7 +2,7 @@
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databaseStatus.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
-import type { NodeStatus } from '../api/nodeView.ts'
+import type { NodeStatus } from '../api/nodeStatus.ts'
 import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
 import { placeText } from './leadershipText.ts'

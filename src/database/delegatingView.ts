@@ -2,7 +2,7 @@ import type { WebSocket } from 'ws'
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { DatabaseLag, DatabaseStatus } from '../api/databaseStatus.ts'
-import { NO_QUEUES, type NodeView, type QueueSizes } from '../api/nodeView.ts'
+import { type DatabaseView, NO_QUEUES, type QueueSizes } from '../api/databaseView.ts'
 import type { Reach, WaitTarget } from '../api/positionWaits.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -33,7 +33,7 @@ const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
  * The view of one database, whatever engine stands behind it: alive and not ready until the first
  * engine has opened the database.
  */
-export class DelegatingView implements NodeView {
+export class DelegatingView implements DatabaseView {
   readonly #nodeFile: NodeFile
   readonly #clock: Clock
   /** Of the database file. */
@@ -111,7 +111,7 @@ export class DelegatingView implements NodeView {
     return this.engine?.view.staleMs() ?? Number.POSITIVE_INFINITY
   }
 
-  leaderAt(): ReturnType<NodeView['leaderAt']> {
+  leaderAt(): ReturnType<DatabaseView['leaderAt']> {
     return this.engine?.view.leaderAt() ?? { epoch: 0, txid: 0, agoMs: Number.POSITIVE_INFINITY }
   }
 

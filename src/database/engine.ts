@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import type { NodeChecks } from '../api/checks.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -36,7 +36,7 @@ export interface NodeSetup {
 /** The part of a database's status that the engine of a role knows. */
 export type EngineStatus = Omit<DatabaseStatus, 'db' | 'role' | 'roleSince' | 'putBack'>
 
-export interface EngineView extends Omit<NodeView, 'status' | 'lasted'> {
+export interface EngineView extends Omit<DatabaseView, 'status' | 'lasted'> {
   status(): EngineStatus
 }
 

@@ -2,7 +2,7 @@
 
 import { containment, historyOf } from '../../proto/lineage.ts'
 import type { DatabaseLag } from '../api/databaseStatus.ts'
-import { NO_QUEUES } from '../api/nodeView.ts'
+import { NO_QUEUES } from '../api/databaseView.ts'
 import { reachFrom } from '../api/positionWaits.ts'
 import { WalcastError } from '../errors.ts'
 import type { Leader } from '../leader/leader.ts'

@@ -7,7 +7,7 @@ import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { AuditSource } from '../api/audit.ts'
 import { type Databases, onlyDatabase, type ServedDatabase } from '../api/databases.ts'
 import type { FailedReadsReport } from '../api/failedReads.ts'
-import type { LagReport, NodeStatus } from '../api/nodeView.ts'
+import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { applicationCauses } from './applicationCauses.ts'
 

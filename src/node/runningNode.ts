@@ -1,7 +1,8 @@
 /** A node from the end of its start to its stop. */
 
 import { type Databases, onlyDatabase } from '../api/databases.ts'
-import type { LagReport, NodeStatus, NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
+import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { Members } from '../cluster/members.ts'
@@ -52,7 +53,7 @@ export class RunningNode {
   }
 
   /** The view of the only database. */
-  get view(): NodeView {
+  get view(): DatabaseView {
     return onlyDatabase(this.databases).view
   }
 

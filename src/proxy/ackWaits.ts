@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { type AckLevel, isLocal, requireAckLevel } from '../feed/ackLevel.ts'
 import type { AckEnd, AckOutcome } from '../feed/acknowledgements.ts'
 import { monotonicMs } from '../platform/time.ts'
@@ -26,7 +26,7 @@ const UNKNOWN = { reached: false, replicas: 0, end: 'unknown' } as const
 
 export class AckWaits {
   readonly #options: AckWaitsOptions
-  readonly #view: Pick<NodeView, 'acknowledge'>
+  readonly #view: Pick<DatabaseView, 'acknowledge'>
   readonly #isSure: () => boolean
   readonly #onEnd: (level: string, result: AckResult, waitMs: number) => void
   #waiting = 0
@@ -34,7 +34,7 @@ export class AckWaits {
   /** `isSure`: whether this node is sure that it leads. */
   constructor(
     options: AckWaitsOptions,
-    view: Pick<NodeView, 'acknowledge'>,
+    view: Pick<DatabaseView, 'acknowledge'>,
     isSure: () => boolean,
     onEnd: (level: string, result: AckResult, waitMs: number) => void,
   ) {

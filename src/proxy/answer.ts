@@ -1,6 +1,6 @@
 /** Answers that a node makes itself. */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { isSending } from './client.ts'
 import { closeInStages } from './lingeringClose.ts'
@@ -106,7 +106,11 @@ export function standbyAnswer(primaryUrl: string | undefined): OwnAnswer {
  * The answer to `/readyz`. `unwell`: what keeps clients from being served although the node itself
  * can serve.
  */
-export function readinessAnswer(view: NodeView, isStopping: boolean, unwell?: string): OwnAnswer {
+export function readinessAnswer(
+  view: DatabaseView,
+  isStopping: boolean,
+  unwell?: string,
+): OwnAnswer {
   const reasons = isStopping ? ['stopping'] : [...view.notReady(), ...(unwell ? [unwell] : [])]
   const ready = reasons.length === 0
   return { status: ready ? 200 : 503, headers: {}, body: { ready, reasons } }

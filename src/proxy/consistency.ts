@@ -8,7 +8,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import { monotonicMs, setTimer } from '../platform/time.ts'
@@ -51,12 +51,12 @@ const MAX_EPOCHS_AHEAD = 16
 
 export class Consistency {
   readonly #cookie: PositionCookie
-  readonly #view: NodeView
+  readonly #view: DatabaseView
   readonly #waits: PositionWaits
   #askedMs = Number.NEGATIVE_INFINITY
   #willAsk = false
 
-  constructor(cookie: PositionCookie, view: NodeView, waits: PositionWaits) {
+  constructor(cookie: PositionCookie, view: DatabaseView, waits: PositionWaits) {
     this.#cookie = cookie
     this.#view = view
     this.#waits = waits

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { WalcastError } from '../errors.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
 import { headerOf, INCARNATION_HEADER } from './headers.ts'
@@ -14,7 +14,7 @@ import type { WriteGate } from './writeGate.ts'
 
 export interface IntakeChecksOptions {
   readonly auth: Authenticator
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly side: LeaderSide
   readonly admission: WriteGate
   /** HOST:PORT of this node. */

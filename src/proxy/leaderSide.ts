@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { AckWaits } from './ackWaits.ts'
@@ -28,7 +28,7 @@ export interface LeaderSideParts {
   readonly keyed: IdempotentRequests
   readonly cookie: PositionCookie
   readonly acks: AckWaits
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly log: Logger
   readonly admission: WriteGate
   /** Longest wait for the position after a write. */

@@ -5,7 +5,7 @@
  * or refuses. It never sends such a read on, so none goes in a circle.
  */
 import { formatPosition, parsePosition } from '../../proto/position.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -17,7 +17,7 @@ import { SendError } from './sendError.ts'
 import { Upstream } from './upstream.ts'
 
 export interface LenderParts {
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly cookie: PositionCookie
   readonly maxConnections: number
   readonly answerTimeoutMs: number

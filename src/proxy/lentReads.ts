@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, parsePosition } from '../../proto/position.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { WalcastError } from '../errors.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
@@ -18,7 +18,7 @@ import { isRead } from './routes.ts'
 
 export interface LentReadsParts {
   readonly auth: Authenticator
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly watch: ApplicationWatch
   readonly waits: PositionWaits
   /** HOST:PORT of this node. */

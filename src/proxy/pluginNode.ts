@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
@@ -21,7 +21,7 @@ import type { WriteGate } from './writeGate.ts'
 
 /** The parts of a node that its requests go through. */
 export interface NodeTraffic {
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly bodies: Bodies
   readonly consistency: Consistency
   readonly cookie: PositionCookie

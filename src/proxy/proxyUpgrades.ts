@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { requireUnambiguous } from './ambiguity.ts'
@@ -32,7 +32,7 @@ export interface ProxyUpgradesParts {
   readonly routes: Routes
   /** Id of this node. */
   node(): string
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly admission: WriteGate
   readonly application: CurrentApplication
   readonly remote: RemoteLeader

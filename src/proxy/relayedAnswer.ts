@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders, InformationEvent, ServerResponse } from 'node:http'
 import type { Position } from '../../proto/position.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { onNextTurn, setTimer } from '../platform/time.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
 
@@ -144,7 +144,7 @@ export class Answer {
  */
 export async function settledBehind(
   answer: Answer,
-  view: Pick<NodeView, 'settle'>,
+  view: Pick<DatabaseView, 'settle'>,
 ): Promise<Position> {
   try {
     return await view.settle()

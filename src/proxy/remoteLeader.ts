@@ -3,7 +3,7 @@
  * there. Requests wait at its gate while it is away; they go out signed for the epoch that it was
  * last heard of in.
  */
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
@@ -26,7 +26,7 @@ export interface RemoteLeaderParts {
   readonly secret: string | undefined
   readonly clock: Clock
   readonly nodeFile: NodeFile
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly waits: PositionWaits
   readonly cookie: PositionCookie
   readonly metrics: TrafficMetrics

@@ -1,6 +1,7 @@
 /** Requests at a replica: the local application answers reads, the leader's answers writes. */
+
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { FailedReadOutcome } from '../api/failedReads.ts'
-import type { NodeView } from '../api/nodeView.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { OnStale } from '../options/nodeOptions.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
@@ -34,7 +35,7 @@ export interface ReplicaSideParts {
   readonly cookie: PositionCookie
   readonly bodies: Bodies
   readonly gate: Gate
-  readonly view: NodeView
+  readonly view: DatabaseView
   /** Reads that the leader may answer because they failed here. */
   readonly failedReads: FailedReads
   readonly onStale: OnStale

@@ -4,7 +4,7 @@
  * since the role may change while requests wait.
  */
 import type { Logger } from 'pino'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
@@ -48,7 +48,7 @@ export interface RequestPartsNeeds {
   readonly log: Logger
   readonly nodeFile: NodeFile
   readonly auth: Authenticator
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly waits: PositionWaits
   readonly leadership: Leadership
   /** HOST:PORT of replicas that may answer a read in place of this leader. */

@@ -3,7 +3,7 @@
  * and when one may be restarted.
  */
 import { networkInterfaces } from 'node:os'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { applicationOf } from '../cluster/peerApplication.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
@@ -41,7 +41,7 @@ export interface ServedApplication {
 
 export interface ServedApplicationParts {
   readonly traffic: Traffic
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly options: NodeOptions
   readonly stopTimeoutMs: number
 }

@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { WalcastError } from '../errors.ts'
 import { addressOf, ownAddress, reachableAddress } from '../options/address.ts'
 import type { AckWaits } from './ackWaits.ts'
@@ -52,7 +52,7 @@ const DRAIN_SHARE = 0.7
 
 export class Traffic implements NodeTraffic {
   readonly events = new EventEmitter<TrafficEvents>()
-  readonly view: NodeView
+  readonly view: DatabaseView
   readonly crowd: Crowd
   readonly routes: Routes
   readonly bodies: Bodies

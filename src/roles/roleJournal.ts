@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import type { AuditEntry } from '../api/audit.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
@@ -18,7 +18,7 @@ export interface RoleJournalParts {
   readonly hooks: RoleHooks
   readonly clock: Clock
   readonly log: Logger
-  readonly view: Pick<NodeView, 'role' | 'position'>
+  readonly view: Pick<DatabaseView, 'role' | 'position'>
   readonly metrics: Pick<Metrics, 'onRole'>
   readonly nodeFile: Pick<NodeFile, 'record'>
 }

@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { WalcastError } from '../errors.ts'
 import { cancelTimer, onNextTurn, setRepeatingTimer, type Timer } from '../platform/time.ts'
 
@@ -27,12 +27,12 @@ interface Listener {
 
 export class Events {
   readonly #options: EventsOptions
-  readonly #view: Pick<NodeView, 'status'>
+  readonly #view: Pick<DatabaseView, 'status'>
   readonly #listeners = new Set<Listener>()
   #timer: Timer | undefined
   #pending = false
 
-  constructor(options: EventsOptions, view: Pick<NodeView, 'status'>) {
+  constructor(options: EventsOptions, view: Pick<DatabaseView, 'status'>) {
     this.#options = options
     this.#view = view
   }

@@ -1,6 +1,6 @@
 /** A node, as the supervisor of its application sees it. */
 
-import type { NodeView } from '../api/nodeView.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import type { WalcastError } from '../errors.ts'
 import { startNode } from '../node/node.ts'
@@ -61,12 +61,12 @@ function wakeAll(wakes: ReadonlySet<() => void>): void {
  * A leader serves once it captures, so that it misses no write of the application. A replica serves
  * once its copy is whole.
  */
-function canServe(view: NodeView): boolean {
+function canServe(view: DatabaseView): boolean {
   return view.role() === 'leader' ? view.notReady().length === 0 : view.canRead()
 }
 
 async function untilServing(
-  view: NodeView,
+  view: DatabaseView,
   wakes: Set<() => void>,
   signal: AbortSignal,
 ): Promise<void> {

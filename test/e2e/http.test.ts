@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import type { LagReport } from '../../src/api/nodeView.ts'
+import type { LagReport } from '../../src/api/nodeStatus.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { signRequest } from '../../src/security/auth.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'

@@ -4,7 +4,7 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Position } from '../../proto/position.ts'
-import type { NodeView } from '../../src/api/nodeView.ts'
+import type { DatabaseView } from '../../src/api/databaseView.ts'
 import { PositionWaits, reachFrom } from '../../src/api/positionWaits.ts'
 import { Consistency, type Wanted } from '../../src/proxy/consistency.ts'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
@@ -23,7 +23,7 @@ function setUp(maxWaits = 10) {
     freshened: 0,
     leader: { epoch: 2, txid: 10, agoMs: Number.POSITIVE_INFINITY },
   }
-  const reach: NodeView['reach'] = (target) => reachFrom(now, target, false)
+  const reach: DatabaseView['reach'] = (target) => reachFrom(now, target, false)
   const waits = new PositionWaits(maxWaits, reach)
   const view = {
     reach,
@@ -32,7 +32,7 @@ function setUp(maxWaits = 10) {
     leaderAt: () => now.leader,
     position: () => now,
     freshen: () => void now.freshened++,
-  } as unknown as NodeView
+  } as unknown as DatabaseView
   const cookie = new PositionCookie('position', () => 'c')
   const signed = (epoch: number, txid: number) => cookie.write({ epoch, txid })?.split(';')[0] ?? ''
   return { now, waits, signed, consistency: new Consistency(cookie, view, waits) }

@@ -5,7 +5,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import pino from 'pino'
-import type { NodeView } from '../../src/api/nodeView.ts'
+import type { DatabaseView } from '../../src/api/databaseView.ts'
 import { PositionWaits } from '../../src/api/positionWaits.ts'
 import type { OnStale } from '../../src/options/nodeOptions.ts'
 import { Application } from '../../src/proxy/application.ts'
@@ -61,7 +61,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
     leaderAt,
     freshen() {},
     settle: async () => ({ epoch: 1, txid: 1 }),
-  } as unknown as NodeView
+  } as unknown as DatabaseView
   const waits = new PositionWaits(maxWaits, () => 'ahead')
   const cookie = new PositionCookie('p', () => 'c')
   const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => false)

@@ -4,7 +4,7 @@ import { createServer, get, type IncomingMessage, type ServerResponse } from 'no
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { NodeView } from '../../src/api/nodeView.ts'
+import type { DatabaseView } from '../../src/api/databaseView.ts'
 import { Events, type EventsOptions } from '../../src/server/events.ts'
 import { until } from '../support/until.ts'
 
@@ -25,7 +25,7 @@ async function setUp(context: TestContext, options: EventsOptions = QUIET) {
       counted.asked++
       return status
     },
-  } as unknown as NodeView
+  } as unknown as DatabaseView
   const events = new Events(options, view)
   const responses: ServerResponse[] = []
   const server = createServer((_request, response) => {

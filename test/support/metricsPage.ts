@@ -1,8 +1,8 @@
 /** Makes docs/metrics.md from the registry of a node's metrics. */
 import { fileURLToPath } from 'node:url'
 import { CAUSE_CODES } from '../../src/api/cause.ts'
+import type { DatabaseView } from '../../src/api/databaseView.ts'
 import { FAILED_READ_OUTCOMES } from '../../src/api/failedReads.ts'
-import type { NodeView } from '../../src/api/nodeView.ts'
 import type { PositionWaits } from '../../src/api/positionWaits.ts'
 import { Metrics } from '../../src/health/metrics.ts'
 import type { TrafficSizes } from '../../src/proxy/trafficMetrics.ts'
@@ -73,7 +73,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
     'Every node',
     (metrics) => {
       // Gauges read these only when they are collected, which does not happen here.
-      metrics.observe({ view: {} as NodeView, waits: {} as PositionWaits })
+      metrics.observe({ view: {} as DatabaseView, waits: {} as PositionWaits })
       metrics.scrub()
       metrics.observeScrub(() => ({
         background: false,

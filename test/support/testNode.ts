@@ -1,6 +1,6 @@
 /** A walcast node under test: a real process of the command line, asked over its private side. */
 import { readFileSync, statSync } from 'node:fs'
-import type { LagReport, NodeStatus } from '../../src/api/nodeView.ts'
+import type { LagReport, NodeStatus } from '../../src/api/nodeStatus.ts'
 import type { Child, Ended } from './child.ts'
 import { PATIENCE_MS, until } from './until.ts'
 

@@ -1,6 +1,6 @@
 /** The demo's nodes: one leader and two replicas, and waiting for their states. */
 import { dirname, join } from 'node:path'
-import type { NodeStatus } from '../../api/nodeView.ts'
+import type { NodeStatus } from '../../api/nodeStatus.ts'
 import { mkdirSync } from '../../platform/files.ts'
 import { monotonicMs } from '../../platform/time.ts'
 import { freePort } from '../freePorts.ts'

@@ -1,6 +1,6 @@
 /** One node of the demo: `walcast` in a process of its own, and its answers. */
 
-import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 import { keyOf } from '../../errors.ts'
 import { fetch } from '../../platform/sockets.ts'
 import { timeLimit } from '../../platform/time.ts'

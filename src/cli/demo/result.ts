@@ -1,5 +1,5 @@
 /** The result of the demo, as `--json` prints it, and whether it is a success. */
-import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 import type { Counts } from './metrics.ts'
 import type { LiveReading, StoppedFile } from './proof.ts'
 

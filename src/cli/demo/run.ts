@@ -1,5 +1,5 @@
 /** The story of the demo: first copies, live writes with two interruptions, and the proof. */
-import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 import { monotonicMs } from '../../platform/time.ts'
 import { formatBytes } from '../queryCommand.ts'
 import type { Child } from './children.ts'

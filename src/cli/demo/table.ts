@@ -1,5 +1,5 @@
 /** The demo's pictures: progress of the first copy, the live table, and the proof. */
-import type { LagReport } from '../../api/nodeView.ts'
+import type { LagReport } from '../../api/nodeStatus.ts'
 import { formatBytes, formatMs } from '../queryCommand.ts'
 import type { Counts } from './metrics.ts'
 import type { Interruption } from './result.ts'

@@ -1,39 +1,12 @@
-/** What the HTTP sides know of one database of a node, and what the node answers of itself. */
+/** What the HTTP sides know of one database of a node. */
 import type { WebSocket } from 'ws'
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckOutcome, AckWanted } from '../feed/acknowledgements.ts'
-import type { ApplicationStatus } from './applicationStatus.ts'
-import type { AuditEntry } from './audit.ts'
 import type { DatabaseLag, DatabaseStatus } from './databaseStatus.ts'
-import type { FailedReadsReport } from './failedReads.ts'
 import type { Reach, WaitTarget } from './positionWaits.ts'
-import type { NodePlace, NodeRole } from './roleAnswers.ts'
-
-/** `GET /_walcast/status`. The fields of the only database stand at the top as well. */
-export interface NodeStatus extends DatabaseStatus {
-  readonly node: string
-  readonly cluster: string
-  /** By name. */
-  readonly databases: Readonly<Record<string, DatabaseStatus>>
-  /** The application behind this node; absent without one. */
-  readonly application?: ApplicationStatus
-  /** Reads that this node's application failed, and their outcome; absent before the first. */
-  readonly failedReads?: FailedReadsReport
-  /** Other nodes of the cluster that this one has met or heard of. */
-  readonly members?: readonly NodePlace[]
-  /** The last requests and changes that concern the node's role; newest last. */
-  readonly audit?: readonly AuditEntry[]
-  readonly version: string
-  readonly uptimeSeconds: number
-}
-
-/** `GET /_walcast/lag`. The fields of the only database stand at the top as well. */
-export type LagReport = DatabaseLag & {
-  /** By name. */
-  readonly databases: Readonly<Record<string, DatabaseLag>>
-}
+import type { NodeRole } from './roleAnswers.ts'
 
 /** What is waiting in the node's bounded buffers. */
 export interface QueueSizes {
@@ -47,7 +20,7 @@ export interface QueueSizes {
 export const NO_QUEUES: QueueSizes = { historyBytes: 0, bufferedBytes: 0, queuedBytes: 0 }
 
 /** One database, whatever the node's role. */
-export interface NodeView {
+export interface DatabaseView {
   /** Cheap: asked for each request. */
   role(): NodeRole
   /** HOST:PORT of the leader, this node's own when it leads; '' when none is known. */
