@@ -92,7 +92,7 @@ async function startIn(
   const { nodeFile, audit, metrics, databases, instance } = ground
   const { version, log, options } = setup
   const database = onlyDatabase(databases)
-  const { view, waits, replicas, stateFolder } = database
+  const { view, waits } = database
   const hooks = roleHooksOf(setup, path, metrics.notices())
   started.hooks = hooks
   const traffic = newTraffic(ground)
@@ -122,8 +122,7 @@ async function startIn(
     events.onChange()
     setup.onChange?.()
   }
-  const place = { db: database.name, path, stateFolder, view, replicas }
-  const roles = new Roles({ ...ground, ...place, traffic, journal, onMoved, onFatal })
+  const roles = new Roles({ ...ground, traffic, journal, onMoved, onFatal })
   started.roles = roles
   await roles.start()
   waits.onMoved()

@@ -4,8 +4,9 @@
  * what moves it and what carries out its orders.
  */
 import type { NodeChecks } from '../api/checks.ts'
+import { onlyDatabase } from '../api/databases.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
-import type { DelegatingView } from '../database/delegatingView.ts'
+import type { Database } from '../database/database.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { ownAddress } from '../options/address.ts'
 import { PeerQuestions } from './election/peerQuestions.ts'
@@ -23,8 +24,15 @@ import { RoleRequests } from './roleRequests.ts'
 import { beforeStart } from './state/startup.ts'
 import { TwinWatch } from './twinWatch.ts'
 
-export interface RolesParts extends Omit<EngineParts, 'mayLead' | 'onNews'> {
-  readonly view: DelegatingView
+/** What an engine needs beside what belongs to its database. */
+type OtherEngineParts = Omit<
+  EngineParts,
+  'db' | 'path' | 'stateFolder' | 'replicas' | 'mayLead' | 'onNews'
+>
+
+export interface RolesParts extends OtherEngineParts {
+  /** All of them have the node's role; there is one today. */
+  readonly databases: ReadonlyMap<string, Database>
   readonly peersFile: PeersFile
   readonly journal: RoleJournal
   readonly standstill: Standstill
@@ -38,10 +46,11 @@ export class Roles {
   readonly requests: RoleRequests
 
   constructor(parts: RolesParts) {
-    const { setup, clock, nodeFile, members, replicas, traffic, instance, journal, inbox } = parts
+    const { setup, clock, nodeFile, members, traffic, instance, journal, inbox } = parts
+    const { name: db, path, stateFolder, replicas, view } = onlyDatabase(parts.databases)
     const { log, options } = setup
     const address = ownAddress(options)
-    const slot = new EngineSlot(parts.view, parts.onMoved)
+    const slot = new EngineSlot(view, parts.onMoved)
     const commands = new PeerCommands({ setup, clock, nodeFile, address })
     const twins = new TwinWatch({
       log,
@@ -62,6 +71,10 @@ export class Roles {
     const start = new LeadingStart(twins)
     const engineParts: EngineParts = {
       ...parts,
+      db,
+      path,
+      stateFolder,
+      replicas,
       mayLead: () => start.mayLead(() => inbox.post({ type: 'mayLeadAsked' })),
       onNews: (news) => inbox.post(news),
     }
@@ -76,7 +89,7 @@ export class Roles {
         questions,
         engineOrders: new EngineOrders(engineParts, slot),
         peerOrders: new PeerOrders({ log, questions, commands }),
-        instantOrders: new InstantOrders({ ...parts, log, slot, start }),
+        instantOrders: new InstantOrders({ ...parts, replicas, log, slot, start }),
         slot,
         journal,
         onFatal: parts.onFatal,
@@ -86,6 +99,7 @@ export class Roles {
     )
     this.requests = new RoleRequests({
       ...parts,
+      view,
       driver: this.#driver,
       facts,
       questions,
