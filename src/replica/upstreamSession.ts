@@ -6,6 +6,10 @@
  *     │                            ^  groups, differ, have, pages          │
  *     │                            └──────────────── resync ───────────────┤
  *     └──────────── any failure, after a delay ────────────────────────────┘
+ *
+ * A full disk is such a failure: nothing of the batch is visible (`copy/applier.ts`), the connection
+ * ends with DISK_FULL, and the replica connects again, each time later, until the disk has room.
+ * `connectionErrors.ts` tells which failures end the replica instead.
  */
 import { durationOf } from '../../proto/fields.ts'
 import type { Body, Message } from '../../proto/messages.ts'
@@ -13,13 +17,13 @@ import { WalcastError } from '../errors.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { BatchReceiver } from './batchReceiver.ts'
+import { errorOf, FatalErrors, REFUSED } from './connectionErrors.ts'
 import type { Copy } from './copy/copy.ts'
 import type { CopySlot } from './copy/copySlot.ts'
 import type { CopyTrust } from './copy/copyTrust.ts'
 import type { Divergence } from './diverged/divergence.ts'
 import type { Handshake } from './handshake.ts'
 import type { LagTracker } from './lag.ts'
-import { errorOf, FatalErrors, REFUSED } from './leaderErrors.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import type { Resync } from './resync.ts'
 import type { Subscription } from './subscription.ts'
