@@ -33,7 +33,7 @@ export async function runNewIdentity(args: readonly string[]): Promise<number> {
   if (!db) throw new WalcastError('USAGE', { detail: '--db FILE is required' })
   const given = name === undefined ? undefined : String(parseValue('name', 'text', name))
   const made = await giveNewIdentity(db, given)
-  const text = `${made.db} is now node ${made.node} (it was ${made.was}), a ${made.role}
+  const text = `${made.db} is now ${made.node} (it was ${made.was}), a ${made.role}
 start it: walcast replica --db ${made.db} --leader HOST:PORT --listen HOST:PORT
 `
   process.stdout.write(json ? `${JSON.stringify(made)}\n` : text)
