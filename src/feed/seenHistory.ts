@@ -96,14 +96,15 @@ export function aboveLost(
 ): AboveLost {
   const lacking = lost.filter((seen) => isLacking(now, lineage, seen))
   const points = lacking.map(({ trail }) => partingPoint(now, lineage, trail) ?? UNKNOWN)
+  // `now` may be a live object, whose fields no spread copies.
+  const { epoch, incarnation, txid } = now
+  const here = { epoch, incarnation, txid, isProven: true }
   // Along one history txids never go back: the lowest is the earliest.
-  const [{ isProven, ...follows } = { ...now, isProven: true }] = points.sort(
-    (a, b) => a.txid - b.txid,
-  )
+  const [{ isProven, ...follows } = here] = points.sort((a, b) => a.txid - b.txid)
   return {
-    epoch: Math.max(now.epoch, ...lost.map((seen) => seen.highestEpoch)) + 1,
+    epoch: Math.max(epoch, ...lost.map((seen) => seen.highestEpoch)) + 1,
     term: Math.max(...lost.map((seen) => seen.term)),
-    txid: Math.max(now.txid, ...lost.map((seen) => seen.txid)) + 1,
+    txid: Math.max(txid, ...lost.map((seen) => seen.txid)) + 1,
     follows,
     isProven,
   }

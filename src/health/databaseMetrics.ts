@@ -3,7 +3,7 @@
  * series that exists into a new one, while a node has one database. A second database can bring a
  * label with its own series.
  */
-import { CAUSE_CODES } from '../api/cause.ts'
+import { CAUSE_CODES, type Cause } from '../api/cause.ts'
 import type { ScrubReport } from '../api/databaseStatus.ts'
 import type { ServedDatabase } from '../api/databases.ts'
 import { wallMs } from '../platform/time.ts'
@@ -16,9 +16,11 @@ export interface ScrubMetrics {
   onRepaired(pages: number): void
 }
 
+/** `causes`: those of the database and of the application before it. */
 export function databaseGauges(
   metrics: MetricsRegistry,
   { view, waits }: Pick<ServedDatabase, 'view' | 'waits'>,
+  causes: () => readonly Cause[],
 ): void {
   const gauge = (name: string, help: string, read: () => number) => metrics.gauge(name, help, read)
   gauge('epoch', 'Leadership term', () => view.status().epoch)
@@ -66,7 +68,7 @@ export function databaseGauges(
     () => view.status().sync?.remaining ?? 0,
   )
   const help = '1 while this explains lag or a WAL that grows'
-  const read = () => new Set<string>(view.status().causes.map(({ code }) => code))
+  const read = () => new Set<string>(causes().map(({ code }) => code))
   metrics.flags('cause', help, 'code', CAUSE_CODES, read)
 }
 

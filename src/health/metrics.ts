@@ -1,4 +1,5 @@
 /** Prometheus metrics of a node, by the part of the node that they are about. */
+import type { Cause } from '../api/cause.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { ServedDatabase } from '../api/databases.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
@@ -32,9 +33,12 @@ export class Metrics {
     return this.#metrics.registry
   }
 
-  /** Gauges of a database, read when they are collected. */
-  observe(database: Pick<ServedDatabase, 'view' | 'waits'>): void {
-    databaseGauges(this.#metrics, database)
+  /**
+   * Gauges of a database, read when they are collected. `causes`: those of the database and of the
+   * application before it.
+   */
+  observe(database: Pick<ServedDatabase, 'view' | 'waits'>, causes: () => readonly Cause[]): void {
+    databaseGauges(this.#metrics, database, causes)
   }
 
   observeScrub(report: () => NonNullable<DatabaseStatus['scrub']>): void {

@@ -25,7 +25,7 @@ export class Leader {
   readonly #database: CapturedDatabase
   /** What replicas hold, and who waits for that. */
   readonly acknowledgements: Acknowledgements
-  readonly #timer: Timer
+  #timer: Timer | undefined
   #ticks = 0
   #stopped = false
 
@@ -51,7 +51,6 @@ export class Leader {
         this.acknowledgements.endAll()
       },
     })
-    this.#timer = setRepeatingTimer(() => this.#tick(), options.heartbeatMs)
   }
 
   /**
@@ -63,6 +62,7 @@ export class Leader {
     const found = await findStart({ ...open, options }, { forced: undefined, seen })
     const leader = new Leader(options, open, found)
     leader.#database.begin(found)
+    leader.#beginTicking(options.heartbeatMs)
     return leader
   }
 
@@ -83,11 +83,17 @@ export class Leader {
       const start = { epoch: identity.epoch(), txid: held.position.txid }
       const leader = new Leader(options, open, { scanned, start })
       leader.#database.goOn()
+      leader.#beginTicking(options.heartbeatMs)
       return leader
     } catch (error) {
       await thread.attempt(...closeOwn())
       throw error
     }
+  }
+
+  /** Once nothing of a start can throw any more: nobody could stop the timer then. */
+  #beginTicking(everyMs: number): void {
+    this.#timer = setRepeatingTimer(() => this.#tick(), everyMs)
   }
 
   /** Whether no connection of any process can write. */

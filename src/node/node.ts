@@ -126,7 +126,7 @@ async function startIn(
   started.roles = roles
   await roles.start()
   waits.onMoved()
-  metrics.observe(database)
+  metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
   const parts = { ...ground, roles, server, traffic, hooks }

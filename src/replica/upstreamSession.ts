@@ -7,9 +7,9 @@
  *     │                            └──────────────── resync ───────────────┤
  *     └──────────── any failure, after a delay ────────────────────────────┘
  *
- * A full disk is such a failure: nothing of the batch is visible (`copy/applier.ts`), the connection
- * ends with DISK_FULL, and the replica connects again, each time later, until the disk has room.
- * `connectionErrors.ts` tells which failures end the replica instead.
+ * A full disk is such a failure. Nothing of the batch is visible then (`copy/applier.ts`), and the
+ * replica connects again, each time later, until the disk has room. `connectionErrors.ts` tells
+ * which failures end the replica instead.
  */
 import { durationOf } from '../../proto/fields.ts'
 import type { Body, Message } from '../../proto/messages.ts'

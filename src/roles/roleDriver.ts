@@ -103,8 +103,8 @@ export class RoleDriver {
   async stop(): Promise<void> {
     cancelTimer(this.#timer)
     this.#post({ type: 'stop' })
-    await this.#looking
-    await this.#stopped.promise
+    // Both from the start: the engine may fail to stop while a look goes on.
+    await Promise.all([this.#looking, this.#stopped.promise])
   }
 
   #post(event: RoleEvent): void {

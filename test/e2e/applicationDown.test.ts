@@ -47,6 +47,7 @@ labTest('a dead application shows in public readiness, status, cause and metric'
     causes.map(({ code }) => code),
     ['application-down'],
   )
+  assert.equal(await leader.node.metric('walcast_cause', 'application-down'), 1)
   const shown = lab.cli(['status', '--node', leader.node.address], environment)
   assert.equal((await shown.ended).code, 0)
   assert.match(shown.out.join('\n'), /application\s+http:\S+, down \(ECONNREFUSED\)/)

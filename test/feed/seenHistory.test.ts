@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Incarnation, type Lineage, MAX_LINEAGE, type Standing } from '../../proto/lineage.ts'
-import { isBelievable, isPutBack, type SeenHistory } from '../../src/feed/seenHistory.ts'
+import { aboveLost, isBelievable, isPutBack, type SeenHistory } from '../../src/feed/seenHistory.ts'
 
 const idOf = (n: number): string => n.toString(16).padStart(16, '0')
 const [FIRST, MINE, LOST] = [idOf(1), idOf(2), idOf(3)]
@@ -113,4 +113,21 @@ test('of more incarnations than are kept, one that nothing is known of proves no
   ])
   assert.equal(isPutBack(now, lineage, parted), true, 'they have one in common')
   assert.equal(isPutBack(now, lineage, { ...old, highestEpoch: 5 }), true)
+})
+
+test('an epoch above one that nobody has commits of follows from where the leader stands', () => {
+  class Live implements Standing {
+    get epoch(): number {
+      return NOW.epoch
+    }
+    get incarnation(): string {
+      return NOW.incarnation
+    }
+    get txid(): number {
+      return NOW.txid
+    }
+  }
+  const above = aboveLost(new Live(), LINEAGE, [seenAt([], { highestEpoch: 6 })])
+  assert.deepEqual(above.follows, NOW)
+  assert.deepEqual([above.epoch, above.isProven], [7, true])
 })

@@ -73,7 +73,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
     'Every node',
     (metrics) => {
       // Gauges read these only when they are collected, which does not happen here.
-      metrics.observe({ view: {} as DatabaseView, waits: {} as PositionWaits })
+      metrics.observe({ view: {} as DatabaseView, waits: {} as PositionWaits }, () => [])
       metrics.scrub()
       metrics.observeScrub(() => ({
         background: false,

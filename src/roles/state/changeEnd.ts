@@ -116,6 +116,12 @@ export function answered({ request }: Change): RoleOrder[] {
   return request === undefined ? [] : [{ do: 'answer', request, answer: { of: 'demote' } }]
 }
 
+export const HOLD_FROZEN: RoleOrder = {
+  do: 'holdWrites',
+  for: 'frozen',
+  reason: 'this node stood still and asks the others whether it still leads',
+}
+
 /** One that stood still asks before it takes the next write. */
 export function afterStandstill(
   facts: RoleFacts,
@@ -127,7 +133,8 @@ export function afterStandstill(
   if (memory.isEnded) return rest(memory, orders)
   return {
     state: { phase: 'asking', memory, change: STOOD_STILL, told: undefined },
-    orders: [...orders, { do: 'ask', whom: facts.everybody }],
+    // After whatever let writes in: none is taken before this question is answered.
+    orders: [...orders, HOLD_FROZEN, { do: 'ask', whom: facts.everybody }],
   }
 }
 

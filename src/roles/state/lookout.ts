@@ -1,7 +1,8 @@
 /** When the others are asked who leads, and whom. */
-import { afterStandstill, redirect } from './changeEnd.ts'
+import { afterStandstill, HOLD_FROZEN, redirect } from './changeEnd.ts'
 import type { CopyFacts, RoleFacts } from './roleFacts.ts'
 import type { RoleMemory } from './roleMemory.ts'
+import type { RoleOrder } from './roleOrders.ts'
 import { isChanging, isSettled, type RoleState, type Step, stay } from './rolePhases.ts'
 
 /** A leaf of a tree waits for the replica that fed it before it looks for the leader itself. */
@@ -52,21 +53,15 @@ export function onStandstill(facts: RoleFacts, state: RoleState, forMs: number):
   // A replica may come to lead by the change that is under way.
   if (phase === 'following' && !isBusy) return stay(state)
   const seconds = Math.round(forMs / 1000)
-  const orders = [
-    {
-      do: 'log',
-      level: 'warn',
-      about: { seconds },
-      text: 'this node stood still: asking who leads',
-    },
-    {
-      do: 'holdWrites',
-      for: 'frozen',
-      reason: 'this node stood still and asks the others whether it still leads',
-    },
-  ] as const
-  if (isBusy) return { state: remember(state, { hasStoodStill: true }), orders }
-  return afterStandstill(facts, memory, orders)
+  const told: RoleOrder = {
+    do: 'log',
+    level: 'warn',
+    about: { seconds },
+    text: 'this node stood still: asking who leads',
+  }
+  if (isBusy)
+    return { state: remember(state, { hasStoodStill: true }), orders: [told, HOLD_FROZEN] }
+  return afterStandstill(facts, memory, [told])
 }
 
 /**

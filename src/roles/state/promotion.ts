@@ -104,7 +104,12 @@ function onRetired(
       error: new WalcastError('TAKE_OVER_FAILED', { detail: refusal ?? '' }),
     })
   return {
-    state: { ...state, stage: 'recording' },
+    // What the node followed until now may have changed while the lock was waited for.
+    state: {
+      ...state,
+      stage: 'recording',
+      plan: { ...state.plan, before: recordBefore(facts.record) },
+    },
     orders: [{ do: 'recordLeading', at: held, begins: { epoch, term: epoch, exact: wasTrusted } }],
   }
 }
