@@ -15,7 +15,7 @@ import { type Answer, askNode, bodyOf, getJson } from './nodeClient.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
 /** Longer than a node takes for any change of role by itself. */
-export const ROLE_CHANGE_MS = 120_000
+const ROLE_CHANGE_MS = 120_000
 /** How long a switchover may take unless the command says otherwise. */
 const SWITCHOVER_MS = 60_000
 const LOOK_MS = 10_000

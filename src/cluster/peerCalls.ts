@@ -56,7 +56,7 @@ const MAX_CONNECT_MS = 10_000
 const AT_ONCE = 16
 
 /** Asks the node at `address`. Undefined when no walcast node answers there in time. */
-export async function askPeer(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
+async function askPeer(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
   const answer = await askRole(address, timeoutMs)
   return answer && parseAnswer(address, answer.value)
 }

@@ -26,13 +26,13 @@ export interface ReplicaEngine extends Engine {
   readonly role: 'replica'
   readonly replica: Replica
   /**
-   * Applies what was received and gives up the copy with its write lock. Gives undefined, and
-   * closes everything, when there is no whole copy.
+   * Applies the queue, then hands the copy over together with its write lock. Without a whole copy
+   * it closes everything and returns undefined.
    */
   retire(): Promise<HeldDatabase | undefined>
 }
 
-/** How long applying what was received may take before this node leads. */
+/** How long the replica may take to apply its queue before this node leads. */
 const FINISH_MS = 30_000
 
 /**

@@ -60,7 +60,7 @@ export interface ReplicaFeedHost
   pageSize(): number
   /** Pages at the position; while that `isOpen` they are ahead of it. */
   pages(): CheckedPages
-  /** Takes in what was committed meanwhile. */
+  /** Captures new commits. */
   look(): void
   /** A replica went away, or has taken something. */
   onRoom(): void

@@ -61,7 +61,7 @@ export class ReplicasBelow {
     return true
   }
 
-  /** Those that `session` told of are away until another session tells of them. */
+  /** Counts the replicas behind `session` as away until another session reports them. */
   disconnected(session: ReplicaSession): void {
     for (const [node, below] of this.#all)
       if (below.session === session) this.#all.set(node, { ...below, session: undefined })

@@ -78,8 +78,8 @@ export interface AboveLost {
   readonly term: number
   readonly txid: number
   /**
-   * Where the histories parted: what was numbered since may mean either. Of no incarnation when
-   * nothing common is known.
+   * The last state that both histories share. A later number may mean a state of either. Without an
+   * incarnation when they share no known state.
    */
   readonly follows: Standing
   readonly isProven: boolean

@@ -1,7 +1,7 @@
 /**
  * Goes on when published frames do not verify and capture cannot take them as readers see them
- * (publishedFrames.ts). That happens when a leader starts, and whenever it is not certain that the
- * frames follow what was captured. Readers find such frames through the wal-index; only a recovery
+ * (publishedFrames.ts). That happens when a leader starts, and whenever the frames may not continue
+ * the captured ones. Readers find such frames through the wal-index; only a recovery
  * would lose them. So the leader backfills them under the write fence. Then the file alone is the
  * state.
  */

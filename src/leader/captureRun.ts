@@ -74,8 +74,7 @@ export class CaptureRun {
   }
 
   /**
-   * Takes in what was committed meanwhile, as much as one look takes. Gives whether there was
-   * anything.
+   * Captures new commits, up to the bound of one look. Returns whether there were any.
    */
   look(noticeMs: number): boolean {
     if (!this.#isOn || !this.#host.isAlive()) return false

@@ -176,7 +176,7 @@ export class Leader {
     return this.#database.run.isOn ? this.#database.pages() : undefined
   }
 
-  /** Takes in what was committed meanwhile. */
+  /** Captures new commits. */
   look(): void {
     this.#database.run.look(this.#options.clock.nowMs())
   }

@@ -23,6 +23,7 @@ import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { type Bounds, nodeConnections, ownBounds } from '../proxy/openFiles.ts'
 import { Traffic } from '../proxy/traffic.ts'
+import { Deferred } from '../roles/deferred.ts'
 import { Standstill } from '../roles/election/standstill.ts'
 import { RoleInbox } from '../roles/roleInbox.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
@@ -87,7 +88,7 @@ async function startIn(
   setup: NodeSetup,
   started: Started,
 ): Promise<RunningNode> {
-  const { promise: failed, resolve: onFatal } = newSignal()
+  const { promise: failed, resolve: onFatal } = new Deferred<WalcastError>()
   const ground = await layGround(setup, path, folder, started, onFatal)
   const { nodeFile, audit, metrics, databases, instance } = ground
   const { version, log, options } = setup
@@ -266,15 +267,4 @@ function requireSoundOptions(options: NodeOptions, as: StartAs): void {
   if (leader === undefined) return
   addressOf(leader)
   if (leader === listen) throw new WalcastError('SELF_LEADER')
-}
-
-function newSignal(): {
-  readonly promise: Promise<WalcastError>
-  readonly resolve: (error: WalcastError) => void
-} {
-  let resolve: (error: WalcastError) => void = () => {}
-  const promise = new Promise<WalcastError>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }

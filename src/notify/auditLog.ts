@@ -24,7 +24,7 @@ import {
 import { requirePlainFile } from '../platform/plainFiles.ts'
 import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
 
-export const AUDIT_FILE_BYTES = 8 * 1024 * 1024
+const AUDIT_FILE_BYTES = 8 * 1024 * 1024
 /** The most full files. */
 const OLDER_FILES = 4
 /** Read at start: about 200 entries of the longest kind. */

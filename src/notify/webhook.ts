@@ -5,7 +5,7 @@ import { Backoff } from '../platform/backoff.ts'
 import { request } from '../platform/sockets.ts'
 import { delay, timeLimit } from '../platform/time.ts'
 
-export const SIGNATURE_HEADER = 'walcast-signature'
+const SIGNATURE_HEADER = 'walcast-signature'
 /** The most bytes of an answer that are discarded before the connection is closed. */
 const MAX_ANSWER_BYTES = 64 * 1024
 

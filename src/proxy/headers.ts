@@ -44,7 +44,7 @@ export const LENT_HEADER = 'walcast-lent'
  */
 export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */
-export const HOST_HEADER = 'walcast-host'
+const HOST_HEADER = 'walcast-host'
 /** Between nodes: the client's address, as the node that forwards saw it. */
 export const CLIENT_HEADER = 'walcast-client'
 /** From a node to an application in its own process: see Passes. */

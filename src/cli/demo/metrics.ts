@@ -13,7 +13,7 @@ const NAMES: Readonly<Record<keyof Counts, readonly string[]>> = {
   syncs: ['walcast_syncs_total'],
 }
 
-export const NO_COUNTS: Counts = { frames: 0, bytes: 0, syncs: 0 }
+const NO_COUNTS: Counts = { frames: 0, bytes: 0, syncs: 0 }
 
 export function countsIn(text: string): Counts {
   const values = new Map<string, number>()

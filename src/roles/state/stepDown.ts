@@ -25,7 +25,7 @@ const FENCE_TRY_MS = 1000
 /** After the disk did not take it: each attempt holds writes up. */
 const RAISE_AGAIN_MS = 5000
 /** Who changed the role when nobody asked for it. */
-export const NODE_ITSELF = 'the node itself'
+const NODE_ITSELF = 'the node itself'
 
 const TAKE_FENCE: RoleOrder = { do: 'takeFence', timeoutMs: FENCE_TRY_MS }
 

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { countsIn, Tally } from '../../../src/cli/demo/metrics.ts'
 import type { DemoResult } from '../../../src/cli/demo/result.ts'
-import { endingWithParent } from '../../support/endsWithParent.ts'
-import { CLI } from '../../support/paths.ts'
+import { commandToEnd, type EndedCommand } from '../../support/endedCommand.ts'
 import { processesIn } from '../../support/processesIn.ts'
 import { until } from '../../support/until.ts'
 
@@ -15,35 +13,10 @@ import { until } from '../../support/until.ts'
 const folder = mkdtempSync(join(tmpdir(), 'walcast-demo-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
 /** Runs the demo to its end, or interrupts it once `whenToStop` resolves. */
-function demo(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const [file, bound] = endingWithParent(process.execPath, [CLI, 'demo', ...args], 'TERM')
-    const child = spawn(file, bound, { env: { ...process.env, TMPDIR: folder } })
-    whenToStop?.().then(
-      () => child.kill('SIGINT'),
-      (error) => {
-        child.kill('SIGTERM')
-        reject(error)
-      },
-    )
-    let stdout = ''
-    let stderr = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text
-    })
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ code, stdout, stderr }))
-  })
+function demo(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<EndedCommand> {
+  const run = { temporary: folder, stopSignal: 'SIGINT', giveUpSignal: 'SIGTERM' } as const
+  return commandToEnd(['demo', ...args], run, whenToStop)
 }
 
 test('the demo proves three identical files after a restart and a kill', async () => {
