@@ -185,6 +185,23 @@ export const CATALOGUE = {
     'the leader refused this node: {detail}',
     'set the same WALCAST_SECRET (or WALCAST_SECRET_FILE) on both nodes',
   ),
+  WRONG_RECEIVER: entry(
+    401,
+    'the request is signed for node {named}, and this is node {node}',
+    'nothing was done; the node that sent it asks again who is at this address',
+  ),
+  PEER_UNPROVEN: entry(
+    503,
+    'what answers at {address} does not prove to be a node of this cluster: {detail}',
+    'nothing was sent there; look what listens at that address, and whether both nodes have ' +
+      'the same secret',
+  ),
+  KEYS_BROKEN: entry(
+    500,
+    'cannot use the key in {path}: {detail}',
+    'restore the file, or move the folder away: the node then makes a new key, and has to be ' +
+      'paired again',
+  ),
   NODE_ID_TAKEN: entry(
     409,
     'another process has the id {node} of this node: it was met at {address}',

@@ -1,27 +1,17 @@
 /** What a node can be asked to do about its role. */
 
 import type { Position } from '../../proto/position.ts'
-import {
-  DEMOTE_PATH,
-  type DemoteAnswer,
-  type FitnessAnswer,
-  type NodePlace,
-  type PromoteAnswer,
-  SWITCHOVER_PATH,
-  type SwitchoverAnswer,
+import type {
+  DemoteAnswer,
+  FitnessAnswer,
+  NodePlace,
+  PromoteAnswer,
+  SwitchoverAnswer,
 } from './roleAnswers.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** Tells a node that another process has its id. */
 export const TWIN_PATH = '/_walcast/twin'
-/** The paths that a node may ask of another one with a token in place of the secret. */
-export const NODE_PATHS: ReadonlySet<string> = new Set([
-  DEMOTE_PATH,
-  SWITCHOVER_PATH,
-  TAKE_OVER_PATH,
-  TWIN_PATH,
-])
-
 export interface TakeOver extends Position {
   /** State checksum at that position. */
   readonly checksum: string

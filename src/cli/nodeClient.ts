@@ -3,14 +3,17 @@
  * answer is bounded in size and time, has to be JSON, and is checked against its shape before use.
  * Its text never reaches the terminal unescaped.
  */
-import { type Dispatcher, errors } from 'undici'
+import type { IncomingHttpHeaders } from 'node:http'
+import { errors } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
-import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
+import { AnswerTooLong } from '../cluster/socketExchange.ts'
+import { asWalcastError, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { request } from '../platform/sockets.ts'
 import { timeLimit } from '../platform/time.ts'
-import { readSecret } from '../security/auth.ts'
+import { readSecret } from '../security/givenSecret.ts'
 import { askedUrl } from './askedUrl.ts'
+import { type ProvenNode, provenNode } from './provenNode.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
 const TIMEOUT_MS = 10_000
@@ -97,39 +100,68 @@ export async function askNode(question: Question): Promise<Answer> {
   const { node, path, environment, timeoutMs } = question
   const url = askedUrl(node, path)
   const secret = readSecret(environment)
-  let head: Dispatcher.ResponseData | undefined
-  let bytes: Buffer
+  if (secret === undefined) return ask(url, question)
+  let proven: ProvenNode
   try {
-    head = await send(url, secret, question)
-    bytes = await readAll(head.body)
+    proven = await provenNode(url, secret, Math.min(timeoutMs, TIMEOUT_MS))
   } catch (error) {
-    throw failureOf(url, head, error, timeoutMs)
+    // Nothing was sent. What is there tells more when it is asked without a signature.
+    const about = { ...question, method: 'GET', path: '/leader' } as const
+    await ask(askedUrl(node, about.path), about, 'has a different secret')
+    throw asWalcastError(error)
   }
+  try {
+    return await ask(url, question, 'has a different secret', proven)
+  } finally {
+    proven.close()
+  }
+}
+
+async function ask(
+  url: URL,
+  question: Question,
+  unauthorized = 'wants the cluster secret',
+  proven?: ProvenNode,
+): Promise<Answer> {
+  const { head, bytes } = await send(url, question, proven)
   const body = jsonIn(bytes)
   const beginning = beginningOf(bytes)
   if (!body) throw strangeAnswer(url, head, beginning)
-  if (head.statusCode === 401 && isOfWalcast(body)) throw unauthorized(url, secret)
+  if (head.statusCode === 401 && isOfWalcast(body))
+    throw new WalcastError('UNAUTHORIZED', { message: `${url.href} ${unauthorized}` })
   return { url: url.href, status: head.statusCode, body, beginning }
 }
 
-function send(
+interface Head {
+  readonly statusCode: number
+  readonly headers: IncomingHttpHeaders
+}
+
+async function send(
   url: URL,
-  secret: string | undefined,
-  { method, timeoutMs, body }: Question,
-): Promise<Dispatcher.ResponseData> {
-  const headers: Record<string, string> = { ...NODE_AGENT }
-  if (secret) headers['authorization'] = `Bearer ${secret}`
-  if (body) headers['content-type'] = 'application/json'
-  // Only the signal bounds it: undici's own limit would end it after five minutes without headers.
-  return request(url, {
-    method,
-    headers,
-    body: body ? JSON.stringify(body) : null,
-    signal: timeLimit(timeoutMs),
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    reset: true,
-  })
+  { method, timeoutMs, body: value }: Question,
+  proven: ProvenNode | undefined,
+): Promise<{ readonly head: Head; readonly bytes: Buffer }> {
+  const body = value && JSON.stringify(value)
+  const headers = { ...NODE_AGENT, ...(body ? { 'content-type': 'application/json' } : {}) }
+  const signal = timeLimit(timeoutMs)
+  let head: Head | undefined
+  try {
+    if (proven) {
+      const path = `${url.pathname}${url.search}`
+      const question = { method, path, headers, body, maxBytes: MAX_ANSWER_BYTES, signal }
+      const { status, headers: answered, body: bytes } = await proven.ask(question)
+      return { head: { statusCode: status, headers: answered }, bytes }
+    }
+    // Only the signal bounds it: undici's own limit would end it after five minutes without
+    // headers.
+    const limits = { signal, headersTimeout: 0, bodyTimeout: 0, reset: true } as const
+    const answer = await request(url, { method, headers, body: body ?? null, ...limits })
+    head = answer
+    return { head, bytes: await readAll(answer.body) }
+  } catch (error) {
+    throw failureOf(url, head, error, timeoutMs)
+  }
 }
 
 /** OpenSSL's errors for an answer in plain text. */
@@ -137,8 +169,6 @@ const NO_TLS: ReadonlySet<string> = new Set([
   'ERR_SSL_WRONG_VERSION_NUMBER',
   'ERR_SSL_PACKET_LENGTH_TOO_LONG',
 ])
-
-class AnswerTooLong extends Error {}
 
 /** Leaves the loop early to close the connection of an answer that is too long. */
 async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
@@ -165,7 +195,7 @@ function jsonIn(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
 /** Why no complete answer came. */
 function failureOf(
   url: URL,
-  head: Dispatcher.ResponseData | undefined,
+  head: Head | undefined,
   error: unknown,
   timeoutMs: number,
 ): WalcastError {
@@ -203,7 +233,7 @@ function connectionText({ protocol }: URL, error: unknown): string {
 /** Something other than a node answers there. */
 function strangeAnswer(
   url: URL,
-  { statusCode, headers }: Dispatcher.ResponseData,
+  { statusCode, headers }: Head,
   what: string,
   cause?: unknown,
 ): WalcastError {
@@ -236,11 +266,6 @@ function refusalIn({ url, status, body, beginning }: Answer): WalcastError {
 
 function isOfWalcast({ code }: Answer['body']): boolean {
   return typeof code === 'string' && code.startsWith('WALCAST_')
-}
-
-function unauthorized(url: URL, secret: string | undefined): WalcastError {
-  const what = secret === undefined ? 'wants the cluster secret' : 'has a different secret'
-  return new WalcastError('UNAUTHORIZED', { message: `${url.href} ${what}` })
 }
 
 function beginningOf(bytes: Buffer): string {

@@ -1,6 +1,6 @@
 /** Asks a leader whether its application accepts requests. */
 import { delay, monotonicMs } from '../platform/time.ts'
-import { askRole } from './peerCalls.ts'
+import type { PeerCalls } from './peerCalls.ts'
 
 /** `elsewhere`: that node is not the leader. */
 export type LeaderApplication = 'up' | 'down' | 'none' | 'elsewhere' | 'unknown'
@@ -11,8 +11,8 @@ const TIMEOUT_MS = 1000
 const UNHELD = { ref: false } as const
 
 /** Never throws. A node that does not answer is `unknown`. */
-export async function applicationOf(leader: string): Promise<LeaderApplication> {
-  const answer = await askRole(leader, TIMEOUT_MS)
+export async function applicationOf(calls: PeerCalls, leader: string): Promise<LeaderApplication> {
+  const answer = await calls.askRole(leader, TIMEOUT_MS)
   if (!answer) return 'unknown'
   const { role, application = 'none' } = answer.value
   if (role !== 'leader') return 'elsewhere'
@@ -32,13 +32,14 @@ export interface Acceptance {
  * `limitMs`. Gives up early when that node is not the leader.
  */
 export async function untilApplicationAccepts(
+  calls: PeerCalls,
   leader: string,
   limitMs: number,
 ): Promise<Acceptance> {
   const beganMs = monotonicMs()
   for (let isFirst = true; ; isFirst = false) {
     const askedMs = monotonicMs()
-    const standing = await applicationOf(leader)
+    const standing = await applicationOf(calls, leader)
     const accepts = standing === 'up' || standing === 'none'
     // An application that accepts at the first question did so before the call.
     const waitedMs = isFirst && accepts ? 0 : (accepts ? monotonicMs() : askedMs) - beganMs

@@ -1,11 +1,20 @@
 /** Calls between nodes over HTTP, apart from the stream. */
 import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
-import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
+import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
-import { Agent, request } from '../platform/sockets.ts'
 import { timeLimit } from '../platform/time.ts'
-import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
+import {
+  CHALLENGE_HEADER,
+  formatChallenge,
+  newChallenge,
+  nodeProvenBy,
+  PROOF_HEADER,
+} from '../security/proof.ts'
+import { NO_BODY, REPLICA_AUTH_HEADER, signRequest } from '../security/requestSignature.ts'
+import type { PeerDialer } from './peerDialer.ts'
+import { exchangeOver } from './socketExchange.ts'
 
 /** The answer of a node to `GET /leader`. */
 export interface PeerAnswer {
@@ -35,159 +44,209 @@ export interface PeerAnswer {
   readonly timeMs: number
 }
 
-export interface PeerIdentity {
-  readonly secret: string | undefined
+/** The node that asks. */
+export interface Asker {
+  readonly secrets: ClusterSecrets
+  readonly dialer: PeerDialer
   node(): string
   epoch(): number
   /** Reading of this node's clock. */
   nowMs(): number
 }
 
+/** What another node told of itself, and what it costs nobody to believe. */
+export interface PeerClock {
+  /** Its id, as it proved; '' in an open cluster. */
+  readonly node: string
+  /** How far its clock is ahead of this node's, ms, give or take a round trip. */
+  readonly aheadMs: number
+}
+
+/** An answer in JSON that comes from a node of this cluster. */
+export interface Told {
+  readonly status: number
+  readonly value: Readonly<Record<string, unknown>>
+  /** Id of the node, as it proved; '' in an open cluster. */
+  readonly node: string
+}
+
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
-const NO_CONNECTION: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'UND_ERR_CONNECT_TIMEOUT',
-])
 /** The longest time to connect, ms. */
 const MAX_CONNECT_MS = 10_000
 /** The most nodes asked at once. */
 const AT_ONCE = 16
 
-/** Asks the node at `address`. Undefined when no walcast node answers there in time. */
-async function askPeer(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
-  const answer = await askRole(address, timeoutMs)
-  return answer && parseAnswer(address, answer.value)
-}
+export class PeerCalls {
+  readonly #asker: Asker
 
-/** The unchecked answer to `GET /leader` there. Undefined when no JSON comes in time. */
-export async function askRole(
-  address: string,
-  timeoutMs: number,
-): Promise<
-  { readonly status: number; readonly value: Readonly<Record<string, unknown>> } | undefined
-> {
-  try {
-    return await call(`http://${address}/leader`, 'GET', timeoutMs)
-  } catch {
-    // No node there is an answer, too.
-    return undefined
+  constructor(asker: Asker) {
+    this.#asker = asker
   }
-}
 
-/** Asks several nodes at once, and each address once. Answers come as they arrive. */
-export async function askPeers(
-  addresses: readonly string[],
-  timeoutMs: number,
-): Promise<PeerAnswer[]> {
-  const left = [...new Set(addresses)]
-  const answers: PeerAnswer[] = []
-  const askNext = async (): Promise<void> => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const answer = await askPeer(next, timeoutMs)
-      if (answer) answers.push(answer)
+  /**
+   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one in
+   * time.
+   */
+  async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
+    try {
+      return await this.#call(address, 'GET', '/leader', timeoutMs)
+    } catch {
+      // No node there is an answer, too.
+      return undefined
     }
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, left.length) }, askNext))
-  return answers
-}
 
-/**
- * Tells another node to do something, by a signed POST. The signature covers the query, so the
- * parameters are in there. `aheadMs`: how far its clock is ahead, if known. Throws the error of the
- * catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for any other answer.
- */
-export async function tellPeer(
-  identity: PeerIdentity,
-  address: string,
-  path: string,
-  parameters: Readonly<Record<string, string | number>>,
-  timeoutMs: number,
-  aheadMs?: number,
-): Promise<Record<string, unknown>> {
-  const query = new URLSearchParams()
-  for (const [key, value] of Object.entries(parameters)) query.set(key, String(value))
-  const target = `${path}?${query}`
-  const url = `http://${address}${target}`
-  try {
-    const headers = await signed(identity, target, async () =>
-      aheadMs === undefined ? clockAheadMs(identity, address, timeoutMs) : aheadMs,
-    )
-    const { status, value } = await call(url, 'POST', timeoutMs, headers)
-    if (status === 200) return value
-    throw answeredError(url, status, value)
-  } catch (error) {
-    if (error instanceof WalcastError) throw error
-    throw new WalcastError(
-      'NODE_UNREACHABLE',
-      { url: `http://${address}`, detail: messageOf(error) },
-      error,
-    )
+  /** Asks several nodes at once, and each address once. Answers come as they arrive. */
+  async askAll(addresses: readonly string[], timeoutMs: number): Promise<PeerAnswer[]> {
+    const left = [...new Set(addresses)]
+    const answers: PeerAnswer[] = []
+    const askNext = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const answer = await this.#ask(next, timeoutMs)
+        if (answer) answers.push(answer)
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, left.length) }, askNext))
+    return answers
+  }
+
+  /**
+   * Tells another node to do something, by a signed POST. The signature covers the query, so the
+   * parameters are in there. `clock`: the other node's, if known. Throws the error of the catalogue
+   * that it answers, NODE_UNREACHABLE, or NODE_ANSWER for any other answer.
+   */
+  async tell(
+    address: string,
+    path: string,
+    parameters: Readonly<Record<string, string | number>>,
+    timeoutMs: number,
+    clock?: PeerClock,
+  ): Promise<Record<string, unknown>> {
+    const query = new URLSearchParams()
+    for (const [key, value] of Object.entries(parameters)) query.set(key, String(value))
+    const target = `${path}?${query}`
+    const url = `http://${address}${target}`
+    try {
+      const headers = await this.#signed(
+        target,
+        async () => clock ?? this.clock(address, timeoutMs),
+      )
+      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, headers)
+      if (status === 200) return value
+      throw answeredError(url, status, value)
+    } catch (error) {
+      if (error instanceof WalcastError) throw error
+      throw new WalcastError(
+        'NODE_UNREACHABLE',
+        { url: `http://${address}`, detail: messageOf(error) },
+        error,
+      )
+    }
+  }
+
+  /** The node there and its clock. Undefined when it does not answer. */
+  async clock(address: string, timeoutMs: number): Promise<PeerClock | undefined> {
+    const { nowMs } = this.#asker
+    const beganMs = nowMs()
+    const answer = await this.#ask(address, timeoutMs)
+    return answer && { node: answer.node, aheadMs: answer.timeMs - (beganMs + nowMs()) / 2 }
+  }
+
+  /** Asks the node at `address`. Undefined when no walcast node answers there in time. */
+  async #ask(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
+    const answer = await this.askRole(address, timeoutMs)
+    const parsed = answer && parseAnswer(address, answer.value)
+    // A node that proves its id does not answer for another one.
+    return parsed && (answer.node === '' || answer.node === parsed.node) ? parsed : undefined
+  }
+
+  /** Signs by the receiver's clock, which may differ from this one by any time. */
+  async #signed(
+    path: string,
+    clock: () => Promise<PeerClock | undefined>,
+  ): Promise<Record<string, string>> {
+    const { secrets, node, epoch, nowMs } = this.#asker
+    if (secrets.isOpen) return {}
+    const theirs = await clock()
+    if (!theirs) throw new Error('it gave no answer that proves who it is')
+    const signature = signRequest(secrets, {
+      purpose: 'order',
+      method: 'POST',
+      path,
+      from: node(),
+      to: theirs.node,
+      epoch: epoch(),
+      nowMs: nowMs() + theirs.aheadMs,
+      body: NO_BODY,
+      headers: [],
+    })
+    return { [REPLICA_AUTH_HEADER]: signature }
+  }
+
+  #challengeHeader(challenge: string): Record<string, string> {
+    const { ids: keyIds } = this.#asker.secrets
+    return keyIds.length === 0 ? {} : { [CHALLENGE_HEADER]: formatChallenge({ challenge, keyIds }) }
+  }
+
+  /** Rejects when the answer does not prove that it comes from a node of this cluster. */
+  async #call(
+    address: string,
+    method: 'GET' | 'POST',
+    path: string,
+    timeoutMs: number,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Told> {
+    const { dialer, secrets } = this.#asker
+    const challenge = newChallenge()
+    // Shorter than the call, so that a failure to connect is told from a late answer.
+    const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
+    const signal = timeLimit(timeoutMs)
+    const { socket, ready } = dialer.dial(address, connectMs, false)
+    const { fingerprint } = await ready.catch((error) => {
+      throw new NotConnected(messageOf(error), { cause: error })
+    })
+    try {
+      const {
+        status,
+        headers: answered,
+        body,
+      } = await exchangeOver(socket, {
+        method,
+        path,
+        headers: { host: address, ...NODE_AGENT, ...headers, ...this.#challengeHeader(challenge) },
+        maxBytes: MAX_ANSWER_BYTES,
+        signal,
+      })
+      const text = body.toString('utf8')
+      const value = Object(JSON.parse(text))
+      if (dialer.isOpen) return { status, value, node: '' }
+      const proof = answered[PROOF_HEADER]
+      const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
+        challenge,
+        method,
+        path,
+        status,
+        body: text,
+        fingerprint,
+      })
+      if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
+      return { status, value, node }
+    } finally {
+      socket.destroy()
+    }
   }
 }
 
+/** No connection was made, or who answered did not prove to be a node. */
+class NotConnected extends Error {}
+
 /**
- * Whether a `tellPeer` that failed with `error` certainly never arrived: there was no connection.
- * An established connection never fails like this.
+ * Whether a `tell` that failed with `error` certainly never arrived: there was no connection. An
+ * established connection never fails like this.
  */
 export function wasNotSent(error: unknown): boolean {
-  return error instanceof WalcastError && NO_CONNECTION.has(systemCode(error.cause))
-}
-
-/**
- * How far another node's clock is ahead of this node's, ms, give or take a round trip. Undefined
- * when it does not answer.
- */
-export async function clockAheadMs(
-  identity: PeerIdentity,
-  address: string,
-  timeoutMs: number,
-): Promise<number | undefined> {
-  const beganMs = identity.nowMs()
-  const theirs = await askPeer(address, timeoutMs)
-  return theirs && theirs.timeMs - (beganMs + identity.nowMs()) / 2
-}
-
-/** Signs by the receiver's clock, which may differ from this one by any time. */
-async function signed(
-  { secret, node, epoch, nowMs }: PeerIdentity,
-  path: string,
-  aheadMs: () => Promise<number | undefined>,
-): Promise<Record<string, string>> {
-  if (secret === undefined) return {}
-  const theirsMs = nowMs() + ((await aheadMs()) ?? 0)
-  const claim = { method: 'POST', path, node: node(), epoch: epoch(), nowMs: theirsMs }
-  return { [REPLICA_AUTH_HEADER]: signRequest(secret, claim) }
-}
-
-async function call(
-  url: string,
-  method: 'GET' | 'POST',
-  timeoutMs: number,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<{ readonly status: number; readonly value: Record<string, unknown> }> {
-  // Shorter than the call, so that a failure to connect is told from a late answer.
-  const timeout = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
-  const dispatcher = new Agent({ connect: { timeout }, connections: 1 })
-  try {
-    const signal = timeLimit(timeoutMs)
-    const { statusCode, body } = await request(url, {
-      method,
-      headers: { ...NODE_AGENT, ...headers },
-      signal,
-      reset: true,
-      dispatcher,
-    })
-    let text = ''
-    for await (const chunk of body) {
-      text += chunk
-      if (text.length > MAX_ANSWER_BYTES) throw new Error('its answer is too long')
-    }
-    return { status: statusCode, value: Object(JSON.parse(text)) }
-  } finally {
-    await dispatcher.destroy()
-  }
+  return error instanceof WalcastError && error.cause instanceof NotConnected
 }
 
 function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {

@@ -7,6 +7,8 @@ import type { DatabaseView } from '../api/databaseView.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { PeerCalls } from '../cluster/peerCalls.ts'
+import type { PeerDialer } from '../cluster/peerDialer.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
@@ -15,6 +17,7 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 
 export interface NodeSetup {
@@ -90,6 +93,10 @@ export interface EngineParts {
   readonly thread: SqliteThread
   /** Which process this node is: another one with the same node id is another instance. */
   readonly instance: Instance
+  readonly secrets: ClusterSecrets
+  /** How other nodes are connected to. */
+  readonly dialer: PeerDialer
+  readonly calls: PeerCalls
   readonly metrics: Metrics
   readonly traffic: Traffic
   /** The position of this node moved, or what it knows of the leader's. */

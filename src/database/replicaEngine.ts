@@ -8,7 +8,8 @@ import { ownAddress } from '../options/address.ts'
 import { CopyAccess } from '../replica/copy/copyAccess.ts'
 import { Replica } from '../replica/replica.ts'
 import type { ReplicaOptions } from '../replica/replicaOptions.ts'
-import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
+import type { StreamDial } from '../replica/streamUpgrade.ts'
+import { NO_BODY, REPLICA_AUTH_HEADER, signRequest } from '../security/requestSignature.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { adoptWelcome } from './adoptWelcome.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
@@ -56,7 +57,8 @@ export async function buildReplica(
         observer.onConnected(leaderAddress, followed)
         parts.members.learn(replica.status.leaderNode, leaderAddress || followed)
         parts.replicas.follows(replica.status.leaderNode)
-        parts.traffic.onLeaderThere(leaderAddress || followed, replica.source.incarnation)
+        const { incarnation, node: leader } = replica.source
+        parts.traffic.onLeaderThere(leaderAddress || followed, incarnation, leader)
         if (leaderAddress !== '')
           parts.onNews({ type: 'relayed', relay: followed, leader: leaderAddress })
         parts.onMoved()
@@ -130,13 +132,36 @@ export async function buildReplica(
   }
 }
 
+async function dialStream(
+  { dialer, secrets, nodeFile, clock }: EngineParts,
+  address: string,
+  timeoutMs: number,
+  offsetMs: number,
+): Promise<StreamDial> {
+  const { socket, ready } = dialer.dial(address, timeoutMs)
+  const { node: to } = await ready
+  const { node: from, epoch } = nodeFile.record
+  const signature = signRequest(secrets, {
+    purpose: 'stream',
+    method: 'GET',
+    path: STREAM_PATH,
+    from,
+    to,
+    epoch,
+    nowMs: clock.nowMs() + offsetMs,
+    body: NO_BODY,
+    headers: [],
+  })
+  return { socket, headers: { [REPLICA_AUTH_HEADER]: signature } }
+}
+
 /** All that does not depend on what happens to the replica. */
 function optionsOf(
   parts: EngineParts,
   leader: string | undefined,
 ): Omit<ReplicaOptions, 'observer'> {
   const { setup, nodeFile, clock, path } = parts
-  const { options, secret } = setup
+  const { options } = setup
   const { node } = nodeFile.record
   return {
     db: parts.db,
@@ -179,18 +204,8 @@ function optionsOf(
     maxDivergedBytes: options.maxDivergedBytes,
     idleMs: options.idleMs,
     pingMs: 2000,
-    upgradeHeaders: (offsetMs) =>
-      secret
-        ? {
-            [REPLICA_AUTH_HEADER]: signRequest(secret, {
-              method: 'GET',
-              path: STREAM_PATH,
-              node,
-              epoch: nodeFile.record.epoch,
-              nowMs: clock.nowMs() + offsetMs,
-            }),
-          }
-        : {},
+    dial: (address, timeoutMs, offsetMs) =>
+      parts.dialer.isOpen ? undefined : dialStream(parts, address, timeoutMs, offsetMs),
   }
 }
 

@@ -18,7 +18,7 @@ import { defaultOptions } from '../options/defaults.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { onNextTurn } from '../platform/time.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../proxy/pluginNode.ts'
-import { checkSecret } from '../security/auth.ts'
+import { checkSecret } from '../security/givenSecret.ts'
 import { version } from '../version.ts'
 import { DatabaseHandles } from './databaseHandles.ts'
 import {

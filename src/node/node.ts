@@ -7,6 +7,8 @@ import { onlyDatabase } from '../api/databases.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import { PeerCalls } from '../cluster/peerCalls.ts'
+import { type KnownKeys, PeerDialer } from '../cluster/peerDialer.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
@@ -21,6 +23,7 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import { optionProblems } from '../options/optionProblems.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
+import type { Lending } from '../proxy/lender.ts'
 import { type Bounds, nodeConnections, ownBounds } from '../proxy/openFiles.ts'
 import { Traffic } from '../proxy/traffic.ts'
 import { Deferred } from '../roles/deferred.ts'
@@ -29,6 +32,7 @@ import { RoleInbox } from '../roles/roleInbox.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
+import { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
@@ -37,6 +41,13 @@ import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
 
+/** No other node's key is known. */
+const NO_KEYS: KnownKeys = {
+  nodeOf: () => undefined,
+  isRemoved: () => false,
+  wantsTls: () => false,
+  introduce: () => false,
+}
 const EVENT_KEEP_ALIVE_MS = 15_000
 
 /** What the rest of the node is built on. */
@@ -56,6 +67,9 @@ interface Ground {
   readonly peersFile: PeersFile
   readonly metrics: Metrics
   readonly auth: Authenticator
+  readonly secrets: ClusterSecrets
+  readonly dialer: PeerDialer
+  readonly calls: PeerCalls
   readonly standstill: Standstill
   readonly inbox: RoleInbox
 }
@@ -168,6 +182,20 @@ async function layGround(
   })
   const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
   const standstill = new Standstill(options.frozenMs, clock)
+  const secrets = new ClusterSecrets(setup.secret === undefined ? [] : [setup.secret])
+  const dialer = new PeerDialer({
+    transport: secrets.isOpen ? 'open' : 'plain',
+    secrets,
+    keys: () => undefined,
+    known: NO_KEYS,
+  })
+  const calls = new PeerCalls({
+    secrets,
+    dialer,
+    node: () => nodeFile.record.node,
+    epoch: () => nodeFile.record.epoch,
+    nowMs: () => clock.nowMs(),
+  })
   started.peersFile = peersFile
   return {
     setup,
@@ -182,7 +210,10 @@ async function layGround(
     databases: new Map([[database.name, database]]),
     peersFile,
     metrics,
-    auth: new Authenticator(setup.secret, clock),
+    auth: new Authenticator(secrets, clock, () => nodeFile.record.node),
+    secrets,
+    dialer,
+    calls,
     standstill,
     inbox: new RoleInbox(standstill),
   }
@@ -198,12 +229,11 @@ function warnOfLinks(path: string, { log }: NodeSetup): void {
 }
 
 function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
-  const { options, secret, log } = setup
+  const { options, log } = setup
   const { replicas } = onlyDatabase(ground.databases)
   return new Traffic({
     ...ground,
     options,
-    secret,
     log,
     leadership: inbox,
     lenders: () => lendersOf(replicas, ground.members),
@@ -235,6 +265,7 @@ function newServer(
     events,
     traffic,
     record: () => nodeFile.record,
+    fingerprint: () => '',
     roles: () => roles()?.requests,
     onCut: metrics.onCut('listen'),
     nowMs: () => clock.nowMs(),
@@ -245,11 +276,14 @@ function newServer(
  * HOST:PORT of replicas that may answer a read in place of this leader: standbys refuse by
  * themselves.
  */
-function lendersOf(replicas: ReplicaList, members: Members): string[] {
+function lendersOf(replicas: ReplicaList, members: Members): Lending[] {
   const there = replicas
     .list()
     .filter(({ state, via }) => state === 'streaming' && via === undefined)
-  return there.flatMap(({ node, address }) => members.addressOf(node) ?? (address || []))
+  return there.flatMap(({ node, address: from }) => {
+    const address = members.addressOf(node) ?? from
+    return address ? { node, address } : []
+  })
 }
 
 /** Throws USAGE, which names every problem at once, or SELF_LEADER. */

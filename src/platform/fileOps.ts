@@ -53,6 +53,9 @@ export type FileOp =
   | 'role.write'
   | 'role.rename'
   | 'role.folder'
+  | 'keys.write'
+  | 'keys.rename'
+  | 'keys.folder'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
@@ -74,7 +77,7 @@ export interface FileOps {
    * Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names
    * the three steps.
    */
-  replace(path: string, content: string, kind?: 'state' | 'role'): Promise<void>
+  replace(path: string, content: string, kind?: 'state' | 'role' | 'keys'): Promise<void>
   /**
    * Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of
    * both.

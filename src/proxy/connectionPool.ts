@@ -5,7 +5,7 @@
 
 import { cancelTimer, monotonicMs, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
 import { IdleTrust } from './idleTrust.ts'
-import { Wire } from './wire.ts'
+import { Wire, type WireDial } from './wire.ts'
 
 export interface ConnectionLimits {
   readonly maxConnections: number
@@ -38,6 +38,7 @@ const MAX_LOOK_MS = 500
 export class ConnectionPool {
   readonly origin: URL
   readonly #limits: ConnectionLimits
+  readonly #dial: (() => WireDial) | undefined
   readonly #open = new Set<Wire>()
   /** The most recently used last. */
   readonly #idle: Wire[] = []
@@ -48,9 +49,11 @@ export class ConnectionPool {
   #onEmpty: () => void = () => {}
   readonly #empty: Promise<void>
 
-  constructor(origin: URL, limits: ConnectionLimits) {
+  /** `dial`: to another node, which proves itself before requests go over the connection. */
+  constructor(origin: URL, limits: ConnectionLimits, dial?: () => WireDial) {
     this.origin = origin
     this.#limits = limits
+    this.#dial = dial
     this.trust = new IdleTrust(limits.idleMs)
     this.#empty = new Promise((resolve) => {
       this.#onEmpty = resolve
@@ -155,7 +158,7 @@ export class ConnectionPool {
   }
 
   #connect(first: Taker): void {
-    const wire = new Wire(this.origin, first.servername)
+    const wire = new Wire(this.origin, first.servername, this.#dial)
     // Released once it is served: the connection may live for days.
     let taker: Taker | undefined = first
     const { socket } = wire
@@ -165,11 +168,15 @@ export class ConnectionPool {
       () => socket.destroy(new Error(`no connection within ${this.#limits.connectTimeoutMs} ms`)),
       this.#limits.connectTimeoutMs,
     )
-    socket.once(this.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+    const onReady = () => {
       cancelTimer(timer)
       const ready = taker
       taker = undefined
       if (ready) this.#start(wire, ready)
+    }
+    wire.ready.then(onReady, (error) => {
+      failure ??= error
+      socket.destroy()
     })
     socket.on('error', (error) => {
       failure = error

@@ -24,11 +24,13 @@ import {
   POSITION_HEADER,
   STALE_HEADER,
 } from './headers.ts'
+import type { SignForward } from './knownLeader.ts'
 import { LeaderUpstream, type LeaderUpstreamOptions, NOT_KEPT_MS } from './leaderUpstream.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
+import type { WireDial } from './wire.ts'
 
 export interface ForwarderOptions extends LeaderUpstreamOptions {
   readonly holdMs: number
@@ -44,7 +46,8 @@ export interface ForwarderHost {
   /** The leader's incarnation, as far as this node has heard; '' while it is not known. */
   leaderIncarnation(): string
   /** The token for a request that is sent now. */
-  sign(method: string, target: string): string
+  readonly sign: SignForward
+  readonly dial: ((address: string) => WireDial) | undefined
   onForwarded(): void
   onHeld(): void
   onUnknown(): void
@@ -69,7 +72,7 @@ export class Forwarder {
   constructor(options: ForwarderOptions, host: ForwarderHost) {
     this.#options = options
     this.#host = host
-    this.#leader = new LeaderUpstream(options, (method, target) => host.sign(method, target))
+    this.#leader = new LeaderUpstream(options, host)
   }
 
   /**

@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { canonicalAddress } from '../options/network.ts'
-import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
+import { REPLICA_AUTH_HEADER } from '../security/requestSignature.ts'
 import { type Origin, UNKNOWN_ADDRESS } from './clientAddress.ts'
 import { targetHostOf } from './requestTarget.ts'
 

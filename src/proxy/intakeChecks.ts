@@ -7,7 +7,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { DatabaseView } from '../api/databaseView.ts'
 import { WalcastError } from '../errors.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
+import type { Authenticator } from '../security/auth.ts'
+import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
 import { headerOf, INCARNATION_HEADER } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import type { WriteGate } from './writeGate.ts'
@@ -52,9 +53,7 @@ export class IntakeChecks {
 
   /** Why the request is not taken; undefined when it is. Uses up its token. */
   refuse(request: IncomingMessage, connections: NodeConnections): WalcastError | undefined {
-    const { auth } = this.#options
-    const token = headerOf(request, REPLICA_AUTH_HEADER)
-    const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
+    const refused = this.#options.auth.refuseForward(request)
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
     connections.prove(request.socket, nodeOf(request) ?? '')
     return this.refuseNow(request)

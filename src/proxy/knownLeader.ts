@@ -3,18 +3,25 @@
  * private side, and forgets it when another one leads.
  */
 import { isIncarnation } from '../../proto/lineage.ts'
-import { askRole } from '../cluster/peerCalls.ts'
+import type { PeerCalls } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
-import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
+import { REPLICA_AUTH_HEADER } from '../security/requestSignature.ts'
 import type { ErrorBody } from './answer.ts'
 import { UNKNOWN_ADDRESS } from './clientAddress.ts'
 import { type FlatHeaders, HOLD_HEADER, toNode } from './headers.ts'
 import type { UpgradeTarget } from './upgradeRelay.ts'
+import type { WireDial } from './wire.ts'
+
+/** The signature of a forwarded request. The headers are those that it has by then. */
+export type SignForward = (method: string, target: string, headers: FlatHeaders) => string
 
 export interface KnownLeaderHost {
-  /** The token for a request that is sent now. */
-  sign(method: string, target: string): string
+  readonly calls: PeerCalls
+  /** The signature of a request that is sent to the leader now. */
+  readonly sign: SignForward
+  /** A new connection to the node at HOST:PORT, which proves itself; undefined: nothing is proven. */
+  readonly dial: ((address: string) => WireDial) | undefined
   /** What clients may be told of an error. */
   bodyOf(error: WalcastError): ErrorBody
 }
@@ -32,6 +39,7 @@ export class KnownLeader {
   #publicUrl: string | undefined
   #epoch = 0
   #incarnation = ''
+  #node = ''
 
   constructor(address: string | undefined, host: KnownLeaderHost) {
     this.#address = address
@@ -64,14 +72,21 @@ export class KnownLeader {
     return this.#incarnation
   }
 
-  /** Forgets another leader that was known before. `incarnation`: '' when it is not known. */
-  set(address: string | undefined, incarnation = ''): void {
+  /** Its id, as far as it is known; '' until then. */
+  get node(): string {
+    return this.#node
+  }
+
+  /** Forgets another leader that was known before. `incarnation`, `node`: '' when not known. */
+  set(address: string | undefined, incarnation = '', node = ''): void {
     if (address !== this.#address) {
       this.#address = address
       this.#epoch = 0
       this.#incarnation = ''
+      this.#node = ''
       this.#publicUrl = undefined
     }
+    if (node !== '') this.#node = node
     if (incarnation !== '') this.#incarnation = incarnation
   }
 
@@ -79,9 +94,10 @@ export class KnownLeader {
   async probe(): Promise<boolean> {
     const address = this.#address
     if (!address) return false
-    const answer = await askRole(address, PROBE_TIMEOUT_MS)
+    const answer = await this.#host.calls.askRole(address, PROBE_TIMEOUT_MS)
     if (!answer || address !== this.#address) return false
     const { publicUrl, ready, epoch, incarnation, taking = answer.status === 200 } = answer.value
+    if (answer.node !== '') this.#node = answer.node
     if (Number.isSafeInteger(epoch)) this.#epoch = Number(epoch)
     if (isIncarnation(String(incarnation))) this.#incarnation = String(incarnation)
     if (typeof publicUrl === 'string') this.#publicUrl = publicUrl
@@ -94,13 +110,15 @@ export class KnownLeader {
    * Undefined while no leader is known.
    */
   upgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined {
-    const { sign, bodyOf } = this.#host
+    const { sign, dial, bodyOf } = this.#host
     const address = this.#address
     if (!address) return undefined
     const meant = toNode(headers, address, this.#incarnation, UNKNOWN_ADDRESS)
     const leftMs = Math.ceil(Math.min(endMs - monotonicMs(), MAX_UPGRADE_HOLD_MS))
     const hold = String(Math.max(1, leftMs))
-    const signed = [...meant, HOLD_HEADER, hold, REPLICA_AUTH_HEADER, sign('GET', path)]
-    return { origin: `http://${address}`, path, headers: signed, isNode: true, bodyOf }
+    const covered = [...meant, HOLD_HEADER, hold]
+    const signed = [...covered, REPLICA_AUTH_HEADER, sign('GET', path, covered)]
+    const dialed = dial && { dial: () => dial(address) }
+    return { origin: `http://${address}`, path, headers: signed, isNode: true, bodyOf, ...dialed }
   }
 }

@@ -5,15 +5,17 @@
  */
 import { WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
-import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
+import { REPLICA_AUTH_HEADER } from '../security/requestSignature.ts'
 import type { Client } from './client.ts'
 import type { Reuse } from './connectionPool.ts'
 import { FIRST_ATTEMPT_HEADER, type FirstAttempt, formatFirstAttempt } from './firstAttempt.ts'
 import { fromClient, HOLD_HEADER, NOT_EXECUTED_HEADER, toNode, trailersOf } from './headers.ts'
+import type { KnownLeaderHost, SignForward } from './knownLeader.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { SendError } from './sendError.ts'
 import { Upstream } from './upstream.ts'
+import type { WireDial } from './wire.ts'
 
 export interface LeaderUpstreamOptions {
   /** HOST:PORT of the leader's private side; '' while none is known. */
@@ -38,15 +40,20 @@ export const NOT_KEPT_MS = 0
 
 export class LeaderUpstream {
   readonly #options: LeaderUpstreamOptions
-  readonly #sign: (method: string, target: string) => string
+  readonly #sign: SignForward
+  readonly #dial: ((address: string) => WireDial) | undefined
   #address: string
   /** Undefined while no leader is known. */
   #upstream: Upstream | undefined
 
-  /** `sign` gives the token for a request that is sent now. */
-  constructor(options: LeaderUpstreamOptions, sign: (method: string, target: string) => string) {
+  /** See KnownLeaderHost for `sign` and `dial`. */
+  constructor(
+    options: LeaderUpstreamOptions,
+    { sign, dial }: Pick<KnownLeaderHost, 'sign' | 'dial'>,
+  ) {
     this.#options = options
     this.#sign = sign
+    this.#dial = dial
     this.#address = options.leader
     this.#upstream = this.#connect()
   }
@@ -95,9 +102,9 @@ export class LeaderUpstream {
     const { method, target } = client
     const { request, origin } = client
     const headers = toNode(fromClient(request, origin), this.#address, incarnation, origin.address)
-    headers.push(REPLICA_AUTH_HEADER, this.#sign(method, target))
     headers.push(HOLD_HEADER, String(leftMs === NOT_KEPT_MS ? NOT_KEPT_MS : this.#keepMs(leftMs)))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
+    headers.push(REPLICA_AUTH_HEADER, this.#sign(method, target, headers))
     const sentMs = monotonicMs()
     const exchange = this.#upstream.send({
       method,
@@ -148,8 +155,10 @@ export class LeaderUpstream {
   #connect(): Upstream | undefined {
     if (this.#address === '') return undefined
     const { maxConnections, answerTimeoutMs } = this.#options
+    const [address, dial] = [this.#address, this.#dial]
     return new Upstream({
-      origin: `http://${this.#address}`,
+      origin: `http://${address}`,
+      ...(dial ? { dial: () => dial(address) } : {}),
       maxConnections,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       answerTimeoutMs,

@@ -6,28 +6,41 @@
  */
 import { formatPosition, parsePosition } from '../../proto/position.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
-import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
+import type { PeerDialer } from '../cluster/peerDialer.ts'
+import { REPLICA_AUTH_HEADER } from '../security/requestSignature.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
-import { fromClient, LENT_HEADER, NOT_EXECUTED_HEADER, POSITION_HEADER, toNode } from './headers.ts'
+import {
+  type FlatHeaders,
+  fromClient,
+  LENT_HEADER,
+  NOT_EXECUTED_HEADER,
+  POSITION_HEADER,
+  toNode,
+} from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import { isRead } from './routes.ts'
 import { SendError } from './sendError.ts'
 import { Upstream } from './upstream.ts'
 
+/** A replica that may answer in place of this leader. */
+export interface Lending {
+  readonly node: string
+  /** HOST:PORT. */
+  readonly address: string
+}
+
 export interface LenderParts {
   readonly view: DatabaseView
   readonly cookie: PositionCookie
   readonly maxConnections: number
   readonly answerTimeoutMs: number
-  /**
-   * HOST:PORT of the replicas that are connected to this leader and level with it, as far as it
-   * knows.
-   */
-  replicas(): readonly string[]
-  /** The token for a request that is sent now. */
-  sign(method: string, target: string): string
+  /** The replicas that are connected to this leader and level with it, as far as it knows. */
+  replicas(): readonly Lending[]
+  readonly dialer: PeerDialer
+  /** The signature of a request that is sent to the node `to` now. */
+  sign(method: string, target: string, headers: FlatHeaders, to: string): string
 }
 
 const CONNECT_TIMEOUT_MS = 500
@@ -47,13 +60,13 @@ export class Lender {
   async lend(client: Client): Promise<'answered' | 'notTaken'> {
     const { view, replicas, cookie } = this.#parts
     if (!isRead(client.method)) return 'notTaken'
-    const addresses = replicas().slice(0, MAX_TRIES)
-    this.#keepOnly(addresses)
-    if (addresses.length === 0) return 'notTaken'
+    const asked = replicas().slice(0, MAX_TRIES)
+    this.#keepOnly(asked.map(({ address }) => address))
+    if (asked.length === 0) return 'notTaken'
     const position = await view.settle().catch(() => undefined)
     if (!position) return 'notTaken'
-    for (const address of addresses) {
-      const answer = await this.#ask(client, address, formatPosition(position))
+    for (const replica of asked) {
+      const answer = await this.#ask(client, replica, formatPosition(position))
       if (client.isGone) return 'answered'
       if (!answer) continue
       const based = parsePosition(answer.header(POSITION_HEADER) ?? '')
@@ -71,11 +84,16 @@ export class Lender {
    * Undefined when the replica's application did not answer. The request only reads, so another one
    * may be asked.
    */
-  async #ask(client: Client, address: string, position: string): Promise<Answer | undefined> {
+  async #ask(
+    client: Client,
+    { node, address }: Lending,
+    position: string,
+  ): Promise<Answer | undefined> {
     const { view, sign } = this.#parts
     const { method, target, request, origin } = client
     const headers = toNode(fromClient(request, origin), address, view.incarnation(), origin.address)
-    headers.push(LENT_HEADER, position, REPLICA_AUTH_HEADER, sign(method, target))
+    headers.push(LENT_HEADER, position)
+    headers.push(REPLICA_AUTH_HEADER, sign(method, target, headers, node))
     const exchange = this.#upstreamOf(address).send({ method, path: target, headers, body: null })
     client.follow(exchange)
     try {
@@ -92,9 +110,10 @@ export class Lender {
   #upstreamOf(address: string): Upstream {
     const known = this.#upstreams.get(address)
     if (known) return known
-    const { maxConnections, answerTimeoutMs } = this.#parts
+    const { maxConnections, answerTimeoutMs, dialer } = this.#parts
     const made = new Upstream({
       origin: `http://${address}`,
+      ...(dialer.isOpen ? {} : { dial: () => dialer.dial(address, CONNECT_TIMEOUT_MS) }),
       maxConnections,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       answerTimeoutMs,

@@ -7,7 +7,8 @@ import { formatPosition, parsePosition } from '../../proto/position.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { WalcastError } from '../errors.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
+import type { Authenticator } from '../security/auth.ts'
+import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Client } from './client.ts'
@@ -46,9 +47,9 @@ export class LentReads {
   /** Why the read is not answered here; undefined when it may be. Uses up its token. */
   refuse(request: IncomingMessage): WalcastError | undefined {
     const { auth, view, watch, address, epoch, leaderIncarnation } = this.#parts
-    const { method = 'GET', url = '/' } = request
+    const { method = 'GET' } = request
     const token = headerOf(request, REPLICA_AUTH_HEADER)
-    const refused = auth.refuseForward(token, method, url)
+    const refused = auth.refuseForward(request)
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
     if (!isRead(method))
       return new WalcastError('BAD_REQUEST', {

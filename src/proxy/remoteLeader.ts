@@ -6,24 +6,32 @@
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { PeerCalls } from '../cluster/peerCalls.ts'
+import type { PeerDialer } from '../cluster/peerDialer.ts'
 import type { WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
-import { signRequest } from '../security/auth.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
+import { ANYONE, STREAMED, signRequest } from '../security/requestSignature.ts'
 import type { ErrorBody } from './answer.ts'
 import { Forwarder } from './forwarder.ts'
 import { Gate } from './gate.ts'
 import type { FlatHeaders } from './headers.ts'
-import { KnownLeader } from './knownLeader.ts'
+import { KnownLeader, type SignForward } from './knownLeader.ts'
 import type { Bounds } from './openFiles.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { TrafficMetrics } from './trafficMetrics.ts'
 import type { UpgradeTarget } from './upgradeRelay.ts'
+import type { WireDial } from './wire.ts'
+
+const CONNECT_TIMEOUT_MS = 2000
 
 export interface RemoteLeaderParts {
   readonly options: NodeOptions
   readonly bounds: Pick<Bounds, 'maxRequests'>
-  readonly secret: string | undefined
+  readonly secrets: ClusterSecrets
+  readonly calls: PeerCalls
+  readonly dialer: PeerDialer
   readonly clock: Clock
   readonly nodeFile: NodeFile
   readonly view: DatabaseView
@@ -40,13 +48,21 @@ export class RemoteLeader {
   readonly forwarder: Forwarder
   readonly #parts: RemoteLeaderParts
   readonly #known: KnownLeader
+  readonly #sign: SignForward = (method, path, headers) =>
+    this.sign(method, path, headers, this.#known.node)
+  readonly #dial: ((address: string) => WireDial) | undefined
   #offsetMs: () => number = () => 0
 
   constructor(parts: RemoteLeaderParts) {
     this.#parts = parts
-    const { options, bodyOf } = parts
-    const sign = (method: string, path: string) => this.sign(method, path)
-    this.#known = new KnownLeader(options.leader, { sign, bodyOf })
+    const { options, dialer, bodyOf } = parts
+    this.#dial = dialer.isOpen ? undefined : (address) => dialer.dial(address, CONNECT_TIMEOUT_MS)
+    this.#known = new KnownLeader(options.leader, {
+      calls: parts.calls,
+      sign: this.#sign,
+      dial: this.#dial,
+      bodyOf,
+    })
     this.gate = new Gate({ maxHeld: options.maxHeld }, () => this.#known.probe())
     this.forwarder = this.#newForwarder()
     // Until it is known in which epoch it is, which a probe or its welcome tells.
@@ -68,13 +84,21 @@ export class RemoteLeader {
     return this.#known.publicUrl
   }
 
-  /** The token for a request that is sent to another node now. */
-  sign(method: string, path: string): string {
-    const { secret, nodeFile, clock } = this.#parts
+  /** The signature of a request that is sent to the node `to` now. */
+  sign(method: string, path: string, headers: FlatHeaders, to: string): string {
+    const { secrets, nodeFile, clock } = this.#parts
     const { node, epoch: ownEpoch } = nodeFile.record
-    const epoch = Math.max(ownEpoch, this.#known.epoch)
-    const nowMs = clock.nowMs() + this.#offsetMs()
-    return signRequest(secret ?? '', { method, path, node, epoch, nowMs })
+    return signRequest(secrets, {
+      purpose: 'forward',
+      method,
+      path,
+      from: node,
+      to: secrets.isOpen || to === '' ? ANYONE : to,
+      epoch: Math.max(ownEpoch, this.#known.epoch),
+      nowMs: clock.nowMs() + this.#offsetMs(),
+      body: STREAMED,
+      headers,
+    })
   }
 
   /** An upgrade that goes to it; undefined while none is known. See `KnownLeader.upgrade`. */
@@ -91,8 +115,8 @@ export class RemoteLeader {
    * It is there, at `address`: this node leads, or was welcomed. `incarnation`: '' when it did not
    * tell.
    */
-  onThere(address: string, incarnation: string): void {
-    this.#known.set(address, incarnation)
+  onThere(address: string, incarnation: string, node: string): void {
+    this.#known.set(address, incarnation, node)
     this.forwarder.pointTo(address)
     this.gate.open()
     void this.#known.probe()
@@ -134,7 +158,8 @@ export class RemoteLeader {
         waits,
         cookie,
         leaderIncarnation: () => this.#known.incarnation,
-        sign: (method, path) => this.sign(method, path),
+        sign: this.#sign,
+        dial: this.#dial,
         onForwarded: () => metrics.onForwarded(),
         onHeld: () => metrics.onHeld(),
         onUnknown: () => metrics.onUnknown(),

@@ -7,6 +7,8 @@ import type { Logger } from 'pino'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { PeerCalls } from '../cluster/peerCalls.ts'
+import type { PeerDialer } from '../cluster/peerDialer.ts'
 import type { WalcastError } from '../errors.ts'
 import { requireAckLevel } from '../feed/ackLevel.ts'
 import { ownAddress } from '../options/address.ts'
@@ -14,6 +16,7 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { Authenticator } from '../security/auth.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { AckWaits } from './ackWaits.ts'
 import type { ErrorBody } from './answer.ts'
 import type { TrustedProxies } from './clientAddress.ts'
@@ -26,7 +29,7 @@ import { IdempotentRequests } from './idempotentRequests.ts'
 import { Intake } from './intake.ts'
 import { LeaderSide } from './leaderSide.ts'
 import type { Leadership } from './leadership.ts'
-import { Lender } from './lender.ts'
+import { Lender, type Lending } from './lender.ts'
 import { LentReads } from './lentReads.ts'
 import type { Bounds } from './openFiles.ts'
 import { Passes } from './passes.ts'
@@ -43,7 +46,9 @@ export interface RequestPartsNeeds {
   readonly options: NodeOptions
   /** What of the options' bounds this process can keep. */
   readonly bounds: Bounds
-  readonly secret: string | undefined
+  readonly secrets: ClusterSecrets
+  readonly dialer: PeerDialer
+  readonly calls: PeerCalls
   readonly clock: Clock
   readonly log: Logger
   readonly nodeFile: NodeFile
@@ -52,7 +57,7 @@ export interface RequestPartsNeeds {
   readonly waits: PositionWaits
   readonly leadership: Leadership
   /** HOST:PORT of replicas that may answer a read in place of this leader. */
-  readonly lenders: () => readonly string[]
+  readonly lenders: () => readonly Lending[]
   readonly metrics: TrafficMetrics
 }
 
@@ -88,10 +93,14 @@ export class RequestParts {
 
   constructor(needs: RequestPartsNeeds, host: RequestPartsHost) {
     this.#needs = needs
-    const { options, bounds, secret, log, nodeFile, view, waits, leadership, metrics } = needs
+    const { options, bounds, secrets, log, nodeFile, view, waits, leadership, metrics } = needs
     this.routes = new Routes(options)
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
-    this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster, secret)
+    this.cookie = new PositionCookie(
+      options.cookieName,
+      () => nodeFile.record.cluster,
+      secrets.current,
+    )
     this.consistency = new Consistency(this.cookie, view, waits)
     this.remote = new RemoteLeader({ ...needs, cookie: this.cookie, bodyOf: host.bodyOf })
     this.answers = this.#newAnswers()
@@ -136,7 +145,8 @@ export class RequestParts {
       maxConnections: bounds.maxRequests,
       answerTimeoutMs: options.answerTimeoutMs,
       replicas: lenders,
-      sign: (method, path) => this.remote.sign(method, path),
+      sign: (method, path, headers, to) => this.remote.sign(method, path, headers, to),
+      dialer: this.#needs.dialer,
     })
   }
 

@@ -4,7 +4,6 @@
  */
 import { networkInterfaces } from 'node:os'
 import type { DatabaseView } from '../api/databaseView.ts'
-import { applicationOf } from '../cluster/peerApplication.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import { lookAt } from './applicationProbe.ts'
@@ -116,8 +115,7 @@ async function untilTurn(
 ): Promise<void> {
   const endMs = monotonicMs() + TURN_MS
   while (!signal.aborted && view.role() !== 'leader' && monotonicMs() < endMs) {
-    const { leaderAddress } = traffic
-    const standing = leaderAddress === undefined ? 'unknown' : await applicationOf(leaderAddress)
+    const standing = await traffic.leaderApplication()
     if (standing === 'up' || standing === 'none') return
     await delay(TURN_LOOK_MS)
   }

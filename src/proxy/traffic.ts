@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
+import { applicationOf, type LeaderApplication } from '../cluster/peerApplication.ts'
 import type { WalcastError } from '../errors.ts'
 import { addressOf, ownAddress, reachableAddress } from '../options/address.ts'
 import type { AckWaits } from './ackWaits.ts'
@@ -148,6 +149,13 @@ export class Traffic implements NodeTraffic {
     return this.#remote.address
   }
 
+  /** Whether the leader's application accepts requests. */
+  async leaderApplication(): Promise<LeaderApplication> {
+    const { leaderAddress } = this
+    if (leaderAddress === undefined) return 'unknown'
+    return applicationOf(this.#needs.calls, leaderAddress)
+  }
+
   get standbyPaths(): readonly string[] {
     return this.#needs.options.standbyPaths
   }
@@ -182,8 +190,8 @@ export class Traffic implements NodeTraffic {
    * The leader, or a relay that follows the one at `leaderAddress`, welcomed this node.
    * `incarnation` of the leader: '' when it did not tell.
    */
-  onLeaderThere(leaderAddress: string, incarnation: string): void {
-    this.#remote.onThere(leaderAddress, incarnation)
+  onLeaderThere(leaderAddress: string, incarnation: string, node: string): void {
+    this.#remote.onThere(leaderAddress, incarnation, node)
   }
 
   /** `offsetMs`: the leader's clock minus this node's, until this node leads. */

@@ -15,6 +15,7 @@ import {
   VIA_HEADER,
 } from './headers.ts'
 import { interimText } from './relayedAnswer.ts'
+import type { WireDial } from './wire.ts'
 
 /** An application answers an upgrade at once or not at all: it computes nothing for it. */
 const ANSWER_TIMEOUT_MS = 30_000
@@ -34,6 +35,8 @@ export interface UpgradeTarget {
    * that the upgrade can go elsewhere.
    */
   readonly isNode?: boolean
+  /** A new connection to that node, which proves itself before the upgrade is sent. */
+  readonly dial?: () => WireDial
   /**
    * The client is not answered either when no connection to the target is made: the upgrade waits
    * until one is.
@@ -95,6 +98,18 @@ function send(
   const { node, isNode, canWait } = target
   const url = new URL(target.origin)
   const open = url.protocol === 'https:' ? httpsRequest : httpRequest
+  let isConnected = false
+  const connect = (_options: unknown, done: (error: Error | null, socket: Duplex) => void) => {
+    const dialed = target.dial?.()
+    dialed?.ready.then(
+      () => {
+        isConnected = true
+        done(null, dialed.socket)
+      },
+      (error) => done(error, dialed.socket),
+    )
+    return undefined
+  }
   const headers = [
     ...target.headers,
     ...(node === undefined ? [] : [VIA_HEADER, node]),
@@ -110,7 +125,7 @@ function send(
     method: 'GET',
     headers,
     setHost: !headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'host'),
-    agent: false,
+    ...(target.dial ? { createConnection: connect } : { agent: false }),
     maxHeaderSize: MAX_HEAD_BYTES,
     timeout: ANSWER_TIMEOUT_MS,
   })
@@ -145,7 +160,8 @@ function send(
   outgoing.on('error', (error) => {
     const detail = messageOf(error)
     // A connection that was not made has carried nothing.
-    if ((isNode || canWait) && 'syscall' in error && error.syscall === 'connect') leave(detail)
+    const isUnmade = target.dial ? !isConnected : 'syscall' in error && error.syscall === 'connect'
+    if ((isNode || canWait) && isUnmade) leave(detail)
     else give(unreachable(target, detail))
   })
   outgoing.on('information', (interim) => void socket.write(interimText(interim), 'latin1'))

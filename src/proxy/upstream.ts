@@ -6,6 +6,7 @@
 import { ConnectionPool } from './connectionPool.ts'
 import { Exchange, type ExchangeLimits } from './exchange.ts'
 import type { Outgoing } from './outgoing.ts'
+import type { WireDial } from './wire.ts'
 
 export interface UpstreamOptions {
   /** `http://HOST:PORT` or `https://...`; a path in it is not used. */
@@ -16,6 +17,8 @@ export interface UpstreamOptions {
   readonly answerTimeoutMs: number
   /** How long an idle connection is kept if the server does not say. */
   readonly idleMs: number
+  /** The server is another node, which proves itself on each new connection. */
+  readonly dial?: () => WireDial
   /** The longest head of an answer. */
   readonly maxHeadBytes?: number
 }
@@ -28,7 +31,7 @@ export class Upstream {
 
   constructor(options: UpstreamOptions) {
     const { answerTimeoutMs, maxHeadBytes = MAX_HEAD_BYTES } = options
-    this.#connections = new ConnectionPool(new URL(options.origin), options)
+    this.#connections = new ConnectionPool(new URL(options.origin), options, options.dial)
     this.#limits = { answerTimeoutMs, maxHeadBytes }
   }
 

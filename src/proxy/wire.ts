@@ -19,8 +19,17 @@ const PROBE_MS = 60_000
 
 type Done = (error?: Error | null) => void
 
+/** A connection on its way to another node. Nothing may be sent before `ready` resolves. */
+export interface WireDial {
+  readonly socket: Socket
+  /** The connection is closed when it rejects. */
+  readonly ready: Promise<unknown>
+}
+
 export class Wire {
   readonly socket: Socket
+  /** Requests may go over it. Never settles when no connection is made. */
+  readonly ready: Promise<unknown>
   /** The name in the certificate, with TLS. */
   readonly servername: string | undefined
   /** How long it was idle before the present request; undefined for its first. */
@@ -34,14 +43,22 @@ export class Wire {
   #hasWritten = false
   #isBroken = false
 
-  constructor(origin: URL, servername: string | undefined) {
+  /** `dial`: to another node, which proves itself first. */
+  constructor(origin: URL, servername: string | undefined, dial?: () => WireDial) {
     const host = origin.hostname.replace(/^\[|\]$/g, '')
-    this.#isTls = origin.protocol === 'https:'
     this.servername = servername
-    const port = Number(origin.port || (this.#isTls ? 443 : 80))
-    this.socket = this.#isTls
-      ? connectTls({ host, port, ...(servername ? { servername } : {}) })
-      : connectTcp({ host, port })
+    const isTls = origin.protocol === 'https:'
+    const port = Number(origin.port || (isTls ? 443 : 80))
+    const dialed = dial?.()
+    this.socket =
+      dialed?.socket ??
+      (isTls
+        ? connectTls({ host, port, ...(servername ? { servername } : {}) })
+        : connectTcp({ host, port }))
+    this.#isTls = 'encrypted' in this.socket
+    this.ready =
+      dialed?.ready ??
+      new Promise((resolve) => this.socket.once(isTls ? 'secureConnect' : 'connect', resolve))
     this.socket.setNoDelay(true)
     this.socket.setKeepAlive(true, PROBE_MS)
     this.#guardWrites()

@@ -7,6 +7,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { CopyAccess } from './copy/copyAccess.ts'
 import type { KeptKind } from './diverged/keptBounds.ts'
+import type { StreamDial } from './streamUpgrade.ts'
 import type { SubscriptionOptions } from './subscription.ts'
 
 export interface ReplicaOptions {
@@ -30,8 +31,11 @@ export interface ReplicaOptions {
   /** After this quiet time the replica empties the copy's WAL. */
   readonly idleMs: number
   readonly pingMs: number
-  /** `offsetMs`: the leader's clock minus this node's. */
-  upgradeHeaders(offsetMs: number): Record<string, string>
+  /**
+   * A proven connection for the stream; undefined in a cluster without a secret. `offsetMs`: the
+   * leader's clock minus this node's.
+   */
+  dial(address: string, timeoutMs: number, offsetMs: number): Promise<StreamDial> | undefined
   readonly observer: ReplicaObserver
 }
 

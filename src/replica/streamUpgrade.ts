@@ -1,5 +1,6 @@
 /** The upgrade request that begins a stream, and the answer of a node that refuses it. */
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import {
   MAX_MESSAGE_BYTES,
   PROTOCOL_VERSIONS,
@@ -18,18 +19,27 @@ export interface RefusedUpgrade {
 /** The answer of one of our nodes is far shorter. */
 const MAX_ANSWER_CHARS = 4096
 
+/** A connection to a node that has proven itself, and what the upgrade on it says. */
+export interface StreamDial {
+  readonly socket: Socket
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Undefined in a cluster without a secret: the connection is made with the upgrade. */
+export type DialStream = (address: string, timeoutMs: number) => Promise<StreamDial> | undefined
+
 /** The connection is not open yet. */
 export function requestStream(
   leader: string,
   handshakeTimeout: number,
-  headers: Record<string, string>,
+  dialed: StreamDial | undefined,
 ): WebSocket {
   const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
   const options = { perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES }
   return new WebSocket(`ws://${leader}${STREAM_PATH}`, protocols, {
     ...options,
     handshakeTimeout,
-    headers,
+    ...(dialed ? { headers: dialed.headers, createConnection: () => dialed.socket } : {}),
   })
 }
 

@@ -15,7 +15,7 @@ import { Backoff } from '../platform/backoff.ts'
 import { WebSocket } from '../platform/sockets.ts'
 import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 import { type MessageHandler, MessageQueue } from './messageQueue.ts'
-import { readRefusal, requestStream } from './streamUpgrade.ts'
+import { type DialStream, readRefusal, requestStream, type StreamDial } from './streamUpgrade.ts'
 
 /** The replica cuts off a leader that does not answer a close after this time. */
 const CLOSE_MS = 200
@@ -44,8 +44,7 @@ export interface SubscriptionOptions {
 }
 
 export interface SubscriptionHost extends MessageHandler {
-  /** Headers of the upgrade request, with the node's signature. */
-  upgradeHeaders(): Record<string, string>
+  readonly dial: DialStream
   onOpen(): void
   /** A node that refused the upgrade told its clock. */
   onLeaderClock(leaderMs: number, sentMs: number, receivedMs: number): void
@@ -58,6 +57,8 @@ export class Subscription {
   readonly #backoff: Backoff
   readonly #queue: MessageQueue
   #socket: WebSocket | undefined
+  /** The connection that is being made for the next socket; another one is not used. */
+  #dialing: Promise<StreamDial> | undefined
   #lastHeardMs = 0
   #connectMs = 0
   #timer: Timer | undefined
@@ -125,10 +126,11 @@ export class Subscription {
   /** Connects to this leader now, and from now on. */
   follow(leader: string): void {
     const isNew = leader !== this.#leader
-    if (this.#stopped || (!isNew && this.#socket)) return
+    if (this.#stopped || (!isNew && (this.#socket || this.#dialing))) return
     this.#leader = leader
     this.#backoff.reset()
     cancelTimer(this.#timer)
+    this.#dialing = undefined
     if (!this.#socket) return this.#connectLater(undefined, 0)
     this.#isMoving = true
     this.#socket.terminate()
@@ -156,6 +158,7 @@ export class Subscription {
   /** Resolves when the message that is being handled has been. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#dialing = undefined
     cancelTimer(this.#timer)
     cancelTimer(this.#silence)
     this.#socket?.close(1001)
@@ -218,11 +221,36 @@ export class Subscription {
     this.#connectionId++
     this.#lastHeardMs = this.#host.clock.nowMs()
     this.#connectMs = this.#lastHeardMs
-    const socket = requestStream(
-      leader,
-      this.#options.handshakeTimeoutMs,
-      this.#host.upgradeHeaders(),
+    const { handshakeTimeoutMs } = this.#options
+    const dialing = this.#host.dial(leader, handshakeTimeoutMs)
+    if (!dialing) return this.#open(leader, undefined)
+    this.#dialing = dialing
+    dialing.then(
+      (dialed) => {
+        if (this.#dialing !== dialing || this.#isFinishing) return void dialed.socket.destroy()
+        this.#dialing = undefined
+        this.#open(leader, dialed)
+      },
+      (error) => {
+        if (this.#dialing === dialing) this.#onUndialed(leader, error)
+      },
     )
+  }
+
+  /** No node of this cluster answers there. */
+  #onUndialed(address: string, error: unknown): void {
+    this.#dialing = undefined
+    this.#connectionId++
+    const unreachable =
+      error instanceof WalcastError
+        ? error
+        : new WalcastError('LEADER_UNREACHABLE', { address, detail: messageOf(error) }, error)
+    this.#host.onClosed(unreachable)
+    this.#connectLater(unreachable)
+  }
+
+  #open(leader: string, dialed: StreamDial | undefined): void {
+    const socket = requestStream(leader, this.#options.handshakeTimeoutMs, dialed)
     this.#socket = socket
     socket.on('open', () => {
       // `finish` could not pause a socket that was not open yet.

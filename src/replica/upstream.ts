@@ -49,7 +49,7 @@ export class Upstream {
     this.#handshake = new Handshake(options)
     this.#subscription = new Subscription(options.subscription, {
       clock,
-      upgradeHeaders: () => options.upgradeHeaders(lag.offset.offsetMs),
+      dial: (address, timeoutMs) => options.dial(address, timeoutMs, lag.offset.offsetMs),
       onOpen: () => this.#session?.sayHello(),
       onMessage: (message, receivedMs, bytes) =>
         this.#session?.onMessage(message, receivedMs, bytes),

@@ -3,10 +3,9 @@
 import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../api/roleAnswers.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import type { PeerCalls, PeerClock } from '../cluster/peerCalls.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
 import type { PeerOrder } from './state/roleOrders.ts'
 
 /** The longest that the application of a new leader is waited for. */
@@ -14,7 +13,7 @@ export const APPLICATION_MS = 60_000
 
 export interface PeerCommandsParts {
   readonly setup: EngineParts['setup']
-  readonly clock: Clock
+  readonly calls: PeerCalls
   readonly nodeFile: Pick<NodeFile, 'record'>
   /** HOST:PORT of this node. */
   readonly address: string
@@ -22,30 +21,19 @@ export interface PeerCommandsParts {
 
 export class PeerCommands {
   readonly #parts: PeerCommandsParts
-  readonly #identity: PeerIdentity
 
   constructor(parts: PeerCommandsParts) {
-    const { setup, nodeFile, clock } = parts
     this.#parts = parts
-    this.#identity = {
-      secret: setup.secret,
-      node: () => nodeFile.record.node,
-      epoch: () => nodeFile.record.epoch,
-      nowMs: () => clock.nowMs(),
-    }
   }
 
-  /**
-   * How far the clock of the node there is ahead of this one's, ms; undefined when it does not
-   * answer.
-   */
-  clockAheadMs(address: string, timeoutMs: number): Promise<number | undefined> {
-    return clockAheadMs(this.#identity, address, timeoutMs)
+  /** The node there and its clock; undefined when it does not answer. */
+  clock(address: string, timeoutMs: number): Promise<PeerClock | undefined> {
+    return this.#parts.calls.clock(address, timeoutMs)
   }
 
   /**
    * The node `to` leads from the state that this leader, fenced, has been drained to. Throws what
-   * `tellPeer` throws.
+   * `PeerCalls.tell` throws.
    */
   async takeOver({
     to,
@@ -60,23 +48,19 @@ export class PeerCommands {
   }> {
     const { node: from } = this.#parts.nodeFile.record
     const parameters = { ...drained, from, to: to.node, by, until }
-    const answer = await tellPeer(
-      this.#identity,
-      to.address,
-      TAKE_OVER_PATH,
-      parameters,
-      timeoutMs,
+    const answer = await this.#parts.calls.tell(to.address, TAKE_OVER_PATH, parameters, timeoutMs, {
+      node: to.node,
       aheadMs,
-    )
+    })
     return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
   }
 
-  /** The node there follows this one. Throws what `tellPeer` throws. */
+  /** The node there follows this one. Throws what `PeerCalls.tell` throws. */
   follow(address: string): Promise<Record<string, unknown>> {
-    const { setup, nodeFile, address: own } = this.#parts
+    const { setup, calls, nodeFile, address: own } = this.#parts
     const { node, epoch } = nodeFile.record
     const parameters = { leader: own, epoch, by: `node ${node} (${own})` }
-    return tellPeer(this.#identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
+    return calls.tell(address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
   }
 
   /**
@@ -84,15 +68,9 @@ export class PeerCommands {
    * that one. Never rejects.
    */
   async twin(address: string, of: string): Promise<void> {
-    const { setup } = this.#parts
+    const { setup, calls } = this.#parts
     const parameters = { address: of }
-    await tellPeer(
-      this.#identity,
-      address,
-      TWIN_PATH,
-      parameters,
-      setup.options.peerTimeoutMs,
-    ).catch((error) => {
+    await calls.tell(address, TWIN_PATH, parameters, setup.options.peerTimeoutMs).catch((error) => {
       setup.log.warn(
         { address, error: messageOf(error) },
         'a process with the id of another one could not be told',
@@ -100,7 +78,7 @@ export class PeerCommands {
     })
   }
 
-  /** The leader there hands over. Throws NO_LEADER for '', and what `tellPeer` throws. */
+  /** The leader there hands over. Throws NO_LEADER for '', and what `PeerCalls.tell` throws. */
   async switchover(
     leader: string,
     { to, timeoutMs }: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
@@ -110,13 +88,8 @@ export class PeerCommands {
     const { peerTimeoutMs, switchoverTimeoutMs } = this.#parts.setup.options
     const limitMs = 2 * (timeoutMs ?? switchoverTimeoutMs) + 5 * peerTimeoutMs + APPLICATION_MS
     const parameters = { by, ...(to ? { to } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
-    const answer: unknown = await tellPeer(
-      this.#identity,
-      leader,
-      SWITCHOVER_PATH,
-      parameters,
-      limitMs,
-    )
+    const { calls } = this.#parts
+    const answer: unknown = await calls.tell(leader, SWITCHOVER_PATH, parameters, limitMs)
     return answer as SwitchoverAnswer
   }
 }

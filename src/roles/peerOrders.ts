@@ -1,6 +1,7 @@
 /** Carries out what is ordered of other nodes: questions and calls. */
 import type { Logger } from 'pino'
 import { type Acceptance, untilApplicationAccepts } from '../cluster/peerApplication.ts'
+import type { PeerCalls } from '../cluster/peerCalls.ts'
 import { messageOf } from '../errors.ts'
 import type { PeerQuestions } from './election/peerQuestions.ts'
 import { APPLICATION_MS, type PeerCommands } from './peerCommands.ts'
@@ -11,6 +12,7 @@ export interface PeerOrdersParts {
   readonly log: Logger
   readonly questions: PeerQuestions
   readonly commands: PeerCommands
+  readonly calls: PeerCalls
 }
 
 /** Those whose end is an event of the change that is under way. */
@@ -39,7 +41,7 @@ export class PeerOrders {
       case 'readClock':
         return {
           type: 'clockRead',
-          aheadMs: await commands.clockAheadMs(order.address, order.timeoutMs),
+          aheadMs: (await commands.clock(order.address, order.timeoutMs))?.aheadMs,
         }
       case 'giveTo':
         return { type: 'taken', ...(await commands.takeOver(order)) }
@@ -56,7 +58,9 @@ export class PeerOrders {
   }
 
   awaitApplication(request: number, address: string): void {
-    this.#applications.set(request, untilApplicationAccepts(address, APPLICATION_MS))
+    const { calls } = this.#parts
+    const accepts = untilApplicationAccepts(calls, address, APPLICATION_MS)
+    this.#applications.set(request, accepts)
   }
 
   /**

@@ -44,12 +44,12 @@ export class Roles {
   readonly requests: RoleRequests
 
   constructor(parts: RolesParts) {
-    const { setup, clock, nodeFile, members, traffic, instance, journal, inbox } = parts
+    const { setup, clock, nodeFile, members, traffic, instance, journal, inbox, calls } = parts
     const { name: db, path, stateFolder, replicas, view } = onlyDatabase(parts.databases)
     const { log, options } = setup
     const address = ownAddress(options)
     const slot = new EngineSlot(view, parts.onMoved)
-    const commands = new PeerCommands({ setup, clock, nodeFile, address })
+    const commands = new PeerCommands({ setup, calls, nodeFile, address })
     const twins = new TwinWatch({
       log,
       instance,
@@ -60,6 +60,7 @@ export class Roles {
     })
     const questions = new PeerQuestions({
       timeoutMs: options.peerTimeoutMs,
+      calls,
       nodeFile,
       address,
       instance,
@@ -85,7 +86,7 @@ export class Roles {
         facts,
         questions,
         engineOrders: new EngineOrders(engineParts, slot),
-        peerOrders: new PeerOrders({ log, questions, commands }),
+        peerOrders: new PeerOrders({ log, questions, commands, calls }),
         instantOrders: new InstantOrders({ ...parts, replicas, log, slot, start }),
         slot,
         journal,

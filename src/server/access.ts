@@ -1,19 +1,25 @@
 /**
  * Who may ask the private side for what. Health, readiness, roles and metrics are open to everyone,
- * the rest needs the operator's secret or, on the paths between nodes, a node's signature.
+ * the rest needs a signature with a key of the cluster.
  */
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import { NODE_PATHS } from '../api/roleActions.ts'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { WalcastError } from '../errors.ts'
 import { headerOf, VIA_HEADER } from '../proxy/headers.ts'
 import { isReserved } from '../proxy/routes.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER } from '../security/auth.ts'
+import type { Authenticator } from '../security/auth.ts'
+import { PROOF_PATH } from '../security/proof.ts'
+import {
+  NO_BODY,
+  parseSignature,
+  REPLICA_AUTH_HEADER,
+  sha256,
+} from '../security/requestSignature.ts'
 
 /** Load balancers and collectors ask these paths without a secret. */
-const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics'])
+const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics', PROOF_PATH])
 /** Whoever asks these paths learns the node's role. */
 const TELLS_ROLE = new Set(['/leader', '/replica', '/_walcast/status', '/_walcast/events'])
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -28,6 +34,8 @@ export interface AccessOptions {
 
 export class Access {
   readonly #options: AccessOptions
+  /** Digests of the bodies of signed requests, as their signatures say. */
+  readonly #bodies = new WeakMap<IncomingMessage, string>()
 
   constructor(options: AccessOptions) {
     this.#options = options
@@ -40,8 +48,9 @@ export class Access {
     const path = pathOf(request)
     const isAnotherNode = request.headers['user-agent'] === NODE_AGENT['user-agent']
     if (TELLS_ROLE.has(path) && !isAnotherNode) onRoleAsked(request.ip)
-    if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
-    if (NODE_PATHS.has(path)) return this.#requireNode(request)
+    if (PUBLIC.has(path) || auth.isOpen) return
+    if (headerOf(request.raw, REPLICA_AUTH_HEADER) !== undefined)
+      return this.#requireSigned(request)
     throw this.#isForApplication(request) ? noToken(request.raw) : new WalcastError('UNAUTHORIZED')
   }
 
@@ -61,11 +70,21 @@ export class Access {
     return name === '' || name === 'localhost' || isIP(name) !== 0
   }
 
-  #requireNode(request: FastifyRequest): void {
-    const token = headerOf(request.raw, REPLICA_AUTH_HEADER)
-    if (token === undefined) throw new WalcastError('UNAUTHORIZED')
-    const refused = this.#options.auth.refuseNode(token, request.method, request.url)
+  /**
+   * A signature covers the digest of the body, which comes later. `body`: its bytes. Throws
+   * WRONG_SECRET when it is another one.
+   */
+  requireBody(request: FastifyRequest, body: Uint8Array | undefined): void {
+    const signed = this.#bodies.get(request.raw)
+    if (signed !== undefined && signed !== (body ? sha256(body) : NO_BODY))
+      throw new WalcastError('WRONG_SECRET', { detail: 'its signature is that of another body' })
+  }
+
+  #requireSigned(request: FastifyRequest): void {
+    const refused = this.#options.auth.refuseNode(request.raw, 'order')
     if (refused) throw refused
+    const signature = parseSignature(headerOf(request.raw, REPLICA_AUTH_HEADER))
+    this.#bodies.set(request.raw, signature?.body ?? NO_BODY)
   }
 
   /** Whether the intake would have taken it with a token. */

@@ -8,7 +8,7 @@ import { RequestBudget } from '../proxy/requestBudget.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import { takeUpgrade } from '../proxy/upgradeIntake.ts'
 import { refuseUpgrade } from '../proxy/upgradeRelay.ts'
-import { REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
+import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
 
 export interface ApplicationUpgradesOptions {
   readonly traffic: Pick<Traffic, 'intake' | 'watch' | 'upstream'>

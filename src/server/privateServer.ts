@@ -22,6 +22,7 @@ import { Intake } from '../proxy/intake.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Authenticator } from '../security/auth.ts'
 import { Access, isLoopback } from './access.ts'
+import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
@@ -43,7 +44,7 @@ export interface PrivateServerLimits {
   readonly holdMs: number
 }
 
-export interface PrivateServerOptions extends HealthParts, StatusParts {
+export interface PrivateServerOptions extends HealthParts, StatusParts, ProofParts {
   readonly host: string
   readonly port: number
   readonly limits: PrivateServerLimits
@@ -73,6 +74,7 @@ export class PrivateServer {
   readonly #options: PrivateServerOptions
   readonly #app: FastifyInstance
   readonly #access: Access
+  readonly #proofs: AnswerProofs
   readonly #replicationUpgrades: ReplicationUpgrades
   readonly #applicationUpgrades: ApplicationUpgrades
   readonly #connections: ConnectionBudget
@@ -93,6 +95,7 @@ export class PrivateServer {
       hasApplication: () => traffic.upstream !== undefined,
       onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),
     })
+    this.#proofs = new AnswerProofs(options)
     const connections = newConnections(options)
     this.#connections = connections
     this.#replicationUpgrades = new ReplicationUpgrades({
@@ -194,9 +197,23 @@ export class PrivateServer {
 
   #addHooks(): void {
     this.#app.addHook('onRequest', async (request) => this.#access.require(request))
-    this.#app.addHook('onSend', async (_request, reply) => {
+    this.#app.addHook('onSend', async (request, reply, payload) => {
       if (this.#isStopping) void reply.header('connection', 'close')
+      this.#proofs.prove(request, reply, payload)
     })
+    this.#app.addHook('preHandler', async (request) => {
+      if (request.body === undefined) this.#access.requireBody(request, undefined)
+    })
+    const parseJson = this.#app.getDefaultJsonParser('error', 'error')
+    this.#app.removeAllContentTypeParsers()
+    this.#app.addContentTypeParser(
+      'application/json',
+      { parseAs: 'buffer' },
+      (request, body, done) => {
+        this.#access.requireBody(request, body as Buffer)
+        parseJson(request, body.toString('utf8'), done)
+      },
+    )
     this.#app.setNotFoundHandler((request) => {
       throw this.#access.notFound(request)
     })
@@ -215,6 +232,7 @@ export class PrivateServer {
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
     addAuditRoutes(this.#app, () => audit)
     addRoleRoutes(this.#app, roles)
+    addProofRoute(this.#app, this.#options)
   }
 }
 

@@ -13,7 +13,8 @@ import { WebSocketServer } from '../platform/sockets.ts'
 import type { ConnectionBudget } from '../proxy/connectionBudget.ts'
 import { headerOf } from '../proxy/headers.ts'
 import { refuseUpgrade } from '../proxy/upgradeRelay.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
+import type { Authenticator } from '../security/auth.ts'
+import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
 
 /** WebSocket close code of an error (PROTOCOL.md, "Errors and closing"). */
 const ERROR_CLOSE = 4000
@@ -69,7 +70,7 @@ export class ReplicationUpgrades {
       return new WalcastError('NOT_FOUND', { path: request.url ?? '' })
     if (headerOf(request, 'origin') !== undefined || !isForThisNode(request))
       return new WalcastError('FOREIGN_PAGE')
-    const refused = auth.refuseNode(headerOf(request, REPLICA_AUTH_HEADER), 'GET', STREAM_PATH)
+    const refused = auth.refuseNode(request, 'stream')
     if (refused) return refused
     const offered = headerOf(request, 'sec-websocket-protocol') ?? ''
     if (!commonProtocol(offered.split(',').map((name) => name.trim())))

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import WebSocket from 'ws'
-import { signRequest } from '../../src/security/auth.ts'
+import { signRequest } from '../../src/security/requestSignature.ts'
 import { ApplicationSite, toldIn } from '../support/applicationSites.ts'
 import { type Lab, labTest, waitLevel } from '../support/lab.ts'
 import { switchover } from '../support/leadership.ts'

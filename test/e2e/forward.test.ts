@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'undici'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
-import { signRequest } from '../../src/security/auth.ts'
+import { signRequest } from '../../src/security/requestSignature.ts'
 import { labTest, requireSame } from '../support/lab.ts'
 import {
   cookieOf,

@@ -3,7 +3,7 @@
  * replica's application hands over.
  */
 import assert from 'node:assert/strict'
-import { signRequest } from '../../src/security/auth.ts'
+import { signRequest } from '../../src/security/requestSignature.ts'
 import { labTest } from '../support/lab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import {

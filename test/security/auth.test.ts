@@ -4,7 +4,9 @@ import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Authenticator, readSecret, signRequest } from '../../src/security/auth.ts'
+import { Authenticator } from '../../src/security/auth.ts'
+import { readSecret } from '../../src/security/givenSecret.ts'
+import { signRequest } from '../../src/security/requestSignature.ts'
 
 const SECRET = 'a secret of enough letters'
 const AUTH = new URL('../../src/security/auth.js', import.meta.url).href

@@ -3,11 +3,12 @@ import type { NodePlace } from '../../api/roleAnswers.ts'
 import type { Instance } from '../../cluster/instance.ts'
 import type { Members } from '../../cluster/members.ts'
 import type { NodeFile } from '../../cluster/nodeFile.ts'
-import { askPeers, type PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { PeerAnswer, PeerCalls } from '../../cluster/peerCalls.ts'
 import type { TwinWatch } from '../twinWatch.ts'
 
 export interface PeerQuestionsParts {
   readonly timeoutMs: number
+  readonly calls: PeerCalls
   readonly nodeFile: Pick<NodeFile, 'record'>
   /** HOST:PORT of this node. */
   readonly address: string
@@ -40,11 +41,11 @@ export class PeerQuestions {
 
   /** The same of some. `isTold`: another process was told to have this node's id. */
   async ask(addresses: readonly string[], isTold = false): Promise<readonly PeerAnswer[]> {
-    const { nodeFile, instance, twins, timeoutMs } = this.#parts
+    const { nodeFile, instance, twins, timeoutMs, calls } = this.#parts
     const { cluster, node } = nodeFile.record
     const isOfCluster = (answer: PeerAnswer) => cluster === '' || answer.cluster === cluster
-    const direct = (await askPeers(addresses, timeoutMs)).filter(isOfCluster)
-    const elsewhere = await askPeers(this.#ownElsewhere(direct, addresses), timeoutMs)
+    const direct = (await calls.askAll(addresses, timeoutMs)).filter(isOfCluster)
+    const elsewhere = await calls.askAll(this.#ownElsewhere(direct, addresses), timeoutMs)
     const ofCluster = [...direct, ...elsewhere.filter(isOfCluster)]
     for (const answer of ofCluster)
       if (answer.node === node && answer.instance !== instance.id) twins.onTwin(answer, isTold)

@@ -1,0 +1,84 @@
+/**
+ * Questions of the command line that are signed with a key of the cluster. The node proves that it
+ * knows the cluster secret before anything is sent to it; the secret itself is never sent.
+ */
+import type { KnownKeys } from '../cluster/peerDialer.ts'
+import { type Peer, PeerDialer } from '../cluster/peerDialer.ts'
+import { exchangeOver, type SocketAnswer } from '../cluster/socketExchange.ts'
+import { nowMs } from '../platform/time.ts'
+import { ClusterSecrets } from '../security/clusterSecrets.ts'
+import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
+
+/** As whom the command line signs. */
+const FROM = 'cli'
+/** Any node that knows the secret is believed: the person typed its address. */
+const ANY_KEY: KnownKeys = {
+  nodeOf: () => undefined,
+  isRemoved: () => false,
+  wantsTls: () => false,
+  introduce: () => true,
+}
+
+/** A node that knows the cluster secret, and a connection to it for one question. */
+export interface ProvenNode {
+  ask(question: {
+    readonly method: string
+    /** Path with query. */
+    readonly path: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string | undefined
+    readonly maxBytes: number
+    readonly signal: AbortSignal
+  }): Promise<SocketAnswer>
+  close(): void
+}
+
+/**
+ * Connects to the node at a URL. Throws PEER_UNPROVEN when it does not know the secret, or the error
+ * of the connection.
+ */
+export async function provenNode(url: URL, secret: string, timeoutMs: number): Promise<ProvenNode> {
+  const isTls = url.protocol === 'https:'
+  const secrets = new ClusterSecrets([secret])
+  const dialer = new PeerDialer({
+    transport: isTls ? 'tls' : 'plain',
+    secrets,
+    keys: () => undefined,
+    known: ANY_KEY,
+  })
+  const address = `${url.hostname}:${url.port || (isTls ? 443 : 80)}`
+  const { socket, ready } = dialer.dial(address, timeoutMs)
+  const peer = await ready
+  return {
+    ask: ({ body, ...question }) =>
+      exchangeOver(socket, {
+        ...question,
+        ...(body === undefined ? {} : { body }),
+        headers: {
+          host: address,
+          ...question.headers,
+          ...signatureOf(secrets, peer, { ...question, body }),
+        },
+      }),
+    close: () => socket.destroy(),
+  }
+}
+
+function signatureOf(
+  secrets: ClusterSecrets,
+  { node, aheadMs = 0 }: Peer,
+  { method, path, body }: { method: string; path: string; body: string | undefined },
+): Readonly<Record<string, string>> {
+  const signature = signRequest(secrets, {
+    purpose: 'order',
+    method,
+    path,
+    from: FROM,
+    to: node,
+    epoch: 0,
+    nowMs: nowMs() + aheadMs,
+    body: body === undefined ? NO_BODY : sha256(body),
+    headers: [],
+  })
+  return { [REPLICA_AUTH_HEADER]: signature }
+}

@@ -1,0 +1,58 @@
+/** One exchange on a new connection, in which the other end proves to be a node of the cluster. */
+import type { Socket } from 'node:net'
+import { nowMs } from '../platform/time.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
+import {
+  CHALLENGE_HEADER,
+  formatChallenge,
+  newChallenge,
+  nodeProvenBy,
+  PROOF_HEADER,
+  PROOF_PATH,
+} from '../security/proof.ts'
+import { exchangeOver } from './socketExchange.ts'
+
+/** The answer is a node's id and that of its cluster. */
+const MAX_ANSWER_BYTES = 4096
+
+/** A node that has proven itself. */
+export interface ProvenNode {
+  readonly node: string
+  /** How far its clock is ahead of this node's, ms, give or take a round trip. */
+  readonly aheadMs: number
+}
+
+/**
+ * The node at the other end of `socket`, which is left open for what follows. Undefined when it
+ * proves nothing. `fingerprint`: that of its TLS key, '' in plain text. Rejects when the connection
+ * breaks.
+ */
+export async function proveConnection(
+  socket: Socket,
+  secrets: ClusterSecrets,
+  address: string,
+  fingerprint: string,
+): Promise<ProvenNode | undefined> {
+  const challenge = newChallenge()
+  const asked = formatChallenge({ challenge, keyIds: secrets.ids })
+  const beganMs = nowMs()
+  const { status, headers, body } = await exchangeOver(socket, {
+    method: 'GET',
+    path: PROOF_PATH,
+    headers: { host: address, [CHALLENGE_HEADER]: asked },
+    maxBytes: MAX_ANSWER_BYTES,
+  })
+  const metMs = (beganMs + nowMs()) / 2
+  const header = headers[PROOF_HEADER]
+  const node = nodeProvenBy(secrets, typeof header === 'string' ? header : undefined, {
+    challenge,
+    method: 'GET',
+    path: PROOF_PATH,
+    status,
+    body,
+    fingerprint,
+  })
+  if (node === undefined) return undefined
+  const { timeMs } = Object(JSON.parse(body.toString('utf8')))
+  return { node, aheadMs: Number.isFinite(timeMs) ? timeMs - metMs : 0 }
+}

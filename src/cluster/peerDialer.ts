@@ -1,0 +1,170 @@
+/**
+ * Connections to other nodes. Whoever answers at an address proves to be a node of this cluster
+ * before anything is sent to it: over TLS by a key that this node knows, otherwise by the cluster
+ * secret over a challenge. In a cluster without a secret nothing is proven.
+ */
+import type { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { WalcastError } from '../errors.ts'
+import { parseHostPort } from '../hostPort.ts'
+import { connectTcp, connectTls } from '../platform/sockets.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
+import { fingerprintOf, type NodeKeys } from '../security/nodeKeys.ts'
+import { type ProvenNode, proveConnection } from './connectionProof.ts'
+
+/** Who answers at the other end. */
+export interface Peer {
+  /** Id of the node; '' when it was not asked for, or in an open cluster. */
+  readonly node: string
+  /** 64 hex digits of its TLS key; '' in plain text. */
+  readonly fingerprint: string
+  /** How far its clock is ahead, ms; undefined when its key was proof enough. */
+  readonly aheadMs?: number
+}
+
+/** A connection on its way. Nothing may be sent before `ready` resolves. */
+export interface Dial {
+  readonly socket: Socket
+  /** Rejects with PEER_UNPROVEN, or with the error of the connection, which is closed then. */
+  readonly ready: Promise<Peer>
+}
+
+/** What this node knows of other nodes' keys. */
+export interface KnownKeys {
+  /** Id of the living member with this key. */
+  nodeOf(fingerprint: string): string | undefined
+  isRemoved(fingerprint: string): boolean
+  /** Whether the member at HOST:PORT takes no plain text. */
+  wantsTls(address: string): boolean
+  /**
+   * A node has proven the cluster secret over TLS with this key. False when the cluster takes in no
+   * member in this way.
+   */
+  introduce(node: string, fingerprint: string, address: string): boolean
+}
+
+/** Between nodes: TLS always, plain text where the other takes it, or without any proof. */
+export type Transport = 'tls' | 'plain' | 'open'
+
+export interface PeerDialerParts {
+  readonly transport: Transport
+  readonly secrets: ClusterSecrets
+  /** Undefined in an open cluster. */
+  readonly keys: () => NodeKeys | undefined
+  readonly known: KnownKeys
+  /** PEM of the authority whose certificates nodes have; undefined: their keys are pinned. */
+  readonly authority?: () => string | undefined
+  /** Somebody at an address did not prove to be a node of this cluster. */
+  readonly onUnproven?: (address: string, why: string) => void
+}
+
+export class PeerDialer {
+  readonly #parts: PeerDialerParts
+
+  constructor(parts: PeerDialerParts) {
+    this.#parts = parts
+  }
+
+  /** Whether nothing is proven: the cluster has no secret. */
+  get isOpen(): boolean {
+    return this.#parts.transport === 'open'
+  }
+
+  /**
+   * Connects to HOST:PORT within `timeoutMs`. `isProven`: whether the peer proves itself before
+   * `ready` in plain text too; over TLS it does in any case.
+   */
+  dial(address: string, timeoutMs: number, isProven = true): Dial {
+    const { transport, known } = this.#parts
+    const isTls = transport === 'tls' || (transport === 'plain' && known.wantsTls(address))
+    const socket = isTls ? this.#connectTls(address) : this.#connectTcp(address)
+    const ready = this.#meet(socket, address, isTls, isProven && !this.isOpen)
+    const timer = setTimer(
+      () => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    return { socket, ready: ready.finally(() => cancelTimer(timer)) }
+  }
+
+  #connectTcp(address: string): Socket {
+    return connectTcp(hostPortOf(address))
+  }
+
+  #connectTls(address: string): TLSSocket {
+    const { keys, authority } = this.#parts
+    const own = keys()
+    const ca = authority?.()
+    return connectTls({
+      ...hostPortOf(address),
+      minVersion: 'TLSv1.3',
+      // A pinned key is checked below, before anything is sent.
+      rejectUnauthorized: ca !== undefined,
+      ...(ca === undefined ? {} : { ca }),
+      ...(own ? { key: own.key, cert: own.certificate } : {}),
+    })
+  }
+
+  async #meet(socket: Socket, address: string, isTls: boolean, isProven: boolean): Promise<Peer> {
+    try {
+      await connected(socket, isTls)
+      if (isTls) return await this.#meetTls(socket as TLSSocket, address)
+      if (!isProven) return { node: '', fingerprint: '' }
+      return { ...(await this.#prove(socket, address, '')), fingerprint: '' }
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
+  }
+
+  async #meetTls(socket: TLSSocket, address: string): Promise<Peer> {
+    const { known, authority } = this.#parts
+    const fingerprint = peerFingerprint(socket)
+    if (fingerprint === undefined) throw this.unproven(address, 'it has no certificate')
+    if (known.isRemoved(fingerprint)) throw this.unproven(address, 'its key was removed')
+    const node = known.nodeOf(fingerprint)
+    if (node !== undefined) return { node, fingerprint }
+    const told = await this.#prove(socket, address, fingerprint)
+    if (!known.introduce(told.node, fingerprint, address) && authority?.() === undefined)
+      throw this.unproven(address, `its key ${fingerprint.slice(0, 16)} is not that of a member`)
+    return { ...told, fingerprint }
+  }
+
+  async #prove(socket: Socket, address: string, fingerprint: string): Promise<ProvenNode> {
+    const proven = await proveConnection(socket, this.#parts.secrets, address, fingerprint)
+    if (!proven) throw this.unproven(address, 'it does not know the cluster secret')
+    return proven
+  }
+
+  /** The error of somebody at an address who proves nothing; counted. */
+  unproven(address: string, detail: string): WalcastError {
+    this.#parts.onUnproven?.(address, detail)
+    return new WalcastError('PEER_UNPROVEN', { address, detail })
+  }
+}
+
+/** Fingerprint of the key at the other end; undefined without a certificate. */
+export function peerFingerprint(socket: TLSSocket): string | undefined {
+  const certificate: X509Certificate | undefined = socket.getPeerX509Certificate()
+  return certificate && fingerprintOf(certificate.publicKey)
+}
+
+function hostPortOf(address: string): { readonly host: string; readonly port: number } {
+  const parsed = parseHostPort(address)
+  if (!parsed) throw new WalcastError('NODE_UNREACHABLE', { url: address, detail: 'no HOST:PORT' })
+  return parsed
+}
+
+function connected(socket: Socket, isTls: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onClose = () => reject(new Error('the connection was closed'))
+    socket.once('error', reject)
+    socket.once('close', onClose)
+    socket.once(isTls ? 'secureConnect' : 'connect', () => {
+      socket.off('error', reject)
+      socket.off('close', onClose)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,102 @@
+/**
+ * The key by which this node is known, and its self-signed certificate: EC P-256, in
+ * `FILE-walcast/keys/`, readable by the owner only. Others pin the fingerprint of the key, so the
+ * certificate's names and dates mean nothing between nodes.
+ */
+import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { type FileOps, makeFolder } from '../platform/fileOps.ts'
+import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
+import { requirePrivate } from './privateFile.ts'
+
+export interface NodeKeys {
+  /** PEM. */
+  readonly key: string
+  /** PEM; the chain of an operator's certificate may follow. */
+  readonly certificate: string
+  /** SHA-256 of the public key (SPKI, DER), 64 hex digits. */
+  readonly fingerprint: string
+}
+
+/** No file of ours, and no operator's chain, is longer. */
+const MAX_PEM_BYTES = 256 * 1024
+/** Nodes do not judge dates. Programs that do should not be the first to find out. */
+const VALID_YEARS = 50
+
+/** SHA-256 of a public key (SPKI, DER), 64 hex digits. */
+export function fingerprintOf(key: KeyObject): string {
+  return createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
+}
+
+/** Folder of the keys in a node's folder. */
+export function keysFolder(stateFolder: string): string {
+  return `${stateFolder}/keys`
+}
+
+/**
+ * The keys in a node's folder; makes them at the first start. Throws KEYS_BROKEN, SECRET_SHARED,
+ * DISK_FULL or WRITE_FAILED.
+ */
+export async function openNodeKeys(stateFolder: string, ops: FileOps): Promise<NodeKeys> {
+  const folder = keysFolder(stateFolder)
+  makeFolder(folder)
+  const [keyPath, certificatePath] = [`${folder}/node.key`, `${folder}/node.crt`]
+  const key = readPem(keyPath)
+  if (key !== undefined) {
+    const certificate = readPem(certificatePath)
+    if (certificate !== undefined) return keysOf(key, certificate, keyPath)
+  }
+  const made = await makeKeys()
+  // The certificate comes first: a key whose certificate is missing is made anew.
+  await ops.replace(certificatePath, made.certificate, 'keys')
+  await ops.replace(keyPath, made.key, 'keys')
+  return made
+}
+
+/** Checks that the two belong together. `path` is named in errors. Throws KEYS_BROKEN. */
+export function keysOf(key: string, certificate: string, path: string): NodeKeys {
+  try {
+    const own = createPublicKey(key)
+    const fingerprint = fingerprintOf(own)
+    if (fingerprintOf(new X509Certificate(certificate).publicKey) !== fingerprint)
+      throw new Error('the certificate is that of another key')
+    return { key, certificate, fingerprint }
+  } catch (error) {
+    throw new WalcastError('KEYS_BROKEN', { path, detail: messageOf(error) }, error)
+  }
+}
+
+/** Reads a private file; undefined when there is none. Throws KEYS_BROKEN or SECRET_SHARED. */
+export function readPem(path: string): string | undefined {
+  let file: number | undefined
+  try {
+    file = openSync(path, 'r')
+    const stats = fstatSync(file)
+    requirePrivate(path, stats)
+    if (stats.size > MAX_PEM_BYTES) throw new Error(`${stats.size} bytes are too many`)
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (error instanceof WalcastError) throw error
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw new WalcastError('KEYS_BROKEN', { path, detail: messageOf(error) }, error)
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
+}
+
+/** A new key and its certificate. */
+export async function makeKeys(): Promise<NodeKeys> {
+  // Loaded here: it takes longer than all other code of a start, and is needed once in a life.
+  const { generate } = await import('selfsigned')
+  const notAfterDate = new Date()
+  notAfterDate.setFullYear(notAfterDate.getFullYear() + VALID_YEARS)
+  const made = await generate([{ name: 'commonName', value: 'walcast' }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notAfterDate,
+  })
+  return keysOf(made.private, made.cert, 'a new key')
+}

@@ -1,0 +1,96 @@
+/**
+ * Proof that an answer comes from a node of the cluster. The asker sends a random challenge, and the
+ * ids of the keys that it knows; the answer carries
+ *
+ *     walcast-challenge: HEX ID,ID
+ *     walcast-proof: v1 key=ID node=NODE mac=HEX
+ *
+ * The MAC is HMAC-SHA256 with a derived key over challenge, method, path with query, status, the
+ * digest of the answer's body, the node's id, and the fingerprint of the TLS key that serves the
+ * connection (empty in plain text). A stranger that passes on the challenge over TLS has another
+ * fingerprint.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { randomBytes } from '../platform/random.ts'
+import type { ClusterSecrets, DerivedKey } from './clusterSecrets.ts'
+import { sha256 } from './requestSignature.ts'
+
+export const CHALLENGE_HEADER = 'walcast-challenge'
+export const PROOF_HEADER = 'walcast-proof'
+/** Any node answers this path with its id and a proof. */
+export const PROOF_PATH = '/_walcast/proof'
+
+const CHALLENGE = /^([0-9a-f]{64}) ([\w-]{4,32}(?:,[\w-]{4,32}){0,7})$/
+const MAX_KEY_IDS = 8
+const PROOF = /^v1 key=([\w-]{4,32}) node=([\w.-]{1,128}) mac=([0-9a-f]{64})$/
+
+/** An answer and what it answers. */
+export interface ProvenAnswer {
+  readonly challenge: string
+  readonly method: string
+  /** Path with query. */
+  readonly path: string
+  readonly status: number
+  readonly body: string | Uint8Array
+  /** 64 hex digits of the TLS key that serves the connection; '' in plain text. */
+  readonly fingerprint: string
+}
+
+export function newChallenge(): string {
+  return randomBytes(32).toString('hex')
+}
+
+export interface Challenge {
+  readonly challenge: string
+  /** Ids of the keys that the asker knows; at most 8. */
+  readonly keyIds: readonly string[]
+}
+
+/** The value of CHALLENGE_HEADER. */
+export function formatChallenge({ challenge, keyIds }: Challenge): string {
+  return `${challenge} ${keyIds.slice(0, MAX_KEY_IDS).join(',')}`
+}
+
+/** Undefined when the header's value is no challenge. */
+export function parseChallenge(value: string | undefined): Challenge | undefined {
+  const match = CHALLENGE.exec(value ?? '')
+  return match ? { challenge: match[1], keyIds: match[2].split(',') } : undefined
+}
+
+/** The value of PROOF_HEADER. */
+export function proveAnswer({ id, key }: DerivedKey, node: string, answer: ProvenAnswer): string {
+  return `v1 key=${id} node=${node} mac=${macOf(key, node, answer).toString('hex')}`
+}
+
+/** Id of the node whose proof this is; undefined when it proves nothing. */
+export function provenNode(
+  keyOf: (id: string) => Buffer | undefined,
+  header: string | undefined,
+  answer: ProvenAnswer,
+): string | undefined {
+  const match = PROOF.exec(header ?? '')
+  if (!match) return undefined
+  const [, id, node, mac] = match
+  const key = keyOf(id)
+  if (!key) return undefined
+  const isRight = timingSafeEqual(Buffer.from(mac, 'hex'), macOf(key, node, answer))
+  return isRight ? node : undefined
+}
+
+/** The same with the keys of a cluster. In an open one nothing is proven. */
+export function nodeProvenBy(
+  secrets: ClusterSecrets,
+  header: string | undefined,
+  answer: ProvenAnswer,
+): string | undefined {
+  return provenNode((id) => secrets.key(id, 'proof'), header, answer)
+}
+
+function macOf(
+  key: Buffer,
+  node: string,
+  { challenge, method, path, status, body, fingerprint }: ProvenAnswer,
+): Buffer {
+  const claim = ['v1', challenge, method, path, status, sha256(body), node, fingerprint]
+  return createHmac('sha256', key).update(claim.join('\n')).digest()
+}

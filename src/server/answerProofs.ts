@@ -1,0 +1,68 @@
+/**
+ * Proof to the asker that an answer comes from a node of the cluster, for every answer whose request
+ * carries a challenge; and the path that is asked for nothing else.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { NodeRecord } from '../cluster/nodeRecord.ts'
+import { headerOf } from '../proxy/headers.ts'
+import type { ClusterSecrets, DerivedKey } from '../security/clusterSecrets.ts'
+import {
+  CHALLENGE_HEADER,
+  type Challenge,
+  PROOF_HEADER,
+  PROOF_PATH,
+  parseChallenge,
+  proveAnswer,
+} from '../security/proof.ts'
+
+export interface ProofParts {
+  readonly secrets: ClusterSecrets
+  /** Fingerprint of this node's TLS key; '' while it has none. */
+  fingerprint(): string
+  /** What the role file says. */
+  record(): NodeRecord
+  nowMs(): number
+}
+
+export class AnswerProofs {
+  readonly #parts: ProofParts
+
+  constructor(parts: ProofParts) {
+    this.#parts = parts
+  }
+
+  /** Adds the proof to an answer whose request carries a challenge. */
+  prove(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
+    const { secrets, fingerprint, record } = this.#parts
+    const asked = parseChallenge(headerOf(request.raw, CHALLENGE_HEADER))
+    if (secrets.isOpen || !asked) return
+    const body = payload === undefined || payload === null ? '' : payload
+    if (typeof body !== 'string' && !(body instanceof Uint8Array)) return
+    const proof = proveAnswer(keyFor(asked, secrets), record().node, {
+      challenge: asked.challenge,
+      method: request.method,
+      path: request.url,
+      status: reply.statusCode,
+      body,
+      fingerprint: 'encrypted' in request.raw.socket ? fingerprint() : '',
+    })
+    void reply.header(PROOF_HEADER, proof)
+  }
+}
+
+/** A key that the asker knows too; that which signs here when there is none. */
+function keyFor({ keyIds }: Challenge, secrets: ClusterSecrets): DerivedKey {
+  for (const id of keyIds) {
+    const key = secrets.key(id, 'proof')
+    if (key) return { id, key }
+  }
+  return secrets.signingKey('proof')
+}
+
+/** Tells no more than the asker needs to sign a request for this node. */
+export function addProofRoute(app: FastifyInstance, { record, nowMs }: ProofParts): void {
+  app.get(PROOF_PATH, async () => {
+    const { node, cluster } = record()
+    return { node, cluster, timeMs: nowMs() }
+  })
+}
