@@ -158,6 +158,7 @@ function optionsOf(
     log: setup.log,
     clock,
     ops: parts.ops,
+    claims: parts.claims,
     subscription: {
       db: parts.db,
       leader,

@@ -10,6 +10,7 @@ import type { WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
 import { signRequest } from '../security/auth.ts'
+import type { Claims } from '../security/claims.ts'
 import type { ErrorBody } from './answer.ts'
 import { Forwarder } from './forwarder.ts'
 import { Gate } from './gate.ts'
@@ -28,6 +29,7 @@ export interface RemoteLeaderParts {
   readonly nodeFile: NodeFile
   readonly view: DatabaseView
   readonly waits: PositionWaits
+  readonly claims: Claims
   readonly cookie: PositionCookie
   readonly metrics: TrafficMetrics
   /** What clients may be told of an error. */
@@ -44,9 +46,10 @@ export class RemoteLeader {
 
   constructor(parts: RemoteLeaderParts) {
     this.#parts = parts
-    const { options, bodyOf } = parts
+    const { options, bodyOf, claims } = parts
     const sign = (method: string, path: string) => this.sign(method, path)
-    this.#known = new KnownLeader(options.leader, { sign, bodyOf })
+    const believes = (epoch: unknown) => claims.refuse({ epoch }) === undefined
+    this.#known = new KnownLeader(options.leader, { sign, bodyOf, believes })
     this.gate = new Gate({ maxHeld: options.maxHeld }, () => this.#known.probe())
     this.forwarder = this.#newForwarder()
     // Until it is known in which epoch it is, which a probe or its welcome tells.

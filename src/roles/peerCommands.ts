@@ -7,6 +7,7 @@ import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.
 import type { EngineParts } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Claims } from '../security/claims.ts'
 import type { PeerOrder } from './state/roleOrders.ts'
 
 /** The longest that the application of a new leader is waited for. */
@@ -18,6 +19,8 @@ export interface PeerCommandsParts {
   readonly nodeFile: Pick<NodeFile, 'record'>
   /** HOST:PORT of this node. */
   readonly address: string
+  /** Judges the numbers that answers tell. */
+  readonly claims: Claims
 }
 
 export class PeerCommands {
@@ -45,7 +48,7 @@ export class PeerCommands {
 
   /**
    * The node `to` leads from the state that this leader, fenced, has been drained to. Throws what
-   * `tellPeer` throws.
+   * `tellPeer` throws, and CLAIM_REFUSED.
    */
   async takeOver({
     to,
@@ -68,7 +71,15 @@ export class PeerCommands {
       timeoutMs,
       aheadMs,
     )
-    return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
+    const { epoch, txid } = answer
+    // It may lead all the same: the caller must not go on as the leader.
+    if (typeof epoch !== 'number' || typeof txid !== 'number')
+      throw new WalcastError('NODE_ANSWER', {
+        url: `http://${to.address}`,
+        detail: 'without a position',
+      })
+    this.#parts.claims.require({ epoch, txid })
+    return { epoch, txid }
   }
 
   /** The node there follows this one. Throws what `tellPeer` throws. */
