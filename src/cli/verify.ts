@@ -152,7 +152,7 @@ export function describe(scrub: ScrubAnswer): string {
   const from = direct ? 'from the disk' : 'through the page cache'
   const size = formatBytes(pagesRead * pageSize)
   const read = `${pagesRead} pages (${size}) read ${from} in ${seconds.toFixed(1)} s`
-  return `${role} ${node}: ${read}, ${findings(scrub)}`
+  return shown(`${role} ${node}: ${read}, ${findings(scrub)}`)
 }
 
 /** Runs of pages as FIRST-LAST. */

@@ -72,7 +72,7 @@ test('who believes a number believes every lower one, and so does who knows more
   )
 })
 
-test('whatever is believed, one more can be counted and is believed in turn by who knows it', () => {
+test('one above whatever is believed can be counted, and is believed by who knows that', () => {
   fc.assert(
     fc.property(number, counted, (claimed, known) => {
       if (!isBelievable(claimed, known)) return
