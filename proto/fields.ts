@@ -2,7 +2,11 @@
  * Field types of message bodies. Each checks a decoded value. A value that it does not accept makes
  * the message bad.
  */
+import { parseHostPort } from '../src/hostPort.ts'
+import { isNodeId } from '../src/nodeId.ts'
+import { isPlain } from '../src/plainText.ts'
 import {
+  MAX_COUNTED,
   MAX_DURATION_MS,
   MAX_NAME_CHARS,
   MAX_PAGE_NUMBER,
@@ -37,14 +41,27 @@ const whole = (max: number): Field<number> =>
 const oneOf = <const T extends string>(...values: readonly T[]): Field<T> =>
   field(`one of ${values.join(', ')}`, (value): value is T => values.includes(value as T))
 
-/** Without control characters: names are shown on terminals. */
+/** Without control and format characters: names are shown on terminals. */
 export const name = field(
   `text up to ${MAX_NAME_CHARS} characters without control characters`,
   (value): value is string =>
-    typeof value === 'string' && value.length <= MAX_NAME_CHARS && !/\p{Cc}/u.test(value),
+    typeof value === 'string' && value.length <= MAX_NAME_CHARS && isPlain(value),
+)
+/** Id of a node, '' for "not known". */
+export const nodeId = field(
+  'node id',
+  (value): value is string => typeof value === 'string' && (value === '' || isNodeId(value)),
+)
+/** Where other nodes reach a node, '' for "not known". */
+export const address = field(
+  'HOST:PORT or nothing',
+  (value): value is string =>
+    name.accepts(value) && (value === '' || parseHostPort(value) !== undefined),
 )
 export const prose = text(MAX_TEXT_CHARS)
 export const count = whole(Number.MAX_SAFE_INTEGER)
+/** An epoch or a txid. */
+export const counted = whole(MAX_COUNTED)
 export const pageNumber = whole(MAX_PAGE_NUMBER)
 export const flag = field('true or false', (value): value is boolean => typeof value === 'boolean')
 /** Milliseconds since 1970-01-01 UTC, fractions allowed: what a date can hold. */

@@ -35,8 +35,10 @@ export const MAX_TIME_MS = 8.64e15
 /** Longest duration; stands for "never" too. */
 export const MAX_DURATION_MS = 1e12
 
-/**
- * No node believes an epoch or txid above this from another one: the next number must still be a
- * whole number that can be written down.
- */
+/** Highest epoch and txid: the next one is still a whole number that can be written down. */
 export const MAX_COUNTED = 2 ** 48
+/**
+ * A node believes no epoch or txid further than this above the highest that it knows itself.
+ * 100,000 commits a second take 12 hours for as many.
+ */
+export const MAX_AHEAD = 2 ** 32

@@ -148,6 +148,13 @@ export const CATALOGUE = {
     'bad message: {detail}',
     'the connection is closed; check that both nodes run the same walcast version',
   ),
+  CLAIM_REFUSED: entry(
+    409,
+    'another node claims {what} {claimed}; this node knows none above {known} and believes ' +
+      'nothing that far ahead',
+    'look for a broken or hostile node; a node that was away for as long as that comes back with ' +
+      'a new copy: stop it, move FILE and FILE-walcast away and start it again',
+  ),
   MESSAGE_TOO_LARGE: entry(
     413,
     'a message of {bytes} bytes is over the limit of {limit}',

@@ -67,6 +67,8 @@ const FAILED_READS = fields({
   paths: listOf(fields({ path: text, count })),
 })
 
+const APPLICATION = fields({ url: text, state: text, accepts: flag, held: count }, { detail: text })
+
 /** What a status tells of one database. */
 const DATABASE_STATUS = [
   {
@@ -103,6 +105,7 @@ export const STATUS = fields(
     ...DATABASE_STATUS[1],
     databases: mapOf(fields(...DATABASE_STATUS)),
     members: listOf(PLACE),
+    application: APPLICATION,
     failedReads: FAILED_READS,
     audit: listOf(ENTRY),
   },

@@ -6,7 +6,7 @@ import { parseNumber } from '../options/optionValues.ts'
 import { AUDIT } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { getJson } from './nodeClient.ts'
-import { table } from './queryCommand.ts'
+import { jsonLine, table } from './queryCommand.ts'
 
 const HELP = `walcast audit [--node URL] [--limit N] [--json]
 
@@ -33,9 +33,7 @@ export async function runAudit(args: readonly string[]): Promise<number> {
     })
   const path = `${AUDIT_PATH}?limit=${count}`
   const { entries } = await getJson<AuditAnswer>(nodeOf(node), path, process.env, AUDIT)
-  process.stdout.write(
-    json ? entries.map((entry) => `${JSON.stringify(entry)}\n`).join('') : auditTable(entries),
-  )
+  process.stdout.write(json ? entries.map(jsonLine).join('') : auditTable(entries))
   return 0
 }
 

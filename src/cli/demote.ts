@@ -4,7 +4,7 @@ import { parseValue } from '../options/optionValues.ts'
 import { DEMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
-import { formatMs, lines } from './queryCommand.ts'
+import { formatMs, jsonLine, lines } from './queryCommand.ts'
 
 const HELP = `walcast demote [--node URL] [--leader HOST:PORT] [--json]
 
@@ -28,7 +28,7 @@ export async function runDemote(args: readonly string[]): Promise<number> {
   const follow = leader === undefined ? {} : { leader: parseValue('leader', 'address', leader) }
   const asked = { by: operator(), ...follow }
   const answer = await postChange<DemoteAnswer>(nodeOf(node), DEMOTE_PATH, asked, DEMOTED)
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : demotedText(answer))
+  process.stdout.write(json ? jsonLine(answer) : demotedText(answer))
   return 0
 }
 

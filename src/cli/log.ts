@@ -1,6 +1,7 @@
 /** The log of a node. */
 import pino, { type Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
+import { shown } from './queryCommand.ts'
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
@@ -27,7 +28,15 @@ export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger>
     ignore: 'name,pid,hostname',
     colorize: !environment['NO_COLOR'],
   })
-  return pino({ ...options, redact }, stream)
+  return pino({ ...options, redact, hooks: { streamWrite: forTerminal } }, stream)
+}
+
+/**
+ * A line of the log without characters that could steer the terminal. pino writes control
+ * characters below U+0080 as escapes, and pino-pretty leaves those out of messages.
+ */
+export function forTerminal(line: string): string {
+  return `${shown(line.trimEnd())}\n`
 }
 
 function levelOf(given: string): string {

@@ -3,6 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { giveNewIdentity } from '../node/newIdentity.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { parseFlags } from './commandArguments.ts'
+import { jsonLine } from './queryCommand.ts'
 
 const HELP = `walcast new-identity --db FILE [--name ID] [--json]
 
@@ -36,6 +37,6 @@ export async function runNewIdentity(args: readonly string[]): Promise<number> {
   const text = `${made.db} is now ${made.node} (it was ${made.was}), a ${made.role}
 start it: walcast replica --db ${made.db} --leader HOST:PORT --listen HOST:PORT
 `
-  process.stdout.write(json ? `${JSON.stringify(made)}\n` : text)
+  process.stdout.write(json ? jsonLine(made) : text)
   return 0
 }

@@ -4,7 +4,7 @@ import { PROMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
 import { lostText, placeText } from './leadershipText.ts'
-import { formatMs, lines, shown } from './queryCommand.ts'
+import { formatMs, jsonLine, lines, shown } from './queryCommand.ts'
 
 const HELP = `walcast promote [--node URL] [--force] [--dry-run] [--json]
 
@@ -36,9 +36,7 @@ export async function runPromote(args: readonly string[]): Promise<number> {
   const node = nodeOf(flag)
   if (force && !dryRun) process.stderr.write(doubts(await ask(node, { force, dryRun: true })))
   const answer = await ask(node, { force, dryRun })
-  process.stdout.write(
-    json ? `${JSON.stringify(answer)}\n` : dryRun ? prospects(answer) : promotedText(answer),
-  )
+  process.stdout.write(json ? jsonLine(answer) : dryRun ? prospects(answer) : promotedText(answer))
   return 0
 }
 

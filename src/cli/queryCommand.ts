@@ -1,5 +1,6 @@
 /** Commands that ask a node one question, and how answers are laid out. */
 import { sizeText } from '../health/causeText.ts'
+import { UNSEEN } from '../plainText.ts'
 import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { getJson } from './nodeClient.ts'
 import type { Shape } from './shape.ts'
@@ -19,7 +20,7 @@ export async function look<T>(command: QueryCommand<T>, args: readonly string[])
     return 0
   }
   const answer = await getJson<T>(nodeOf(node), command.path, process.env, command.shape)
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : command.format(answer))
+  process.stdout.write(json ? jsonLine(answer) : command.format(answer))
   return 0
 }
 
@@ -55,9 +56,22 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
     .join('')
 }
 
-/** Text of others without control characters, which could steer the terminal. */
+/** Text of others without control and format characters, which could steer the terminal. */
 export function shown(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\u{fffd}')
+  return text.replace(UNSEEN, '\u{fffd}')
+}
+
+/**
+ * An answer as one line of JSON for a program, which a terminal may get instead: characters that
+ * could steer it are escaped.
+ */
+export function jsonLine(answer: unknown): string {
+  return `${JSON.stringify(answer).replace(UNSEEN, escaped)}\n`
+}
+
+function escaped(text: string): string {
+  const units = Array.from({ length: text.length }, (_, i) => text.charCodeAt(i))
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
 }
 
 export function formatMs(ms: number): string {

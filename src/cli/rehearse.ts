@@ -5,7 +5,7 @@
 import { errorBody } from '../proxy/answer.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { countText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
-import { formatMs, lines, table } from './queryCommand.ts'
+import { formatMs, jsonLine, lines, table } from './queryCommand.ts'
 import { type Rehearsal, type RehearsedWay, rehearse } from './rehearsal.ts'
 
 const HELP = `walcast rehearse [--node URL] [--to NODE] [--timeout TIME] [--json]
@@ -35,7 +35,7 @@ export async function runRehearse(args: readonly string[]): Promise<number> {
   const { failure, ...rest } = rehearsal
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ...rest, ...(failure ? { failure: errorBody(failure) } : {}) })}\n`
+      ? jsonLine({ ...rest, ...(failure ? { failure: errorBody(failure) } : {}) })
       : format(rehearsal),
   )
   if (failure) throw failure

@@ -10,7 +10,14 @@ function shape(isOk: (value: unknown) => boolean, name: string): Shape {
   return (value, place) => (isOk(value) ? undefined : `${place} is not ${name}`)
 }
 
-export const text = shape((value) => typeof value === 'string', 'a text')
+/** No text of a node is longer, and no list. A table pads every cell to the widest. */
+const MAX_CHARS = 8192
+const MAX_ENTRIES = 10_000
+
+export const text = shape(
+  (value) => typeof value === 'string' && value.length <= MAX_CHARS,
+  'a text',
+)
 export const flag = shape((value) => typeof value === 'boolean', 'true or false')
 export const real = shape(
   (value) => typeof value === 'number' && Number.isFinite(value),
@@ -28,7 +35,7 @@ export function nullable(inner: Shape): Shape {
 
 export function listOf(inner: Shape): Shape {
   return (value, place) => {
-    if (!Array.isArray(value)) return `${place} is not a list`
+    if (!Array.isArray(value) || value.length > MAX_ENTRIES) return `${place} is not a list`
     for (const [i, each] of value.entries()) {
       const wrong = inner(each, `${place}[${i}]`)
       if (wrong !== undefined) return wrong

@@ -3,7 +3,7 @@ import type { SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postSwitchover } from './leadershipClient.ts'
 import { countText, placeText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
-import { formatMs, lines } from './queryCommand.ts'
+import { formatMs, jsonLine, lines } from './queryCommand.ts'
 
 const HELP = `walcast switchover [--node URL] [--to NODE] [--timeout TIME] [--json]
 
@@ -31,7 +31,7 @@ export async function runSwitchover(args: readonly string[]): Promise<number> {
     ...(to === undefined ? {} : { to }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   })
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : switchedText(answer))
+  process.stdout.write(json ? jsonLine(answer) : switchedText(answer))
   return 0
 }
 

@@ -15,7 +15,7 @@ import { delay, monotonicMs } from '../platform/time.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 import { getJson, postJson } from './nodeClient.ts'
-import { formatBytes } from './queryCommand.ts'
+import { formatBytes, jsonLine, shown } from './queryCommand.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
 
 const HELP = `walcast verify --node URL --node URL [--node URL...] [--json]
@@ -56,7 +56,7 @@ export async function runVerify(args: readonly string[]): Promise<number> {
       detail: 'verify compares at least two nodes: --node URL --node URL',
     })
   const verdict = await verify(nodes, timeoutMs)
-  process.stdout.write(json ? `${JSON.stringify(verdict)}\n` : format(verdict))
+  process.stdout.write(json ? jsonLine(verdict) : format(verdict))
   return verdict.ok ? 0 : 1
 }
 
@@ -129,7 +129,7 @@ async function attempt<T>(asked: Promise<T>): Promise<Asked<T>> {
 
 /** On a terminal, one line that the next one replaces. */
 function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${shown(text)}`)
 }
 
 function format({ nodes, agreement, ok }: Verdict): string {
@@ -144,7 +144,7 @@ function format({ nodes, agreement, ok }: Verdict): string {
       : `NOT VERIFIED: ${agreement.why}`,
   )
   if (!ok && agreement.same) lines.push('NOT VERIFIED: not every page holds what was written')
-  return `${lines.join('\n')}\n`
+  return lines.map((line) => `${shown(line)}\n`).join('')
 }
 
 export function describe(scrub: ScrubAnswer): string {
@@ -152,7 +152,7 @@ export function describe(scrub: ScrubAnswer): string {
   const from = direct ? 'from the disk' : 'through the page cache'
   const size = formatBytes(pagesRead * pageSize)
   const read = `${pagesRead} pages (${size}) read ${from} in ${seconds.toFixed(1)} s`
-  return `${role} ${node}: ${read}, ${findings(scrub)}`
+  return shown(`${role} ${node}: ${read}, ${findings(scrub)}`)
 }
 
 /** Runs of pages as FIRST-LAST. */

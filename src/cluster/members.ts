@@ -4,12 +4,19 @@
  */
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
-import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
+import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
+import type { Claims } from '../security/claims.ts'
 import type { NodeFile } from './nodeFile.ts'
 import { MAX_MEMBERS, type Member } from './nodeRecord.ts'
+import { wrongIn } from './place.ts'
 
 /** Changes within this time go into one write. */
 const GATHER_MS = 100
+/**
+ * At most MAX_MEMBERS members come or move within this time. Each is told to all replicas, and in a
+ * full list each pushes another one out.
+ */
+const WINDOW_MS = 60_000
 
 export interface MemberChange extends Member {
   readonly gone: boolean
@@ -20,7 +27,11 @@ export class Members {
   readonly #log: Logger
   /** Addresses that the operator gave. They are asked too, whichever node answers there. */
   readonly #given: readonly string[]
+  readonly #claims: Claims
   readonly #addresses: Map<string, string>
+  #windowMs = Number.NEGATIVE_INFINITY
+  /** Changes since `#windowMs`. */
+  #learnt = 0
   #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   readonly #onChanged: (change: MemberChange) => void
@@ -30,13 +41,17 @@ export class Members {
     file: NodeFile,
     log: Logger,
     given: readonly string[],
+    claims: Claims,
     onChanged: (change: MemberChange) => void,
   ) {
     this.#file = file
     this.#log = log
     this.#given = given
+    this.#claims = claims
     this.#onChanged = onChanged
-    this.#addresses = new Map(file.record.members.map(({ node, address }) => [node, address]))
+    // An earlier version wrote down whatever it was told.
+    const known = file.record.members.filter((member) => wrongIn(member) === undefined)
+    this.#addresses = new Map(known.map(({ node, address }) => [node, address]))
   }
 
   list(): Member[] {
@@ -52,10 +67,15 @@ export class Members {
     return this.#addresses.get(node)
   }
 
-  /** Cheap when nothing is new. In a full list the member known for longest makes room. */
+  /**
+   * Cheap when nothing is new. In a full list the member known for longest makes room. Refuses what
+   * is no node id or no address, and more changes than a cluster makes.
+   */
   learn(node: string, address: string): void {
     if (node === '' || address === '' || node === this.#file.record.node) return
     if (this.#addresses.get(node) === address) return
+    const wrong = wrongIn({ node, address }) ?? (this.#isFlooded() ? 'member' : undefined)
+    if (wrong) return this.#claims.count(wrong)
     this.#addresses.delete(node)
     this.#addresses.set(node, address)
     for (const oldest of this.#addresses.keys()) {
@@ -75,6 +95,15 @@ export class Members {
   async stop(): Promise<void> {
     if (this.#timer) this.#save()
     await this.#saving
+  }
+
+  #isFlooded(): boolean {
+    const nowMs = monotonicMs()
+    if (nowMs - this.#windowMs > WINDOW_MS) {
+      this.#windowMs = nowMs
+      this.#learnt = 0
+    }
+    return ++this.#learnt > MAX_MEMBERS
   }
 
   #changed(change: MemberChange): void {

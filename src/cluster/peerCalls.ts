@@ -1,5 +1,6 @@
 /** Calls between nodes over HTTP, apart from the stream. */
-import { MAX_COUNTED } from '../../proto/limits.ts'
+import { name, nodeId, time } from '../../proto/fields.ts'
+import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
@@ -16,7 +17,7 @@ import { NO_BODY, REPLICA_AUTH_HEADER, signRequest } from '../security/requestSi
 import type { PeerDialer } from './peerDialer.ts'
 import { exchangeOver } from './socketExchange.ts'
 
-/** The answer of a node to `GET /leader`. */
+/** The answer of a node to `GET /leader`. `PeerQuestions` judges what it claims. */
 export interface PeerAnswer {
   /** The address that was asked. */
   readonly asked: string
@@ -249,30 +250,27 @@ export function wasNotSent(error: unknown): boolean {
   return error instanceof WalcastError && error.cause instanceof NotConnected
 }
 
+/** Its numbers, its node and its address are not judged: `Claims` and `wrongIn` do. */
 function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
   const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
   const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
   const isWhole =
     typeof node === 'string' &&
     node !== '' &&
-    typeof instance === 'string' &&
+    name.accepts(instance) &&
     isDuration(upMs) &&
-    typeof cluster === 'string' &&
+    name.accepts(cluster) &&
     ROLES.includes(role) &&
     typeof ready === 'boolean' &&
-    [epoch, term, txid, positionEpoch].every(isCount) &&
+    [epoch, term, txid, positionEpoch].every((value) => typeof value === 'number') &&
     typeof history === 'string' &&
     parseTrail(history) !== undefined &&
-    typeof lastLeader === 'string' &&
+    nodeId.accepts(lastLeader) &&
     typeof address === 'string' &&
-    typeof timeMs === 'number'
+    time.accepts(timeMs)
   if (!isWhole) return undefined
   const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
   return { ...place, epoch, term, txid, positionEpoch, history, lastLeader } as PeerAnswer
-}
-
-function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= MAX_COUNTED
 }
 
 function isDuration(value: unknown): boolean {
@@ -286,7 +284,9 @@ function answeredError(
 ): WalcastError {
   const key = String(code ?? '').replace(/^WALCAST_/, '')
   if (isErrorCode(key))
-    return new WalcastError(key as ErrorCode, { message: String(message ?? '') })
+    return new WalcastError(key as ErrorCode, {
+      message: plainText(String(message ?? ''), MAX_TEXT_CHARS),
+    })
   return new WalcastError('NODE_ANSWER', {
     url,
     detail: `${status}: ${plainText(String(message ?? ''), 200)}`,

@@ -18,6 +18,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { ClusterSecrets } from '../security/clusterSecrets.ts'
+import type { Claims } from '../security/claims.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 
 export interface NodeSetup {
@@ -88,6 +89,7 @@ export interface EngineParts {
   readonly stateFolder: string
   readonly nodeFile: NodeFile
   readonly members: Members
+  readonly claims: Claims
   /** The replicas that this node feeds, whatever its role. */
   readonly replicas: ReplicaList
   readonly thread: SqliteThread

@@ -81,6 +81,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     replicas: list,
     maxAckWaits: options.maxWaits,
     batchBytes: options.batchBytes,
+    claims: parts.claims,
     observer: {
       ...observer,
       ...metrics.feed(),

@@ -183,6 +183,7 @@ function optionsOf(
     log: setup.log,
     clock,
     ops: parts.ops,
+    claims: parts.claims,
     subscription: {
       db: parts.db,
       leader,

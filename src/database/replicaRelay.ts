@@ -20,6 +20,7 @@ export function newRelay(replica: Replica, parts: EngineParts): Relay {
       log,
       ...feedLimits(options),
       replicas,
+      claims: parts.claims,
     },
     {
       cluster: () => nodeFile.record.cluster,

@@ -3,7 +3,6 @@
  * on.
  */
 import { encode } from '../../proto/codec.ts'
-import { MAX_COUNTED } from '../../proto/limits.ts'
 import {
   type Containment,
   type HistoryPoint,
@@ -12,6 +11,7 @@ import {
 } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
+import type { Claims } from '../security/claims.ts'
 import type { BatchHistory } from './batchHistory.ts'
 import type { SeenHistory } from './seenHistory.ts'
 
@@ -31,6 +31,8 @@ export interface HandshakeHost {
   readonly epoch: number
   readonly pageSize: number
   readonly heartbeatMs: number
+  /** Judges the numbers that replicas tell. */
+  readonly claims: Claims
   readonly history: Pick<BatchHistory, 'find' | 'nextSequence'>
   cluster(): string
   /** Permission bits of the leader's database file. */
@@ -99,7 +101,6 @@ export function seenOf({
  */
 export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void {
   if (hello.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'hello without a node' })
-  requireBelievable(hello)
   const cluster = host.cluster()
   if (hello.cluster !== '' && hello.cluster !== cluster)
     throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: cluster })
@@ -121,13 +122,6 @@ export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void
     throw new WalcastError('NODE_ID_TAKEN', { node: hello.node, address: holder })
   const refused = host.refuse(hello)
   if (refused) throw refused
-}
-
-function requireBelievable({ epoch, highestEpoch, term, txid }: Body<'hello'>): void {
-  if (Math.max(epoch, highestEpoch, term, txid) > MAX_COUNTED)
-    throw new WalcastError('MESSAGE_BAD', {
-      detail: 'hello with an epoch or txid that no node can have reached',
-    })
 }
 
 /**

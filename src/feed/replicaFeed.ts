@@ -7,6 +7,7 @@ import type { WebSocket } from 'ws'
 import type { Body } from '../../proto/messages.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Claims } from '../security/claims.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { CapturedBatch } from './batch.ts'
 import { BatchHistory } from './batchHistory.ts'
@@ -29,6 +30,8 @@ export interface ReplicaFeedOptions {
   readonly heartbeatMs: number
   /** Where the replicas are listed. */
   readonly replicas: ReplicaList
+  /** Judges the numbers that replicas tell. */
+  readonly claims: Claims
   /** Hears what replicas acknowledge, where requests may wait for that. */
   readonly acks?: AckListener
   readonly clock: Clock
@@ -188,7 +191,7 @@ export class ReplicaFeed {
   }
 
   #sessionHost(): Parameters<ReplicaSessions['accept']>[2] {
-    const { db, node, instance, version, heartbeatMs, clock, log } = this.#options
+    const { db, node, instance, version, heartbeatMs, clock, log, claims } = this.#options
     const host = this.#host
     const { epoch } = host.position()
     return {
@@ -199,6 +202,7 @@ export class ReplicaFeed {
       epoch,
       pageSize: host.pageSize(),
       heartbeatMs,
+      claims,
       history: this.#history,
       cluster: () => host.cluster(),
       fileMode: () => host.fileMode(),

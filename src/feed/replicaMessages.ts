@@ -1,6 +1,9 @@
 /** What a replica may send to the node that feeds it. */
+import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
 import type { Body, Message } from '../../proto/messages.ts'
 import { isErrorCode, WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
+import type { HandshakeHost } from './handshake.ts'
 
 export type ReplicaMessage = Extract<
   Message,
@@ -8,14 +11,15 @@ export type ReplicaMessage = Extract<
 >
 
 /**
- * The message as one of a replica for the database `db`; `isGreeted` once it has said hello. Throws
- * MESSAGE_BAD or UNKNOWN_DATABASE.
+ * The message as one of a replica for the host's database; `isGreeted` once it has said hello.
+ * Throws MESSAGE_BAD, UNKNOWN_DATABASE or CLAIM_REFUSED.
  */
 export function requireFromReplica(
   message: Message,
-  db: string,
+  { db, claims }: Pick<HandshakeHost, 'db' | 'claims'>,
   isGreeted: boolean,
 ): ReplicaMessage {
+  claims.require(message.body)
   if (message.type !== 'error' && message.body.db !== db)
     throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
   if (!isGreeted && message.type !== 'hello' && message.type !== 'error')
@@ -53,7 +57,8 @@ export function requireFromReplica(
 }
 
 /** The error that a replica sends before it closes the connection. */
-export function errorOf({ code, message }: Body<'error'>): WalcastError {
+export function errorOf({ code, message: text }: Body<'error'>): WalcastError {
+  const message = plainText(text, MAX_TEXT_CHARS)
   return isErrorCode(code)
     ? new WalcastError(code, { message })
     : new WalcastError('INTERNAL', { detail: message })

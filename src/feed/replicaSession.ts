@@ -214,7 +214,7 @@ export class ReplicaSession {
     if (this.#state === 'closed' || this.#state === 'closing') return
     this.lastSeenMs = this.#host.nowMs()
     try {
-      this.#handle(requireFromReplica(decode(data), this.#host.db, this.#state !== 'hello'))
+      this.#handle(requireFromReplica(decode(data), this.#host, this.#state !== 'hello'))
     } catch (error) {
       this.#host.onBadMessage(error)
       this.fail(error)

@@ -1,4 +1,5 @@
 /** What another node has seen of this leader's own history, as it says itself. */
+import { MAX_AHEAD } from '../../proto/limits.ts'
 import {
   containment,
   type HistoryPoint,
@@ -31,9 +32,8 @@ export function lackingText(seen: SeenHistory): string {
   return `node ${seen.node} ${what}: this leader's files were put back, or a copy of it has led`
 }
 
-/** Numbers further above those of this node are not believed: nobody has made so many. */
+/** A leader begins no epoch above one that is further ahead than this: restarts make fewer. */
 const MAX_EPOCHS_AHEAD = 1_000_000
-const MAX_TXIDS_AHEAD = 2 ** 40
 
 /** Whether a node whose own position is `now` believes the numbers at all. */
 export function isBelievable(
@@ -41,9 +41,7 @@ export function isBelievable(
   { epoch, txid, highestEpoch, term }: SeenHistory,
 ): boolean {
   const isSound = epoch <= highestEpoch && term <= highestEpoch
-  return (
-    isSound && highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_TXIDS_AHEAD
-  )
+  return isSound && highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_AHEAD
 }
 
 /** Whether the history that stands at `now` lacks what the node has. */

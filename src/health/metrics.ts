@@ -5,6 +5,7 @@ import type { ServedDatabase } from '../api/databases.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { Cut } from '../proxy/connectionBudget.ts'
 import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
+import type { ClaimKind } from '../security/claims.ts'
 import { applicationGauges, applicationMetrics } from './applicationMetrics.ts'
 import { databaseGauges, scrubGauges, scrubMetrics } from './databaseMetrics.ts'
 import { leaderMetrics } from './leaderMetrics.ts'
@@ -101,6 +102,16 @@ export class Metrics {
       'Entries that the audit log lacks: the disk did not take them',
     )
     return { onHookDropped: (hook) => hooks.inc({ hook }), onAuditDropped: () => audit.inc() }
+  }
+
+  /** Hears of what other nodes said that this one does not believe. */
+  claims(): (kind: ClaimKind) => void {
+    const refused = this.#metrics.labelled(
+      'refused_claims_total',
+      'Epochs, txids, node ids, addresses and members that other nodes told and this one refused',
+      'kind',
+    )
+    return (kind) => refused.inc({ kind })
   }
 
   /** Messages of replicas, and of the node that this one follows. */

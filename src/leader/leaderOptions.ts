@@ -9,6 +9,7 @@ import type { ReplicaStatus } from '../feed/replicaStatus.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
+import type { Claims } from '../security/claims.ts'
 import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
 import type { RaisedEpoch } from './startPoint.ts'
 import type { WalWatcherOptions } from './walWatcher.ts'
@@ -36,6 +37,8 @@ export interface LeaderOptions {
   readonly heartbeatMs: number
   /** Where the replicas are listed. */
   readonly replicas: ReplicaList
+  /** Judges the numbers that replicas tell. */
+  readonly claims: Claims
   /** Writes that may wait for replicas to acknowledge them. */
   readonly maxAckWaits: number
   readonly observer: LeaderObserver

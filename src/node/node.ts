@@ -33,10 +33,12 @@ import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
+import type { Claims } from '../security/claims.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { newClaims } from './nodeClaims.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
@@ -70,6 +72,8 @@ interface Ground {
   readonly secrets: ClusterSecrets
   readonly dialer: PeerDialer
   readonly calls: PeerCalls
+  /** How far numbers of other nodes are believed. */
+  readonly claims: Claims
   readonly standstill: Standstill
   readonly inbox: RoleInbox
 }
@@ -166,7 +170,8 @@ async function layGround(
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit
-  const members = new Members(nodeFile, log, options.peers, (change) =>
+  const claims = newClaims(nodeFile, () => database.view.position(), metrics, log)
+  const members = new Members(nodeFile, log, options.peers, claims, (change) =>
     database.engine?.tellMember(change),
   )
   started.members = members
@@ -214,6 +219,7 @@ async function layGround(
     secrets,
     dialer,
     calls,
+    claims,
     standstill,
     inbox: new RoleInbox(standstill),
   }

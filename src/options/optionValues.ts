@@ -2,6 +2,7 @@
 import { WalcastError } from '../errors.ts'
 import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
+import { isNodeId } from '../nodeId.ts'
 import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from './network.ts'
 import type { OptionKind } from './optionSpec.ts'
 
@@ -48,8 +49,7 @@ export function parseValue(
         .filter(Boolean)
         .map((network) => parseTrusted(flag, network.trim()))
     case 'text':
-      if (!/^[\w.-]{1,128}$/.test(text))
-        throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
+      if (!isNodeId(text)) throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
       return text
     case 'url':
       return parseUrl(flag, text)

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import type { DatabaseView } from '../api/databaseView.ts'
 import { WalcastError } from '../errors.ts'
 import type { Authenticator } from '../security/auth.ts'
+import type { Claims } from '../security/claims.ts'
 import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
 import { headerOf, INCARNATION_HEADER } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
@@ -20,6 +21,8 @@ export interface IntakeChecksOptions {
   readonly admission: WriteGate
   /** HOST:PORT of this node. */
   readonly address: string
+  /** Judges the epoch in a token. */
+  readonly claims: Claims
   /** The highest epoch that this node has led or followed in. */
   epoch(): number
   /**
@@ -59,7 +62,10 @@ export class IntakeChecks {
     return this.refuseNow(request)
   }
 
-  /** The same of a request that was taken, and has waited. */
+  /**
+   * The same of a request that was taken, and has waited. Only for one whose token was accepted:
+   * what the token says is acted on.
+   */
   refuseNow(request: IncomingMessage): WalcastError | undefined {
     const { address, admission, view, side } = this.#options
     const token = headerOf(request, REPLICA_AUTH_HEADER)
@@ -83,12 +89,14 @@ export class IntakeChecks {
    * be executed again.
    */
   #refuseOtherEpoch(token: string | undefined): WalcastError | undefined {
-    const { view, onHigherEpoch } = this.#options
+    const { view, claims, onHigherEpoch } = this.#options
     const mine = this.#options.epoch()
     const sender = senderOf(token)
     if (!sender || sender.epoch === mine || view.role() !== 'leader') return undefined
     if (sender.epoch < mine)
       return new WalcastError('EARLIER_EPOCH', { mine, theirs: sender.epoch })
+    const refused = claims.refuse({ epoch: sender.epoch })
+    if (refused) return refused
     onHigherEpoch(sender.node, sender.epoch)
     return new WalcastError('STALE_LEADER', { mine: sender.epoch, theirs: mine })
   }

@@ -5,6 +5,7 @@
 import { isIncarnation } from '../../proto/lineage.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
+import { isPlain } from '../plainText.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER } from '../security/requestSignature.ts'
 import type { ErrorBody } from './answer.ts'
@@ -22,11 +23,14 @@ export interface KnownLeaderHost {
   readonly sign: SignForward
   /** A new connection to the node at HOST:PORT, which proves itself; undefined: nothing is proven. */
   readonly dial: ((address: string) => WireDial) | undefined
+  /** Whether this node believes that the leader is in this epoch. */
+  believes(epoch: unknown): boolean
   /** What clients may be told of an error. */
   bodyOf(error: WalcastError): ErrorBody
 }
 
 const PROBE_TIMEOUT_MS = 1000
+const MAX_URL_CHARS = 2048
 /**
  * The longest that the leader keeps an upgrade. Its answer has to come before this node gives the
  * upgrade up.
@@ -97,10 +101,11 @@ export class KnownLeader {
     const answer = await this.#host.calls.askRole(address, PROBE_TIMEOUT_MS)
     if (!answer || address !== this.#address) return false
     const { publicUrl, ready, epoch, incarnation, taking = answer.status === 200 } = answer.value
+    if (typeof epoch === 'number' && !this.#host.believes(epoch)) return false
     if (answer.node !== '') this.#node = answer.node
-    if (Number.isSafeInteger(epoch)) this.#epoch = Number(epoch)
+    if (typeof epoch === 'number') this.#epoch = epoch
     if (isIncarnation(String(incarnation))) this.#incarnation = String(incarnation)
-    if (typeof publicUrl === 'string') this.#publicUrl = publicUrl
+    if (isWebUrl(publicUrl)) this.#publicUrl = publicUrl
     // Its application does not count: the leader itself keeps what that does not take.
     return taking === true && ready === true
   }
@@ -121,4 +126,9 @@ export class KnownLeader {
     const dialed = dial && { dial: () => dial(address) }
     return { origin: `http://${address}`, path, headers: signed, isNode: true, bodyOf, ...dialed }
   }
+}
+
+function isWebUrl(value: unknown): value is string {
+  if (typeof value !== 'string' || value.length > MAX_URL_CHARS) return false
+  return isPlain(value) && /^https?:\/\//.test(value) && URL.canParse(value)
 }

@@ -8,6 +8,7 @@ import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { WalcastError } from '../errors.ts'
 import type { Authenticator } from '../security/auth.ts'
+import type { Claims } from '../security/claims.ts'
 import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
@@ -26,6 +27,8 @@ export interface LentReadsParts {
   readonly address: string
   /** Longest wait for the position that the leader asks for. */
   readonly readWaitMs: number
+  /** Judges the epoch in a token. */
+  readonly claims: Claims
   application(): Application | undefined
   /** The highest epoch that this node has led or followed in. */
   epoch(): number
@@ -46,7 +49,7 @@ export class LentReads {
 
   /** Why the read is not answered here; undefined when it may be. Uses up its token. */
   refuse(request: IncomingMessage): WalcastError | undefined {
-    const { auth, view, watch, address, epoch, leaderIncarnation } = this.#parts
+    const { auth, view, watch, address, claims, epoch, leaderIncarnation } = this.#parts
     const { method = 'GET' } = request
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(request)
@@ -56,6 +59,8 @@ export class LentReads {
         detail: 'only a read is answered in place of the leader',
       })
     const theirs = senderOf(token)?.epoch ?? 0
+    const unbelievable = claims.refuse({ epoch: theirs })
+    if (unbelievable) return unbelievable
     if (theirs < epoch()) return new WalcastError('EARLIER_EPOCH', { mine: epoch(), theirs })
     // The leader knows better than to ask a leader or a standby.
     if (view.role() !== 'replica')

@@ -11,6 +11,7 @@ import type { PeerDialer } from '../cluster/peerDialer.ts'
 import type { WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Claims } from '../security/claims.ts'
 import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { ANYONE, STREAMED, signRequest } from '../security/requestSignature.ts'
 import type { ErrorBody } from './answer.ts'
@@ -36,6 +37,7 @@ export interface RemoteLeaderParts {
   readonly nodeFile: NodeFile
   readonly view: DatabaseView
   readonly waits: PositionWaits
+  readonly claims: Claims
   readonly cookie: PositionCookie
   readonly metrics: TrafficMetrics
   /** What clients may be told of an error. */
@@ -55,13 +57,14 @@ export class RemoteLeader {
 
   constructor(parts: RemoteLeaderParts) {
     this.#parts = parts
-    const { options, dialer, bodyOf } = parts
+    const { options, dialer, bodyOf, claims } = parts
     this.#dial = dialer.isOpen ? undefined : (address) => dialer.dial(address, CONNECT_TIMEOUT_MS)
     this.#known = new KnownLeader(options.leader, {
       calls: parts.calls,
       sign: this.#sign,
       dial: this.#dial,
       bodyOf,
+      believes: (epoch) => claims.refuse({ epoch }) === undefined,
     })
     this.gate = new Gate({ maxHeld: options.maxHeld }, () => this.#known.probe())
     this.forwarder = this.#newForwarder()

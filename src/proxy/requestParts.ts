@@ -17,6 +17,7 @@ import type { Clock } from '../platform/clock.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { Authenticator } from '../security/auth.ts'
 import type { ClusterSecrets } from '../security/clusterSecrets.ts'
+import type { Claims } from '../security/claims.ts'
 import { AckWaits } from './ackWaits.ts'
 import type { ErrorBody } from './answer.ts'
 import type { TrustedProxies } from './clientAddress.ts'
@@ -53,6 +54,8 @@ export interface RequestPartsNeeds {
   readonly log: Logger
   readonly nodeFile: NodeFile
   readonly auth: Authenticator
+  /** Judges the epochs that other nodes tell. */
+  readonly claims: Claims
   readonly view: DatabaseView
   readonly waits: PositionWaits
   readonly leadership: Leadership
@@ -211,9 +214,10 @@ export class RequestParts {
   }
 
   #newIntake({ proxies, bodyOf, onRefused }: RequestPartsHost): Intake {
-    const { options, bounds, log, nodeFile, auth, view, leadership, metrics } = this.#needs
+    const { options, bounds, log, nodeFile, auth, claims, view, leadership, metrics } = this.#needs
     return new Intake({
       auth,
+      claims,
       view,
       side: this.leaderSide,
       detour: this.detour,
@@ -235,9 +239,10 @@ export class RequestParts {
   }
 
   #newLentReads(): LentReads {
-    const { options, nodeFile, auth, view, waits } = this.#needs
+    const { options, nodeFile, auth, claims, view, waits } = this.#needs
     return new LentReads({
       auth,
+      claims,
       view,
       watch: this.application.watch,
       waits,

@@ -1,6 +1,8 @@
 /** What the errors of a connection to the leader mean for a replica. */
+import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
 import type { Body } from '../../proto/messages.ts'
 import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
 import type { Clock } from '../platform/clock.ts'
 
 /** Errors of a first contact that waiting does not mend. */
@@ -14,6 +16,7 @@ const FATAL_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** Errors of received bytes. The replica applies none of them and counts them. */
 export const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MESSAGE_BAD',
+  'CLAIM_REFUSED',
   'MESSAGE_TOO_LARGE',
   'MESSAGE_CHECKSUM',
   'STATE_MISMATCH',
@@ -56,7 +59,8 @@ export class FatalErrors {
 
 /** The error that the node at `address` sent before it closed. */
 export function errorOf(body: Body<'error'>, address: string): WalcastError {
+  const message = plainText(body.message, MAX_TEXT_CHARS)
   if (!isErrorCode(body.code))
-    return new WalcastError('LEADER_UNREACHABLE', { address, detail: body.message })
-  return new WalcastError(body.code, { message: body.message, address, db: body.db })
+    return new WalcastError('LEADER_UNREACHABLE', { address, detail: message })
+  return new WalcastError(body.code, { message, address, db: body.db })
 }

@@ -4,7 +4,6 @@
  * known until the next welcome.
  */
 import { durationOf } from '../../proto/fields.ts'
-import { MAX_COUNTED } from '../../proto/limits.ts'
 import { historyOf, type Lineage, NOWHERE, withIncarnation } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
@@ -147,14 +146,10 @@ export interface Follower {
 }
 
 /**
- * Throws MESSAGE_BAD, WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, WRONG_PAGE_SIZE or STALE_LEADER.
+ * Throws WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, WRONG_PAGE_SIZE or STALE_LEADER.
  */
 export function requireFitting(welcome: Body<'welcome'>, follower: Follower): void {
   const { node, instance, cluster, epoch, pageSize } = follower
-  if (Math.max(welcome.epoch, welcome.term, welcome.txid) > MAX_COUNTED)
-    throw new WalcastError('MESSAGE_BAD', {
-      detail: 'welcome to an epoch or txid that nobody can have reached',
-    })
   if (cluster !== '' && cluster !== welcome.cluster)
     throw new WalcastError('WRONG_CLUSTER', { mine: cluster, theirs: welcome.cluster })
   if (welcome.node === node && welcome.instance === instance) throw new WalcastError('SELF_LEADER')

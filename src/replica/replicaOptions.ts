@@ -5,6 +5,7 @@ import type { Body } from '../../proto/messages.ts'
 import type { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
+import type { Claims } from '../security/claims.ts'
 import type { CopyAccess } from './copy/copyAccess.ts'
 import type { KeptKind } from './diverged/keptBounds.ts'
 import type { StreamDial } from './streamUpgrade.ts'
@@ -37,6 +38,8 @@ export interface ReplicaOptions {
    */
   dial(address: string, timeoutMs: number, offsetMs: number): Promise<StreamDial> | undefined
   readonly observer: ReplicaObserver
+  /** Judges the numbers that the leader tells. */
+  readonly claims: Claims
 }
 
 export interface ReplicaIdentity {

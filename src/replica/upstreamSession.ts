@@ -12,8 +12,10 @@
  * which failures end the replica instead.
  */
 import { durationOf } from '../../proto/fields.ts'
+import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
 import type { Body, Message } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { BatchReceiver } from './batchReceiver.ts'
@@ -31,7 +33,7 @@ import type { Subscription } from './subscription.ts'
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
 export interface UpstreamSessionParts {
-  readonly options: Pick<ReplicaOptions, 'db' | 'log' | 'clock' | 'observer' | 'access'>
+  readonly options: Pick<ReplicaOptions, 'db' | 'log' | 'clock' | 'observer' | 'access' | 'claims'>
   readonly thread: SqliteThread
   readonly subscription: Subscription
   readonly slot: CopySlot
@@ -93,9 +95,10 @@ export class UpstreamSession {
 
   /** An error that it throws ends the connection. */
   onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
-    const { db } = this.#parts.options
+    const { db, claims } = this.#parts.options
     if (message.type !== 'error' && message.body.db !== db)
       throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
+    claims.require(message.body)
     try {
       return this.#handle(message, receivedMs, bytes)
     } finally {
@@ -177,7 +180,7 @@ export class UpstreamSession {
       {
         leader: welcome.node,
         mode: welcome.mode,
-        reason: welcome.reason || undefined,
+        reason: plainText(welcome.reason, MAX_TEXT_CHARS) || undefined,
         epoch: welcome.epoch,
         txid: welcome.txid,
       },
@@ -221,7 +224,7 @@ export class UpstreamSession {
     this.#state = 'syncing'
     this.#parts.downstream.onUnsettled()
     return this.#parts.resync.begin({
-      reason,
+      reason: plainText(reason, MAX_TEXT_CHARS),
       leader: this.#parts.handshake.leader,
       isDoubtful: this.#parts.trust.isDoubtful,
       divergence: () => this.#parts.trust.divergence,

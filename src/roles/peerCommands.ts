@@ -6,6 +6,7 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeerCalls, PeerClock } from '../cluster/peerCalls.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import type { Claims } from '../security/claims.ts'
 import type { PeerOrder } from './state/roleOrders.ts'
 
 /** The longest that the application of a new leader is waited for. */
@@ -17,6 +18,8 @@ export interface PeerCommandsParts {
   readonly nodeFile: Pick<NodeFile, 'record'>
   /** HOST:PORT of this node. */
   readonly address: string
+  /** Judges the numbers that answers tell. */
+  readonly claims: Claims
 }
 
 export class PeerCommands {
@@ -33,7 +36,7 @@ export class PeerCommands {
 
   /**
    * The node `to` leads from the state that this leader, fenced, has been drained to. Throws what
-   * `PeerCalls.tell` throws.
+   * `PeerCalls.tell` throws, and CLAIM_REFUSED.
    */
   async takeOver({
     to,
@@ -48,11 +51,18 @@ export class PeerCommands {
   }> {
     const { node: from } = this.#parts.nodeFile.record
     const parameters = { ...drained, from, to: to.node, by, until }
-    const answer = await this.#parts.calls.tell(to.address, TAKE_OVER_PATH, parameters, timeoutMs, {
-      node: to.node,
-      aheadMs,
-    })
-    return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
+    const clock = { node: to.node, aheadMs }
+    const { calls } = this.#parts
+    const answer = await calls.tell(to.address, TAKE_OVER_PATH, parameters, timeoutMs, clock)
+    const { epoch, txid } = answer
+    // It may lead all the same: the caller must not go on as the leader.
+    if (typeof epoch !== 'number' || typeof txid !== 'number')
+      throw new WalcastError('NODE_ANSWER', {
+        url: `http://${to.address}`,
+        detail: 'without a position',
+      })
+    this.#parts.claims.require({ epoch, txid })
+    return { epoch, txid }
   }
 
   /** The node there follows this one. Throws what `PeerCalls.tell` throws. */

@@ -19,6 +19,7 @@ import type { DelegatingView } from '../database/delegatingView.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Claims } from '../security/claims.ts'
 import type { PeerQuestions } from './election/peerQuestions.ts'
 import type { EngineSlot } from './engineSlot.ts'
 import type { PeerCommands } from './peerCommands.ts'
@@ -41,6 +42,8 @@ export interface RoleRequestsParts {
   readonly questions: PeerQuestions
   readonly commands: PeerCommands
   readonly slot: EngineSlot
+  /** Judges the numbers that other nodes tell. */
+  readonly claims: Claims
 }
 
 interface PromoteHow {
@@ -76,7 +79,8 @@ export class RoleRequests implements RoleActions {
   }
 
   async demote({ leader, epoch }: DemoteHow, by: string): Promise<DemoteAnswer> {
-    const { driver, clock, journal, view, nodeFile } = this.#parts
+    const { driver, clock, journal, view, nodeFile, claims } = this.#parts
+    claims.require({ epoch })
     const beganMs = clock.nowMs()
     const asked = { type: 'demoteAsked', by, leader, epoch } as const
     await journal.audited('demote', by, () => driver.request(asked))
@@ -111,7 +115,8 @@ export class RoleRequests implements RoleActions {
   }
 
   async takeOver(how: TakeOver, by: string): Promise<NodePlace & Position> {
-    const { driver, nodeFile, facts } = this.#parts
+    const { driver, nodeFile, facts, claims } = this.#parts
+    claims.require(how)
     const { answer } = await driver.request({ type: 'takeOverAsked', by, how })
     const { epoch, txid } = answerTo('takeOver', answer)
     return { node: nodeFile.record.node, address: facts.address, epoch, txid }

@@ -44,12 +44,13 @@ export class Roles {
   readonly requests: RoleRequests
 
   constructor(parts: RolesParts) {
-    const { setup, clock, nodeFile, members, traffic, instance, journal, inbox, calls } = parts
+    const { setup, clock, nodeFile, members, traffic, instance, journal, inbox } = parts
+    const { calls, claims } = parts
     const { name: db, path, stateFolder, replicas, view } = onlyDatabase(parts.databases)
     const { log, options } = setup
     const address = ownAddress(options)
     const slot = new EngineSlot(view, parts.onMoved)
-    const commands = new PeerCommands({ setup, calls, nodeFile, address })
+    const commands = new PeerCommands({ setup, calls, nodeFile, address, claims })
     const twins = new TwinWatch({
       log,
       instance,
@@ -66,6 +67,7 @@ export class Roles {
       instance,
       members,
       twins,
+      claims,
     })
     const start = new LeadingStart(twins)
     const engineParts: EngineParts = {

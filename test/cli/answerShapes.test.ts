@@ -9,7 +9,8 @@ import { auditTable } from '../../src/cli/audit.ts'
 import { demotedText } from '../../src/cli/demote.ts'
 import { lagText } from '../../src/cli/lag.ts'
 import { promotedText, prospects } from '../../src/cli/promote.ts'
-import { count, fields, type Shape, text, WHOLE } from '../../src/cli/shape.ts'
+import { jsonLine } from '../../src/cli/queryCommand.ts'
+import { count, fields, listOf, type Shape, text, WHOLE } from '../../src/cli/shape.ts'
 import { statusText } from '../../src/cli/status.ts'
 import { switchedText } from '../../src/cli/switchover.ts'
 import { describe } from '../../src/cli/verify.ts'
@@ -76,6 +77,7 @@ const CASES: Readonly<
         lastPassAt: 't',
       },
       members: [PLACE],
+      application: { url: 'http://a:1', state: 'up', accepts: true, detail: 'd', held: 0 },
       putBack: { at: 't', position: '1-2', reason: 'r' },
       failedReads: {
         ...{ answered: 1, failed: 0, away: 0, limited: 2, large: 0 },
@@ -252,6 +254,31 @@ function placesValues(answer: object): unknown[] {
     keys.reduce<unknown>((value, key) => Object(value)[key], answer),
   )
 }
+
+const STEERING = 'a\u001b[2J\u009b2J\u202e\u200b\u2028\r\n\u007f\ud800'
+
+for (const [name, { answer, shape, show }] of Object.entries(CASES)) {
+  if (name === 'positions') continue
+  test(`${name}: no text of an answer steers the terminal`, () => {
+    for (const place of placesIn(answer)) {
+      const given = replaced(answer, place, STEERING)
+      if (shape(given, WHOLE) !== undefined) continue
+      const text = String(show(given as never))
+      assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}\p{Zl}\p{Cs}]/u, place.join('.'))
+      assert.doesNotMatch(text, /\n\ufffd/u, place.join('.'))
+    }
+    const asJson = jsonLine({ ...answer, node: STEERING })
+    assert.deepEqual(JSON.parse(asJson), { ...answer, node: STEERING })
+    assert.doesNotMatch(asJson.slice(0, -1), /[\p{Cc}\p{Cf}\p{Zl}\p{Cs}]/u)
+  })
+}
+
+test('texts and lists have bounds', () => {
+  assert.equal(text('x'.repeat(8192), WHOLE), undefined)
+  assert.equal(text('x'.repeat(8193), WHOLE), 'it is not a text')
+  assert.equal(listOf(count)(Array(10_000).fill(1), WHOLE), undefined)
+  assert.equal(listOf(count)(Array(10_001).fill(1), WHOLE), 'it is not a list')
+})
 
 test('an error names the wrong field; unknown fields are allowed', () => {
   const shape = fields({ a: fields({ b: count }) }, { c: text })

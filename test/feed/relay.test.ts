@@ -9,6 +9,7 @@ import type { Body } from '../../proto/messages.ts'
 import { Relay, type RelayHost } from '../../src/feed/relay.ts'
 import { ReplicaList } from '../../src/feed/replicaList.ts'
 import { systemClock } from '../../src/platform/clock.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { FrameMap } from '../../src/sqlite/frameMap.ts'
 import { PageSums } from '../../src/sqlite/pageSums.ts'
 import { checksumHex } from '../../src/xxh64.ts'
@@ -79,6 +80,7 @@ async function startRelay() {
       heartbeatMs: 60_000,
       clock: systemClock,
       log: pino({ level: 'silent' }),
+      claims: new Claims(() => ({ epoch: 1, txid: at.txid })),
     },
     host,
   )

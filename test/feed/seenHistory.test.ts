@@ -78,7 +78,7 @@ test('a higher epoch that was heard of is one that this leader has begun and for
 
 test('numbers are believed up to a bound above those of this node, and not beyond', () => {
   const epochs = 1_000_000
-  const txids = 2 ** 40
+  const txids = 2 ** 32
   const lost: [string, number][] = [[LOST, 90]]
   for (const [change, isBelieved] of [
     [{ highestEpoch: 4 + epochs }, true],

@@ -14,6 +14,7 @@ import { Leader } from '../../src/leader/leader.ts'
 import type { LeaderOptions } from '../../src/leader/leaderOptions.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { WRITE_LOCK_CONNECTION } from '../../src/sqlite/heldDatabase.ts'
 import { ReadGuard } from '../../src/sqlite/readGuard.ts'
 import { exec, SqliteThread } from '../../src/sqlite/sqliteThread.ts'
@@ -65,6 +66,7 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
     heartbeatMs: 60_000,
     replicas: new ReplicaList(systemClock, 'leader'),
     maxAckWaits: 1,
+    claims: new Claims(() => ({ epoch: saved.epoch, txid: saved.txidCeiling })),
     observer: {
       onBatch() {},
       onPass() {},

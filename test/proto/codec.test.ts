@@ -18,6 +18,7 @@ import * as limits from '../../proto/limits.ts'
 import { type Body, MESSAGES, type Message, type MessageType } from '../../proto/messages.ts'
 import { formatPosition, parsePosition } from '../../proto/position.ts'
 import { keyOf } from '../../src/errors.ts'
+import { isPlain } from '../../src/plainText.ts'
 import { xxh64 } from '../../src/xxh64.ts'
 import { VECTORS, type Vector } from './vectors.ts'
 
@@ -249,18 +250,26 @@ const hexId = fc
   .bigInt({ min: 0n, max: 2n ** 64n - 1n })
   .map((id) => id.toString(16).padStart(16, '0'))
 
+const toCounted = (value: number) => value % (limits.MAX_COUNTED + 1)
+
 const arbitraryOf = new Map<fields.Field<unknown>, fc.Arbitrary<unknown>>([
   [
     fields.name,
     fc
       .string({ maxLength: limits.MAX_NAME_CHARS / 2, unit: 'grapheme' })
-      .filter((text) => text.length <= limits.MAX_NAME_CHARS && !/\p{Cc}/u.test(text)),
+      .filter((text) => text.length <= limits.MAX_NAME_CHARS && isPlain(text)),
   ],
   [
     fields.prose,
     fc
       .string({ maxLength: 300, unit: 'grapheme' })
       .filter((text) => text.length <= limits.MAX_TEXT_CHARS),
+  ],
+  [fields.nodeId, fc.stringMatching(/^[\w.-]{0,128}$/)],
+  [fields.address, fc.constantFrom('', '10.0.0.1:8470', '[::1]:1', 'node-b.example:65535')],
+  [
+    fields.counted,
+    fc.oneof(fc.nat(300), fc.maxSafeNat().map(toCounted), fc.constant(limits.MAX_COUNTED)),
   ],
   [fields.count, fc.oneof(fc.maxSafeNat(), fc.nat(300), fc.constant(Number.MAX_SAFE_INTEGER))],
   [fields.pageNumber, fc.oneof(fc.nat(100_000), fc.constant(limits.MAX_PAGE_NUMBER))],
@@ -508,7 +517,22 @@ const WRONG = new Map<fields.Field<unknown>, readonly unknown[]>([
       'a\n',
       '\u001b[31m',
       '\u0085',
+      'right\u202eleft',
+      'zero\u200bwidth',
+      'line\u2028line',
     ],
+  ],
+  [
+    fields.nodeId,
+    [1, null, ['x'], 'a b', 'a/b', 'é', 'a\n', '\u001b[31m', 'a\u202e', 'x'.repeat(129), '<b>'],
+  ],
+  [
+    fields.address,
+    [1, null, 'a', ':1', 'a:', 'a:65536', 'a:1/x', 'u@a:1', 'http://a:1', 'a\u202e:1', ' a:1'],
+  ],
+  [
+    fields.counted,
+    [-1, 1.5, limits.MAX_COUNTED + 1, 2 ** 53 - 1, 2 ** 53, Number.NaN, 1e300, '1', null, true],
   ],
   [fields.prose, [1, null, false, ['x'], 'x'.repeat(limits.MAX_TEXT_CHARS + 1)]],
   [fields.count, [-1, 1.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '1', null, true, [1]]],
@@ -629,7 +653,7 @@ test('whole numbers may come as any msgpack integer', () => {
   for (const [hex, value] of [
     ['cf0000000000000007', 7],
     ['d30000000000000007', 7],
-    ['cf001fffffffffffff', Number.MAX_SAFE_INTEGER],
+    ['cf0001000000000000', limits.MAX_COUNTED],
     ['cb401c000000000000', 7],
     ['ca40e00000', 7],
     ['d007', 7],

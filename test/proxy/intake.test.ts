@@ -13,6 +13,7 @@ import { TrustedProxies } from '../../src/proxy/clientAddress.ts'
 import { firstAttemptOf } from '../../src/proxy/firstAttempt.ts'
 import { Intake, type IntakeOptions } from '../../src/proxy/intake.ts'
 import { Authenticator } from '../../src/security/auth.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { signRequest } from '../../src/security/requestSignature.ts'
 
 const INCARNATION = '0123456789abcdef'
@@ -30,6 +31,7 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
     leader: () => 'a:1',
     epoch: () => EPOCH,
     onHigherEpoch: (_node, epoch) => higher.push(epoch),
+    claims: new Claims(() => ({ epoch: EPOCH, txid: 1 })),
     bodyOf: ({ code, message, cure }) => ({ code, message, cure }),
     onRefused() {},
     onRequest() {},

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from '../../proto/messages.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { UpstreamSession, type UpstreamSessionParts } from '../../src/replica/upstreamSession.ts'
 
 const WELCOME = {
@@ -24,6 +25,7 @@ async function welcomed(during: (subscription: { leader: string; connectionId: n
       db: 'main',
       clock: { nowMs: () => 0 },
       access: { apply() {} },
+      claims: new Claims(() => ({ epoch: 1, txid: 1 })),
       observer: {
         onReceived() {},
         onConnected(_: string, address: string) {

@@ -10,6 +10,7 @@ import { Instance } from '../../src/cluster/instance.ts'
 import type { NodeFile } from '../../src/cluster/nodeFile.ts'
 import { PeerQuestions } from '../../src/roles/election/peerQuestions.ts'
 import type { TwinWatch } from '../../src/roles/twinWatch.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { driveRoles, LEADING, roleFacts } from '../support/drivenRoles.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
@@ -56,6 +57,7 @@ async function told(address: string, known?: string): Promise<string> {
       instance: INSTANCE,
       members: { list: () => [] },
       twins: { onTwin() {}, tellApart() {}, requireOwn() {} } as unknown as TwinWatch,
+      claims: new Claims(() => ({ epoch: MINE.epoch, txid: 9 })),
     }),
     end: (order) => {
       if (order.do === 'recordLeading') did(`raises to ${order.begins.epoch}`)

@@ -9,6 +9,7 @@ import type { LeaderOptions } from '../../src/leader/leaderOptions.ts'
 import type { FileOps } from '../../src/platform/fileOps.ts'
 import { CopyAccess } from '../../src/replica/copy/copyAccess.ts'
 import type { ReplicaOptions } from '../../src/replica/replicaOptions.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { fileMode } from '../../src/sqlite/fileModes.ts'
 import type { Network } from './network.ts'
 import type { NodeProcess } from './nodeProcess.ts'
@@ -42,7 +43,8 @@ export interface NodeSite {
   readonly onTrouble: (node: SimulatedNode, what: string) => void
 }
 
-function sharedOptions(node: SimulatedNode, site: NodeSite) {
+function sharedOptions(process: NodeProcess, site: NodeSite) {
+  const { node } = process
   const { scheduler, ops, trace, onTrouble } = site
   const clock = { nowMs: () => scheduler.nowMs() + node.skewMs }
   const write = (line: string) => {
@@ -50,13 +52,15 @@ function sharedOptions(node: SimulatedNode, site: NodeSite) {
     if (line.startsWith(ERROR_LINE)) onTrouble(node, line.trim())
   }
   const log = pino({ base: null, timestamp: false }, { write })
-  return { db: DB, path: node.path, stateFolder: node.folder, version: '0', log, clock, ops }
+  const claims = new Claims(() => ({ epoch: process.nodeFile.record.epoch, txid: 0 }))
+  const { path, folder: stateFolder } = node
+  return { db: DB, path, stateFolder, version: '0', log, clock, ops, claims }
 }
 
 export function leaderOptions(process: NodeProcess, site: NodeSite): LeaderOptions {
   const { onCaptured, onFatal, onTrouble } = site
   const { node, nodeFile } = process
-  const parts = sharedOptions(node, site)
+  const parts = sharedOptions(process, site)
   const save: LeaderOptions['identity']['save'] = (begun) =>
     nodeFile.update({
       epoch: begun.epoch,
@@ -117,7 +121,7 @@ export function leaderOptions(process: NodeProcess, site: NodeSite): LeaderOptio
 export function replicaOptions(process: NodeProcess, site: NodeSite): ReplicaOptions {
   const { onApplied, onSynced, onFatal, onTrouble, scheduler } = site
   const { node, nodeFile } = process
-  const parts = sharedOptions(node, site)
+  const parts = sharedOptions(process, site)
   const leader = nodeFile.record.leader || undefined
   const ifAlive = (tell: (node: SimulatedNode) => void) => () => {
     if (process.isAlive) tell(node)

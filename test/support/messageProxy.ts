@@ -36,6 +36,11 @@ export class MessageProxy {
     return `127.0.0.1:${this.port}`
   }
 
+  /** Ends the connections of now; replicas come back. */
+  cut(): void {
+    for (const client of this.#server.clients) client.terminate()
+  }
+
   async close(): Promise<void> {
     for (const client of this.#server.clients) client.terminate()
     await new Promise((resolve) => this.#server.close(resolve))

@@ -85,6 +85,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.feed()
       metrics.onRole('leader')
       metrics.notices()
+      metrics.claims()
     },
   ],
   [

@@ -4,6 +4,8 @@ import type { Instance } from '../../cluster/instance.ts'
 import type { Members } from '../../cluster/members.ts'
 import type { NodeFile } from '../../cluster/nodeFile.ts'
 import type { PeerAnswer, PeerCalls } from '../../cluster/peerCalls.ts'
+import { wrongIn } from '../../cluster/place.ts'
+import type { Claims } from '../../security/claims.ts'
 import type { TwinWatch } from '../twinWatch.ts'
 
 export interface PeerQuestionsParts {
@@ -16,6 +18,8 @@ export interface PeerQuestionsParts {
   readonly instance: Instance
   readonly members: Pick<Members, 'list'>
   readonly twins: TwinWatch
+  /** Judges the numbers that answers tell. */
+  readonly claims: Claims
 }
 
 export class PeerQuestions {
@@ -43,13 +47,21 @@ export class PeerQuestions {
   async ask(addresses: readonly string[], isTold = false): Promise<readonly PeerAnswer[]> {
     const { nodeFile, instance, twins, timeoutMs, calls } = this.#parts
     const { cluster, node } = nodeFile.record
-    const isOfCluster = (answer: PeerAnswer) => cluster === '' || answer.cluster === cluster
+    const isOfCluster = (answer: PeerAnswer) =>
+      (cluster === '' || answer.cluster === cluster) && this.#isBelieved(answer)
     const direct = (await calls.askAll(addresses, timeoutMs)).filter(isOfCluster)
     const elsewhere = await calls.askAll(this.#ownElsewhere(direct, addresses), timeoutMs)
     const ofCluster = [...direct, ...elsewhere.filter(isOfCluster)]
     for (const answer of ofCluster)
       if (answer.node === node && answer.instance !== instance.id) twins.onTwin(answer, isTold)
     return ofCluster.filter((answer) => answer.node !== node)
+  }
+
+  #isBelieved(answer: PeerAnswer): boolean {
+    const { claims } = this.#parts
+    const wrong = wrongIn(answer)
+    if (wrong) claims.count(wrong)
+    return wrong === undefined && claims.refuse(answer) === undefined
   }
 
   /**

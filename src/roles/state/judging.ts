@@ -2,6 +2,7 @@
 import type { NodePlace, PromoteAnswer } from '../../api/roleAnswers.ts'
 import type { PeerAnswer } from '../../cluster/peerCalls.ts'
 import { WalcastError } from '../../errors.ts'
+import { MAX_DURATION_MS } from '../../options/optionValues.ts'
 import { judge } from '../election/fitness.ts'
 import { isBehind } from '../election/precedence.ts'
 import { giveUp, settle } from './changeEnd.ts'
@@ -46,6 +47,7 @@ export function whenTakeOverAsked(
   if (!isSame || !isTrusted || state === 'syncing')
     return refuse(`it is at ${epoch}-${txid} (${state}), not in the state ${how.epoch}-${how.txid}`)
   if (nowMs > how.until) return refuse(TOO_LATE)
+  if (how.until - nowMs > MAX_DURATION_MS) return refuse('the time limit is too far away')
   return lead(facts, memory, change, copy, {
     epoch: Math.max(epoch, record.epoch) + 1,
     reason: `switchover from ${how.from}, by ${by}`,
