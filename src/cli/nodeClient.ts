@@ -1,7 +1,7 @@
 /**
- * Asks a running node over its private side. Whatever answers there may be something else, so an
- * answer is bounded in size and time, has to be JSON, and is checked against its shape before use.
- * Its text never reaches the terminal unescaped.
+ * Asks a running node over its private side, or over its control socket on this machine. Whatever
+ * answers there may be something else, so an answer is bounded in size and time, has to be JSON,
+ * and is checked against its shape before use. Its text never reaches the terminal unescaped.
  */
 import { type Dispatcher, errors } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
@@ -11,6 +11,8 @@ import { request } from '../platform/sockets.ts'
 import { timeLimit } from '../platform/time.ts'
 import { readSecret } from '../security/auth.ts'
 import { askedUrl } from './askedUrl.ts'
+import { controlError, openControlConnection } from './controlConnection.ts'
+import { type NodeTarget, targetText } from './nodeTarget.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
 const TIMEOUT_MS = 10_000
@@ -21,6 +23,7 @@ const SHOWN_CHARS = 80
 const MAX_MESSAGE_CHARS = 500
 
 export interface Answer {
+  /** URL, or path of the socket, for messages. */
   readonly url: string
   readonly status: number
   /** A JSON object, not checked yet. */
@@ -31,8 +34,7 @@ export interface Answer {
 
 export interface Question {
   readonly method: 'GET' | 'POST' | 'DELETE'
-  /** URL or HOST:PORT. */
-  readonly node: string
+  readonly node: NodeTarget
   readonly path: string
   readonly environment: NodeJS.ProcessEnv
   readonly timeoutMs: number
@@ -42,7 +44,7 @@ export interface Question {
 
 /** GETs a JSON answer of this shape. Throws what `askNode` and `bodyOf` throw. */
 export async function getJson<T>(
-  node: string,
+  node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
@@ -55,7 +57,7 @@ export async function getJson<T>(
 
 /** POSTs, with a time limit of its own. Throws what `askNode` and `bodyOf` throw. */
 export async function postJson<T>(
-  node: string,
+  node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
@@ -66,7 +68,7 @@ export async function postJson<T>(
 
 /** DELETEs. Throws what `askNode` and `bodyOf` throw. */
 export async function deleteJson(
-  node: string,
+  node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
@@ -89,32 +91,62 @@ export function bodyOf<T>(answer: Answer, shape: Shape): T {
   })
 }
 
+/** Where a question goes, and with which proof of the one who asks. */
+interface Way {
+  readonly url: URL
+  /** The URL, or the path of the socket, for messages. */
+  readonly shown: string
+  /** Undefined without one, and at the control socket, where none is needed. */
+  readonly secret: string | undefined
+  readonly dispatcher?: Dispatcher
+}
+
 /**
  * What a node answered, with any status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER, UNAUTHORIZED
- * or USAGE.
+ * or USAGE; for a node on this machine also NO_LOCAL_NODE, OTHER_USERS_NODE or STRANGE_FILE.
  */
-export async function askNode(question: Question): Promise<Answer> {
-  const { node, path, environment, timeoutMs } = question
-  const url = askedUrl(node, path)
-  const secret = readSecret(environment)
+export function askNode(question: Question): Promise<Answer> {
+  const { node, path, environment } = question
+  if (node.kind === 'socket') return askLocalNode(node, question)
+  const url = askedUrl(node.address, path)
+  return ask({ url, shown: url.href, secret: readSecret(environment) }, question)
+}
+
+async function askLocalNode(
+  node: Extract<NodeTarget, { readonly kind: 'socket' }>,
+  question: Question,
+): Promise<Answer> {
+  const connection = openControlConnection(node.db, node.folder)
+  const { dispatcher } = connection
+  const url = new URL(question.path, 'http://localhost')
+  try {
+    return await ask({ url, shown: targetText(node), secret: undefined, dispatcher }, question)
+  } catch (error) {
+    const isRefused = error instanceof WalcastError && error.key === 'NODE_UNREACHABLE'
+    throw (isRefused && controlError(node.db, error.cause)) || error
+  } finally {
+    await connection.close()
+  }
+}
+
+async function ask(way: Way, question: Question): Promise<Answer> {
   let head: Dispatcher.ResponseData | undefined
   let bytes: Buffer
   try {
-    head = await send(url, secret, question)
+    head = await send(way, question)
     bytes = await readAll(head.body)
   } catch (error) {
-    throw failureOf(url, head, error, timeoutMs)
+    throw failureOf(way, head, error, question.timeoutMs)
   }
   const body = jsonIn(bytes)
   const beginning = beginningOf(bytes)
-  if (!body) throw strangeAnswer(url, head, beginning)
-  if (head.statusCode === 401 && isOfWalcast(body)) throw unauthorized(url, secret)
-  return { url: url.href, status: head.statusCode, body, beginning }
+  if (!body) throw strangeAnswer(way, head, beginning)
+  if (head.statusCode === 401 && isOfWalcast(body)) throw unauthorized(way)
+  return { url: way.shown, status: head.statusCode, body, beginning }
 }
 
 function send(
-  url: URL,
-  secret: string | undefined,
+  { url, secret, dispatcher }: Way,
   { method, timeoutMs, body }: Question,
 ): Promise<Dispatcher.ResponseData> {
   const headers: Record<string, string> = { ...NODE_AGENT }
@@ -129,6 +161,7 @@ function send(
     headersTimeout: 0,
     bodyTimeout: 0,
     reset: true,
+    ...(dispatcher ? { dispatcher } : {}),
   })
 }
 
@@ -164,7 +197,7 @@ function jsonIn(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
 
 /** Why no complete answer came. */
 function failureOf(
-  url: URL,
+  way: Way,
   head: Dispatcher.ResponseData | undefined,
   error: unknown,
   timeoutMs: number,
@@ -172,18 +205,18 @@ function failureOf(
   const isLate = error instanceof Error && error.name === 'TimeoutError'
   const late = `within ${timeoutMs / 1000} s`
   if (head && error instanceof AnswerTooLong)
-    return strangeAnswer(url, head, `more than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`, error)
-  if (head && isLate) return strangeAnswer(url, head, `a body that did not end ${late}`, error)
+    return strangeAnswer(way, head, `more than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`, error)
+  if (head && isLate) return strangeAnswer(way, head, `a body that did not end ${late}`, error)
   if (error instanceof errors.InvalidArgumentError)
     return new WalcastError('SECRET_UNREADABLE', { detail: 'no HTTP header can carry it' }, error)
   if (error instanceof errors.HTTPParserError)
     return new WalcastError(
       'NODE_ANSWER',
-      { url: url.href, detail: 'in something other than HTTP' },
+      { url: way.shown, detail: 'in something other than HTTP' },
       error,
     )
-  const detail = isLate ? `no answer ${late}` : connectionText(url, error)
-  return new WalcastError('NODE_UNREACHABLE', { url: url.href, detail }, error)
+  const detail = isLate ? `no answer ${late}` : connectionText(way.url, error)
+  return new WalcastError('NODE_UNREACHABLE', { url: way.shown, detail }, error)
 }
 
 function connectionText({ protocol }: URL, error: unknown): string {
@@ -202,7 +235,7 @@ function connectionText({ protocol }: URL, error: unknown): string {
 
 /** Something other than a node answers there. */
 function strangeAnswer(
-  url: URL,
+  { shown }: Way,
   { statusCode, headers }: Dispatcher.ResponseData,
   what: string,
   cause?: unknown,
@@ -215,7 +248,7 @@ function strangeAnswer(
       : ` and redirects to ${plainText(String(location), 2 * SHOWN_CHARS)}`
   return new WalcastError(
     'NODE_ANSWER',
-    { url: url.href, detail: `${statusCode} (${type})${to}: ${what}` },
+    { url: shown, detail: `${statusCode} (${type})${to}: ${what}` },
     cause,
   )
 }
@@ -238,9 +271,9 @@ function isOfWalcast({ code }: Answer['body']): boolean {
   return typeof code === 'string' && code.startsWith('WALCAST_')
 }
 
-function unauthorized(url: URL, secret: string | undefined): WalcastError {
+function unauthorized({ shown, secret }: Way): WalcastError {
   const what = secret === undefined ? 'wants the cluster secret' : 'has a different secret'
-  return new WalcastError('UNAUTHORIZED', { message: `${url.href} ${what}` })
+  return new WalcastError('UNAUTHORIZED', { message: `${shown} ${what}` })
 }
 
 function beginningOf(bytes: Buffer): string {

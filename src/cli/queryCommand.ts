@@ -1,6 +1,7 @@
 /** Commands that ask a node one question, and how answers are laid out. */
 import { sizeText } from '../health/causeText.ts'
-import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
+import { NODE_FLAGS, parseForNode } from './commandArguments.ts'
+import { namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import type { Shape } from './shape.ts'
 
@@ -13,13 +14,14 @@ export interface QueryCommand<T> {
 }
 
 export async function look<T>(command: QueryCommand<T>, args: readonly string[]): Promise<number> {
-  const { help, json, node } = parseFlags(args, NODE_FLAGS)
-  if (help) {
+  const { values, named } = parseForNode(args, NODE_FLAGS)
+  if (values.help) {
     process.stdout.write(command.help)
     return 0
   }
-  const answer = await getJson<T>(nodeOf(node), command.path, process.env, command.shape)
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : command.format(answer))
+  const node = await namedNode(named, process.env)
+  const answer = await getJson<T>(node, command.path, process.env, command.shape)
+  process.stdout.write(values.json ? `${JSON.stringify(answer)}\n` : command.format(answer))
   return 0
 }
 

@@ -33,6 +33,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { newHealthServer } from './healthListener.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
@@ -46,6 +47,8 @@ interface Ground {
   readonly clock: Clock
   readonly ops: FileOps
   readonly nodeFile: NodeFile
+  /** The node's folder. */
+  readonly stateFolder: string
   readonly thread: SqliteThread
   /** Which process this node is. */
   readonly instance: Instance
@@ -116,6 +119,9 @@ async function startIn(
   )
   started.server = server
   await server.listen()
+  const health = newHealthServer(ground, traffic, server)
+  started.health = health
+  await health?.listen()
   await traffic.listen()
   const journal = new RoleJournal({ ...ground, view, log, hooks })
   const onMoved = () => {
@@ -130,7 +136,7 @@ async function startIn(
   metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
-  const parts = { ...ground, roles, server, traffic, hooks }
+  const parts = { ...ground, roles, server, health, traffic, hooks }
   return new RunningNode(parts, databases, report, failed)
 }
 
@@ -175,6 +181,7 @@ async function layGround(
     clock,
     ops,
     nodeFile,
+    stateFolder,
     thread,
     instance: new Instance(() => clock.nowMs()),
     audit,
@@ -236,7 +243,7 @@ function newServer(
     traffic,
     record: () => nodeFile.record,
     roles: () => roles()?.requests,
-    onCut: metrics.onCut('listen'),
+    onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),
   })
 }
