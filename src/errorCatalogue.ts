@@ -549,6 +549,21 @@ export const CATALOGUE = {
     'already {limit} requests wait for a position',
     'try again or read from the leader',
   ),
+  NO_LOCAL_NODE: entry(
+    503,
+    '{detail}',
+    'start the node, or name another one: --db FILE on its machine, --node URL from elsewhere',
+  ),
+  SEVERAL_NODES: entry(
+    409,
+    'several nodes run on this machine, with the files {files}',
+    'name one: --db {first}',
+  ),
+  OTHER_USERS_NODE: entry(
+    403,
+    'this user may not ask the node of {db}: {detail}',
+    'run the command as the user that runs the node, or as root; or give --node URL and a secret',
+  ),
   NODE_UNREACHABLE: entry(
     503,
     'cannot reach {url}: {detail}',

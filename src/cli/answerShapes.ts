@@ -111,6 +111,9 @@ export const STATUS = fields(
   },
 )
 
+/** Of `GET /_walcast/status`: which node it is, and which others it knows. */
+export const MEMBERS = fields({ node: text }, { members: listOf(PLACE) })
+
 const PERCENTILES = { p50Ms: real, p95Ms: real, p99Ms: real, maxMs: real }
 
 const DATABASE_LAG = {

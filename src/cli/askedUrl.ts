@@ -3,7 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { plainText } from '../plainText.ts'
 
-const WANTED = 'HOST:PORT or a URL such as http://127.0.0.1:8470'
+export const ADDRESS_WANTED = 'HOST:PORT or a URL such as http://127.0.0.1:8470'
 const MAX_SHOWN_CHARS = 100
 
 /**
@@ -25,13 +25,13 @@ function urlIn(given: string): URL {
       'the secret comes from WALCAST_SECRET',
     )
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
-  throw usage(WANTED, given)
+  throw usage(ADDRESS_WANTED, given)
 }
 
 function addressIn(given: string): URL {
   const [address] = given.split('/', 1)
   if (parseHostPort(address)) return new URL(`http://${address}`)
-  throw usage(WANTED, given, hintFor(given, address))
+  throw usage(ADDRESS_WANTED, given, hintFor(given, address))
 }
 
 function hintFor(given: string, address: string): string | undefined {

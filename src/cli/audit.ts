@@ -4,16 +4,17 @@ import { AUDIT_PATH, type AuditAnswer, type AuditEntry, MAX_AUDIT_ENTRIES } from
 import { WalcastError } from '../errors.ts'
 import { parseNumber } from '../options/optionValues.ts'
 import { AUDIT } from './answerShapes.ts'
-import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
+import { NODE_FLAGS, nodeHelp, parseForNode } from './commandArguments.ts'
+import { namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import { jsonLine, table } from './queryCommand.ts'
 
-const HELP = `walcast audit [--node URL] [--limit N] [--json]
+const HELP = `walcast audit [NODE] [--db FILE] [--limit N] [--json]
 
 Shows who changed a node's role or its list of replicas, when, and with what result. The newest
 entry is last. FILE-walcast/audit.jsonl has the whole log.
 
-  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+${nodeHelp(10)}
   --limit N    show so many entries, at most 200 [20]
   --json       print one JSON object a line
 `
@@ -21,7 +22,8 @@ entry is last. FILE-walcast/audit.jsonl has the whole log.
 const FLAGS = { ...NODE_FLAGS, limit: { type: 'string' } } as const
 
 export async function runAudit(args: readonly string[]): Promise<number> {
-  const { help, json, node, limit = '20' } = parseFlags(args, FLAGS)
+  const { values, named } = parseForNode(args, FLAGS)
+  const { help, json, limit = '20' } = values
   if (help) {
     process.stdout.write(HELP)
     return 0
@@ -32,7 +34,8 @@ export async function runAudit(args: readonly string[]): Promise<number> {
       detail: `--limit wants a number from 1 to ${MAX_AUDIT_ENTRIES}`,
     })
   const path = `${AUDIT_PATH}?limit=${count}`
-  const { entries } = await getJson<AuditAnswer>(nodeOf(node), path, process.env, AUDIT)
+  const node = await namedNode(named, process.env)
+  const { entries } = await getJson<AuditAnswer>(node, path, process.env, AUDIT)
   process.stdout.write(json ? entries.map(jsonLine).join('') : auditTable(entries))
   return 0
 }

@@ -4,16 +4,27 @@ import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { plainText } from '../plainText.ts'
+import type { NamedNode } from './namedNode.ts'
 import { nearestName } from './nearestName.ts'
 
-const DEFAULT_NODE = '127.0.0.1:8470'
 const MAX_SHOWN_CHARS = 100
 
 export const NODE_FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   node: { type: 'string' },
+  db: { type: 'string' },
 } as const
+
+/** What the help says of the node that a command asks; `columns`: of the flags beside it. */
+export function nodeHelp(columns: number): string {
+  return [
+    ['NODE', "the node's id, HOST:PORT or URL; --node NODE is the same [WALCAST_NODE]"],
+    ['--db FILE', 'the node of FILE on this machine [WALCAST_DB, else the only one there]'],
+  ]
+    .map(([flag, text]) => `  ${flag.padEnd(columns)}   ${text}`)
+    .join('\n')
+}
 
 type FlagKinds = Readonly<Record<string, { readonly type: 'string' | 'boolean' }>>
 type FlagValues<T extends FlagKinds> = {
@@ -26,11 +37,31 @@ export function parseFlags<T extends FlagKinds>(
   options: T,
 ): FlagValues<T> {
   const { values, positionals } = parseAll(args, options)
-  const [extra] = positionals
-  if (extra === undefined) return values
-  const hint = 'node' in options ? ' (name a node with --node)' : ''
+  refuseExtra(positionals[0])
+  return values
+}
+
+/**
+ * The same for a command that asks one node, which may be named as NODE in place of --node. Throws
+ * USAGE.
+ */
+export function parseForNode<T extends FlagKinds>(
+  args: readonly string[],
+  options: T & typeof NODE_FLAGS,
+): { readonly values: FlagValues<T & typeof NODE_FLAGS>; readonly named: NamedNode } {
+  const { values, positionals } = parseAll(args, options)
+  const { node: flag, db }: FlagValues<typeof NODE_FLAGS> = values
+  const [node, extra] = positionals
+  if (node !== undefined && flag !== undefined)
+    throw new WalcastError('USAGE', { detail: 'NODE and --node name two nodes: give one' })
+  refuseExtra(extra)
+  return { values, named: { node: node ?? flag, db } }
+}
+
+function refuseExtra(extra: string | undefined): void {
+  if (extra === undefined) return
   throw new WalcastError('USAGE', {
-    detail: `unexpected argument "${plainText(extra, MAX_SHOWN_CHARS)}"${hint}`,
+    detail: `unexpected argument "${plainText(extra, MAX_SHOWN_CHARS)}"`,
   })
 }
 
@@ -81,11 +112,6 @@ export function flagError(error: unknown, options: FlagKinds): WalcastError {
   const hint = nearest ? ` (did you mean --${nearest}?)` : ''
   const text = `${detail.slice(0, 1).toLowerCase()}${detail.slice(1)}${hint}`
   return new WalcastError('USAGE', { detail: text }, error)
-}
-
-/** The node to ask: from --node, else WALCAST_NODE, else one on this machine. */
-export function nodeOf(flag: string | undefined): string {
-  return flag ?? (process.env['WALCAST_NODE'] || DEFAULT_NODE)
 }
 
 /** A time such as 30s in milliseconds, or undefined when none is given. Throws USAGE. */

@@ -2,17 +2,18 @@
 import { DEMOTE_PATH, type DemoteAnswer } from '../api/roleAnswers.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { DEMOTED } from './answerShapes.ts'
-import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
+import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
+import { namedNode } from './namedNode.ts'
 import { formatMs, jsonLine, lines } from './queryCommand.ts'
 
-const HELP = `walcast demote [--node URL] [--leader HOST:PORT] [--json]
+const HELP = `walcast demote [NODE] [--db FILE] [--leader HOST:PORT] [--json]
 
 Makes a leader stop writing and become a replica. Commits that the new leader lacks are kept aside,
 not thrown away. There is no leader until another node is promoted: to do both without losing a
 write, use walcast switchover.
 
-  --node URL           the leader's private side [WALCAST_NODE, else 127.0.0.1:8470]
+${nodeHelp(18)}
   --leader HOST:PORT   the node to follow from now on
   --json               print the answer of /_walcast/demote unchanged
 `
@@ -20,14 +21,16 @@ write, use walcast switchover.
 const FLAGS = { ...NODE_FLAGS, leader: { type: 'string' } } as const
 
 export async function runDemote(args: readonly string[]): Promise<number> {
-  const { help, json, node, leader } = parseFlags(args, FLAGS)
+  const { values, named } = parseForNode(args, FLAGS)
+  const { help, json, leader } = values
   if (help) {
     process.stdout.write(HELP)
     return 0
   }
   const follow = leader === undefined ? {} : { leader: parseValue('leader', 'address', leader) }
   const asked = { by: operator(), ...follow }
-  const answer = await postChange<DemoteAnswer>(nodeOf(node), DEMOTE_PATH, asked, DEMOTED)
+  const node = await namedNode(named, process.env)
+  const answer = await postChange<DemoteAnswer>(node, DEMOTE_PATH, asked, DEMOTED)
   process.stdout.write(json ? jsonLine(answer) : demotedText(answer))
   return 0
 }

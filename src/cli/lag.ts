@@ -3,6 +3,7 @@ import type { DatabaseLag } from '../api/databaseStatus.ts'
 import type { LagReport } from '../api/nodeStatus.ts'
 import { STAGES } from '../replica/lag.ts'
 import { LAG } from './answerShapes.ts'
+import { nodeHelp } from './commandArguments.ts'
 import {
   formatBytes,
   formatMs,
@@ -13,12 +14,12 @@ import {
   table,
 } from './queryCommand.ts'
 
-const HELP = `walcast lag [--node URL] [--json]
+const HELP = `walcast lag [NODE] [--db FILE] [--json]
 
 Shows how far a replica is behind its leader: now, and over the last minute, stage by stage.
 
-  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --json       print the answer of /_walcast/lag unchanged
+${nodeHelp(9)}
+  --json      print the answer of /_walcast/lag unchanged
 `
 
 export function runLag(args: readonly string[]): Promise<number> {

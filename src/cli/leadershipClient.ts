@@ -12,6 +12,7 @@ import { parseHostPort } from '../hostPort.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { FITNESS, LEADER, SWITCHED } from './answerShapes.ts'
 import { type Answer, askNode, bodyOf, getJson } from './nodeClient.ts'
+import { addressTarget, type NodeTarget, targetText } from './nodeTarget.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
 /** Longer than a node takes for any change of role by itself. */
@@ -20,12 +21,12 @@ const ROLE_CHANGE_MS = 120_000
 const SWITCHOVER_MS = 60_000
 const LOOK_MS = 10_000
 
-export function fitnessOf(node: string): Promise<FitnessAnswer> {
+export function fitnessOf(node: NodeTarget): Promise<FitnessAnswer> {
   return getJson<FitnessAnswer>(node, FITNESS_PATH, process.env, FITNESS)
 }
 
-/** The address of the leader that a node knows, or undefined when it knows none. */
-export async function leaderAddressOf(node: string): Promise<string | undefined> {
+/** The leader that a node knows, or undefined when it knows none. */
+export async function leaderOf(node: NodeTarget): Promise<NodeTarget | undefined> {
   // 503 is an answer too: the node itself does not lead.
   const { body } = await askNode({
     method: 'GET',
@@ -34,7 +35,7 @@ export async function leaderAddressOf(node: string): Promise<string | undefined>
     environment: process.env,
     timeoutMs: LOOK_MS,
   })
-  return LEADER(body, WHOLE) === undefined ? addressIn(body['address']) : undefined
+  return LEADER(body, WHOLE) === undefined ? leaderIn(body['address']) : undefined
 }
 
 /**
@@ -42,7 +43,7 @@ export async function leaderAddressOf(node: string): Promise<string | undefined>
  * says that the outcome is unknown.
  */
 export async function postChange<T>(
-  node: string,
+  node: NodeTarget,
   path: string,
   body: object,
   shape: Shape,
@@ -54,13 +55,13 @@ export async function postChange<T>(
  * POSTs a switchover. When the node is not the leader but names one, that one is asked, once.
  */
 export async function postSwitchover(
-  node: string,
+  node: NodeTarget,
   request: SwitchoverRequest,
 ): Promise<SwitchoverAnswer> {
   const timeoutMs = ROLE_CHANGE_MS + (request.timeoutMs ?? SWITCHOVER_MS)
   const first = await askChange(node, SWITCHOVER_PATH, request, timeoutMs)
   const leader =
-    first.body['code'] === 'WALCAST_NOT_LEADER' ? addressIn(first.body['leader']) : undefined
+    first.body['code'] === 'WALCAST_NOT_LEADER' ? leaderIn(first.body['leader']) : undefined
   return bodyOf(
     leader ? await askChange(leader, SWITCHOVER_PATH, request, timeoutMs) : first,
     SWITCHED,
@@ -68,7 +69,7 @@ export async function postSwitchover(
 }
 
 async function askChange(
-  node: string,
+  node: NodeTarget,
   path: string,
   body: object,
   timeoutMs: number,
@@ -81,10 +82,10 @@ async function askChange(
     const isLate = monotonicMs() - beganMs >= timeoutMs
     if (!isLate) throw error
     const detail = `no answer within ${timeoutMs / 1000} s; see walcast status: it may still change`
-    throw new WalcastError('NODE_UNREACHABLE', { url: node, detail }, error)
+    throw new WalcastError('NODE_UNREACHABLE', { url: targetText(node), detail }, error)
   }
 }
 
-function addressIn(text: unknown): string | undefined {
-  return typeof text === 'string' && parseHostPort(text) ? text : undefined
+function leaderIn(address: unknown): NodeTarget | undefined {
+  return typeof address === 'string' && parseHostPort(address) ? addressTarget(address) : undefined
 }

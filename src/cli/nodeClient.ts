@@ -1,7 +1,7 @@
 /**
- * Asks a running node over its private side. Whatever answers there may be something else, so an
- * answer is bounded in size and time, has to be JSON, and is checked against its shape before use.
- * Its text never reaches the terminal unescaped.
+ * Asks a running node over its private side, or over its control socket on this machine. Whatever
+ * answers there may be something else, so an answer is bounded in size and time, has to be JSON,
+ * and is checked against its shape before use. Its text never reaches the terminal unescaped.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { errors } from 'undici'
@@ -13,6 +13,8 @@ import { request } from '../platform/sockets.ts'
 import { timeLimit } from '../platform/time.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { askedUrl } from './askedUrl.ts'
+import { controlError, openControlConnection } from './controlConnection.ts'
+import { type NodeTarget, targetText } from './nodeTarget.ts'
 import { type ProvenNode, provenNode } from './provenNode.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
@@ -24,6 +26,7 @@ const SHOWN_CHARS = 80
 const MAX_MESSAGE_CHARS = 500
 
 export interface Answer {
+  /** URL, or path of the socket, for messages. */
   readonly url: string
   readonly status: number
   /** A JSON object, not checked yet. */
@@ -34,8 +37,7 @@ export interface Answer {
 
 export interface Question {
   readonly method: 'GET' | 'POST' | 'DELETE'
-  /** URL or HOST:PORT. */
-  readonly node: string
+  readonly node: NodeTarget
   readonly path: string
   readonly environment: NodeJS.ProcessEnv
   readonly timeoutMs: number
@@ -45,7 +47,7 @@ export interface Question {
 
 /** GETs a JSON answer of this shape. Throws what `askNode` and `bodyOf` throw. */
 export async function getJson<T>(
-  node: string,
+  node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
@@ -58,7 +60,7 @@ export async function getJson<T>(
 
 /** POSTs, with a time limit of its own. Throws what `askNode` and `bodyOf` throw. */
 export async function postJson<T>(
-  node: string,
+  node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
@@ -69,7 +71,7 @@ export async function postJson<T>(
 
 /** DELETEs. Throws what `askNode` and `bodyOf` throw. */
 export async function deleteJson(
-  node: string,
+  node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
@@ -92,44 +94,75 @@ export function bodyOf<T>(answer: Answer, shape: Shape): T {
   })
 }
 
+/** Where a question goes, and with which proof of the one who asks. */
+interface Way {
+  readonly url: URL
+  /** The URL, or the path of the socket, for messages. */
+  readonly shown: string
+  readonly dispatcher?: Dispatcher
+  /** The node has proven that it knows the cluster secret: the question is signed. */
+  readonly proven?: ProvenNode
+  /** Whether there is a secret to sign with. */
+  readonly isSigned?: boolean
+}
+
 /**
  * What a node answered, with any status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER, UNAUTHORIZED
- * or USAGE.
+ * or USAGE; for a node on this machine also NO_LOCAL_NODE, OTHER_USERS_NODE or STRANGE_FILE.
  */
-export async function askNode(question: Question): Promise<Answer> {
-  const { node, path, environment, timeoutMs } = question
-  const url = askedUrl(node, path)
+export function askNode(question: Question): Promise<Answer> {
+  const { node, path, environment } = question
+  if (node.kind === 'socket') return askLocalNode(node, question)
+  const url = askedUrl(node.address, path)
   const secret = readSecret(environment)
-  if (secret === undefined) return ask(url, question)
+  const way = { url, shown: url.href }
+  return secret === undefined ? ask(way, question) : askProven(way, secret, question)
+}
+
+/** The node proves itself before it gets the question, which is signed. */
+async function askProven(way: Way, secret: string, question: Question): Promise<Answer> {
+  const signed = { ...way, isSigned: true }
   let proven: ProvenNode
   try {
-    proven = await provenNode(url, secret, Math.min(timeoutMs, TIMEOUT_MS))
+    proven = await provenNode(way.url, secret, Math.min(question.timeoutMs, TIMEOUT_MS))
   } catch (error) {
     // Nothing was sent. What is there tells more when it is asked without a signature.
-    const about = { ...question, method: 'GET', path: '/leader' } as const
-    await ask(askedUrl(node, about.path), about, 'has a different secret')
+    const { method, node, environment } = { ...question, method: 'GET' as const }
+    const about = { method, node, path: '/leader', environment, timeoutMs: TIMEOUT_MS }
+    await ask({ ...signed, url: new URL(about.path, way.url) }, about)
     throw asWalcastError(error)
   }
   try {
-    return await ask(url, question, 'has a different secret', proven)
+    return await ask({ ...signed, proven }, question)
   } finally {
     proven.close()
   }
 }
 
-async function ask(
-  url: URL,
+async function askLocalNode(
+  node: Extract<NodeTarget, { readonly kind: 'socket' }>,
   question: Question,
-  unauthorized = 'wants the cluster secret',
-  proven?: ProvenNode,
 ): Promise<Answer> {
-  const { head, bytes } = await send(url, question, proven)
+  const connection = openControlConnection(node.db, node.folder)
+  const { dispatcher } = connection
+  const url = new URL(question.path, 'http://localhost')
+  try {
+    return await ask({ url, shown: targetText(node), dispatcher }, question)
+  } catch (error) {
+    const isRefused = error instanceof WalcastError && error.key === 'NODE_UNREACHABLE'
+    throw (isRefused && controlError(node.db, error.cause)) || error
+  } finally {
+    await connection.close()
+  }
+}
+
+async function ask(way: Way, question: Question): Promise<Answer> {
+  const { head, bytes } = await send(way, question)
   const body = jsonIn(bytes)
   const beginning = beginningOf(bytes)
-  if (!body) throw strangeAnswer(url, head, beginning)
-  if (head.statusCode === 401 && isOfWalcast(body))
-    throw new WalcastError('UNAUTHORIZED', { message: `${url.href} ${unauthorized}` })
-  return { url: url.href, status: head.statusCode, body, beginning }
+  if (!body) throw strangeAnswer(way, head, beginning)
+  if (head.statusCode === 401 && isOfWalcast(body)) throw unauthorized(way)
+  return { url: way.shown, status: head.statusCode, body, beginning }
 }
 
 interface Head {
@@ -138,10 +171,10 @@ interface Head {
 }
 
 async function send(
-  url: URL,
+  way: Way,
   { method, timeoutMs, body: value }: Question,
-  proven: ProvenNode | undefined,
 ): Promise<{ readonly head: Head; readonly bytes: Buffer }> {
+  const { url, dispatcher, proven } = way
   const body = value && JSON.stringify(value)
   const headers = { ...NODE_AGENT, ...(body ? { 'content-type': 'application/json' } : {}) }
   const signal = timeLimit(timeoutMs)
@@ -156,11 +189,12 @@ async function send(
     // Only the signal bounds it: undici's own limit would end it after five minutes without
     // headers.
     const limits = { signal, headersTimeout: 0, bodyTimeout: 0, reset: true } as const
-    const answer = await request(url, { method, headers, body: body ?? null, ...limits })
+    const over = dispatcher ? { dispatcher } : {}
+    const answer = await request(url, { method, headers, body: body ?? null, ...limits, ...over })
     head = answer
     return { head, bytes: await readAll(answer.body) }
   } catch (error) {
-    throw failureOf(url, head, error, timeoutMs)
+    throw failureOf(way, head, error, timeoutMs)
   }
 }
 
@@ -194,7 +228,7 @@ function jsonIn(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
 
 /** Why no complete answer came. */
 function failureOf(
-  url: URL,
+  way: Way,
   head: Head | undefined,
   error: unknown,
   timeoutMs: number,
@@ -202,18 +236,18 @@ function failureOf(
   const isLate = error instanceof Error && error.name === 'TimeoutError'
   const late = `within ${timeoutMs / 1000} s`
   if (head && error instanceof AnswerTooLong)
-    return strangeAnswer(url, head, `more than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`, error)
-  if (head && isLate) return strangeAnswer(url, head, `a body that did not end ${late}`, error)
+    return strangeAnswer(way, head, `more than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`, error)
+  if (head && isLate) return strangeAnswer(way, head, `a body that did not end ${late}`, error)
   if (error instanceof errors.InvalidArgumentError)
     return new WalcastError('SECRET_UNREADABLE', { detail: 'no HTTP header can carry it' }, error)
   if (error instanceof errors.HTTPParserError)
     return new WalcastError(
       'NODE_ANSWER',
-      { url: url.href, detail: 'in something other than HTTP' },
+      { url: way.shown, detail: 'in something other than HTTP' },
       error,
     )
-  const detail = isLate ? `no answer ${late}` : connectionText(url, error)
-  return new WalcastError('NODE_UNREACHABLE', { url: url.href, detail }, error)
+  const detail = isLate ? `no answer ${late}` : connectionText(way.url, error)
+  return new WalcastError('NODE_UNREACHABLE', { url: way.shown, detail }, error)
 }
 
 function connectionText({ protocol }: URL, error: unknown): string {
@@ -232,7 +266,7 @@ function connectionText({ protocol }: URL, error: unknown): string {
 
 /** Something other than a node answers there. */
 function strangeAnswer(
-  url: URL,
+  { shown }: Way,
   { statusCode, headers }: Head,
   what: string,
   cause?: unknown,
@@ -245,7 +279,7 @@ function strangeAnswer(
       : ` and redirects to ${plainText(String(location), 2 * SHOWN_CHARS)}`
   return new WalcastError(
     'NODE_ANSWER',
-    { url: url.href, detail: `${statusCode} (${type})${to}: ${what}` },
+    { url: shown, detail: `${statusCode} (${type})${to}: ${what}` },
     cause,
   )
 }
@@ -266,6 +300,11 @@ function refusalIn({ url, status, body, beginning }: Answer): WalcastError {
 
 function isOfWalcast({ code }: Answer['body']): boolean {
   return typeof code === 'string' && code.startsWith('WALCAST_')
+}
+
+function unauthorized({ shown, isSigned }: Way): WalcastError {
+  const what = isSigned ? 'has a different secret' : 'wants the cluster secret'
+  return new WalcastError('UNAUTHORIZED', { message: `${shown} ${what}` })
 }
 
 function beginningOf(bytes: Buffer): string {

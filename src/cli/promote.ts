@@ -1,18 +1,20 @@
 /** `walcast promote`: makes a replica the leader. */
 import { PROMOTE_PATH, type PromoteAnswer } from '../api/roleAnswers.ts'
 import { PROMOTED } from './answerShapes.ts'
-import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
+import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
 import { lostText, placeText } from './leadershipText.ts'
+import { namedNode } from './namedNode.ts'
+import type { NodeTarget } from './nodeTarget.ts'
 import { formatMs, jsonLine, lines, shown } from './queryCommand.ts'
 
-const HELP = `walcast promote [--node URL] [--force] [--dry-run] [--json]
+const HELP = `walcast promote [NODE] [--db FILE] [--force] [--dry-run] [--json]
 
 Makes a replica the leader, in a new epoch. The node refuses while a leader lives, and while it
 knows of commits that it lacks. While the leader lives, use walcast switchover, which loses no
 write.
 
-  --node URL   the private side of the node to promote [WALCAST_NODE, else 127.0.0.1:8470]
+${nodeHelp(10)}
   --force      promote anyway; first print the reasons against it, and what is lost, on standard
                error
   --dry-run    only print the reasons against it, and what would be lost
@@ -22,18 +24,13 @@ write.
 const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' }, 'dry-run': { type: 'boolean' } } as const
 
 export async function runPromote(args: readonly string[]): Promise<number> {
-  const {
-    help,
-    json,
-    node: flag,
-    force = false,
-    'dry-run': dryRun = false,
-  } = parseFlags(args, FLAGS)
+  const { values, named } = parseForNode(args, FLAGS)
+  const { help, json, force = false, 'dry-run': dryRun = false } = values
   if (help) {
     process.stdout.write(HELP)
     return 0
   }
-  const node = nodeOf(flag)
+  const node = await namedNode(named, process.env)
   if (force && !dryRun) process.stderr.write(doubts(await ask(node, { force, dryRun: true })))
   const answer = await ask(node, { force, dryRun })
   process.stdout.write(json ? jsonLine(answer) : dryRun ? prospects(answer) : promotedText(answer))
@@ -41,7 +38,7 @@ export async function runPromote(args: readonly string[]): Promise<number> {
 }
 
 function ask(
-  node: string,
+  node: NodeTarget,
   { force, dryRun }: { readonly force: boolean; readonly dryRun: boolean },
 ): Promise<PromoteAnswer> {
   const by = operator()

@@ -1,7 +1,8 @@
 /** Commands that ask a node one question, and how answers are laid out. */
 import { sizeText } from '../health/causeText.ts'
 import { UNSEEN } from '../plainText.ts'
-import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
+import { NODE_FLAGS, parseForNode } from './commandArguments.ts'
+import { namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import type { Shape } from './shape.ts'
 
@@ -14,13 +15,14 @@ export interface QueryCommand<T> {
 }
 
 export async function look<T>(command: QueryCommand<T>, args: readonly string[]): Promise<number> {
-  const { help, json, node } = parseFlags(args, NODE_FLAGS)
-  if (help) {
+  const { values, named } = parseForNode(args, NODE_FLAGS)
+  if (values.help) {
     process.stdout.write(command.help)
     return 0
   }
-  const answer = await getJson<T>(nodeOf(node), command.path, process.env, command.shape)
-  process.stdout.write(json ? jsonLine(answer) : command.format(answer))
+  const node = await namedNode(named, process.env)
+  const answer = await getJson<T>(node, command.path, process.env, command.shape)
+  process.stdout.write(values.json ? jsonLine(answer) : command.format(answer))
   return 0
 }
 

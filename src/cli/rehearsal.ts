@@ -4,7 +4,8 @@
 import type { FitnessAnswer, MemberState, NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
-import { fitnessOf, leaderAddressOf, postSwitchover } from './leadershipClient.ts'
+import { fitnessOf, leaderOf as leaderKnownTo, postSwitchover } from './leadershipClient.ts'
+import { addressTarget, type NodeTarget, targetText } from './nodeTarget.ts'
 
 /** How long the old leader may take to follow, before leadership is handed back to it. */
 const FOLLOW_MS = 30_000
@@ -12,7 +13,7 @@ const ASK_AGAIN_MS = 200
 
 export interface RehearsalOptions {
   /** Any node of the cluster. */
-  readonly node: string
+  readonly node: NodeTarget
   /** Id or address of the node that leads meanwhile. */
   readonly to: string | undefined
   readonly timeoutMs: number | undefined
@@ -48,13 +49,14 @@ export interface Rehearsal {
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const first = await leaderOf(options.node)
   const target = targetAmong(first.fitness, options.to)
-  const there = await goOver(first.url, target.address, target.node, options)
+  const there = await goOver(first.target, addressTarget(target.address), target.node, options)
+  const second = addressTarget(there.switchover.to.address)
   try {
-    await untilFit(first.url)
-    const back = await goOver(there.switchover.to.address, first.url, first.fitness.node, options)
+    await untilFit(first.target)
+    const back = await goOver(second, first.target, first.fitness.node, options)
     return { ok: true, ways: [there, back], leader: back.switchover.to.node }
   } catch (error) {
-    const leader = await whoLeads([first.url, there.switchover.to.address])
+    const leader = await whoLeads([first.target, second])
     const detail = asWalcastError(error).message
     return {
       ok: false,
@@ -66,17 +68,17 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
 }
 
 async function leaderOf(
-  node: string,
-): Promise<{ readonly url: string; readonly fitness: FitnessAnswer }> {
+  node: NodeTarget,
+): Promise<{ readonly target: NodeTarget; readonly fitness: FitnessAnswer }> {
   const asked = await fitnessOf(node)
-  if (asked.role === 'leader') return { url: node, fitness: asked }
-  const url =
-    (await leaderAddressOf(node)) ?? asked.members.find(({ role }) => role === 'leader')?.address
-  if (!url) throw new WalcastError('NO_LEADER')
-  const fitness = await fitnessOf(url)
+  if (asked.role === 'leader') return { target: node, fitness: asked }
+  const member = asked.members.find(({ role }) => role === 'leader')
+  const target = (await leaderKnownTo(node)) ?? (member && addressTarget(member.address))
+  if (!target) throw new WalcastError('NO_LEADER')
+  const fitness = await fitnessOf(target)
   if (fitness.role !== 'leader')
-    throw new WalcastError('NOT_LEADER', { address: url, role: fitness.role })
-  return { url, fitness }
+    throw new WalcastError('NOT_LEADER', { address: targetText(target), role: fitness.role })
+  return { target, fitness }
 }
 
 /** The node asked for, else the replica that is furthest. */
@@ -100,16 +102,16 @@ function placeInHistory({ txid }: MemberState): number {
 }
 
 async function goOver(
-  fromUrl: string,
-  toUrl: string,
+  source: NodeTarget,
+  target: NodeTarget,
   toNode: string,
   { timeoutMs, by }: RehearsalOptions,
 ): Promise<RehearsedWay> {
   // The leader is asked last. Its commits between the two answers count as lost, so the loss is
   // never understated.
-  const to = await fitnessOf(toUrl)
-  const from = await fitnessOf(fromUrl)
-  const switchover = await postSwitchover(fromUrl, {
+  const to = await fitnessOf(target)
+  const from = await fitnessOf(source)
+  const switchover = await postSwitchover(source, {
     to: toNode,
     by: `${by} (rehearsal)`,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
@@ -122,7 +124,7 @@ async function goOver(
  * Waits until the node is fit to lead again, but not for ever: the switchover then says why it is
  * not.
  */
-async function untilFit(node: string): Promise<void> {
+async function untilFit(node: NodeTarget): Promise<void> {
   const endMs = monotonicMs() + FOLLOW_MS
   while (monotonicMs() < endMs) {
     const fitness = await fitnessOf(node).catch(() => undefined)
@@ -131,8 +133,8 @@ async function untilFit(node: string): Promise<void> {
   }
 }
 
-async function whoLeads(urls: readonly string[]): Promise<string> {
-  const answers = await Promise.all(urls.map((url) => fitnessOf(url).catch(() => undefined)))
+async function whoLeads(nodes: readonly NodeTarget[]): Promise<string> {
+  const answers = await Promise.all(nodes.map((node) => fitnessOf(node).catch(() => undefined)))
   const leading = answers
     .filter((answer) => answer?.role === 'leader')
     .sort((a, b) => (b?.epoch ?? 0) - (a?.epoch ?? 0))

@@ -3,18 +3,19 @@
  * would have cost.
  */
 import { errorBody } from '../proxy/answer.ts'
-import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
+import { durationOf, NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
 import { countText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
+import { namedNode } from './namedNode.ts'
 import { formatMs, jsonLine, lines, table } from './queryCommand.ts'
 import { type Rehearsal, type RehearsedWay, rehearse } from './rehearsal.ts'
 
-const HELP = `walcast rehearse [--node URL] [--to NODE] [--timeout TIME] [--json]
+const HELP = `walcast rehearse [NODE] [--db FILE] [--to NODE] [--timeout TIME] [--json]
 
 Moves leadership to another node and back, for real. Reports for each way how long writes paused,
 how many were held, how long each stage took, and what a crash of the leader just before would have
 lost.
 
-  --node URL       any node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+${nodeHelp(14)}
   --to NODE        id or address of the node to go to [the replica furthest ahead]
   --timeout TIME   give up a way when writes would be held for longer
   --json           print everything measured as JSON
@@ -25,13 +26,15 @@ Exit code: 0 when the first leader leads again, else 1.
 const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
 
 export async function runRehearse(args: readonly string[]): Promise<number> {
-  const { help, json, node, to, timeout } = parseFlags(args, FLAGS)
+  const { values, named } = parseForNode(args, FLAGS)
+  const { help, json, to, timeout } = values
   if (help) {
     process.stdout.write(HELP)
     return 0
   }
   const timeoutMs = durationOf('timeout', timeout)
-  const rehearsal = await rehearse({ node: nodeOf(node), to, timeoutMs, by: operator() })
+  const node = await namedNode(named, process.env)
+  const rehearsal = await rehearse({ node, to, timeoutMs, by: operator() })
   const { failure, ...rest } = rehearsal
   process.stdout.write(
     json

@@ -5,6 +5,7 @@ import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
+import { nodeHelp } from './commandArguments.ts'
 import { placeText } from './leadershipText.ts'
 import {
   formatBytes,
@@ -16,12 +17,12 @@ import {
   table,
 } from './queryCommand.ts'
 
-const HELP = `walcast status [--node URL] [--json]
+const HELP = `walcast status [NODE] [--db FILE] [--json]
 
 Shows where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
 
-  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --json       print the answer of /_walcast/status unchanged
+${nodeHelp(9)}
+  --json      print the answer of /_walcast/status unchanged
 `
 
 /** An older node has no `databases`. */

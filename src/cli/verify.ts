@@ -14,11 +14,13 @@ import { parseValue } from '../options/optionValues.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
+import { namedNode } from './namedNode.ts'
 import { getJson, postJson } from './nodeClient.ts'
+import { type NodeTarget, targetText } from './nodeTarget.ts'
 import { formatBytes, jsonLine, shown } from './queryCommand.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
 
-const HELP = `walcast verify --node URL --node URL [--node URL...] [--json]
+const HELP = `walcast verify --node NODE --node NODE [--node NODE...] [--json]
 
 Makes all nodes read every page of their databases from disk, at the same time and at full speed,
 and check it against its checksum. Then compares the nodes' states at one position. Writes go on
@@ -27,7 +29,7 @@ meanwhile.
 Names each rotten page, one that is no longer what was written. A replica repairs it from its leader
 by itself: run verify again to see.
 
-  --node URL       a node's private side; give it at least twice
+  --node NODE      id, HOST:PORT or URL of a node; give it at least twice
   --timeout TIME   how long a node may take to read its database [1h]
   --json           print all answers and the verdict as JSON
 
@@ -53,28 +55,34 @@ export async function runVerify(args: readonly string[]): Promise<number> {
   const timeoutMs = Number(parseValue('timeout', 'duration', timeout))
   if (nodes.length < 2)
     throw new WalcastError('USAGE', {
-      detail: 'verify compares at least two nodes: --node URL --node URL',
+      detail: 'verify compares at least two nodes: --node NODE --node NODE',
     })
-  const verdict = await verify(nodes, timeoutMs)
+  const targets: NodeTarget[] = []
+  for (const node of nodes) targets.push(await namedNode({ node }, process.env))
+  const { scrubs, agreement } = await verify(targets, timeoutMs)
+  const verdict: Verdict = {
+    ok: agreement.same && scrubs.every(isSound),
+    nodes: nodes.map((address, i) => ({ address, ...scrubs[i] })),
+    agreement,
+  }
   process.stdout.write(json ? jsonLine(verdict) : format(verdict))
   return verdict.ok ? 0 : 1
 }
 
-async function verify(nodes: readonly string[], timeoutMs: number): Promise<Verdict> {
+async function verify(
+  nodes: readonly NodeTarget[],
+  timeoutMs: number,
+): Promise<{ readonly scrubs: Asked<ScrubAnswer>[]; readonly agreement: Agreement }> {
   const scrubs = await scrubAll(nodes, timeoutMs)
   const isComplete = scrubs.every((scrub) => 'answer' in scrub)
   const agreement: Agreement = isComplete
     ? await agree(nodes)
     : { same: false, isFinal: true, why: 'not every node answered' }
-  return {
-    ok: agreement.same && scrubs.every(isSound),
-    nodes: nodes.map((address, i) => ({ address, ...scrubs[i] })),
-    agreement,
-  }
+  return { scrubs, agreement }
 }
 
 async function scrubAll(
-  nodes: readonly string[],
+  nodes: readonly NodeTarget[],
   timeoutMs: number,
 ): Promise<Asked<ScrubAnswer>[]> {
   let done = 0
@@ -95,7 +103,7 @@ async function scrubAll(
 }
 
 /** Asks until all nodes know a common position: one that lags or is repaired catches up. */
-async function agree(nodes: readonly string[]): Promise<Agreement> {
+async function agree(nodes: readonly NodeTarget[]): Promise<Agreement> {
   const endMs = monotonicMs() + COMMON_MS
   for (;;) {
     const asked = await Promise.all(
@@ -104,7 +112,7 @@ async function agree(nodes: readonly string[]): Promise<Agreement> {
       ),
     )
     const known = asked.flatMap((each, i) =>
-      'answer' in each ? [{ address: nodes[i], positions: each.answer }] : [],
+      'answer' in each ? [{ address: targetText(nodes[i]), positions: each.answer }] : [],
     )
     const failure = asked.find((each) => 'failure' in each)
     const agreement: Agreement = failure

@@ -17,8 +17,8 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
-import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import type { Claims } from '../security/claims.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 
 export interface NodeSetup {

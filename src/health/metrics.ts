@@ -12,6 +12,8 @@ import { leaderMetrics } from './leaderMetrics.ts'
 import { MetricsRegistry } from './metricsRegistry.ts'
 import { replicaMetrics } from './replicaMetrics.ts'
 
+/** A listener of the node. */
+export type Listener = 'proxy' | 'listen' | 'control' | 'health'
 export type FeedMetrics = Pick<LeaderObserver, 'onSent' | 'onBadMessage'>
 
 /** Hears of notices that an operator was to get and did not get. */
@@ -75,7 +77,7 @@ export class Metrics {
   }
 
   /** Hears of connections that ended before their clients wanted it. */
-  onCut(side: 'proxy' | 'listen'): (why: Cut) => void {
+  onCut(side: Listener): (why: Cut) => void {
     const cut = this.#metrics.labelled(
       'connections_cut_total',
       'Connections ended because their client kept the node waiting, or because there was no room',

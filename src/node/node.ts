@@ -32,12 +32,13 @@ import { RoleInbox } from '../roles/roleInbox.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
-import { ClusterSecrets } from '../security/clusterSecrets.ts'
 import type { Claims } from '../security/claims.ts'
+import { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { newHealthServer } from './healthListener.ts'
 import { newClaims } from './nodeClaims.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
@@ -59,6 +60,8 @@ interface Ground {
   readonly clock: Clock
   readonly ops: FileOps
   readonly nodeFile: NodeFile
+  /** The node's folder. */
+  readonly stateFolder: string
   readonly thread: SqliteThread
   /** Which process this node is. */
   readonly instance: Instance
@@ -134,6 +137,9 @@ async function startIn(
   )
   started.server = server
   await server.listen()
+  const health = newHealthServer(ground, traffic, server)
+  started.health = health
+  await health?.listen()
   await traffic.listen()
   const journal = new RoleJournal({ ...ground, view, log, hooks })
   const onMoved = () => {
@@ -148,7 +154,7 @@ async function startIn(
   metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
-  const parts = { ...ground, roles, server, traffic, hooks }
+  const parts = { ...ground, roles, server, health, traffic, hooks }
   return new RunningNode(parts, databases, report, failed)
 }
 
@@ -208,6 +214,7 @@ async function layGround(
     clock,
     ops,
     nodeFile,
+    stateFolder,
     thread,
     instance: new Instance(() => clock.nowMs()),
     audit,
@@ -273,7 +280,7 @@ function newServer(
     record: () => nodeFile.record,
     fingerprint: () => '',
     roles: () => roles()?.requests,
-    onCut: metrics.onCut('listen'),
+    onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),
   })
 }

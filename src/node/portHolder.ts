@@ -22,10 +22,15 @@ export function holderOf(port: number): string {
   const sockets = new Set(
     ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeners(table, port)),
   )
-  const pid = sockets.size > 0 ? processes().find((each) => holds(each, sockets)) : undefined
+  const pid = sockets.size > 0 ? processHolding(sockets) : undefined
   return pid === undefined
     ? 'a process that is not to be seen from here'
     : `process ${pid} (${nameOf(pid)})`
+}
+
+/** The process that has one of these sockets open, as links in /proc/PID/fd name them. */
+export function processHolding(sockets: ReadonlySet<string>): number | undefined {
+  return processes().find((each) => holds(each, sockets))
 }
 
 /** The sockets that listen on the port, as links in /proc/PID/fd name them. */

@@ -14,6 +14,7 @@ import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Roles } from '../roles/roles.ts'
+import type { HealthServer } from '../server/healthServer.ts'
 import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
@@ -22,6 +23,8 @@ import { LOCK_CONNECTION } from './nodeFolder.ts'
 export interface NodeParts {
   readonly roles: Roles
   readonly server: PrivateServer
+  /** Undefined without --health. */
+  readonly health: HealthServer | undefined
   readonly traffic: Traffic
   readonly thread: SqliteThread
   readonly nodeFile: NodeFile
@@ -104,6 +107,7 @@ export async function endAll({
   roles,
   traffic,
   server,
+  health,
   nodeFile,
   members,
   peersFile,
@@ -115,7 +119,7 @@ export async function endAll({
   for (const end of [
     () => roles?.stop(),
     () => traffic?.close(),
-    () => server?.close(),
+    () => Promise.all([server?.close(), health?.close()]),
     () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
     // Before the lock goes: the next node of this folder opens the role file for itself.
     () => nodeFile?.stop(),

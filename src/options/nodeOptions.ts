@@ -14,6 +14,7 @@ export interface RoleOptions {
 export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly db: string
   readonly listen: string
+  readonly health?: string
   readonly leader?: string
   readonly name?: string
   readonly advertise?: string

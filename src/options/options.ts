@@ -43,6 +43,17 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     common: true,
   },
   {
+    key: 'health',
+    flag: 'health',
+    kind: 'address',
+    value: 'HOST:PORT',
+    help:
+      'address at which load balancers and Prometheus ask over plain HTTP, without a secret: ' +
+      '/livez, /readyz, /leader, /replica, /metrics and nothing else',
+    roles: BOTH,
+    common: true,
+  },
+  {
     key: 'name',
     flag: 'name',
     kind: 'text',

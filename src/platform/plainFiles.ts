@@ -77,7 +77,9 @@ function nameFile(path: string): number | undefined {
   }
 }
 
-function kindOf(path: string, found: Stats): string {
+/** What lies at `path`, for a person. */
+export function kindOf(path: string, found: Stats): string {
+  if (found.isFile()) return 'a plain file'
   if (found.isDirectory()) return 'a folder'
   return found.isSymbolicLink()
     ? `a symbolic link to ${targetOf(path)}`

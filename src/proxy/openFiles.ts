@@ -8,8 +8,11 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import { readFileSync } from '../platform/files.ts'
 import type { ConnectionLimits } from './connectionBudget.ts'
 
-/** For files, replication and all else that no client opens. */
-const RESERVED = 256
+/** For files, replication, the control socket, health, and all else that no client opens. */
+const RESERVED = 512
+/** Connections at the control socket, and at the health listener, out of what is reserved. */
+export const CONTROL_CONNECTIONS = 16
+export const HEALTH_CONNECTIONS = 64
 /** Shares of the rest: clients, other nodes, and the application's side of both. */
 const CLIENT_SHARE = 2 / 8
 const NODE_SHARE = 2 / 8

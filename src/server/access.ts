@@ -5,7 +5,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { WalcastError } from '../errors.ts'
 import { headerOf, VIA_HEADER } from '../proxy/headers.ts'
 import { isReserved } from '../proxy/routes.ts'
@@ -17,15 +16,15 @@ import {
   REPLICA_AUTH_HEADER,
   sha256,
 } from '../security/requestSignature.ts'
+import { HEALTH_PATHS, isRoleQuestion } from './publicPaths.ts'
 
-/** Load balancers and collectors ask these paths without a secret. */
-const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics', PROOF_PATH])
-/** Whoever asks these paths learns the node's role. */
-const TELLS_ROLE = new Set(['/leader', '/replica', '/_walcast/status', '/_walcast/events'])
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+const THIS_MACHINE = '127.0.0.1'
 
 export interface AccessOptions {
   readonly auth: Authenticator
+  /** Whether the request came over the control socket: who may connect to that may do all. */
+  isLocal(request: IncomingMessage): boolean
   /** Whether this node has an application that other nodes forward requests to. */
   hasApplication(): boolean
   /** The application may have asked for this node's role. */
@@ -44,11 +43,11 @@ export class Access {
   /** Throws FOREIGN_PAGE, UNAUTHORIZED, WRONG_SECRET, CLOCKS_DIFFER or FORWARD_REFUSED. */
   require(request: FastifyRequest): void {
     const { auth, onRoleAsked } = this.#options
-    if (!this.isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
+    const isLocal = this.#options.isLocal(request.raw)
+    if (!isLocal && !this.isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
     const path = pathOf(request)
-    const isAnotherNode = request.headers['user-agent'] === NODE_AGENT['user-agent']
-    if (TELLS_ROLE.has(path) && !isAnotherNode) onRoleAsked(request.ip)
-    if (PUBLIC.has(path) || auth.isOpen) return
+    if (isRoleQuestion(path, request.headers)) onRoleAsked(isLocal ? THIS_MACHINE : request.ip)
+    if (isLocal || auth.isOpen || HEALTH_PATHS.has(path) || path === PROOF_PATH) return
     if (headerOf(request.raw, REPLICA_AUTH_HEADER) !== undefined)
       return this.#requireSigned(request)
     throw this.#isForApplication(request) ? noToken(request.raw) : new WalcastError('UNAUTHORIZED')
@@ -89,7 +88,9 @@ export class Access {
 
   /** Whether the intake would have taken it with a token. */
   #isForApplication(request: FastifyRequest): boolean {
-    return request.is404 && this.#options.hasApplication() && !isReserved(request.url)
+    const { isLocal, hasApplication } = this.#options
+    if (isLocal(request.raw)) return false
+    return request.is404 && hasApplication() && !isReserved(request.url)
   }
 }
 

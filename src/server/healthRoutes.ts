@@ -24,17 +24,22 @@ export interface HealthParts {
   nowMs(): number
 }
 
+/** What the answer to `GET /leader` tells: the role alone, or all that other nodes go by. */
+export type RoleTold = 'role' | 'all'
+
 export function addHealthRoutes(
   app: FastifyInstance,
   parts: HealthParts,
   isStopping: () => boolean,
+  told: RoleTold = 'all',
 ): void {
   const { registry } = parts.metrics
   const collected = new PacedAnswer(() => registry.metrics(), METRICS_PACE)
   const { view } = onlyDatabase(parts.databases)
   const answerRole = (reply: FastifyReply, has: boolean) => {
     const { isOk, body } = roleAnswer(parts, has && !isStopping())
-    return reply.code(isOk ? 200 : 503).send(body)
+    const { role, ready } = body
+    return reply.code(isOk ? 200 : 503).send(told === 'all' ? body : { role, ready })
   }
   app.get('/livez', async () => ({ live: true }))
   app.get('/readyz', async (_request, reply) => {
@@ -53,7 +58,7 @@ export function addHealthRoutes(
  * its application may write. Other nodes wait until it is `ready` to tell the position of what they
  * forward.
  */
-function roleAnswer(parts: HealthParts, has: boolean): { isOk: boolean; body: object } {
+function roleAnswer(parts: HealthParts, has: boolean) {
   const { databases, traffic, instance, record, nowMs } = parts
   const { intake, admission, application, publicUrl, watch } = traffic
   const { view } = onlyDatabase(databases)

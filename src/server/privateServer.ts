@@ -3,7 +3,12 @@
  * replication stream, and the requests that other nodes forward to the application. It answers from
  * the start of the node on, before there is a role.
  */
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import type {
+  Server as HttpServer,
+  IncomingMessage,
+  ServerOptions,
+  ServerResponse,
+} from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -26,7 +31,9 @@ import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
+import { ControlSocket } from './controlSocket.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
+import { NO_SCHEMAS } from './noSchemas.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
@@ -47,6 +54,8 @@ export interface PrivateServerLimits {
 export interface PrivateServerOptions extends HealthParts, StatusParts, ProofParts {
   readonly host: string
   readonly port: number
+  /** Folder of the node, for its control socket. */
+  readonly stateFolder: string
   readonly limits: PrivateServerLimits
   readonly log: Logger
   readonly auth: Authenticator
@@ -54,7 +63,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly audit: AuditSource
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
-  readonly onCut: ConnectionHost['onCut']
+  onCut(side: 'listen' | 'control'): ConnectionHost['onCut']
 }
 
 /** Longer than other nodes keep an idle connection: a request must not meet its close. */
@@ -62,11 +71,6 @@ const KEEP_ALIVE_MS = 120_000
 /** How often Node looks for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
 const MAX_BODY_BYTES = 64 * 1024
-/**
- * No route has a schema. Without this, each start loads the compilers for schemas, a tenth of all
- * code that it loads.
- */
-const NO_SCHEMAS = { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } }
 /** Headers that nodes add for each other. */
 const ADDED_HEADER_BYTES = 4096
 
@@ -78,20 +82,30 @@ export class PrivateServer {
   readonly #replicationUpgrades: ReplicationUpgrades
   readonly #applicationUpgrades: ApplicationUpgrades
   readonly #connections: ConnectionBudget
+  readonly #control: ControlSocket
   #isStopping = false
 
   /** Throws OPEN_WITHOUT_SECRET. */
   constructor(options: PrivateServerOptions) {
     this.#options = options
-    const { host, auth, log, limits, traffic, databases, nowMs } = options
+    const { host, auth, log, limits, traffic, databases, nowMs, stateFolder } = options
     if (auth.isOpen && !isLoopback(host))
       throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
     if (auth.isOpen)
       log.warn(
         'no secret is set: listening on loopback only, every local user can read this database',
       )
+    this.#control = new ControlSocket({
+      folder: stateFolder,
+      http: httpOptions(limits),
+      limits: limits.connections,
+      log,
+      onCut: options.onCut('control'),
+      handle: (request, response) => this.#app.routing(request, response),
+    })
     this.#access = new Access({
       auth,
+      isLocal: (request) => this.#control.isFrom(request),
       hasApplication: () => traffic.upstream !== undefined,
       onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),
     })
@@ -138,6 +152,10 @@ export class PrivateServer {
     return `${this.#options.host}:${this.#options.port}`
   }
 
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
   async listen(): Promise<void> {
     const { host, port } = this.#options
@@ -146,6 +164,7 @@ export class PrivateServer {
     } catch (error) {
       throw listenError('--listen', this.address, error)
     }
+    await this.#control.open()
   }
 
   /** Readiness fails from now on. */
@@ -160,30 +179,21 @@ export class PrivateServer {
     for (const { waits } of databases.values()) waits.close()
     events.close()
     this.#applicationUpgrades.close()
+    await this.#control.close()
     await this.#app.close()
     this.#replicationUpgrades.close()
   }
 
   #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
     const { limits, traffic } = this.#options
-    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeaderBytes } = limits
     const connections = this.#connections
-    const server = createHttpServer(
-      {
-        requestTimeout,
-        headersTimeout: Math.min(headTimeoutMs, requestTimeout),
-        connectionsCheckingInterval: LATE_LOOK_MS,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        maxHeaderSize: forwardedHeaderBytes(maxHeaderBytes),
-      },
-      (request, response) => {
-        if (connections.overflows(request.socket)) return
-        connections.arrive(response)
-        response.once('close', () => connections.leave(response))
-        if (this.#isForIntake(request)) void traffic.intake.handle(request, response, connections)
-        else handler(request, response)
-      },
-    )
+    const server = createHttpServer(httpOptions(limits), (request, response) => {
+      if (connections.overflows(request.socket)) return
+      connections.arrive(response)
+      response.once('close', () => connections.leave(response))
+      if (this.#isForIntake(request)) void traffic.intake.handle(request, response, connections)
+      else handler(request, response)
+    })
     connections.attach(server)
     // The bytes of a head are bounded. Past a number of headers Node would leave the rest out
     // without a word.
@@ -231,7 +241,9 @@ export class PrivateServer {
     addStatusRoutes(this.#app, this.#options)
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
     addAuditRoutes(this.#app, () => audit)
-    addRoleRoutes(this.#app, roles)
+    addRoleRoutes(this.#app, roles, (request) =>
+      this.#control.isFrom(request.raw) ? 'this machine' : request.ip,
+    )
     addProofRoute(this.#app, this.#options)
   }
 }
@@ -240,7 +252,7 @@ function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudg
   const connections = new ConnectionBudget(limits.connections, {
     // Nodes come from one address each, and prove themselves later.
     clientAt: () => undefined,
-    onCut,
+    onCut: onCut('listen'),
     // Fastify answers its own requests: their connections are cut instead.
     refuse: (response, error) =>
       Intake.isFor(response.req)
@@ -248,6 +260,17 @@ function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudg
         : void response.req.socket.destroy(),
   })
   return connections
+}
+
+function httpOptions(limits: PrivateServerLimits): ServerOptions {
+  const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeaderBytes } = limits
+  return {
+    requestTimeout,
+    headersTimeout: Math.min(headTimeoutMs, requestTimeout),
+    connectionsCheckingInterval: LATE_LOOK_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: forwardedHeaderBytes(maxHeaderBytes),
+  }
 }
 
 /**
@@ -264,8 +287,4 @@ function requestError(error: unknown): WalcastError {
   if (!(error instanceof WalcastError) && status >= 400 && status < 500)
     return new WalcastError('BAD_REQUEST', { detail: messageOf(error) }, error)
   return asWalcastError(error)
-}
-
-function noCompiler(): never {
-  throw new Error('a route of the private side has a schema, and nothing compiles it')
 }

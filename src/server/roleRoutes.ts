@@ -17,13 +17,21 @@ import { headerOf } from '../proxy/headers.ts'
 
 const MAX_BY_CHARS = 200
 
-/** `roles` gives undefined until the node has come up in its first role. */
-export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | undefined): void {
+/**
+ * `roles` gives undefined until the node has come up in its first role. `placeOf` tells the audit
+ * log where a request came from.
+ */
+export function addRoleRoutes(
+  app: FastifyInstance,
+  roles: () => RoleActions | undefined,
+  placeOf: (request: FastifyRequest) => string,
+): void {
   const started = () => {
     const there = roles()
     if (!there) throw new WalcastError('STARTING')
     return there
   }
+  const whoAsked = (request: FastifyRequest, given: Given) => operatorOf(given, placeOf(request))
   const post = (path: string, act: (given: Given, by: string) => Promise<unknown>) =>
     app.post(path, async (request) => {
       // A web page can send a POST to this machine, though it cannot read the answer.
@@ -89,10 +97,10 @@ function givenBy(request: FastifyRequest): Given {
   return { ...body, ...Object(request.query) }
 }
 
-function whoAsked(request: FastifyRequest, given: Given): string {
+function operatorOf(given: Given, place: string): string {
   const by = (textOf(given, 'by') ?? 'an operator').slice(0, MAX_BY_CHARS)
   // A node passes on who asked it, with the address in it.
-  return by.endsWith(')') ? by : `${by} (${request.ip})`
+  return by.endsWith(')') ? by : `${by} (${place})`
 }
 
 function textOf(given: Given, name: string): string | undefined {

@@ -186,7 +186,7 @@ test('help, a node that is away, and wrong arguments, for each command', {
   for (const command of ['promote', 'demote', 'switchover', 'rehearse', 'audit']) {
     const help = await walcast([command, '--help'])
     assert.equal(help.code, 0)
-    assert.match(help.stdout, new RegExp(`^walcast ${command} \\[--node URL\\]`))
+    assert.match(help.stdout, new RegExp(`^walcast ${command} \\[NODE\\]`))
     const away = await walcast([command, '--node', '127.0.0.1:1'])
     assert.deepEqual([away.code, away.stderr.split(':', 1)[0]], [1, 'WALCAST_NODE_UNREACHABLE'])
     const odd = await walcast([command, '--farce'])

@@ -12,6 +12,7 @@ import {
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { askNode, getJson } from '../../src/cli/nodeClient.ts'
+import { addressTarget } from '../../src/cli/nodeTarget.ts'
 import { fields } from '../../src/cli/shape.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
@@ -246,12 +247,15 @@ labTest('a mistyped address, flag, command or variable gets a hint', async (lab)
     node('ftp://127.0.0.1:1', /HOST:PORT or a URL/),
     node('http://me:hunter2@127.0.0.1:1', /a URL without user and password/),
     node('', /HOST:PORT or a URL/),
-    usage(['status'], /HOST:PORT/, { WALCAST_NODE: 'nowhere' }),
+    usage(['status'], /HOST:PORT/, { WALCAST_NODE: 'nowhere', WALCAST_DB: db }),
     usage(
-      ['status', '127.0.0.1:1'],
-      /unexpected argument "127.0.0.1:1" \(name a node with --node\); see walcast status --help/,
+      ['status', '127.0.0.1:1', '127.0.0.1:2'],
+      /unexpected argument "127.0.0.1:2"; see walcast status --help/,
     ),
     usage(['status', '--node', '127.0.0.1:1', '--node', '127.0.0.1:2'], /--node is given twice/),
+    usage(['promote', 'node-a', '--node', 'node-b'], /NODE and --node name two nodes: give one/),
+    usage(['demote', '127.0.0.1:1', '--db', db], /--db and an address name two nodes: give one/),
+    usage(['lag', 'node-x', '--db', db], /no node node-x was found: no node of \S+ runs here/),
     usage(['promote', '--node'], /--node/),
     usage(['switchover', '--noed', '127.0.0.1:1'], /'--noed' \(did you mean --node\?\)/),
     usage(['forget', 'a', 'b'], /forget takes the id of one replica/),
@@ -300,14 +304,16 @@ test('an answer that does not begin, or not end, in time is an error', async (t:
     response.once('close', () => clearInterval(timer))
   })
   const question = { method: 'GET', path: '/', environment: {}, timeoutMs: 300 } as const
-  await assert.rejects(askNode({ ...question, node: silent }), {
+  await assert.rejects(askNode({ ...question, node: addressTarget(silent) }), {
     key: 'NODE_UNREACHABLE',
     message: /within 0.3 s/,
   })
-  await assert.rejects(askNode({ ...question, node: drips }), {
+  await assert.rejects(askNode({ ...question, node: addressTarget(drips) }), {
     key: 'NODE_ANSWER',
     message: /answered 200 \(application\/json\): a body that did not end within 0.3 s/,
   })
   const secret = { WALCAST_SECRET: 'a secret of\ntwo lines' }
-  await assert.rejects(getJson(silent, '/', secret, fields({})), { key: 'SECRET_UNREADABLE' })
+  await assert.rejects(getJson(addressTarget(silent), '/', secret, fields({})), {
+    key: 'SECRET_UNREADABLE',
+  })
 })

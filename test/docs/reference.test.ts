@@ -48,7 +48,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'limit',
     'node',
   ],
-  ...['seconds', 'sql', 'table', 'timeout', 'to', 'updates', 'version'],
+  ...['seconds', 'sql', 'table', 'timeout', 'to', 'unix-socket', 'updates', 'version'],
 ])
 
 test('every option named in a document exists', () => {

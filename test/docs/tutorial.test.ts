@@ -81,10 +81,10 @@ labTest('the commands of the tutorial give the output that it shows', async (lab
   const changes = shownWith('walcast').filter(({ args }) => args[0] === 'switchover')
   assert.equal(changes.length, 2)
   for (const { args } of changes) {
-    const child = lab.cli(args, { WALCAST_NODE: at('127.0.0.1:8470') })
+    const child = lab.cli(args.map(at))
     child.expectEnd()
     assert.equal((await child.ended).code, 0, child.tail())
-    assert.match(child.out[0], new RegExp(`^leader +${args[2]} at `))
+    assert.match(child.out[0], new RegExp(`^leader +${args[args.indexOf('--to') + 1]} at `))
   }
   const [first] = asked
   assert.match(await curl(first.args.map(at)), /^\{"id":\d+\}$/, 'it takes writes afterwards')

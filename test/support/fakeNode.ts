@@ -1,7 +1,7 @@
 /** A fake node that answers leadership requests as the test says. It uses no code of walcast. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, ListenOptions } from 'node:net'
 
 export interface FakeRequest {
   readonly method: string
@@ -21,11 +21,29 @@ export interface FakeNode {
   readonly requests: FakeRequest[]
 }
 
+interface Ending {
+  after(end: () => void): void
+}
+
 /** Listens until the test ends. */
 export async function fakeNode(
-  t: { after(end: () => void): void },
+  t: Ending,
   answer: (request: FakeRequest) => FakeAnswer,
 ): Promise<FakeNode> {
+  let port = 0
+  const requests = await fakeNodeAt(t, { port, host: '127.0.0.1' }, answer, (address) => {
+    port = (address as AddressInfo).port
+  })
+  return { address: `127.0.0.1:${port}`, requests }
+}
+
+/** The same at a place of the test's choice, such as a Unix socket. Gives what it is asked. */
+export async function fakeNodeAt(
+  t: Ending,
+  place: ListenOptions,
+  answer: (request: FakeRequest) => FakeAnswer,
+  onAddress: (address: AddressInfo | string | null) => void = () => {},
+): Promise<FakeRequest[]> {
   const requests: FakeRequest[] = []
   const server = createServer(async (raw, response) => {
     const chunks: Buffer[] = []
@@ -41,13 +59,14 @@ export async function fakeNode(
     const { status = 200, body } = answer(request)
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(place)
   await once(server, 'listening')
+  onAddress(server.address())
   t.after(() => {
     server.closeAllConnections()
     server.close()
   })
-  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, requests }
+  return requests
 }
 
 /** The answer of a node that refuses. */

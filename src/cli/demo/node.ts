@@ -6,6 +6,7 @@ import { fetch } from '../../platform/sockets.ts'
 import { timeLimit } from '../../platform/time.ts'
 import { LAG, STATUS } from '../answerShapes.ts'
 import { getJson } from '../nodeClient.ts'
+import { addressTarget } from '../nodeTarget.ts'
 import { fields, flag, type Shape } from '../shape.ts'
 import type { Child, Children } from './children.ts'
 import { type Counts, countsIn, Tally } from './metrics.ts'
@@ -99,7 +100,7 @@ export class DemoNode {
   /** Undefined while the node is away or still starting. */
   async #ask<T>(path: string, shape: Shape): Promise<T | undefined> {
     try {
-      return await getJson<T>(this.address, path, this.#options.environment, shape)
+      return await getJson<T>(addressTarget(this.address), path, this.#options.environment, shape)
     } catch (error) {
       if (keyOf(error) === 'NODE_UNREACHABLE' || keyOf(error) === 'NODE_ANSWER') return undefined
       throw error
