@@ -4,7 +4,7 @@
  * and is checked against its shape before use. Its text never reaches the terminal unescaped.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import { errors } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { AnswerTooLong } from '../cluster/socketExchange.ts'
 import { asWalcastError, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
