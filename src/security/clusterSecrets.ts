@@ -1,0 +1,87 @@
+/**
+ * The cluster's secret, and the keys that are derived from it, one for each purpose (HKDF, RFC
+ * 5869). The secret itself signs nothing and is sent nowhere: who is given the key of one purpose
+ * learns nothing of the others. While the secret is being replaced, several are good at once; the
+ * first signs.
+ */
+import { createHash, hkdfSync } from 'node:crypto'
+
+/**
+ * `stream`: upgrades to the replication stream. `forward`: requests of applications' clients.
+ * `order`: questions and orders of nodes and of the command line. `proof`: answers. `webhook`:
+ * notices. `trust`: what seals secrets in the trust record on the way.
+ */
+export type KeyPurpose = 'stream' | 'forward' | 'order' | 'proof' | 'webhook' | 'trust'
+
+/** A derived key, and the id by which the other side finds the same one. */
+export interface DerivedKey {
+  /** 8 hex digits of the secret that it is derived from; OPEN without a secret. */
+  readonly id: string
+  readonly key: Buffer
+}
+
+const KEY_BYTES = 32
+const SALT = 'walcast'
+/** Id of the key of a cluster without a secret: it proves nothing. */
+export const OPEN = 'open'
+
+/** 32 bytes. */
+export function deriveKey(secret: string, purpose: KeyPurpose): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, SALT, `walcast v2 ${purpose}`, KEY_BYTES))
+}
+
+/** 8 hex digits that tell secrets apart, and tell nothing about this one. */
+export function secretId(secret: string): string {
+  const derived = hkdfSync('sha256', secret, SALT, 'walcast v2 id', KEY_BYTES)
+  return createHash('sha256').update(Buffer.from(derived)).digest('hex').slice(0, 8)
+}
+
+export class ClusterSecrets {
+  #ids: readonly string[] = []
+  #secrets = new Map<string, string>()
+  /** By id and purpose: a derivation costs more than a signature. */
+  readonly #keys = new Map<string, Buffer>()
+
+  /** The first signs. None: the cluster is open. */
+  constructor(secrets: readonly string[]) {
+    this.replace(secrets)
+  }
+
+  /** Other secrets from now on. */
+  replace(secrets: readonly string[]): void {
+    this.#secrets = new Map(secrets.map((secret) => [secretId(secret), secret]))
+    this.#ids = [...this.#secrets.keys()]
+    this.#keys.clear()
+  }
+
+  /** Whether there is no secret: nothing is authenticated. */
+  get isOpen(): boolean {
+    return this.#ids.length === 0
+  }
+
+  /** The secret that signs; undefined when open. For the trust record only. */
+  get current(): string | undefined {
+    const [id] = this.#ids
+    return id === undefined ? undefined : this.#secrets.get(id)
+  }
+
+  signingKey(purpose: KeyPurpose): DerivedKey {
+    const [id = OPEN] = this.#ids
+    return { id, key: this.#derive(id, purpose) }
+  }
+
+  /** The key that the other side named; undefined when this node does not know its secret. */
+  key(id: string, purpose: KeyPurpose): Buffer | undefined {
+    if (this.isOpen ? id !== OPEN : !this.#secrets.has(id)) return undefined
+    return this.#derive(id, purpose)
+  }
+
+  #derive(id: string, purpose: KeyPurpose): Buffer {
+    const name = `${id} ${purpose}`
+    const known = this.#keys.get(name)
+    if (known) return known
+    const key = deriveKey(this.#secrets.get(id) ?? '', purpose)
+    this.#keys.set(name, key)
+    return key
+  }
+}
