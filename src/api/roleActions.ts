@@ -10,6 +10,7 @@ import {
   SWITCHOVER_PATH,
   type SwitchoverAnswer,
 } from './roleAnswers.ts'
+import { TRUST_PATH } from './trust.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** Tells a node that another process has its id. */
@@ -20,6 +21,7 @@ export const NODE_PATHS: ReadonlySet<string> = new Set([
   SWITCHOVER_PATH,
   TAKE_OVER_PATH,
   TWIN_PATH,
+  TRUST_PATH,
 ])
 
 export interface TakeOver extends Position {

@@ -7,6 +7,8 @@ import { messageOf } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { NodeFile } from './nodeFile.ts'
 import { MAX_MEMBERS, type Member } from './nodeRecord.ts'
+import type { TrustFile } from './trustFile.ts'
+import { isRemovedNode, membersByNode } from './trustRecord.ts'
 
 /** Changes within this time go into one write. */
 const GATHER_MS = 100
@@ -18,6 +20,7 @@ export interface MemberChange extends Member {
 export class Members {
   readonly #file: NodeFile
   readonly #log: Logger
+  readonly #trust: Pick<TrustFile, 'record'>
   /** Addresses that the operator gave. They are asked too, whichever node answers there. */
   readonly #given: readonly string[]
   readonly #addresses: Map<string, string>
@@ -25,18 +28,24 @@ export class Members {
   #saving: Promise<void> = Promise.resolve()
   readonly #onChanged: (change: MemberChange) => void
 
-  /** `onChanged`: one came, moved or was forgotten. */
+  /**
+   * `trust` says who was removed from the cluster, and is not to be met again. `onChanged`: one
+   * came, moved or was forgotten.
+   */
   constructor(
     file: NodeFile,
     log: Logger,
+    trust: Pick<TrustFile, 'record'>,
     given: readonly string[],
     onChanged: (change: MemberChange) => void,
   ) {
     this.#file = file
     this.#log = log
+    this.#trust = trust
     this.#given = given
     this.#onChanged = onChanged
-    this.#addresses = new Map(file.record.members.map(({ node, address }) => [node, address]))
+    const known = file.record.members.filter(({ node }) => !this.#isRemoved(node))
+    this.#addresses = new Map(known.map(({ node, address }) => [node, address]))
   }
 
   list(): Member[] {
@@ -55,7 +64,7 @@ export class Members {
   /** Cheap when nothing is new. In a full list the member known for longest makes room. */
   learn(node: string, address: string): void {
     if (node === '' || address === '' || node === this.#file.record.node) return
-    if (this.#addresses.get(node) === address) return
+    if (this.#addresses.get(node) === address || this.#isRemoved(node)) return
     this.#addresses.delete(node)
     this.#addresses.set(node, address)
     for (const oldest of this.#addresses.keys()) {
@@ -71,10 +80,24 @@ export class Members {
       this.#changed({ node, address, gone: true })
   }
 
+  /** Forgets those that were removed from the cluster. */
+  forgetRemoved(): void {
+    for (const node of [...this.#addresses.keys()]) if (this.#isRemoved(node)) this.forget(node)
+  }
+
+  /** SHA-256 of its public key, 64 hex digits; '' while it is unknown. */
+  fingerprintOf(node: string): string {
+    return membersByNode(this.#trust.record, node)[0]?.fingerprint ?? ''
+  }
+
   /** Writes pending changes. */
   async stop(): Promise<void> {
     if (this.#timer) this.#save()
     await this.#saving
+  }
+
+  #isRemoved(node: string): boolean {
+    return isRemovedNode(this.#trust.record, node)
   }
 
   #changed(change: MemberChange): void {

@@ -33,6 +33,16 @@ export interface PeerAnswer {
   readonly address: string
   /** Reading of its clock. */
   readonly timeMs: number
+  /** Digest of its trust record; '' when it has none. */
+  readonly trust: string
+}
+
+/** What goes with a call beside its parameters. */
+export interface Sent {
+  /** JSON. The signature does not cover it. */
+  readonly body?: string
+  /** The longest answer that is read. */
+  readonly maxAnswerBytes?: number
 }
 
 export interface PeerIdentity {
@@ -45,6 +55,7 @@ export interface PeerIdentity {
 
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
+const JSON_BODY = { 'content-type': 'application/json' } as const
 const NO_CONNECTION: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -105,16 +116,18 @@ export async function tellPeer(
   parameters: Readonly<Record<string, string | number>>,
   timeoutMs: number,
   aheadMs?: number,
+  sent: Sent = {},
 ): Promise<Record<string, unknown>> {
   const query = new URLSearchParams()
   for (const [key, value] of Object.entries(parameters)) query.set(key, String(value))
-  const target = `${path}?${query}`
+  // A request loses a "?" that nothing follows, and the signature would not match.
+  const target = query.size === 0 ? path : `${path}?${query}`
   const url = `http://${address}${target}`
   try {
     const headers = await signed(identity, target, async () =>
       aheadMs === undefined ? clockAheadMs(identity, address, timeoutMs) : aheadMs,
     )
-    const { status, value } = await call(url, 'POST', timeoutMs, headers)
+    const { status, value } = await call(url, 'POST', timeoutMs, headers, sent)
     if (status === 200) return value
     throw answeredError(url, status, value)
   } catch (error) {
@@ -166,6 +179,7 @@ async function call(
   method: 'GET' | 'POST',
   timeoutMs: number,
   headers: Readonly<Record<string, string>> = {},
+  { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
 ): Promise<{ readonly status: number; readonly value: Record<string, unknown> }> {
   // Shorter than the call, so that a failure to connect is told from a late answer.
   const timeout = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
@@ -174,7 +188,8 @@ async function call(
     const signal = timeLimit(timeoutMs)
     const { statusCode, body } = await request(url, {
       method,
-      headers: { ...NODE_AGENT, ...headers },
+      headers: { ...NODE_AGENT, ...headers, ...(sent === undefined ? {} : JSON_BODY) },
+      body: sent ?? null,
       signal,
       reset: true,
       dispatcher,
@@ -182,7 +197,7 @@ async function call(
     let text = ''
     for await (const chunk of body) {
       text += chunk
-      if (text.length > MAX_ANSWER_BYTES) throw new Error('its answer is too long')
+      if (text.length > maxAnswerBytes) throw new Error('its answer is too long')
     }
     return { status: statusCode, value: Object(JSON.parse(text)) }
   } finally {
@@ -193,6 +208,7 @@ async function call(
 function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
   const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
   const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
+  const trust = typeof value['trust'] === 'string' ? value['trust'].slice(0, 64) : ''
   const isWhole =
     typeof node === 'string' &&
     node !== '' &&
@@ -209,7 +225,7 @@ function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer 
     typeof timeMs === 'number'
   if (!isWhole) return undefined
   const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
-  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader } as PeerAnswer
+  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader, trust } as PeerAnswer
 }
 
 function isCount(value: unknown): boolean {

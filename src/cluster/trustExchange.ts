@@ -1,6 +1,7 @@
 /**
  * Brings the trust records of all members to the same state. Two members exchange their records,
  * and each joins what it gets to its own. It happens
+ * - soon after the start, with all members: they may know what happened while this node was away;
  * - soon after a change of this node's own, with all members;
  * - after a change that another member told, with a few, in case that member cannot reach all;
  * - when a member tells a digest that differs from this node's;
@@ -11,7 +12,7 @@
  * that answers nonsense costs an attempt now and then.
  */
 import type { Logger } from 'pino'
-import { messageOf } from '../errors.ts'
+import { keyOf, messageOf } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { random } from '../platform/random.ts'
 import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
@@ -21,6 +22,8 @@ import { trustDigest } from './trustMerge.ts'
 import type { TrustRecord } from './trustRecord.ts'
 
 export interface TrustExchangeLimits {
+  /** How long after the start of this node, ms: the start has enough to do. */
+  readonly startMs: number
   /** Changes within this time go out together, ms. */
   readonly gatherMs: number
   /** How often some member is asked, whatever is known of it, ms. */
@@ -35,6 +38,7 @@ export interface TrustExchangeLimits {
 }
 
 export const TRUST_EXCHANGE_LIMITS: TrustExchangeLimits = {
+  startMs: 1000,
   gatherMs: 20,
   roundMs: 30_000,
   minRetryMs: 1000,
@@ -73,13 +77,17 @@ interface Known {
   isUnderWay: boolean
   notBeforeMs: number
   readonly backoff: Backoff
+  /** The last attempt failed. */
   hasFailed: boolean
+  /** It gave no answer at all. */
+  isAway: boolean
 }
 
 export class TrustExchange {
   readonly #parts: TrustExchangeParts
   readonly #known = new Map<string, Known>()
   readonly #round: Timer
+  readonly #first: Timer
   readonly #onChanged = (change: TrustChange): void => this.#tell(change)
   #timer: Timer | undefined
   #wakeAtMs = Infinity
@@ -93,6 +101,7 @@ export class TrustExchange {
     const { file, limits } = parts
     file.on('changed', this.#onChanged)
     this.#round = setTimer(() => this.#askSomeone(), spread(limits.roundMs)).unref()
+    this.#first = setTimer(() => this.#tellAll(), spread(limits.startMs)).unref()
   }
 
   /** Digest of this node's record: what other members compare with theirs. */
@@ -110,8 +119,8 @@ export class TrustExchange {
     if (this.#isStopped || digest === '' || digest === this.digest) return
     if (!this.#parts.members().some((member) => member.node === node)) return
     const known = this.#about(node)
-    // It knows something new, so it may be back: no need to wait for the next attempt.
-    if (known.hasFailed && digest !== known.digest) known.notBeforeMs = 0
+    // It was away and is back, or knows something new: no need to wait for the next attempt.
+    if (known.isAway || (known.hasFailed && digest !== known.digest)) known.notBeforeMs = 0
     known.digest = digest
     known.isDue = true
     this.#wake(0)
@@ -134,16 +143,27 @@ export class TrustExchange {
     this.#parts.file.off('changed', this.#onChanged)
     cancelTimer(this.#timer)
     cancelTimer(this.#round)
+    cancelTimer(this.#first)
+  }
+
+  #tellAll(): void {
+    for (const { node } of this.#parts.members()) this.#about(node).isDue ||= !this.#isLevel(node)
+    this.#wake(0)
   }
 
   #tell({ from }: TrustChange): void {
     this.#forgetOthers()
     const members = this.#parts
       .members()
-      .filter(({ node }) => node !== from && this.#known.get(node)?.digest !== this.digest)
+      .filter(({ node }) => node !== from && !this.#isLevel(node))
     const told = from === '' ? members : someOf(members, PASSED_ON_TO)
     for (const { node } of told) this.#about(node).isDue = true
     this.#wake(this.#parts.limits.gatherMs)
+  }
+
+  /** Whether a member is known to know the same. */
+  #isLevel(node: string): boolean {
+    return this.#known.get(node)?.digest === this.digest
   }
 
   #askSomeone(): void {
@@ -166,6 +186,7 @@ export class TrustExchange {
       notBeforeMs: 0,
       backoff: new Backoff(minRetryMs, maxRetryMs),
       hasFailed: false,
+      isAway: false,
     }
     this.#known.set(node, fresh)
     return fresh
@@ -234,7 +255,7 @@ export class TrustExchange {
     const isSent = file.record === sent
     await file.learn(theirs, member.node)
     const known = this.#about(member.node)
-    if (known.hasFailed) log.info({ node: member.node }, 'exchanges keys and members again')
+    if (known.hasFailed) log.debug({ node: member.node }, 'exchanges keys and members again')
     this.#onMet(member.node, trustDigest(theirs))
     // Both have what the other one had, and yet they differ: asking again at once does not help.
     if (known.isDue && isSent) known.notBeforeMs = monotonicMs() + known.backoff.nextMs()
@@ -245,6 +266,7 @@ export class TrustExchange {
     const known = this.#about(node)
     known.digest = digest
     known.hasFailed = false
+    known.isAway = false
     known.isDue = digest !== this.digest
     known.notBeforeMs = monotonicMs() + this.#parts.limits.pauseMs
     if (!known.isDue) known.backoff.reset()
@@ -254,12 +276,14 @@ export class TrustExchange {
     const known = this.#about(node)
     known.isDue = true
     known.notBeforeMs = monotonicMs() + known.backoff.nextMs()
-    if (!known.hasFailed && !this.#isStopped)
-      this.#parts.log.warn(
-        { node, address, error: messageOf(error) },
-        'could not exchange keys and members; trying again',
-      )
+    known.isAway = keyOf(error) === 'NODE_UNREACHABLE'
+    if (known.hasFailed || this.#isStopped) return
     known.hasFailed = true
+    // That a node is away is told elsewhere.
+    this.#parts.log[known.isAway ? 'debug' : 'warn'](
+      { node, address, error: messageOf(error) },
+      'could not exchange keys and members; trying again',
+    )
   }
 }
 

@@ -8,6 +8,7 @@ import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
+import { TrustFile } from '../cluster/trustFile.ts'
 import { Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -33,6 +34,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { type ClusterTrust, newClusterTrust } from './clusterTrust.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
@@ -52,6 +54,8 @@ interface Ground {
   readonly audit: AuditLog
   /** The other nodes of the cluster, as far as this one knows them from before. */
   readonly members: Members
+  /** Keys, tokens and settings of the cluster. */
+  readonly trust: ClusterTrust
   readonly databases: ReadonlyMap<string, Database>
   readonly peersFile: PeersFile
   readonly metrics: Metrics
@@ -152,10 +156,13 @@ async function layGround(
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit
-  const members = new Members(nodeFile, log, options.peers, (change) =>
+  const trustFile = TrustFile.open(stateFolder, ops, log)
+  const members = new Members(nodeFile, log, trustFile, options.peers, (change) =>
     database.engine?.tellMember(change),
   )
   started.members = members
+  const trust = newClusterTrust({ setup, clock, nodeFile, members, file: trustFile })
+  started.trust = trust
   const database: Database = new Database({
     name: DEFAULT_DATABASE,
     path,
@@ -179,6 +186,7 @@ async function layGround(
     instance: new Instance(() => clock.nowMs()),
     audit,
     members,
+    trust,
     databases: new Map([[database.name, database]]),
     peersFile,
     metrics,

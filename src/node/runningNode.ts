@@ -16,6 +16,7 @@ import type { Traffic } from '../proxy/traffic.ts'
 import type { Roles } from '../roles/roles.ts'
 import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { ClusterTrust } from './clusterTrust.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 
 /** The parts that a stop ends. */
@@ -26,6 +27,7 @@ export interface NodeParts {
   readonly thread: SqliteThread
   readonly nodeFile: NodeFile
   readonly members: Members
+  readonly trust: ClusterTrust
   readonly peersFile: PeersFile
   readonly audit: AuditLog
   readonly hooks: RoleHooks
@@ -106,6 +108,7 @@ export async function endAll({
   server,
   nodeFile,
   members,
+  trust,
   peersFile,
   hooks,
   audit,
@@ -116,6 +119,7 @@ export async function endAll({
     () => roles?.stop(),
     () => traffic?.close(),
     () => server?.close(),
+    () => trust?.stop(),
     () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
     // Before the lock goes: the next node of this folder opens the role file for itself.
     () => nodeFile?.stop(),

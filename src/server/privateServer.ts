@@ -29,6 +29,7 @@ import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
+import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
 
 export interface PrivateServerLimits {
   readonly maxWaitMs: number
@@ -51,6 +52,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts {
   readonly auth: Authenticator
   readonly traffic: HealthParts['traffic'] & Pick<Traffic, 'upstream' | 'events'>
   readonly audit: AuditSource
+  readonly trust: TrustDesk
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
   readonly onCut: ConnectionHost['onCut']
@@ -209,12 +211,13 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles } = this.#options
+    const { databases, audit, roles, trust } = this.#options
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options)
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
     addAuditRoutes(this.#app, () => audit)
     addRoleRoutes(this.#app, roles)
+    addTrustRoutes(this.#app, trust)
   }
 }
 

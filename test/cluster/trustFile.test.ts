@@ -130,7 +130,7 @@ test('a file that others can read is refused, and so is a link in its place', as
   )
 })
 
-test('a folder that others could enter is closed, and a file left open by a crash too', async (t) => {
+test('a folder that others could enter is closed, and so is a file left by a crash', async (t) => {
   const folder = folderOf(t)
   mkdirSync(`${folder}/keys`)
   chmodSync(`${folder}/keys`, 0o755)

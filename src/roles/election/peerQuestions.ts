@@ -6,6 +6,11 @@ import type { NodeFile } from '../../cluster/nodeFile.ts'
 import { askPeers, type PeerAnswer } from '../../cluster/peerCalls.ts'
 import type { TwinWatch } from '../twinWatch.ts'
 
+/** Where it is noticed that another node knows other keys and members than this one. */
+export interface TrustDigests {
+  onDigest(node: string, digest: string): void
+}
+
 export interface PeerQuestionsParts {
   readonly timeoutMs: number
   readonly nodeFile: Pick<NodeFile, 'record'>
@@ -14,6 +19,7 @@ export interface PeerQuestionsParts {
   /** This process. */
   readonly instance: Instance
   readonly members: Pick<Members, 'list'>
+  readonly trust: TrustDigests
   readonly twins: TwinWatch
 }
 
@@ -40,7 +46,7 @@ export class PeerQuestions {
 
   /** The same of some. `isTold`: another process was told to have this node's id. */
   async ask(addresses: readonly string[], isTold = false): Promise<readonly PeerAnswer[]> {
-    const { nodeFile, instance, twins, timeoutMs } = this.#parts
+    const { nodeFile, instance, twins, trust, timeoutMs } = this.#parts
     const { cluster, node } = nodeFile.record
     const isOfCluster = (answer: PeerAnswer) => cluster === '' || answer.cluster === cluster
     const direct = (await askPeers(addresses, timeoutMs)).filter(isOfCluster)
@@ -48,7 +54,9 @@ export class PeerQuestions {
     const ofCluster = [...direct, ...elsewhere.filter(isOfCluster)]
     for (const answer of ofCluster)
       if (answer.node === node && answer.instance !== instance.id) twins.onTwin(answer, isTold)
-    return ofCluster.filter((answer) => answer.node !== node)
+    const others = ofCluster.filter((answer) => answer.node !== node)
+    for (const answer of others) trust.onDigest(answer.node, answer.trust)
+    return others
   }
 
   /**

@@ -1,0 +1,193 @@
+/**
+ * What this node knows of the keys, tokens and settings of its cluster, and how it comes to know
+ * the same as the others. Nothing waits for it: a first file is written beside the start.
+ */
+import type { Logger } from 'pino'
+import { TRUST_PATH } from '../api/trust.ts'
+import type { Members } from '../cluster/members.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { Member } from '../cluster/nodeRecord.ts'
+import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import { MAX_SEALED_BYTES, type SealedTrust, TrustCalls } from '../cluster/trustCalls.ts'
+import { withCluster, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
+import { TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
+import { TrustedKeys } from '../cluster/trustedKeys.ts'
+import type { TrustFile } from '../cluster/trustFile.ts'
+import { isGoodAt, memberByKey, type TrustRecord } from '../cluster/trustRecord.ts'
+import type { NodeSetup } from '../database/engine.ts'
+import { messageOf } from '../errors.ts'
+import { ownAddress } from '../options/address.ts'
+import type { Clock } from '../platform/clock.ts'
+import { ClusterSecrets } from '../security/clusterSecrets.ts'
+import type { TrustDesk } from '../server/trustRoutes.ts'
+
+export interface ClusterTrustParts {
+  readonly file: TrustFile
+  readonly log: Logger
+  /** The secret from the environment. */
+  readonly secret: string | undefined
+  /** SHA-256 of this node's public key, 64 hex digits; '' while it has none. */
+  readonly fingerprint: string
+  /** HOST:PORT of this node. */
+  readonly address: string
+  readonly timeoutMs: number
+  readonly identity: PeerIdentity
+  /** '' while it is unknown. */
+  cluster(): string
+  /** The nodes that this one has met, itself left out. */
+  met(): readonly Member[]
+}
+
+/** What a node has when its trust is put together. */
+export interface TrustGround {
+  readonly setup: NodeSetup
+  readonly clock: Clock
+  readonly nodeFile: NodeFile
+  readonly members: Members
+  readonly file: TrustFile
+  /** See `ClusterTrustParts`. */
+  readonly fingerprint?: string
+}
+
+export function newClusterTrust({
+  setup: { options, log, secret },
+  clock,
+  nodeFile,
+  members,
+  file,
+  fingerprint = '',
+}: TrustGround): ClusterTrust {
+  file.on('changed', () => members.forgetRemoved())
+  return new ClusterTrust({
+    file,
+    log,
+    secret,
+    fingerprint,
+    address: ownAddress(options),
+    timeoutMs: options.peerTimeoutMs,
+    identity: {
+      secret,
+      node: () => nodeFile.record.node,
+      epoch: () => nodeFile.record.epoch,
+      nowMs: () => clock.nowMs(),
+    },
+    cluster: () => nodeFile.record.cluster,
+    met: () => members.list(),
+  })
+}
+
+export class ClusterTrust implements TrustDesk {
+  readonly file: TrustFile
+  readonly secrets: ClusterSecrets
+  readonly keys: TrustedKeys
+  readonly #parts: ClusterTrustParts
+  readonly #calls: TrustCalls
+  readonly #exchange: TrustExchange
+  #preparing: Promise<void> | undefined
+
+  /** Throws TRUST_REFUSED when the record is that of another cluster. */
+  constructor(parts: ClusterTrustParts) {
+    const { file, log, secret, identity } = parts
+    this.#parts = parts
+    this.file = file
+    withCluster(file.record, parts.cluster() || file.record.cluster)
+    this.secrets = new ClusterSecrets(secretsOf(secret, file.record, identity.nowMs()))
+    file.on('changed', ({ now }) => this.secrets.replace(secretsOf(secret, now, identity.nowMs())))
+    this.keys = new TrustedKeys({
+      file,
+      introduces: secret !== undefined,
+      nowMs: identity.nowMs,
+      onFailed: (error) => this.#onFailed(error),
+    })
+    this.#calls = new TrustCalls({
+      secrets: this.secrets,
+      post: (member, body) =>
+        tellPeer(identity, member.address, TRUST_PATH, {}, parts.timeoutMs, undefined, {
+          body,
+          maxAnswerBytes: MAX_SEALED_BYTES,
+        }),
+    })
+    this.#exchange = new TrustExchange({
+      file,
+      log,
+      limits: TRUST_EXCHANGE_LIMITS,
+      members: () => this.#others(),
+      exchange: (member, record) => this.#calls.exchange(member, record),
+      isReady: () => this.#isReady(),
+    })
+    if (!this.secrets.isOpen) this.#prepare()
+  }
+
+  get digest(): string {
+    return this.#isReady() ? this.#exchange.digest : ''
+  }
+
+  /** Another node told its digest, or whoever answered for it. */
+  onDigest(node: string, digest: string): void {
+    this.#exchange.onDigest(node, digest)
+  }
+
+  async answer(from: string, body: unknown): Promise<SealedTrust> {
+    this.#isReady()
+    await this.#preparing
+    return this.#calls.answer(from, body, this.file.record, (node, theirs) =>
+      this.#exchange.take(node, theirs),
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#exchange.stop()
+    await this.#preparing
+    await this.file.stop()
+  }
+
+  /** Those that this node met, and those that the record names. */
+  #others(): Member[] {
+    const { record } = this.file
+    const own = this.#parts.identity.node()
+    const addresses = new Map(record.members.map(({ node, address }) => [node, address]))
+    for (const { node, address } of this.#parts.met()) addresses.set(node, address)
+    return [...addresses]
+      .filter(([node, address]) => node !== own && address !== '')
+      .filter(([node]) => !this.keys.isRemovedNode(node))
+      .map(([node, address]) => ({ node, address }))
+  }
+
+  #isReady(): boolean {
+    if (this.secrets.isOpen || this.#parts.cluster() === '') return false
+    if (this.file.record.cluster === '') this.#prepare()
+    return this.file.record.cluster !== ''
+  }
+
+  /** Writes what is missing in the file: once a start, and when the cluster becomes known. */
+  #prepare(): void {
+    this.#preparing ??= this.file
+      .change((record) => this.#prepared(record))
+      .catch((error) => this.#onFailed(error))
+      .finally(() => {
+        this.#preparing = undefined
+      })
+  }
+
+  #prepared(record: TrustRecord): TrustRecord {
+    const { cluster, identity, fingerprint, address } = this.#parts
+    const nowMs = identity.nowMs()
+    const known = withoutOldTokens(withCluster(record, cluster() || record.cluster), nowMs)
+    if (fingerprint === '' || known.cluster === '') return known
+    const endsAt = memberByKey(known, fingerprint)?.endsAt
+    return withMember(known, { fingerprint, node: identity.node(), address, endsAt }, nowMs)
+  }
+
+  #onFailed(error: unknown): void {
+    this.#parts.log.warn(
+      { path: this.file.path, error: messageOf(error) },
+      'could not write the keys and members of the cluster',
+    )
+  }
+}
+
+/** The one from the environment signs, otherwise the newest of the record. */
+function secretsOf(given: string | undefined, record: TrustRecord, nowMs: number): string[] {
+  const good = record.secrets.filter((secret) => isGoodAt(secret, nowMs)).reverse()
+  return [...(given === undefined ? [] : [given]), ...good.map(({ secret }) => secret)]
+}
