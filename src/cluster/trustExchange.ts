@@ -12,27 +12,22 @@
  * that answers nonsense costs an attempt now and then.
  */
 import type { Logger } from 'pino'
-import { keyOf, messageOf } from '../errors.ts'
-import { Backoff } from '../platform/backoff.ts'
+import { messageOf } from '../errors.ts'
 import { random } from '../platform/random.ts'
 import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
 import type { Member } from './nodeRecord.ts'
+import { type ContactPauses, TrustContact } from './trustContact.ts'
 import type { TrustChange, TrustFile } from './trustFile.ts'
 import { trustDigest } from './trustMerge.ts'
 import type { TrustRecord } from './trustRecord.ts'
 
-export interface TrustExchangeLimits {
+export interface TrustExchangeLimits extends ContactPauses {
   /** How long after the start of this node, ms: the start has enough to do. */
   readonly startMs: number
   /** Changes within this time go out together, ms. */
   readonly gatherMs: number
   /** How often some member is asked, whatever is known of it, ms. */
   readonly roundMs: number
-  /** Pauses after failed attempts, ms. */
-  readonly minRetryMs: number
-  readonly maxRetryMs: number
-  /** The least time between two exchanges with one member, ms. */
-  readonly pauseMs: number
   /** Exchanges under way at once. */
   readonly atOnce: number
 }
@@ -68,24 +63,9 @@ export interface TrustExchangeParts {
 /** Members that hear of a change that another one told. */
 const PASSED_ON_TO = 3
 
-/** What this node knows of the record of another member. */
-interface Known {
-  /** As last told by the member itself; '' when unknown. */
-  digest: string
-  /** Whether it has to hear of this node's record. */
-  isDue: boolean
-  isUnderWay: boolean
-  notBeforeMs: number
-  readonly backoff: Backoff
-  /** The last attempt failed. */
-  hasFailed: boolean
-  /** It gave no answer at all. */
-  isAway: boolean
-}
-
 export class TrustExchange {
   readonly #parts: TrustExchangeParts
-  readonly #known = new Map<string, Known>()
+  readonly #contacts = new Map<string, TrustContact>()
   readonly #round: Timer
   readonly #first: Timer
   readonly #onChanged = (change: TrustChange): void => this.#tell(change)
@@ -118,11 +98,7 @@ export class TrustExchange {
   onDigest(node: string, digest: string): void {
     if (this.#isStopped || digest === '' || digest === this.digest) return
     if (!this.#parts.members().some((member) => member.node === node)) return
-    const known = this.#about(node)
-    // It was away and is back, or knows something new: no need to wait for the next attempt.
-    if (known.isAway || (known.hasFailed && digest !== known.digest)) known.notBeforeMs = 0
-    known.digest = digest
-    known.isDue = true
+    this.#contact(node).onDigest(digest)
     this.#wake(0)
   }
 
@@ -134,7 +110,8 @@ export class TrustExchange {
     const { file, members } = this.#parts
     await file.learn(theirs, node)
     // Once it has the answer, it knows the same.
-    if (members().some((member) => member.node === node)) this.#onMet(node, this.digest)
+    if (members().some((member) => member.node === node))
+      this.#contact(node).onMet(this.digest, this.digest)
     return file.record
   }
 
@@ -147,7 +124,7 @@ export class TrustExchange {
   }
 
   #tellAll(): void {
-    for (const { node } of this.#parts.members()) this.#about(node).isDue ||= !this.#isLevel(node)
+    for (const { node } of this.#parts.members()) this.#contact(node).isDue ||= !this.#isLevel(node)
     this.#wake(0)
   }
 
@@ -157,46 +134,37 @@ export class TrustExchange {
       .members()
       .filter(({ node }) => node !== from && !this.#isLevel(node))
     const told = from === '' ? members : someOf(members, PASSED_ON_TO)
-    for (const { node } of told) this.#about(node).isDue = true
+    for (const { node } of told) this.#contact(node).isDue = true
     this.#wake(this.#parts.limits.gatherMs)
   }
 
   /** Whether a member is known to know the same. */
   #isLevel(node: string): boolean {
-    return this.#known.get(node)?.digest === this.digest
+    return this.#contacts.get(node)?.isLevel(this.digest) === true
   }
 
   #askSomeone(): void {
     this.#round.refresh()
     const [member] = someOf(this.#parts.members(), 1)
     if (member === undefined || !this.#parts.isReady()) return
-    const known = this.#about(member.node)
-    known.isDue ||= !known.isUnderWay
+    const contact = this.#contact(member.node)
+    contact.isDue ||= !contact.isUnderWay
     this.#wake(0)
   }
 
-  #about(node: string): Known {
-    const known = this.#known.get(node)
+  #contact(node: string): TrustContact {
+    const known = this.#contacts.get(node)
     if (known) return known
-    const { minRetryMs, maxRetryMs } = this.#parts.limits
-    const fresh: Known = {
-      digest: '',
-      isDue: false,
-      isUnderWay: false,
-      notBeforeMs: 0,
-      backoff: new Backoff(minRetryMs, maxRetryMs),
-      hasFailed: false,
-      isAway: false,
-    }
-    this.#known.set(node, fresh)
+    const fresh = new TrustContact(this.#parts.limits)
+    this.#contacts.set(node, fresh)
     return fresh
   }
 
   /** As many are known as there are members. */
   #forgetOthers(): void {
     const there = new Set(this.#parts.members().map(({ node }) => node))
-    for (const [node, { isUnderWay }] of this.#known)
-      if (!there.has(node) && !isUnderWay) this.#known.delete(node)
+    for (const [node, { isUnderWay }] of this.#contacts)
+      if (!there.has(node) && !isUnderWay) this.#contacts.delete(node)
   }
 
   /** Looks for members that are due, `afterMs` from now or earlier. */
@@ -216,14 +184,14 @@ export class TrustExchange {
     const nowMs = monotonicMs()
     const due = someOf(
       this.#parts.members().filter(({ node }) => {
-        const known = this.#known.get(node)
-        return known?.isDue && !known.isUnderWay
+        const contact = this.#contacts.get(node)
+        return contact?.isDue && !contact.isUnderWay
       }),
       Infinity,
     )
     let nextMs = Infinity
     for (const member of due) {
-      const { notBeforeMs } = this.#about(member.node)
+      const { notBeforeMs } = this.#contact(member.node)
       if (notBeforeMs > nowMs) nextMs = Math.min(nextMs, notBeforeMs)
       else if (this.#underWay < this.#parts.limits.atOnce) void this.#exchange(member)
     }
@@ -232,58 +200,38 @@ export class TrustExchange {
 
   /** Never throws. */
   async #exchange(member: Member): Promise<void> {
-    const { node } = member
-    const known = this.#about(node)
+    const { node, address } = member
+    const { file, log } = this.#parts
+    const contact = this.#contact(node)
     this.#underWay++
-    known.isUnderWay = true
-    known.isDue = false
+    contact.isUnderWay = true
+    contact.isDue = false
     try {
-      await this.#meet(member, this.#parts.file.record)
+      await this.#meet(member, contact, file.record)
     } catch (error) {
-      this.#onFailed(member, error)
+      const isFirst = contact.onFailed(error)
+      // That a node is away is told elsewhere.
+      if (isFirst && !this.#isStopped)
+        log[contact.isAway ? 'debug' : 'warn'](
+          { node, address, error: messageOf(error) },
+          'could not exchange keys and members; trying again',
+        )
     } finally {
-      known.isUnderWay = false
+      contact.isUnderWay = false
       this.#underWay--
       this.#wake(0)
     }
   }
 
-  async #meet(member: Member, sent: TrustRecord): Promise<void> {
-    const { file, log, exchange } = this.#parts
+  async #meet(member: Member, contact: TrustContact, sent: TrustRecord): Promise<void> {
+    const { file, exchange } = this.#parts
     const theirs = await exchange(member, sent)
     if (this.#isStopped) return
     const isSent = file.record === sent
     await file.learn(theirs, member.node)
-    const known = this.#about(member.node)
-    if (known.hasFailed) log.debug({ node: member.node }, 'exchanges keys and members again')
-    this.#onMet(member.node, trustDigest(theirs))
-    // Both have what the other one had, and yet they differ: asking again at once does not help.
-    if (known.isDue && isSent) known.notBeforeMs = monotonicMs() + known.backoff.nextMs()
-  }
-
-  /** The member has a record of this digest. It stays due while that is not this node's. */
-  #onMet(node: string, digest: string): void {
-    const known = this.#about(node)
-    known.digest = digest
-    known.hasFailed = false
-    known.isAway = false
-    known.isDue = digest !== this.digest
-    known.notBeforeMs = monotonicMs() + this.#parts.limits.pauseMs
-    if (!known.isDue) known.backoff.reset()
-  }
-
-  #onFailed({ node, address }: Member, error: unknown): void {
-    const known = this.#about(node)
-    known.isDue = true
-    known.notBeforeMs = monotonicMs() + known.backoff.nextMs()
-    known.isAway = keyOf(error) === 'NODE_UNREACHABLE'
-    if (known.hasFailed || this.#isStopped) return
-    known.hasFailed = true
-    // That a node is away is told elsewhere.
-    this.#parts.log[known.isAway ? 'debug' : 'warn'](
-      { node, address, error: messageOf(error) },
-      'could not exchange keys and members; trying again',
-    )
+    contact.onMet(trustDigest(theirs), this.digest)
+    // Both have what the other one had, and yet they differ.
+    if (contact.isDue && isSent) contact.backOff()
   }
 }
 
