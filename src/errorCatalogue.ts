@@ -506,6 +506,27 @@ export const CATALOGUE = {
     'chmod 0600 it (0640 if root owns it); mount the secret of a container with mode ' +
       '0400 (Docker) or defaultMode 0400 (Kubernetes)',
   ),
+  TRUST_BROKEN: entry(
+    500,
+    'the keys and members of the cluster in {path} cannot be read: {detail}',
+    'put the file back from a backup of the node folder, or move it away: the node then has to ' +
+      'join again',
+  ),
+  TRUST_REFUSED: entry(
+    409,
+    'what another node tells of keys and members is refused: {detail}',
+    'check that both nodes are of one cluster; a node that was paired with another one joins again',
+  ),
+  TRUST_FULL: entry(
+    409,
+    'the cluster has {limit} {what}, and there is no room for more',
+    'remove some that are not needed any more, and try again',
+  ),
+  KEY_REMOVED: entry(
+    409,
+    'the key of {node} was removed from this cluster, and is refused for ever',
+    'let the node join again with a new key: move its folder FILE-walcast/keys away first',
+  ),
   CONFIG_BAD: entry(
     500,
     'cannot use the configuration file {path}: {detail}',
