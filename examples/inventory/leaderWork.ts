@@ -1,11 +1,14 @@
-/** What only the leader does: the migration, and a job that marks endpoints as stale. */
+/** What only the leader does: the migration, the password, and a job that keeps things in order. */
 import type { FastifyInstance } from 'fastify'
 import type { NodeRole } from 'walcast'
+import type { Accounts } from './accounts.ts'
 import type { Inventory } from './inventory.ts'
 import { migrate } from './migration.ts'
 
 export interface LeaderWork {
   readonly inventory: Inventory
+  readonly accounts: Accounts
+  readonly password: string | undefined
   readonly name: string
   /** Time between two runs of the job. */
   readonly checkEveryMs: number
@@ -21,7 +24,8 @@ export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
     end()
     if (role !== 'leader') return
     migrate(work.inventory, work.name)
-    timer = setInterval(() => markStale(app, work), work.checkEveryMs)
+    if (work.password !== undefined) work.accounts.keepPassword(work.password)
+    timer = setInterval(() => keepOrder(app, work), work.checkEveryMs)
   }
   // The event reports only changes, so the current role is read here.
   follow(app.walcast.role)
@@ -36,9 +40,11 @@ export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
  * A failure is logged, and the next run tries again. If this node has lost its role, the handle
  * refuses.
  */
-function markStale(app: FastifyInstance, { inventory, name, staleAfterMs }: LeaderWork): void {
+function keepOrder(app: FastifyInstance, work: LeaderWork): void {
+  const { inventory, accounts, name, staleAfterMs } = work
   try {
     inventory.markStale(new Date(Date.now() - staleAfterMs), name)
+    accounts.forgetEnded()
   } catch (error) {
     app.log.error({ err: error }, 'the job failed')
   }

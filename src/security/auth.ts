@@ -5,11 +5,11 @@
  * 30 s in the receiver's clock, and only if it is younger than the receiver's process.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import type { Stats } from 'node:fs'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
 import { randomBytes } from '../platform/random.ts'
+import { requirePrivate } from './privateFile.ts'
 
 export const REPLICA_AUTH_HEADER = 'x-replica-auth'
 const VALID_MS = 30_000
@@ -61,17 +61,6 @@ function readSecretFile(path: string): string {
   } finally {
     if (file !== undefined) closeSync(file)
   }
-}
-
-/**
- * The rule of PostgreSQL for key files: only the owner may read the file. If root owns it, its
- * group may as well, as a system's secret reaches one service that way. Pipes and devices are
- * exempt. Throws SECRET_SHARED.
- */
-function requirePrivate(path: string, stats: Stats): void {
-  const refused = stats.uid === 0 ? 0o037 : 0o077
-  if (!stats.isFile() || (stats.mode & refused) === 0) return
-  throw new WalcastError('SECRET_SHARED', { path, mode: `0${(stats.mode & 0o777).toString(8)}` })
 }
 
 interface Claim {

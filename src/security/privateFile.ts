@@ -1,0 +1,14 @@
+/** Files that hold secrets: nobody but the owner may read them. */
+import type { Stats } from 'node:fs'
+import { WalcastError } from '../errors.ts'
+
+/**
+ * The rule of PostgreSQL for key files: only the owner may read the file. If root owns it, its
+ * group may as well, as a system's secret reaches one service that way. Pipes and devices are
+ * exempt. Throws SECRET_SHARED.
+ */
+export function requirePrivate(path: string, stats: Stats): void {
+  const refused = stats.uid === 0 ? 0o037 : 0o077
+  if (!stats.isFile() || (stats.mode & refused) === 0) return
+  throw new WalcastError('SECRET_SHARED', { path, mode: `0${(stats.mode & 0o777).toString(8)}` })
+}
