@@ -16,16 +16,20 @@ export interface LeaderWork {
   readonly staleAfterMs: number
 }
 
+/** A node that comes to lead lets go of the write lock a moment after it says so. */
+const RETRY_MS = 20
+
 /** Runs while this node leads, now or later, until the application closes. */
 export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
   let timer: NodeJS.Timeout | undefined
-  const end = () => clearInterval(timer)
+  const end = () => clearTimeout(timer)
+  const begin = () => {
+    if (prepare(work)) timer = setInterval(() => keepOrder(app, work), work.checkEveryMs)
+    else timer = setTimeout(begin, RETRY_MS)
+  }
   const follow = (role: NodeRole) => {
     end()
-    if (role !== 'leader') return
-    migrate(work.inventory, work.name)
-    if (work.password !== undefined) work.accounts.keepPassword(work.password)
-    timer = setInterval(() => keepOrder(app, work), work.checkEveryMs)
+    if (role === 'leader') begin()
   }
   // The event reports only changes, so the current role is read here.
   follow(app.walcast.role)
@@ -34,6 +38,26 @@ export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
     app.walcast.off('role', follow)
     end()
   })
+}
+
+/**
+ * False while the write lock is taken. Waiting for it within SQLite would hold up this thread, and
+ * with it the node that is to let go.
+ */
+function prepare({ inventory, accounts, password, name }: LeaderWork): boolean {
+  const { database } = inventory
+  const waitMs = Number(database.pragma('busy_timeout', { simple: true }))
+  database.pragma('busy_timeout = 0')
+  try {
+    migrate(inventory, name)
+    if (password !== undefined) accounts.keepPassword(password)
+    return true
+  } catch (error) {
+    if (Object(error).code === 'SQLITE_BUSY') return false
+    throw error
+  } finally {
+    database.pragma(`busy_timeout = ${waitMs}`)
+  }
 }
 
 /**

@@ -10,7 +10,7 @@ import { WalcastError } from '../errors.ts'
 import { randomBytes } from '../platform/random.ts'
 import { wallMs } from '../platform/time.ts'
 import type { KeyEncryptionKey, Keyring } from '../security/keyring.ts'
-import { newKey, SEAL_BYTES, seal, unseal } from '../security/valueEncryption.ts'
+import { newKey, seal, unseal } from '../security/valueEncryption.ts'
 import type { KeyRow, SettingRow, SettingsTable } from './settingsTable.ts'
 import {
   altered,
@@ -144,9 +144,4 @@ export class DataKeys {
   #keyContext(id: string, kek: string): string {
     return `walcast data key 1\n${this.#table.name}\n${kek}\n${id}`
   }
-}
-
-/** Bytes of a value before it was encrypted. */
-export function plainBytes(sealedBytes: number): number {
-  return Math.max(0, sealedBytes - SEAL_BYTES)
 }

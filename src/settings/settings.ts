@@ -10,8 +10,9 @@ import type Database from 'better-sqlite3'
 import { WalcastError } from '../errors.ts'
 import { wallMs } from '../platform/time.ts'
 import type { Keyring } from '../security/keyring.ts'
-import { DataKeys, plainBytes } from './dataKeys.ts'
+import { DataKeys } from './dataKeys.ts'
 import { LeaderOnly } from './leaderOnly.ts'
+import { infoOf, type SettingInfo } from './settingInfo.ts'
 import { SettingsCache } from './settingsCache.ts'
 import { type SettingRow, SettingsTable } from './settingsTable.ts'
 import {
@@ -25,6 +26,7 @@ import {
   type SettingValue,
 } from './settingValue.ts'
 
+export type { SettingInfo } from './settingInfo.ts'
 export type { JsonValue, SettingType, SettingValue } from './settingValue.ts'
 
 export interface SettingsOptions {
@@ -38,21 +40,6 @@ export interface SettingsOptions {
   readonly maxCachedEntries?: number
   /** New values get a new data key after so many days; 30 unless given. */
   readonly maxDataKeyDays?: number
-}
-
-/** What is told of a setting without its value. */
-export interface SettingInfo {
-  readonly name: string
-  readonly type: SettingType
-  /** Of the value before encryption. */
-  readonly bytes: number
-  readonly encrypted: boolean
-  /** Id of the data key; undefined when the value is plain. */
-  readonly dataKey: string | undefined
-  /** Id of the key-encryption key that wraps the data key. */
-  readonly kek: string | undefined
-  /** ISO 8601, in the clock of who wrote it. */
-  readonly changedAt: string
 }
 
 export interface Rotation {
@@ -193,6 +180,8 @@ export class Settings {
    * `get` and `set` throw.
    */
   rotate({ values = false }: { readonly values?: boolean } = {}): Rotation {
+    this.requireWritable()
+    if (!this.#table.isThere()) return { dataKeys: 0, values: 0 }
     return this.#write(() => {
       // First the values: the data keys that are left then encrypt nothing, and are deleted.
       const moved = values ? this.#moveValues() : 0
@@ -284,18 +273,4 @@ function plainValue({ name, type, value }: SettingRow) {
     throw altered(name, 'a column has a value of another kind')
   const content = Buffer.isBuffer(value) ? value : Buffer.from(String(value))
   return { type, content }
-}
-
-function infoOf(row: SettingRow): SettingInfo {
-  const { name, type, value, dataKey, kek, changedAt } = row
-  const bytes = Buffer.isBuffer(value) ? value.length : Buffer.byteLength(String(value))
-  return {
-    name,
-    type: isSettingType(type) ? type : 'bytes',
-    bytes: dataKey === null ? bytes : plainBytes(bytes),
-    encrypted: dataKey !== null,
-    dataKey: dataKey ?? undefined,
-    kek: kek ?? undefined,
-    changedAt,
-  }
 }
