@@ -73,8 +73,9 @@ export class Accounts {
 
   isToken(secret: string): boolean {
     const id = /^inv_([0-9a-f]{12})_/.exec(secret)?.[1]
-    const known = id && (this.#store().get(TOKEN + id) as unknown as StoredToken | undefined)
-    return known !== undefined && known !== '' && isSame(hash(secret), known.hash)
+    if (id === undefined) return false
+    const known = this.#store().get(TOKEN + id) as unknown as StoredToken | undefined
+    return known !== undefined && isSame(hash(secret), known.hash)
   }
 
   tokens(): Token[] {

@@ -104,7 +104,13 @@ labTest('users stay logged in over a switchover and a failover', async (lab) => 
   for (const server of both) await logIn(server)
   const made = await b.browser.send('POST', '/api/tokens', { note: 'a program' })
   assert.equal(made.status, 201, made.text)
-  const { id, secret } = JSON.parse(made.text)
+  const { id, secret, note, createdAt } = JSON.parse(made.text)
+  const listed = await b.browser.get('/api/tokens')
+  assert.deepEqual(
+    JSON.parse(listed.text),
+    [{ id, note, createdAt }],
+    'and no secret, nor its hash',
+  )
   for (const { url } of both) {
     await until('the token is there', () => answers(`${url}/api/machines`, secret))
     assert.equal(await answers(`${url}/api/machines`, `${secret.slice(0, -1)}_`), false)
