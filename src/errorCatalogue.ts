@@ -478,6 +478,48 @@ export const CATALOGUE = {
   ),
   COMMAND_FAILED: entry(500, 'cannot run {command}: {detail}', 'check the command and its path'),
 
+  // Settings
+  SETTING_REFUSED: entry(
+    400,
+    'the setting "{name}" is refused: {detail}',
+    'correct it; docs/application/settings.md says what a setting may be',
+  ),
+  SETTING_MISSING: entry(
+    404,
+    'there is no setting "{name}" in {path}',
+    'see walcast settings list for the names',
+  ),
+  SETTING_ALTERED: entry(
+    500,
+    'the setting "{name}" is not what was written: {detail}',
+    'find out who wrote to the database, then set it again or restore it from a backup',
+  ),
+  SETTING_KEY_UNKNOWN: entry(
+    500,
+    'the setting "{name}" is encrypted with an unknown key: {detail}',
+    'the other nodes of the cluster have the key: pair this node with them, or set it again',
+  ),
+  SETTING_ON_REPLICA: entry(
+    421,
+    '{path} is the copy of a replica, and settings are written at the leader',
+    'write on the machine of {leader}',
+  ),
+  SETTINGS_TABLE_FOREIGN: entry(
+    500,
+    'the table {table} of {path} is no table of settings: {detail}',
+    'give the settings another table: option table, or --table NAME',
+  ),
+  NO_ENCRYPTION_KEY: entry(
+    500,
+    'nothing can be encrypted: there is no key-encryption key in {origin}',
+    'a node of a cluster has one in FILE-walcast/keys; give its keyring, or do not encrypt',
+  ),
+  KEYRING_UNREADABLE: entry(
+    500,
+    'cannot read the keys in {path}: {detail}',
+    'run this as the user of the node, or give the program its keys itself (Keyring.of)',
+  ),
+
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),
   PORT_TAKEN: entry(
