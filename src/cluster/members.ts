@@ -46,6 +46,7 @@ export class Members {
     this.#onChanged = onChanged
     const known = file.record.members.filter(({ node }) => !this.#isRemoved(node))
     this.#addresses = new Map(known.map(({ node, address }) => [node, address]))
+    if (known.length < file.record.members.length) this.#saveSoon()
   }
 
   list(): Member[] {
@@ -101,8 +102,12 @@ export class Members {
   }
 
   #changed(change: MemberChange): void {
-    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
+    this.#saveSoon()
     this.#onChanged(change)
+  }
+
+  #saveSoon(): void {
+    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
   }
 
   /** After a failure the next change tries again. Until then a restart would not know it. */

@@ -36,6 +36,8 @@ test('a node that is removed is forgotten, and met again only with another key',
   assert.deepEqual(written, [{ members: [C] }])
   const again = new Members(file as unknown as NodeFile, log, trust, [], () => {})
   assert.deepEqual(again.list(), [C], 'its role file may still have the removed one')
+  await again.stop()
+  assert.deepEqual(written.splice(0), [{ members: [C] }, { members: [C] }])
   trust.record = withMember(trust.record, { ...B, fingerprint: 'cd'.repeat(32) }, 3)
   members.learn(B.node, B.address)
   assert.deepEqual(members.list(), [C, B])
