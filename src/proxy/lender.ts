@@ -4,9 +4,10 @@
  * incarnation and the position that the answer must be based on. A replica asks its own application
  * or refuses. It never sends such a read on, so none goes in a circle.
  */
-import { formatPosition, parsePosition } from '../../proto/position.ts'
+import { formatPosition } from '../../proto/position.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
+import type { Claims } from '../security/claims.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
 import { fromClient, LENT_HEADER, NOT_EXECUTED_HEADER, POSITION_HEADER, toNode } from './headers.ts'
@@ -19,6 +20,8 @@ import { Upstream } from './upstream.ts'
 export interface LenderParts {
   readonly view: DatabaseView
   readonly cookie: PositionCookie
+  /** Judges the positions in answers. */
+  readonly claims: Claims
   readonly maxConnections: number
   readonly answerTimeoutMs: number
   /**
@@ -45,7 +48,7 @@ export class Lender {
 
   /** `notTaken` when no replica's application answered. Nothing was done then. */
   async lend(client: Client): Promise<'answered' | 'notTaken'> {
-    const { view, replicas, cookie } = this.#parts
+    const { view, replicas, cookie, claims } = this.#parts
     if (!isRead(client.method)) return 'notTaken'
     const addresses = replicas().slice(0, MAX_TRIES)
     this.#keepOnly(addresses)
@@ -56,7 +59,7 @@ export class Lender {
       const answer = await this.#ask(client, address, formatPosition(position))
       if (client.isGone) return 'answered'
       if (!answer) continue
-      const based = parsePosition(answer.header(POSITION_HEADER) ?? '')
+      const based = claims.positionIn(answer.header(POSITION_HEADER))
       deliver(client, answer, { position: based, isWrite: false }, cookie)
       return 'answered'
     }

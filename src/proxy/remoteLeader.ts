@@ -127,7 +127,7 @@ export class RemoteLeader {
   }
 
   #newForwarder(): Forwarder {
-    const { options, bounds, view, waits, cookie, metrics } = this.#parts
+    const { options, bounds, view, waits, cookie, claims, metrics } = this.#parts
     const { leader = '', holdMs, writeWaitMs, answerTimeoutMs } = options
     return new Forwarder(
       { leader, holdMs, writeWaitMs, maxConnections: bounds.maxRequests, answerTimeoutMs },
@@ -136,6 +136,7 @@ export class RemoteLeader {
         gate: this.gate,
         waits,
         cookie,
+        claims,
         leaderIncarnation: () => this.#known.incarnation,
         sign: (method, path) => this.sign(method, path),
         onForwarded: () => metrics.onForwarded(),
