@@ -297,6 +297,7 @@ function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer 
   return { ...place, epoch, term, txid, positionEpoch, history, lastLeader, trust } as PeerAnswer
 }
 
+/** The age of a process may seem longer than any duration, when its clock was set. */
 function isDuration(value: unknown): boolean {
   return Number.isFinite(value) && Number(value) >= 0
 }

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { tellPeer, wasNotSent } from '../../src/cluster/peerCalls.ts'
+import { askPeers, tellPeer, wasNotSent } from '../../src/cluster/peerCalls.ts'
 import { WalcastError } from '../../src/errors.ts'
 
 const IDENTITY = {
@@ -54,6 +54,7 @@ sys.stdin.read()
 `
 
 import { endingWithParent } from '../support/endsWithParent.ts'
+import { fakeNode } from '../support/fakeNode.ts'
 
 test('a call to a machine that does not answer never arrived', async (t) => {
   const [file, bound] = endingWithParent('python3', ['-c', FULL_LISTENER])
@@ -66,4 +67,40 @@ test('a call to a machine that does not answer never arrived', async (t) => {
     child.stdin.end()
   })
   assert.equal(wasNotSent(await failureAt(port, 400)), true)
+})
+
+test('the text of an error that a node answers steers no terminal', async (t) => {
+  for (const [code, key] of [
+    ['WALCAST_NOT_FIT', 'NOT_FIT'],
+    ['WALCAST_UNHEARD_OF', 'NODE_ANSWER'],
+  ]) {
+    const message = `\u001b[2Jno\u202e\u009b\r\n${'x'.repeat(5000)}`
+    const node = await fakeNode(t, () => ({ status: 409, body: { code, message } }))
+    const error = await failureAt(Number(node.address.split(':')[1]))
+    assert.ok(error instanceof WalcastError && error.key === key)
+    assert.match(error.message, /\[2Jno x+/)
+    assert.doesNotMatch(error.message, /[\p{Cc}\p{Cf}]/u)
+    assert.ok(error.message.length <= 1100)
+  }
+})
+
+test('what is no answer of a node to the question who leads counts as none', async (t) => {
+  const whole = {
+    ...{ node: 'node-b', cluster: 'c', role: 'leader', ready: true, epoch: 1, term: 1, txid: 1 },
+    ...{ address: '10.0.0.2:1', timeMs: 1 },
+  }
+  let said: object = {}
+  const node = await fakeNode(t, () => ({ body: { ...whole, ...said } }))
+  const isHeard = async (change: object) => {
+    said = change
+    return (await askPeers([node.address], 2000)).length === 1
+  }
+  assert.equal(await isHeard({}), true)
+  for (const wrong of [
+    ...[{ node: '' }, { node: 1 }, { role: 'king' }, { ready: 1 }, { epoch: '1' }, { term: null }],
+    ...[{ txid: {} }, { positionEpoch: '1' }, { history: 'a@b' }, { cluster: 'c\u001b' }],
+    ...[{ instance: 'i\u202e' }, { lastLeader: 'a b' }, { address: 5 }, { upMs: -1 }],
+    ...[{ timeMs: '1' }, { timeMs: 1e17 }, { timeMs: null }],
+  ])
+    assert.equal(await isHeard(wrong), false, JSON.stringify(wrong))
 })
