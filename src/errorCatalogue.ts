@@ -478,6 +478,48 @@ export const CATALOGUE = {
   ),
   COMMAND_FAILED: entry(500, 'cannot run {command}: {detail}', 'check the command and its path'),
 
+  // Settings
+  SETTING_REFUSED: entry(
+    400,
+    'the setting "{name}" is refused: {detail}',
+    'correct it; docs/application/settings.md says what a setting may be',
+  ),
+  SETTING_MISSING: entry(
+    404,
+    'there is no setting "{name}" in {path}',
+    'see walcast settings list for the names',
+  ),
+  SETTING_ALTERED: entry(
+    500,
+    'the setting "{name}" is not what was written: {detail}',
+    'find out who wrote to the database, then set it again or restore it from a backup',
+  ),
+  SETTING_KEY_UNKNOWN: entry(
+    500,
+    'the setting "{name}" is encrypted with an unknown key: {detail}',
+    'the other nodes of the cluster have the key: pair this node with them, or set it again',
+  ),
+  SETTING_ON_REPLICA: entry(
+    421,
+    '{path} is the copy of a replica, and settings are written at the leader',
+    'write on the machine of {leader}',
+  ),
+  SETTINGS_TABLE_FOREIGN: entry(
+    500,
+    'the table {table} of {path} is no table of settings: {detail}',
+    'give the settings another table: option table, or --table NAME',
+  ),
+  NO_ENCRYPTION_KEY: entry(
+    500,
+    'nothing can be encrypted: there is no key-encryption key in {origin}',
+    'a node of a cluster has one in FILE-walcast/keys; give its keyring, or do not encrypt',
+  ),
+  KEYRING_UNREADABLE: entry(
+    500,
+    'cannot read the keys in {path}: {detail}',
+    'run this as the user of the node, or give the program its keys itself (Keyring.of)',
+  ),
+
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),
   PORT_TAKEN: entry(
@@ -505,6 +547,27 @@ export const CATALOGUE = {
     'others may read the secret in {path}: its mode is {mode}',
     'chmod 0600 it (0640 if root owns it); mount the secret of a container with mode ' +
       '0400 (Docker) or defaultMode 0400 (Kubernetes)',
+  ),
+  TRUST_BROKEN: entry(
+    500,
+    'the keys and members of the cluster in {path} cannot be read: {detail}',
+    'put the file back from a backup of the node folder, or move it away: the node then has to ' +
+      'join again',
+  ),
+  TRUST_REFUSED: entry(
+    409,
+    'what another node tells of keys and members is refused: {detail}',
+    'check that both nodes are of one cluster; a node that was paired with another one joins again',
+  ),
+  TRUST_FULL: entry(
+    409,
+    'the cluster has {limit} {what}, and there is no room for more',
+    'remove some that are not needed any more, and try again',
+  ),
+  KEY_REMOVED: entry(
+    409,
+    'the key of {node} was removed from this cluster, and is refused for ever',
+    'let the node join again with a new key: move its folder FILE-walcast/keys away first',
   ),
   CONFIG_BAD: entry(
     500,

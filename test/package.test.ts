@@ -226,13 +226,18 @@ test('importing the package has no side effects', { timeout: TIMEOUT_MS }, async
   assert.deepEqual(later, earlier)
   assert.deepEqual(exports, [
     [
+      'Keyring',
+      'Settings',
       'WalcastError',
       'WalcastNode',
       'formatPosition',
+      'keyring',
+      'newKek',
       'openLeader',
       'openNode',
       'openReplica',
       'parsePosition',
+      'settings',
     ],
     ['default', 'walcast'],
   ])

@@ -2,7 +2,15 @@
 import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { FastifyInstance } from 'fastify'
-import { openLeader, openReplica, type WalcastNode } from 'walcast'
+import {
+  keyring,
+  openLeader,
+  openReplica,
+  type Settings,
+  settings,
+  type WalcastNode,
+} from 'walcast'
+import { Accounts } from './accounts.ts'
 import { buildApp } from './app.ts'
 import { Inventory } from './inventory.ts'
 
@@ -16,6 +24,8 @@ export interface ServerOptions {
   readonly leader: string | undefined
   readonly name: string | undefined
   readonly secret: string | undefined
+  /** With one, people and programs have to log in. */
+  readonly password?: string | undefined
   readonly checkEveryMs: number
   readonly staleAfterMs: number
 }
@@ -31,9 +41,11 @@ export interface InventoryServer {
 /** Throws the start-up errors of walcast and of Fastify, and leaves nothing running. */
 export async function startServer(options: ServerOptions): Promise<InventoryServer> {
   const node = await startNode(options)
-  const inventory = new Inventory(handleOf(node))
-  const { checkEveryMs, staleAfterMs } = options
-  const app = buildApp({ node, inventory, checkEveryMs, staleAfterMs })
+  const handle = handleOf(node)
+  const inventory = new Inventory(handle)
+  const { checkEveryMs, staleAfterMs, password } = options
+  const accounts = accountsOf(options.db, handle)
+  const app = buildApp({ node, inventory, accounts, password, checkEveryMs, staleAfterMs })
   const stop = async () => {
     // The application closes first. Its requests still need the node: a replica forwards them, a
     // leader replicates their commits, and `node.close` closes their handle. The other way round, a
@@ -70,4 +82,14 @@ function handleOf(node: WalcastNode): () => Database.Database {
     handle ??= node.open()
     return handle
   }
+}
+
+/** The keys are those of the node. Without any, the login is kept as it is: hashes only. */
+function accountsOf(db: string, handle: () => Database.Database): Accounts {
+  const keys = keyring(db)
+  let store: Settings | undefined
+  return new Accounts(() => {
+    store ??= settings(handle(), keys)
+    return store
+  }, keys)
 }

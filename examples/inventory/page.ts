@@ -13,6 +13,8 @@ export interface PageContent {
   readonly networks: readonly Network[]
   readonly endpoints: readonly NamedEndpoint[]
   readonly journal: readonly JournalEntry[]
+  /** Whether one can log out. */
+  readonly hasLogin: boolean
   /** Why the last form was refused. */
   readonly refused: string | undefined
 }
@@ -48,7 +50,7 @@ ${journalOf(content.journal)}
 `.text
 }
 
-function headerOf({ node, role, position }: PageContent): Html {
+function headerOf({ node, role, position, hasLogin }: PageContent): Html {
   return html`<header>
 <h1>Inventory</h1>
 <dl aria-label="This page was made by">
@@ -56,6 +58,7 @@ function headerOf({ node, role, position }: PageContent): Html {
 <div><dt>Role</dt><dd><span class="badge ${role}">${role}</span></dd></div>
 <div><dt>Position</dt><dd><code>${position}</code></dd></div>
 </dl>
+${hasLogin ? button('/logout', 'Log out', 'Log out') : undefined}
 </header>`
 }
 

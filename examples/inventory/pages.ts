@@ -2,27 +2,24 @@
  * The page and its forms. They work without JavaScript: each form POSTs and is answered by 303 to
  * the page.
  */
-import { createHash } from 'node:crypto'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { formatPosition, type WalcastNode } from 'walcast'
 import type { Collection, Values } from './collection.ts'
+import { acceptForms } from './forms.ts'
 import type { Inventory } from './inventory.ts'
+import { sendPage } from './loginPage.ts'
 import { type PageContent, pageOf } from './page.ts'
 import { refusalOf } from './refusal.ts'
 import { ID_PARAMS, SHAPES, type WithId } from './shapes.ts'
-import { STYLE } from './style.ts'
 
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
-const POLICY =
-  `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; form-action 'self'; ` +
-  "base-uri 'none'; frame-ancestors 'none'"
-
-export function addPages(app: FastifyInstance, inventory: Inventory, node: WalcastNode): void {
+export function addPages(
+  app: FastifyInstance,
+  inventory: Inventory,
+  node: WalcastNode,
+  hasLogin: boolean,
+): void {
   const send = (reply: FastifyReply, refused?: string) =>
-    reply
-      .type('text/html; charset=utf-8')
-      .headers({ 'content-security-policy': POLICY, 'cache-control': 'no-store' })
-      .send(pageOf({ ...contentOf(inventory, node), refused }))
+    sendPage(reply, pageOf({ ...contentOf(inventory, node), hasLogin, refused }))
   acceptForms(app)
   app.get('/', async (_request, reply) => send(reply))
   app.post<{ Params: WithId }>(
@@ -69,15 +66,10 @@ function addForms<Row extends WithId>(
   )
 }
 
-function acceptForms(app: FastifyInstance): void {
-  app.addContentTypeParser(
-    'application/x-www-form-urlencoded',
-    { parseAs: 'string' },
-    async (_request: FastifyRequest, body: string) => Object.fromEntries(new URLSearchParams(body)),
-  )
-}
-
-function contentOf(inventory: Inventory, node: WalcastNode): PageContent {
+function contentOf(
+  inventory: Inventory,
+  node: WalcastNode,
+): Omit<PageContent, 'hasLogin' | 'refused'> {
   return {
     node: node.status.node,
     role: node.role,
@@ -86,6 +78,5 @@ function contentOf(inventory: Inventory, node: WalcastNode): PageContent {
     networks: inventory.networks.list(),
     endpoints: inventory.namedEndpoints(),
     journal: inventory.journal(),
-    refused: undefined,
   }
 }

@@ -22,6 +22,7 @@ function optionsOf(args: readonly string[]): ServerOptions {
   if (db === undefined) throw new Error('--db FILE is missing')
   return {
     ...{ db, listen, leader, name, secret: process.env['WALCAST_SECRET'] },
+    password: process.env['INVENTORY_PASSWORD'],
     port: numberOf('--port', values.port),
     checkEveryMs: 1000 * numberOf('--check-every', values['check-every']),
     staleAfterMs: 1000 * numberOf('--stale-after', values['stale-after']),

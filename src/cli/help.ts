@@ -26,6 +26,9 @@ Looking at nodes
   audit         show who changed a node's role, when and why
   forget        remove an absent replica from a node's list
 
+Settings of the application
+  settings      keep small settings in the database, encrypted where you say so
+
 Comparing
   diff          compare two database files row by row: as text, JSON or SQL
   verify        check that nodes hold the same pages, while writes go on

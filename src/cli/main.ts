@@ -21,7 +21,8 @@ const COMMANDS = [
     'promote',
     'demote',
   ],
-  ...['status', 'lag', 'audit', 'forget', 'diff', 'verify', 'demo', 'bench', '--help', '--version'],
+  ...['status', 'lag', 'audit', 'forget', 'settings', 'diff', 'verify', 'demo', 'bench'],
+  ...['--help', '--version'],
 ]
 
 async function run(command: string | undefined, args: readonly string[]): Promise<number> {
@@ -40,6 +41,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./diff.ts')).runDiff(args)
     case 'forget':
       return (await import('./forget.ts')).runForget(args)
+    case 'settings':
+      return (await import('./settings.ts')).runSettings(args)
     case 'new-identity':
       return (await import('./newIdentity.ts')).runNewIdentity(args)
     case 'promote':

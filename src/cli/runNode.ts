@@ -24,8 +24,8 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   const signalled = stopSignal(options.drainMs)
   const node = await startNode(setup, as)
   const { role, epoch, txid } = node.view.status()
-  const { db, listen, proxy, upstream } = options
-  log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
+  const { db, listen, health, proxy, upstream } = options
+  log.info({ role, db, listen, health, proxy, upstream, epoch, txid }, 'running')
   if (proxy && !upstream && !options.standby)
     log.warn('--proxy is set without --upstream; requests for the application get 503 here')
   return untilStopped(node, signalled, (text) => log.info(text))

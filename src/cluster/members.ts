@@ -9,6 +9,8 @@ import type { Claims } from '../security/claims.ts'
 import type { NodeFile } from './nodeFile.ts'
 import { MAX_MEMBERS, type Member } from './nodeRecord.ts'
 import { wrongIn } from './place.ts'
+import type { TrustFile } from './trustFile.ts'
+import { isRemovedNode, membersByNode } from './trustRecord.ts'
 
 /** Changes within this time go into one write. */
 const GATHER_MS = 100
@@ -25,6 +27,7 @@ export interface MemberChange extends Member {
 export class Members {
   readonly #file: NodeFile
   readonly #log: Logger
+  readonly #trust: Pick<TrustFile, 'record'>
   /** Addresses that the operator gave. They are asked too, whichever node answers there. */
   readonly #given: readonly string[]
   readonly #claims: Claims
@@ -36,22 +39,30 @@ export class Members {
   #saving: Promise<void> = Promise.resolve()
   readonly #onChanged: (change: MemberChange) => void
 
-  /** `onChanged`: one came, moved or was forgotten. */
+  /**
+   * `trust` says who was removed from the cluster, and is not to be met again. `onChanged`: one
+   * came, moved or was forgotten.
+   */
   constructor(
     file: NodeFile,
     log: Logger,
+    trust: Pick<TrustFile, 'record'>,
     given: readonly string[],
     claims: Claims,
     onChanged: (change: MemberChange) => void,
   ) {
     this.#file = file
     this.#log = log
+    this.#trust = trust
     this.#given = given
     this.#claims = claims
     this.#onChanged = onChanged
     // An earlier version wrote down whatever it was told.
-    const known = file.record.members.filter((member) => wrongIn(member) === undefined)
+    const known = file.record.members.filter(
+      (member) => wrongIn(member) === undefined && !this.#isRemoved(member.node),
+    )
     this.#addresses = new Map(known.map(({ node, address }) => [node, address]))
+    if (known.length < file.record.members.length) this.#saveSoon()
   }
 
   list(): Member[] {
@@ -73,7 +84,7 @@ export class Members {
    */
   learn(node: string, address: string): void {
     if (node === '' || address === '' || node === this.#file.record.node) return
-    if (this.#addresses.get(node) === address) return
+    if (this.#addresses.get(node) === address || this.#isRemoved(node)) return
     const wrong = wrongIn({ node, address }) ?? (this.#isFlooded() ? 'member' : undefined)
     if (wrong) return this.#claims.count(wrong)
     this.#addresses.delete(node)
@@ -91,6 +102,16 @@ export class Members {
       this.#changed({ node, address, gone: true })
   }
 
+  /** Forgets those that were removed from the cluster. */
+  forgetRemoved(): void {
+    for (const node of [...this.#addresses.keys()]) if (this.#isRemoved(node)) this.forget(node)
+  }
+
+  /** SHA-256 of its public key, 64 hex digits; '' while it is unknown. */
+  fingerprintOf(node: string): string {
+    return membersByNode(this.#trust.record, node)[0]?.fingerprint ?? ''
+  }
+
   /** Writes pending changes. */
   async stop(): Promise<void> {
     if (this.#timer) this.#save()
@@ -106,9 +127,17 @@ export class Members {
     return ++this.#learnt > MAX_MEMBERS
   }
 
+  #isRemoved(node: string): boolean {
+    return isRemovedNode(this.#trust.record, node)
+  }
+
   #changed(change: MemberChange): void {
-    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
+    this.#saveSoon()
     this.#onChanged(change)
+  }
+
+  #saveSoon(): void {
+    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
   }
 
   /** After a failure the next change tries again. Until then a restart would not know it. */

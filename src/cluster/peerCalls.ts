@@ -13,7 +13,7 @@ import {
   nodeProvenBy,
   PROOF_HEADER,
 } from '../security/proof.ts'
-import { NO_BODY, REPLICA_AUTH_HEADER, signRequest } from '../security/requestSignature.ts'
+import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
 import type { PeerDialer } from './peerDialer.ts'
 import { exchangeOver } from './socketExchange.ts'
 
@@ -43,6 +43,16 @@ export interface PeerAnswer {
   readonly address: string
   /** Reading of its clock. */
   readonly timeMs: number
+  /** Digest of its trust record; '' when it has none. */
+  readonly trust: string
+}
+
+/** What goes with a call beside its parameters. */
+export interface Sent {
+  /** JSON. */
+  readonly body?: string
+  /** The longest answer that is read. */
+  readonly maxAnswerBytes?: number
 }
 
 /** The node that asks. */
@@ -73,6 +83,7 @@ export interface Told {
 
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
+const JSON_BODY = { 'content-type': 'application/json' } as const
 /** The longest time to connect, ms. */
 const MAX_CONNECT_MS = 10_000
 /** The most nodes asked at once. */
@@ -123,17 +134,20 @@ export class PeerCalls {
     parameters: Readonly<Record<string, string | number>>,
     timeoutMs: number,
     clock?: PeerClock,
+    sent: Sent = {},
   ): Promise<Record<string, unknown>> {
     const query = new URLSearchParams()
     for (const [key, value] of Object.entries(parameters)) query.set(key, String(value))
-    const target = `${path}?${query}`
+    // A request loses a "?" that nothing follows, and the signature would not match.
+    const target = query.size === 0 ? path : `${path}?${query}`
     const url = `http://${address}${target}`
     try {
       const headers = await this.#signed(
         target,
         async () => clock ?? this.clock(address, timeoutMs),
+        sent,
       )
-      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, headers)
+      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, headers, sent)
       if (status === 200) return value
       throw answeredError(url, status, value)
     } catch (error) {
@@ -166,6 +180,7 @@ export class PeerCalls {
   async #signed(
     path: string,
     clock: () => Promise<PeerClock | undefined>,
+    { body }: Sent,
   ): Promise<Record<string, string>> {
     const { secrets, node, epoch, nowMs } = this.#asker
     if (secrets.isOpen) return {}
@@ -179,7 +194,7 @@ export class PeerCalls {
       to: theirs.node,
       epoch: epoch(),
       nowMs: nowMs() + theirs.aheadMs,
-      body: NO_BODY,
+      body: body === undefined ? NO_BODY : sha256(body),
       headers: [],
     })
     return { [REPLICA_AUTH_HEADER]: signature }
@@ -197,6 +212,7 @@ export class PeerCalls {
     path: string,
     timeoutMs: number,
     headers: Readonly<Record<string, string>> = {},
+    { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
   ): Promise<Told> {
     const { dialer, secrets } = this.#asker
     const challenge = newChallenge()
@@ -215,8 +231,15 @@ export class PeerCalls {
       } = await exchangeOver(socket, {
         method,
         path,
-        headers: { host: address, ...NODE_AGENT, ...headers, ...this.#challengeHeader(challenge) },
-        maxBytes: MAX_ANSWER_BYTES,
+        headers: {
+          host: address,
+          ...NODE_AGENT,
+          ...(sent === undefined ? {} : JSON_BODY),
+          ...headers,
+          ...this.#challengeHeader(challenge),
+        },
+        ...(sent === undefined ? {} : { body: sent }),
+        maxBytes: maxAnswerBytes,
         signal,
       })
       const text = body.toString('utf8')
@@ -254,6 +277,7 @@ export function wasNotSent(error: unknown): boolean {
 function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
   const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
   const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
+  const trust = typeof value['trust'] === 'string' ? value['trust'].slice(0, 64) : ''
   const isWhole =
     typeof node === 'string' &&
     node !== '' &&
@@ -270,7 +294,7 @@ function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer 
     time.accepts(timeMs)
   if (!isWhole) return undefined
   const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
-  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader } as PeerAnswer
+  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader, trust } as PeerAnswer
 }
 
 function isDuration(value: unknown): boolean {

@@ -34,6 +34,8 @@ export type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 export type { DemoteAnswer, NodeRole, PromoteAnswer, SwitchoverAnswer } from '../api/roleAnswers.ts'
 export { type ErrorCode, WalcastError } from '../errors.ts'
 export type { NodeOptions } from '../options/nodeOptions.ts'
+export { type Kek, Keyring, keyring, newKek } from '../security/keyring.ts'
+export * from '../settings/settings.ts'
 export type { OpenOptions, ReplicaOpenOptions } from './embeddedOptions.ts'
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { systemCode } from '../errors.ts'
+import { keyOf, systemCode } from '../errors.ts'
 import { sendFailure } from '../proxy/answer.ts'
 import type { Client } from '../proxy/client.ts'
 import { fromClient } from '../proxy/headers.ts'
@@ -67,14 +67,18 @@ async function answerPast(
   }
 }
 
-/** Whether SQLite refused a write; the error may be wrapped in one of a query builder. */
+/**
+ * Whether SQLite refused a write, or the settings did; the error may be wrapped in one of a query
+ * builder.
+ */
 export function isRefusedWrite(error: unknown): boolean {
   for (
     let cause = error, depth = 0;
     cause instanceof Error && depth < MAX_CAUSES;
     cause = cause.cause, depth++
   )
-    if (/^SQLITE_(BUSY|READONLY)/.test(systemCode(cause))) return true
+    if (/^SQLITE_(BUSY|READONLY)/.test(systemCode(cause)) || keyOf(cause) === 'SETTING_ON_REPLICA')
+      return true
   return false
 }
 

@@ -7,6 +7,7 @@ import { addressOf } from '../options/address.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Bounds, nodeConnections } from '../proxy/openFiles.ts'
 import type { Traffic } from '../proxy/traffic.ts'
+import type { HealthParts } from '../server/healthRoutes.ts'
 import { HealthServer } from '../server/healthServer.ts'
 
 export interface HealthListenerParts {
@@ -17,6 +18,7 @@ export interface HealthListenerParts {
   readonly instance: Instance
   readonly databases: Databases
   readonly metrics: Metrics
+  readonly trust: HealthParts['trust']
 }
 
 /** The listener of --health; undefined without that option. */
@@ -25,7 +27,7 @@ export function newHealthServer(
   traffic: Traffic,
   server: { readonly isStopping: boolean },
 ): HealthServer | undefined {
-  const { setup, bounds, clock, nodeFile, metrics, instance, databases } = parts
+  const { setup, bounds, clock, nodeFile, metrics, instance, databases, trust } = parts
   const { options, log } = setup
   if (options.health === undefined) return undefined
   return new HealthServer({
@@ -36,6 +38,7 @@ export function newHealthServer(
     databases,
     traffic,
     instance,
+    trust,
     record: () => nodeFile.record,
     isStopping: () => server.isStopping,
     onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),

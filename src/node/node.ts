@@ -7,9 +7,8 @@ import { onlyDatabase } from '../api/databases.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import { PeerCalls } from '../cluster/peerCalls.ts'
-import { type KnownKeys, PeerDialer } from '../cluster/peerDialer.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
+import { TrustFile } from '../cluster/trustFile.ts'
 import { Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -33,28 +32,21 @@ import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
 import type { Claims } from '../security/claims.ts'
-import { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
 import { newClaims } from './nodeClaims.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
 
-/** No other node's key is known. */
-const NO_KEYS: KnownKeys = {
-  nodeOf: () => undefined,
-  isRemoved: () => false,
-  wantsTls: () => false,
-  introduce: () => false,
-}
 const EVENT_KEEP_ALIVE_MS = 15_000
 
 /** What the rest of the node is built on. */
-interface Ground {
+interface Ground extends ClusterLinks {
   readonly setup: NodeSetup
   readonly bounds: Bounds
   readonly clock: Clock
@@ -72,9 +64,6 @@ interface Ground {
   readonly peersFile: PeersFile
   readonly metrics: Metrics
   readonly auth: Authenticator
-  readonly secrets: ClusterSecrets
-  readonly dialer: PeerDialer
-  readonly calls: PeerCalls
   /** How far numbers of other nodes are believed. */
   readonly claims: Claims
   readonly standstill: Standstill
@@ -177,10 +166,13 @@ async function layGround(
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit
   const claims = newClaims(nodeFile, () => database.view.position(), metrics, log)
-  const members = new Members(nodeFile, log, options.peers, claims, (change) =>
+  const trustFile = TrustFile.open(stateFolder, ops, log)
+  const members = new Members(nodeFile, log, trustFile, options.peers, claims, (change) =>
     database.engine?.tellMember(change),
   )
   started.members = members
+  const links = newClusterLinks({ setup, clock, nodeFile, members, file: trustFile })
+  started.trust = links.trust
   const database: Database = new Database({
     name: DEFAULT_DATABASE,
     path,
@@ -193,20 +185,6 @@ async function layGround(
   })
   const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
   const standstill = new Standstill(options.frozenMs, clock)
-  const secrets = new ClusterSecrets(setup.secret === undefined ? [] : [setup.secret])
-  const dialer = new PeerDialer({
-    transport: secrets.isOpen ? 'open' : 'plain',
-    secrets,
-    keys: () => undefined,
-    known: NO_KEYS,
-  })
-  const calls = new PeerCalls({
-    secrets,
-    dialer,
-    node: () => nodeFile.record.node,
-    epoch: () => nodeFile.record.epoch,
-    nowMs: () => clock.nowMs(),
-  })
   started.peersFile = peersFile
   return {
     setup,
@@ -222,10 +200,8 @@ async function layGround(
     databases: new Map([[database.name, database]]),
     peersFile,
     metrics,
-    auth: new Authenticator(secrets, clock, () => nodeFile.record.node),
-    secrets,
-    dialer,
-    calls,
+    auth: new Authenticator(links.secrets, clock, () => nodeFile.record.node),
+    ...links,
     claims,
     standstill,
     inbox: new RoleInbox(standstill),

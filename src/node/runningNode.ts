@@ -17,6 +17,7 @@ import type { Roles } from '../roles/roles.ts'
 import type { HealthServer } from '../server/healthServer.ts'
 import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { ClusterTrust } from './clusterTrust.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 
 /** The parts that a stop ends. */
@@ -29,6 +30,7 @@ export interface NodeParts {
   readonly thread: SqliteThread
   readonly nodeFile: NodeFile
   readonly members: Members
+  readonly trust: ClusterTrust
   readonly peersFile: PeersFile
   readonly audit: AuditLog
   readonly hooks: RoleHooks
@@ -110,6 +112,7 @@ export async function endAll({
   health,
   nodeFile,
   members,
+  trust,
   peersFile,
   hooks,
   audit,
@@ -120,6 +123,7 @@ export async function endAll({
     () => roles?.stop(),
     () => traffic?.close(),
     () => Promise.all([server?.close(), health?.close()]),
+    () => trust?.stop(),
     () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
     // Before the lock goes: the next node of this folder opens the role file for itself.
     () => nodeFile?.stop(),

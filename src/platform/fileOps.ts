@@ -29,6 +29,8 @@ import { requirePlainFile, setMode } from './plainFiles.ts'
 
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
 const ANEW = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
+/** Only the owner reads and writes. */
+const OWN = 0o600
 
 export type FileOp =
   | 'wal.header'
@@ -56,6 +58,9 @@ export type FileOp =
   | 'keys.write'
   | 'keys.rename'
   | 'keys.folder'
+  | 'trust.write'
+  | 'trust.rename'
+  | 'trust.folder'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
@@ -75,9 +80,9 @@ export interface FileOps {
   syncAside(op: FileOp, fds: readonly number[], path: string): Promise<void>
   /**
    * Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names
-   * the three steps.
+   * the three steps. Only the owner may read the file, whoever could read what it replaces.
    */
-  replace(path: string, content: string, kind?: 'state' | 'role' | 'keys'): Promise<void>
+  replace(path: string, content: string, kind?: 'state' | 'role' | 'keys' | 'trust'): Promise<void>
   /**
    * Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of
    * both.
@@ -178,8 +183,10 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
       try {
         before(`${kind}.write`)
         requirePlainFile(temporary)
-        const file = await openAside(temporary, ANEW, 0o600)
+        const file = await openAside(temporary, ANEW, OWN)
         try {
+          // A write that was broken off may have left a file that others can read.
+          await file.chmod(OWN)
           await file.writeFile(content)
           await file.sync()
         } finally {

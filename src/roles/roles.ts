@@ -8,7 +8,7 @@ import type { PeersFile } from '../cluster/peersFile.ts'
 import type { Database } from '../database/database.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { ownAddress } from '../options/address.ts'
-import { PeerQuestions } from './election/peerQuestions.ts'
+import { PeerQuestions, type TrustDigests } from './election/peerQuestions.ts'
 import type { Standstill } from './election/standstill.ts'
 import { EngineOrders } from './engineOrders.ts'
 import { EngineSlot } from './engineSlot.ts'
@@ -36,6 +36,7 @@ export interface RolesParts extends OtherEngineParts {
   readonly journal: RoleJournal
   readonly standstill: Standstill
   readonly inbox: RoleInbox
+  readonly trust: TrustDigests
 }
 
 export class Roles {
@@ -66,6 +67,7 @@ export class Roles {
       address,
       instance,
       members,
+      trust: parts.trust,
       twins,
       claims,
     })

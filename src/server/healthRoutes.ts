@@ -19,6 +19,8 @@ export interface HealthParts {
   readonly traffic: Pick<Traffic, 'intake' | 'admission' | 'watch' | 'application' | 'publicUrl'>
   /** Which process this node is, and how long it has been up. */
   readonly instance: { readonly id: string; readonly upMs: number }
+  /** What this node knows of keys and members. */
+  readonly trust: { readonly digest: string }
   /** What the role file says. */
   record(): NodeRecord
   nowMs(): number
@@ -59,7 +61,7 @@ export function addHealthRoutes(
  * forward.
  */
 function roleAnswer(parts: HealthParts, has: boolean) {
-  const { databases, traffic, instance, record, nowMs } = parts
+  const { databases, traffic, instance, trust, record, nowMs } = parts
   const { intake, admission, application, publicUrl, watch } = traffic
   const { view } = onlyDatabase(databases)
   const { role, leader, epoch: positionEpoch, txid } = view.status()
@@ -86,6 +88,7 @@ function roleAnswer(parts: HealthParts, has: boolean) {
     lastLeader: lastLeader(known),
     address: view.leaderAddress(),
     timeMs: nowMs(),
+    trust: trust.digest,
     application: watch.standing(),
     ...(publicUrl ? { publicUrl } : {}),
   }

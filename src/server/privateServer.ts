@@ -37,6 +37,7 @@ import { NO_SCHEMAS } from './noSchemas.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
+import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
 
 export interface PrivateServerLimits {
   readonly maxWaitMs: number
@@ -61,6 +62,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly auth: Authenticator
   readonly traffic: HealthParts['traffic'] & Pick<Traffic, 'upstream' | 'events'>
   readonly audit: AuditSource
+  readonly trust: TrustDesk
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
   onCut(side: 'listen' | 'control'): ConnectionHost['onCut']
@@ -236,7 +238,7 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles } = this.#options
+    const { databases, audit, roles, trust } = this.#options
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options)
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
@@ -245,6 +247,7 @@ export class PrivateServer {
       this.#control.isFrom(request.raw) ? 'this machine' : request.ip,
     )
     addProofRoute(this.#app, this.#options)
+    addTrustRoutes(this.#app, trust)
   }
 }
 

@@ -26,10 +26,11 @@ test('docs/options.md and docs/metrics.md match the code (scripts/reference)', (
 
 test('every metric named in a document exists', () => {
   const known = new Set(metricsPage().match(/walcast_[a-z_]+[a-z]/g))
-  const cookie = 'walcast_position'
+  // A cookie and two tables.
+  const others = ['walcast_position', 'walcast_settings', 'walcast_settings_keys']
   for (const path of PAGES)
     for (const [name] of read(path).matchAll(/\bwalcast_[a-z_]+[a-z]\b/g))
-      assert.ok(known.has(name) || name === cookie, `${path} names ${name}`)
+      assert.ok(known.has(name) || others.includes(name), `${path} names ${name}`)
 })
 
 /** Options of other commands, and of other programs in the documents. */
@@ -48,7 +49,8 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'limit',
     'node',
   ],
-  ...['seconds', 'sql', 'table', 'timeout', 'to', 'unix-socket', 'updates', 'version'],
+  ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
+  ...['values', 'version'],
 ])
 
 test('every option named in a document exists', () => {

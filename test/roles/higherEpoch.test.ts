@@ -58,6 +58,7 @@ async function told(address: string, known?: string): Promise<string> {
       address: '127.0.0.1:1',
       instance: INSTANCE,
       members: { list: () => [] },
+      trust: { onDigest() {} },
       twins: { onTwin() {}, tellApart() {}, requireOwn() {} } as unknown as TwinWatch,
       claims: new Claims(() => ({ epoch: MINE.epoch, txid: 9 })),
     }),

@@ -30,6 +30,7 @@ export function answersFor(asking: SimulatedNode, nodes: readonly SimulatedNode[
         lastLeader: '',
         address: record.role === 'leader' ? node.address : record.leader,
         timeMs: 0,
+        trust: '',
       },
     ]
   })

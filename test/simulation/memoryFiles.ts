@@ -220,6 +220,7 @@ export class MemoryFiles {
           fd,
           writeFile: async (text: string | Uint8Array) =>
             this.write(this.#opened(fd), Buffer.from(text), 0),
+          chmod: async () => {},
           sync: synced,
           close: async () => void this.#open.delete(fd),
         }

@@ -64,6 +64,10 @@ export class Child {
     this.#process.stdin?.write(`${line}\n`)
   }
 
+  closeInput(): void {
+    this.#process.stdin?.end()
+  }
+
   kill(signal: NodeJS.Signals): void {
     if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') this.#isStopped = true
     if (

@@ -8,6 +8,11 @@ import { wrongIn } from '../../cluster/place.ts'
 import type { Claims } from '../../security/claims.ts'
 import type { TwinWatch } from '../twinWatch.ts'
 
+/** Where it is noticed that another node knows other keys and members than this one. */
+export interface TrustDigests {
+  onDigest(node: string, digest: string): void
+}
+
 export interface PeerQuestionsParts {
   readonly timeoutMs: number
   readonly calls: PeerCalls
@@ -17,6 +22,7 @@ export interface PeerQuestionsParts {
   /** This process. */
   readonly instance: Instance
   readonly members: Pick<Members, 'list'>
+  readonly trust: TrustDigests
   readonly twins: TwinWatch
   /** Judges the numbers that answers tell. */
   readonly claims: Claims
@@ -45,7 +51,7 @@ export class PeerQuestions {
 
   /** The same of some. `isTold`: another process was told to have this node's id. */
   async ask(addresses: readonly string[], isTold = false): Promise<readonly PeerAnswer[]> {
-    const { nodeFile, instance, twins, timeoutMs, calls } = this.#parts
+    const { nodeFile, instance, twins, trust, timeoutMs, calls } = this.#parts
     const { cluster, node } = nodeFile.record
     const isOfCluster = (answer: PeerAnswer) =>
       (cluster === '' || answer.cluster === cluster) && this.#isBelieved(answer)
@@ -54,7 +60,9 @@ export class PeerQuestions {
     const ofCluster = [...direct, ...elsewhere.filter(isOfCluster)]
     for (const answer of ofCluster)
       if (answer.node === node && answer.instance !== instance.id) twins.onTwin(answer, isTold)
-    return ofCluster.filter((answer) => answer.node !== node)
+    const others = ofCluster.filter((answer) => answer.node !== node)
+    for (const answer of others) trust.onDigest(answer.node, answer.trust)
+    return others
   }
 
   #isBelieved(answer: PeerAnswer): boolean {

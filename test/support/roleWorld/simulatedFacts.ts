@@ -85,6 +85,7 @@ export function answerOf(from: SimulatedNode, instance: string, nowMs: number): 
     lastLeader: lineage.findLast((begun) => begun.epoch === epoch)?.leader ?? '',
     address: from.engine === 'leader' ? from.address : from.leaderAddress,
     timeMs: nowMs,
+    trust: '',
   }
 }
 

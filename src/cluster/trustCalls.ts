@@ -1,0 +1,93 @@
+/**
+ * Both ends of `POST /_walcast/trust`, by which two members exchange their trust records. Body and
+ * answer are sealed with a key that is derived from the cluster secret, in TLS as well: secrets do
+ * not travel in clear, and a record that opens comes from a node that knows the secret. An answer
+ * is bound to its question.
+ */
+import { messageOf, WalcastError } from '../errors.ts'
+import type { ClusterSecrets } from '../security/clusterSecrets.ts'
+import { openText, sealText } from '../security/sealedText.ts'
+import type { Member } from './nodeRecord.ts'
+import { formatTrust, parseTrust } from './trustFormat.ts'
+import { isRemovedNode, MAX_TRUST_BYTES, type TrustRecord } from './trustRecord.ts'
+
+/** A record that is at all bounds, in base64, with what is around it. */
+export const MAX_SEALED_BYTES = Math.ceil((MAX_TRUST_BYTES * 4) / 3) + 1024
+const ASK = 'walcast trust ask'
+
+export interface TrustCallsParts {
+  readonly secrets: Pick<ClusterSecrets, 'isOpen' | 'signingKey' | 'key'>
+  /** POSTs a body of JSON to a node's TRUST_PATH, and gives the fields of the answer. */
+  post(member: Member, body: string): Promise<Readonly<Record<string, unknown>>>
+}
+
+/** One message: which key it is sealed with, and the sealed record. */
+export interface SealedTrust {
+  readonly key: string
+  readonly sealed: string
+}
+
+export class TrustCalls {
+  readonly #parts: TrustCallsParts
+
+  constructor(parts: TrustCallsParts) {
+    this.#parts = parts
+  }
+
+  /** Throws what `post` throws, or TRUST_REFUSED for an answer that is not a member's. */
+  async exchange(member: Member, record: TrustRecord): Promise<TrustRecord> {
+    const { post, secrets } = this.#parts
+    const { id, key } = secrets.signingKey('trust')
+    const question: SealedTrust = { key: id, sealed: sealText(key, ASK, formatTrust(record)) }
+    const answer = await post(member, JSON.stringify(question))
+    return this.#open(answer, answerTo(question))
+  }
+
+  /**
+   * The answer to a question of the node `from`. `take` joins what it sent, and gives what it
+   * should know. Throws TRUST_REFUSED, KEY_REMOVED, and what `take` throws.
+   */
+  async answer(
+    from: string,
+    body: unknown,
+    own: TrustRecord,
+    take: (node: string, theirs: TrustRecord) => Promise<TrustRecord>,
+  ): Promise<SealedTrust> {
+    if (this.#parts.secrets.isOpen) throw refused('this node has no secret')
+    if (isRemovedNode(own, from)) throw new WalcastError('KEY_REMOVED', { node: from })
+    const theirs = this.#open(body, ASK)
+    const question = body as SealedTrust
+    const known = await take(from, theirs)
+    // With the key that the other one knows: this node may have a newer secret to tell it.
+    const key = this.#keyOf(question.key)
+    return { key: question.key, sealed: sealText(key, answerTo(question), formatTrust(known)) }
+  }
+
+  #keyOf(id: string): Buffer {
+    const key = this.#parts.secrets.key(id, 'trust')
+    if (key === undefined) throw refused('it is sealed with a secret that this node does not know')
+    return key
+  }
+
+  #open(message: unknown, context: string): TrustRecord {
+    const { key, sealed } = Object(message)
+    if (typeof key !== 'string' || typeof sealed !== 'string')
+      throw refused('it is not a sealed record')
+    const text = openText(this.#keyOf(key.slice(0, 64)), context, sealed)
+    if (text === undefined) throw refused('it was sealed for something else, or changed on the way')
+    try {
+      return parseTrust(text)
+    } catch (error) {
+      throw refused(messageOf(error))
+    }
+  }
+}
+
+/** The end of what was sealed is its authentication tag: no two questions have the same. */
+function answerTo({ sealed }: SealedTrust): string {
+  return `walcast trust answer ${sealed.slice(-24)}`
+}
+
+function refused(detail: string): WalcastError {
+  return new WalcastError('TRUST_REFUSED', { detail })
+}

@@ -1,0 +1,219 @@
+/**
+ * What this node knows of the keys, tokens and settings of its cluster, and how it comes to know
+ * the same as the others. Nothing waits for it: a first file is written beside the start.
+ */
+import type { Logger } from 'pino'
+import { TRUST_PATH } from '../api/trust.ts'
+import type { Members } from '../cluster/members.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { Member } from '../cluster/nodeRecord.ts'
+import { PeerCalls } from '../cluster/peerCalls.ts'
+import { PeerDialer } from '../cluster/peerDialer.ts'
+import { MAX_SEALED_BYTES, type SealedTrust, TrustCalls } from '../cluster/trustCalls.ts'
+import { withCluster, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
+import { TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
+import { TrustedKeys } from '../cluster/trustedKeys.ts'
+import type { TrustFile } from '../cluster/trustFile.ts'
+import { isGoodAt, memberByKey, type TrustRecord } from '../cluster/trustRecord.ts'
+import type { NodeSetup } from '../database/engine.ts'
+import { messageOf } from '../errors.ts'
+import { ownAddress } from '../options/address.ts'
+import type { Clock } from '../platform/clock.ts'
+import { ClusterSecrets } from '../security/clusterSecrets.ts'
+import type { TrustDesk } from '../server/trustRoutes.ts'
+
+const UNWRITTEN = 'could not write the keys and members of the cluster'
+
+export interface ClusterTrustParts {
+  readonly file: TrustFile
+  readonly log: Logger
+  /** The secret from the environment. */
+  readonly secret: string | undefined
+  /** SHA-256 of this node's public key, 64 hex digits; '' while it has none. */
+  readonly fingerprint: string
+  /** HOST:PORT of this node. */
+  readonly address: string
+  readonly timeoutMs: number
+  readonly secrets: ClusterSecrets
+  readonly keys: TrustedKeys
+  readonly calls: PeerCalls
+  /** Id of this node. */
+  node(): string
+  nowMs(): number
+  /** '' while it is unknown. */
+  cluster(): string
+  /** The nodes that this one has met, itself left out. */
+  met(): readonly Member[]
+}
+
+/** What a node has when its trust is put together. */
+export interface TrustGround {
+  readonly setup: NodeSetup
+  readonly clock: Clock
+  readonly nodeFile: NodeFile
+  readonly members: Members
+  readonly file: TrustFile
+  /** See `ClusterTrustParts`. */
+  readonly fingerprint?: string
+}
+
+/** How other nodes are reached and believed, and what is known of them. */
+export interface ClusterLinks {
+  readonly secrets: ClusterSecrets
+  readonly dialer: PeerDialer
+  readonly calls: PeerCalls
+  readonly trust: ClusterTrust
+}
+
+/** Throws what the constructor of ClusterTrust throws. */
+export function newClusterLinks({
+  setup: { options, log, secret },
+  clock,
+  nodeFile,
+  members,
+  file,
+  fingerprint = '',
+}: TrustGround): ClusterLinks {
+  const nowMs = () => clock.nowMs()
+  const node = () => nodeFile.record.node
+  const secrets = new ClusterSecrets(secretsOf(secret, file.record, nowMs()))
+  const keys = new TrustedKeys({
+    file,
+    introduces: secret !== undefined,
+    nowMs,
+    onFailed: (error) => log.warn({ path: file.path, error: messageOf(error) }, UNWRITTEN),
+  })
+  const dialer = new PeerDialer({
+    transport: secrets.isOpen ? 'open' : 'plain',
+    secrets,
+    keys: () => undefined,
+    known: keys,
+  })
+  const epoch = () => nodeFile.record.epoch
+  const calls = new PeerCalls({ secrets, dialer, node, epoch, nowMs })
+  file.on('changed', () => members.forgetRemoved())
+  const trust = new ClusterTrust({
+    file,
+    log,
+    secret,
+    fingerprint,
+    address: ownAddress(options),
+    timeoutMs: options.peerTimeoutMs,
+    secrets,
+    keys,
+    calls,
+    node,
+    nowMs,
+    cluster: () => nodeFile.record.cluster,
+    met: () => members.list(),
+  })
+  return { secrets, dialer, calls, trust }
+}
+
+export class ClusterTrust implements TrustDesk {
+  readonly file: TrustFile
+  readonly secrets: ClusterSecrets
+  readonly keys: TrustedKeys
+  readonly #parts: ClusterTrustParts
+  readonly #calls: TrustCalls
+  readonly #exchange: TrustExchange
+  #preparing: Promise<void> | undefined
+
+  /** Throws TRUST_REFUSED when the record is that of another cluster. */
+  constructor(parts: ClusterTrustParts) {
+    const { file, log, secret, secrets, keys, calls, nowMs } = parts
+    this.#parts = parts
+    this.file = file
+    withCluster(file.record, parts.cluster() || file.record.cluster)
+    this.secrets = secrets
+    this.keys = keys
+    file.on('changed', ({ now }) => secrets.replace(secretsOf(secret, now, nowMs())))
+    this.#calls = new TrustCalls({
+      secrets: this.secrets,
+      post: (member, body) =>
+        calls.tell(member.address, TRUST_PATH, {}, parts.timeoutMs, undefined, {
+          body,
+          maxAnswerBytes: MAX_SEALED_BYTES,
+        }),
+    })
+    this.#exchange = new TrustExchange({
+      file,
+      log,
+      limits: TRUST_EXCHANGE_LIMITS,
+      members: () => this.#others(),
+      exchange: (member, record) => this.#calls.exchange(member, record),
+      isReady: () => this.#isReady(),
+    })
+    if (!this.secrets.isOpen) this.#prepare()
+  }
+
+  get digest(): string {
+    return this.#isReady() ? this.#exchange.digest : ''
+  }
+
+  /** Another node told its digest, or whoever answered for it. */
+  onDigest(node: string, digest: string): void {
+    this.#exchange.onDigest(node, digest)
+  }
+
+  async answer(from: string, body: unknown): Promise<SealedTrust> {
+    this.#isReady()
+    await this.#preparing
+    return this.#calls.answer(from, body, this.file.record, (node, theirs) =>
+      this.#exchange.take(node, theirs),
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#exchange.stop()
+    await this.#preparing
+    await this.file.stop()
+  }
+
+  /** Those that this node met, and those that the record names. */
+  #others(): Member[] {
+    const { record } = this.file
+    const own = this.#parts.node()
+    const addresses = new Map(record.members.map(({ node, address }) => [node, address]))
+    for (const { node, address } of this.#parts.met()) addresses.set(node, address)
+    return [...addresses]
+      .filter(([node, address]) => node !== own && address !== '')
+      .filter(([node]) => !this.keys.isRemovedNode(node))
+      .map(([node, address]) => ({ node, address }))
+  }
+
+  #isReady(): boolean {
+    if (this.secrets.isOpen || this.#parts.cluster() === '') return false
+    if (this.file.record.cluster === '') this.#prepare()
+    return this.file.record.cluster !== ''
+  }
+
+  /** Writes what is missing in the file: once a start, and when the cluster becomes known. */
+  #prepare(): void {
+    this.#preparing ??= this.file
+      .change((record) => this.#prepared(record))
+      .catch((error) => this.#onFailed(error))
+      .finally(() => {
+        this.#preparing = undefined
+      })
+  }
+
+  #prepared(record: TrustRecord): TrustRecord {
+    const { cluster, node, fingerprint, address } = this.#parts
+    const nowMs = this.#parts.nowMs()
+    const known = withoutOldTokens(withCluster(record, cluster() || record.cluster), nowMs)
+    if (fingerprint === '' || known.cluster === '') return known
+    const endsAt = memberByKey(known, fingerprint)?.endsAt
+    return withMember(known, { fingerprint, node: node(), address, endsAt }, nowMs)
+  }
+
+  #onFailed(error: unknown): void {
+    this.#parts.log.warn({ path: this.file.path, error: messageOf(error) }, UNWRITTEN)
+  }
+}
+
+/** The one from the environment signs, otherwise the newest of the record. */
+function secretsOf(given: string | undefined, record: TrustRecord, nowMs: number): string[] {
+  const good = record.secrets.filter((secret) => isGoodAt(secret, nowMs)).reverse()
+  return [...(given === undefined ? [] : [given]), ...good.map(({ secret }) => secret)]
+}
