@@ -4,24 +4,15 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { askPeers, tellPeer, wasNotSent } from '../../src/cluster/peerCalls.ts'
+import { wasNotSent } from '../../src/cluster/peerCalls.ts'
 import { WalcastError } from '../../src/errors.ts'
-
-const IDENTITY = {
-  secret: undefined,
-  node: () => 'node-a',
-  epoch: () => 1,
-  nowMs: () => Date.now(),
-}
+import { endingWithParent } from '../support/endsWithParent.ts'
+import { fakeNode } from '../support/fakeNode.ts'
+import { callsOf } from '../support/peers.ts'
 
 async function failureAt(port: number, timeoutMs = 2000): Promise<unknown> {
-  const told = tellPeer(
-    IDENTITY,
-    `127.0.0.1:${port}`,
-    '/_walcast/take-over',
-    { epoch: 1 },
-    timeoutMs,
-  )
+  const address = `127.0.0.1:${port}`
+  const told = callsOf('node-a').tell(address, '/_walcast/take-over', { epoch: 1 }, timeoutMs)
   return told.then(
     () => assert.fail('it answered'),
     (error: unknown) => error,
@@ -52,9 +43,6 @@ listener.listen(0)
 print(listener.getsockname()[1], flush=True)
 sys.stdin.read()
 `
-
-import { endingWithParent } from '../support/endsWithParent.ts'
-import { fakeNode } from '../support/fakeNode.ts'
 
 test('a call to a machine that does not answer never arrived', async (t) => {
   const [file, bound] = endingWithParent('python3', ['-c', FULL_LISTENER])
@@ -93,7 +81,7 @@ test('what is no answer of a node to the question who leads counts as none', asy
   const node = await fakeNode(t, () => ({ body: { ...whole, ...said } }))
   const isHeard = async (change: object) => {
     said = change
-    return (await askPeers([node.address], 2000)).length === 1
+    return (await callsOf('node-a').askAll([node.address], 2000)).length === 1
   }
   assert.equal(await isHeard({}), true)
   for (const wrong of [

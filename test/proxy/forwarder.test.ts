@@ -69,6 +69,7 @@ async function setUp(context: TestContext, answers: readonly string[], holdMs = 
       claims: new Claims(() => ({ epoch: 1, txid: 1 })),
       leaderIncarnation: () => node.incarnation,
       sign: () => 'token',
+      dial: undefined,
       onForwarded() {},
       onHeld() {},
       onUnknown() {},

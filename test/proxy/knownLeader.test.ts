@@ -4,13 +4,16 @@ import { type TestContext, test } from 'node:test'
 import { KnownLeader } from '../../src/proxy/knownLeader.ts'
 import { isBelievable } from '../../src/security/claims.ts'
 import { fakeNode } from '../support/fakeNode.ts'
+import { callsOf } from '../support/peers.ts'
 
 /** A leader that answers so, asked by a node in epoch 3. */
 async function asked(t: TestContext, answer: object) {
   const whole = { role: 'leader', ready: true, taking: true }
   const node = await fakeNode(t, () => ({ body: { ...whole, ...answer } }))
   const known = new KnownLeader(node.address, {
+    calls: callsOf('node-a'),
     sign: () => '',
+    dial: undefined,
     bodyOf: ({ code, message, cure }) => ({ code, message, cure }),
     believes: (epoch) => isBelievable(epoch, 3),
   })

@@ -76,6 +76,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
       claims: new Claims(() => ({ epoch: 1, txid: 1 })),
       leaderIncarnation: () => '0123456789abcdef',
       sign: () => '',
+      dial: undefined,
       onForwarded() {},
       onHeld,
       onUnknown() {},

@@ -12,6 +12,7 @@ import { PeerQuestions, type PeerQuestionsParts } from '../../src/roles/election
 import type { TwinWatch } from '../../src/roles/twinWatch.ts'
 import { type ClaimKind, Claims } from '../../src/security/claims.ts'
 import { driveRoles, LEADING, roleFacts } from '../support/drivenRoles.ts'
+import { callsOf } from '../support/peers.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
 const INSTANCE = new Instance(() => 0)
@@ -39,10 +40,12 @@ function questionParts(onRefused?: (kind: ClaimKind) => void): PeerQuestionsPart
   const { node, cluster } = MINE
   return {
     timeoutMs: 2000,
+    calls: callsOf(MINE.node),
     nodeFile: { record: { node, cluster } } as unknown as NodeFile,
     address: '127.0.0.1:1',
     instance: INSTANCE,
     members: { list: () => [] },
+    trust: { onDigest() {} },
     twins: { onTwin() {}, tellApart() {}, requireOwn() {} } as unknown as TwinWatch,
     claims: new Claims(() => ({ epoch: MINE.epoch, txid: 9 }), onRefused),
   }

@@ -4,12 +4,12 @@ import { type TestContext, test } from 'node:test'
 import type { NodeFile } from '../../src/cluster/nodeFile.ts'
 import type { NodeSetup } from '../../src/database/engine.ts'
 import { keyOf } from '../../src/errors.ts'
-import { systemClock } from '../../src/platform/clock.ts'
 import { PeerCommands } from '../../src/roles/peerCommands.ts'
 import { step } from '../../src/roles/roleState.ts'
 import { type ClaimKind, Claims } from '../../src/security/claims.ts'
 import { copyFacts, FOLLOWING, roleFacts } from '../support/drivenRoles.ts'
 import { fakeNode } from '../support/fakeNode.ts'
+import { callsOf } from '../support/peers.ts'
 
 const DRAINED = { epoch: 3, txid: 9, checksum: 'c9' }
 const DAY_MS = 24 * 3_600_000
@@ -18,8 +18,8 @@ const DAY_MS = 24 * 3_600_000
 async function taken(t: TestContext, body: object, refused: ClaimKind[]): Promise<unknown> {
   const node = await fakeNode(t, () => ({ body }))
   const commands = new PeerCommands({
-    setup: { secret: undefined, options: { peerTimeoutMs: 2000 } } as unknown as NodeSetup,
-    clock: systemClock,
+    setup: { options: { peerTimeoutMs: 2000 } } as unknown as NodeSetup,
+    calls: callsOf('node-m'),
     nodeFile: { record: { node: 'node-m', epoch: 3 } } as unknown as NodeFile,
     address: 'm:1',
     claims: new Claims(
