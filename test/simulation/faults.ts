@@ -10,7 +10,7 @@ const LEADER_STRUCK = 0.35
 const MOST_WRITES = 40
 
 export class Faults {
-  readonly #world: Pick<World, 'scheduler' | 'network' | 'nodes' | 'leaders' | 'trace'>
+  readonly #world: Pick<World, 'scheduler' | 'network' | 'requests' | 'nodes' | 'leaders' | 'trace'>
   readonly #random: SeededRandom
   #isOver = false
 
@@ -20,12 +20,14 @@ export class Faults {
   }
 
   start(): void {
+    this.#world.requests.isTroubled = true
     this.#later()
   }
 
   /** The network heals, and every node is up or comes up. */
   end(): void {
     this.#isOver = true
+    this.#world.requests.isTroubled = false
     this.#world.trace.add('world', 'faults have ended')
     this.#world.network.heal()
     for (const node of this.#world.nodes) if (!node.isUp) node.start()

@@ -1,14 +1,14 @@
 /** Puts a simulated world in place of everything that the source has from its platform. */
-import type { WebSocket } from 'ws'
 import { replaceFiles } from '../../src/platform/files.ts'
 import { type ProcessSource, replaceProcesses } from '../../src/platform/processes.ts'
 import { replaceRandom } from '../../src/platform/random.ts'
-import { replaceWebSocket } from '../../src/platform/sockets.ts'
+import { replaceSockets, type SocketSource } from '../../src/platform/sockets.ts'
 import { replaceTime } from '../../src/platform/time.ts'
 import type { MemoryFiles } from './memoryFiles.ts'
 import { MemorySocket } from './memorySocket.ts'
 import { type Machine, MemoryWorker } from './memoryWorker.ts'
 import type { Host, Network } from './network.ts'
+import { type NodeRequests, RequestAgent } from './nodeRequests.ts'
 import type { SeededRandom } from './seededRandom.ts'
 
 type Done = (error: Error, output: string, said: string) => void
@@ -20,11 +20,12 @@ export interface ReplacedPlatform extends Machine {
   readonly random: SeededRandom
   readonly files: MemoryFiles
   readonly network: Network
+  readonly requests: NodeRequests
 }
 
 /** For the whole thread, until the function that it gives is called. */
 export function replacePlatform(world: ReplacedPlatform): () => void {
-  const { scheduler, random, files, network } = world
+  const { scheduler, random, files, network, requests } = world
   class DialledSocket extends MemorySocket {
     constructor(url: string, _protocols: unknown, { handshakeTimeout = 0 } = {}) {
       // Only nodes connect to nodes.
@@ -47,7 +48,11 @@ export function replacePlatform(world: ReplacedPlatform): () => void {
     replaceFiles(files.source),
     // The source uses no more of them than they have.
     replaceProcesses({ Worker: MachineWorker, execFile } as unknown as ProcessSource),
-    replaceWebSocket(DialledSocket as unknown as typeof WebSocket),
+    replaceSockets({
+      WebSocket: DialledSocket,
+      Agent: RequestAgent,
+      request: requests.request,
+    } as unknown as SocketSource),
   ]
   return () => {
     for (const restore of restorers) restore()
