@@ -67,6 +67,7 @@ export class Applications {
       const claim = claimOf(node)
       const rival = claimOf(this.#main)
       if (givesWay(claim, rival)) {
+        witness.onTwo()
         trace.add(node.id, `leads from commit ${commit} beside ${rival.node}, which goes before it`)
         return this.#write(node, checksum)
       }

@@ -59,9 +59,9 @@ export class Faults {
     }
     if (dice < 0.55) return this.#part()
     const others = nodes.filter((node) => !leaders.includes(node))
-    const struck = this.#random.pick(
-      this.#random.isTrue(LEADER_STRUCK) && leaders.length > 0 ? leaders : others,
-    )
+    const isLeader = this.#random.isTrue(LEADER_STRUCK)
+    const meant = isLeader ? leaders : others
+    const struck = this.#random.pick(meant.length > 0 ? meant : nodes)
     this.#restart(struck)
     if (dice < 0.7) struck.kill()
     else if (dice < 0.9) struck.killAtWrite(this.#random.whole(0, MOST_WRITES), 5000)

@@ -11,6 +11,8 @@ import type { SeededRandom } from './seededRandom.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
 import type { World } from './world.ts'
 
+/** Between two moves. */
+const MOVE_MS = [300, 4000] as const
 /** Between two looks at who leads. */
 const LOOK_MS = 1000
 /** So many looks without a leader precede a promotion. */
@@ -23,6 +25,9 @@ const BY = 'an operator (console)'
 /** Of all moves. */
 const FORCED = 0.2
 const DEMOTED = 0.1
+/** Of those by force. */
+const TWICE = 0.3
+const ALL_PARTED = 0.7
 
 export class Operator {
   readonly #world: Pick<
@@ -53,7 +58,7 @@ export class Operator {
   }
 
   #moveLater(): void {
-    this.#after(this.#random.between(500, 8000), () => {
+    this.#after(this.#random.between(...MOVE_MS), () => {
       if (this.#isOver) return
       this.#move()
       this.#moveLater()
@@ -61,7 +66,7 @@ export class Operator {
   }
 
   #move(): void {
-    const { leaders, nodes } = this.#world
+    const { leaders, nodes, applications } = this.#world
     const [from] = leaders
     const to = this.#random.pick(nodes)
     const dice = this.#random.random()
@@ -71,24 +76,36 @@ export class Operator {
       return void this.#ask(from, 'is demoted', (its) =>
         its.demote({ leader: undefined, epoch: undefined }, BY),
       )
+    // One that does not know yet that another leads: what that one has let in is lost.
+    if (from !== applications.main) applications.onPromotion(to)
     void this.#ask(from, `is to hand over to ${to.id}`, (its) =>
       its.switchover({ to: to.id, timeoutMs: undefined }, BY),
     )
   }
 
-  /** Parts the leader from others, and has one of those lead beside it. */
+  /**
+   * Parts the leader from others, and has one of those lead beside it; or two, which know nothing
+   * of each other.
+   */
   #force(from: SimulatedNode, to: SimulatedNode): void {
     const { nodes, network, trace } = this.#world
-    for (const node of nodes) {
-      if (node === from || (node !== to && this.#random.isTrue(0.3))) continue
-      trace.add('world', `${from.id} and ${node.id} are parted`)
-      network.part(from.address, node.address)
-    }
-    this.#after(this.#random.between(100, 2000), () => void this.#promote(to, true))
+    const isTwice = this.#random.isTrue(TWICE)
+    const others = nodes.filter((node) => node !== from && node !== to)
+    for (const other of others) if (this.#random.isTrue(ALL_PARTED)) this.#part(from, other)
+    this.#part(from, to)
+    if (isTwice) for (const other of others) this.#part(to, other)
+    for (const node of isTwice ? [to, ...others] : [to])
+      this.#after(this.#random.between(100, 2000), () => void this.#promote(node, true))
     this.#after(this.#random.between(500, 5000), () => {
       trace.add('world', 'the network is healed')
       network.heal()
     })
+  }
+
+  #part(one: SimulatedNode, other: SimulatedNode): void {
+    const { network, trace } = this.#world
+    trace.add('world', `${one.id} and ${other.id} are parted`)
+    network.part(one.address, other.address)
   }
 
   #look(): void {
@@ -134,8 +151,8 @@ export class Operator {
     const how = { force, dryRun: false }
     return this.#ask(node, force ? 'is promoted by force' : 'is promoted', async (its) => {
       if (force || nodes.every(({ isUp }) => isUp)) applications.onPromotion(node)
-      const { unheard, lost } = await its.promote(how, BY)
-      if (unheard.length === 0 && lost === null) witness.requireNothingLost(node)
+      const { unheard } = await its.promote(how, BY)
+      if (!force && unheard.length === 0) witness.requireNothingLost(node)
       onLeading()
     })
   }
