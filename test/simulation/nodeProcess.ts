@@ -10,7 +10,7 @@ import { Database, DEFAULT_DATABASE } from '../../src/database/database.ts'
 import type { Engine } from '../../src/database/engine.ts'
 import type { LeaderEngine } from '../../src/database/leaderEngine.ts'
 import type { ReplicaEngine } from '../../src/database/replicaEngine.ts'
-import { WalcastError } from '../../src/errors.ts'
+import { asWalcastError, WalcastError } from '../../src/errors.ts'
 import type { Leader } from '../../src/leader/leader.ts'
 import type { AuditLog } from '../../src/notify/auditLog.ts'
 import type { RoleHooks } from '../../src/notify/roleHooks.ts'
@@ -36,6 +36,7 @@ interface Parts {
   readonly database: Database
   readonly peersFile: PeersFile
   readonly roles: Roles
+  readonly side: PrivateSide
 }
 
 /** Nobody reads the audit log, and no hook is told. */
@@ -94,9 +95,11 @@ export class NodeProcess implements Host {
 
   async stop(): Promise<void> {
     if (!this.#opened) return
-    const { roles, members, peersFile, nodeFile } = this.#opened
+    const { roles, side, members, peersFile, nodeFile } = this.#opened
+    side.isStopping = true
     roles.announceStop()
     await roles.stop()
+    this.#site.network.close(this)
     await Promise.all([members.stop(), peersFile.stop()])
     await nodeFile.stop()
   }
@@ -143,18 +146,21 @@ export class NodeProcess implements Host {
         nowMs: () => clock.nowMs(),
       },
       () => (roles.hasStarted ? roles.requests : undefined),
+      (error) => {
+        if (this.isAlive) site.onFatal(node, asWalcastError(error))
+      },
     )
     site.network.listen({
       host: this,
       refuse: () => {
-        const error = view.refuseReplicas()
+        const error = side.isStopping ? new WalcastError('STOPPING') : view.refuseReplicas()
         const answer = error && { ...errorBody(error), timeMs: clock.nowMs() }
         return error && { status: error.status, text: JSON.stringify(answer) }
       },
       accept: (socket, remoteAddress) => view.accept(socket.asWebSocket, remoteAddress),
       answer: (...asked) => side.answer(...asked),
     })
-    return { nodeFile, thread, members, database, peersFile, roles }
+    return { nodeFile, thread, members, database, peersFile, roles, side }
   }
 
   get #parts(): Parts {

@@ -39,16 +39,27 @@ type Handler = (request: Request, reply: Reply) => Promise<unknown>
 
 export class PrivateSide {
   readonly #handlers = new Map<string, Handler>()
+  readonly #onFailure: (error: unknown) => void
+  /** The node is about to stop. */
+  isStopping = false
 
-  /** `roles` gives undefined until the node has come up. */
-  constructor(health: HealthParts, roles: () => RoleActions | undefined) {
+  /**
+   * `roles` gives undefined until the node has come up. `onFailure` hears of errors that are in no
+   * catalogue.
+   */
+  constructor(
+    health: HealthParts,
+    roles: () => RoleActions | undefined,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#onFailure = onFailure
     const add = (method: string) => (path: string, handler: Handler) => {
       this.#handlers.set(`${method} ${path}`, handler)
     }
     const app = { get: add('GET'), post: add('POST'), delete: add('DELETE') }
     // The routes use no more of it.
     const instance = app as unknown as FastifyInstance
-    addHealthRoutes(instance, health, () => false)
+    addHealthRoutes(instance, health, () => this.isStopping)
     addRoleRoutes(instance, roles)
   }
 
@@ -64,6 +75,7 @@ export class PrivateSide {
       return { status: reply.status, text: JSON.stringify(body) }
     } catch (error) {
       const known = asWalcastError(error)
+      if (known.key === 'INTERNAL') this.#onFailure(error)
       return { status: known.status, text: JSON.stringify(errorBody(known)) }
     }
   }
