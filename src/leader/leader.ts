@@ -28,8 +28,6 @@ export class Leader {
   #timer: Timer | undefined
   #ticks = 0
   #stopped = false
-  /** Of the WAL file, once it is closed. */
-  #lastWalFileBytes: number | undefined
 
   private constructor(options: LeaderOptions, open: OpenDatabase, start: CaptureStart) {
     this.#options = options
@@ -161,7 +159,7 @@ export class Leader {
       pageSize: files.pageSize,
       pages: this.#database.pages().sums.pages,
       walBytes,
-      walFileBytes: this.#lastWalFileBytes ?? walFileBytes(files),
+      walFileBytes: walFileBytes(files),
       historyBytes: this.#feed.historyBytes,
       capturing: run.isOn,
       replicas: this.#feed.replicas(),
@@ -215,8 +213,6 @@ export class Leader {
     await this.#database.captureLast()
     this.#feed.stop()
     this.acknowledgements.stop()
-    // The node answers others until its port is closed.
-    this.#lastWalFileBytes = walFileBytes(this.#database.files)
     await this.#database.close()
   }
 
