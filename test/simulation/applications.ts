@@ -4,7 +4,7 @@
  * it are lost once the two meet.
  */
 import assert from 'node:assert/strict'
-import { type Claim, givesWay } from '../../src/roles/election/precedence.ts'
+import type { Claim } from '../../src/roles/election/precedence.ts'
 import { Application, type ApplicationParts } from './application.ts'
 import type { CommittedStates } from './committedStates.ts'
 import type { MemorySqlite } from './memorySqlite.ts'
@@ -26,7 +26,7 @@ export class Applications {
   readonly #all = new Map<SimulatedNode, Application>()
   /** The cluster's leader, or the last one. */
   #main: SimulatedNode
-  /** Those that an operator had promoted, until they follow again. */
+  /** Those that an operator has promoted, until they follow again. */
   readonly #promoted = new Set<SimulatedNode>()
   #areOver = false
 
@@ -50,11 +50,12 @@ export class Applications {
     for (const application of this.#all.values()) application.end()
   }
 
+  /** An operator is about to promote it: it may lead without all that was committed. */
   onPromotion(node: SimulatedNode): void {
     this.#promoted.add(node)
   }
 
-  /** Another leader lives, or the last one's commits are not all here: only an operator does that. */
+  /** Its application may write. */
   onLeads(node: SimulatedNode): void {
     const { states, witness, trace } = this.#parts
     const checksum = node.process?.leader?.status.checksum ?? ''
@@ -66,7 +67,7 @@ export class Applications {
       if (node === this.#main) return this.#write(node, checksum)
       const claim = claimOf(node)
       const rival = claimOf(this.#main)
-      if (givesWay(claim, rival)) {
+      if (isBefore(claim, rival)) {
         witness.onTwo()
         trace.add(node.id, `leads from commit ${commit} beside ${rival.node}, which goes before it`)
         return this.#write(node, checksum)
@@ -76,6 +77,7 @@ export class Applications {
     })
   }
 
+  /** Its application is told to write elsewhere. */
   onFollows(node: SimulatedNode): void {
     this.#promoted.delete(node)
     this.#parts.scheduler.as(NOBODY, () => this.#all.get(node)?.end())
@@ -83,15 +85,17 @@ export class Applications {
 
   /** Is the cluster's leader from now on. */
   #takeOver(node: SimulatedNode, checksum: string): void {
-    const { states } = this.#parts
+    const { states, witness } = this.#parts
     const before = this.#main
     this.#main = node
-    if (checksum === states.checksum) this.#all.get(before)?.end()
-    else {
-      // The other one leads on until the two meet, and so does its application.
-      if (!before.process?.leader) this.#all.get(before)?.end()
-      this.#lose(node, checksum)
-    }
+    // Of a promotion the other one may not know: it leads on until the two meet, and so does its
+    // application.
+    const isPromoted = this.#promoted.has(node)
+    if (!before.process?.leader) this.#all.get(before)?.end()
+    else if (isPromoted) witness.onTwo()
+    states.main.isHandedOver = !isPromoted
+    if (checksum === states.checksum) states.goOnFrom(checksum)
+    else this.#lose(node, checksum)
     this.#write(node, checksum)
   }
 
@@ -139,4 +143,11 @@ function mayWrite({ process, record, first }: SimulatedNode): boolean {
 function claimOf({ id, record }: SimulatedNode): Claim {
   const { epoch, term } = record ?? { epoch: 0, term: 0 }
   return { node: id, epoch, term }
+}
+
+/** Two promotions that know nothing of each other may begin the same epoch: then the ids decide. */
+function isBefore(one: Claim, other: Claim): boolean {
+  if (one.term !== other.term) return one.term < other.term
+  if (one.epoch !== other.epoch) return one.epoch < other.epoch
+  return one.node < other.node
 }

@@ -89,6 +89,8 @@ export class CommittedStates {
 export class Branch {
   readonly #states: CommittedStates
   #now: State
+  /** Its leader has handed over: nobody commits to it any more. */
+  isHandedOver = false
 
   constructor(states: CommittedStates, now: State) {
     this.#states = states
@@ -125,6 +127,7 @@ export class Branch {
 
   /** Gives its number. */
   commit(state: State): number {
+    assert.ok(!this.isHandedOver, 'a leader that has handed over lets a commit in')
     const before = this.checksum
     this.#now = state
     return this.#states.add(state, before, this)

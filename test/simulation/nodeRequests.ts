@@ -31,7 +31,7 @@ interface Response {
 const RETRY_MS = 50
 /** Of all requests, while the network is troubled. */
 const LATE = 0.03
-const BROKEN = 0.03
+const BROKEN = 0.06
 const LATE_MS = [50, 1500] as const
 
 /** What `Agent` is to the source: it bounds the time to connect. */

@@ -26,6 +26,7 @@ export class SimulatedNode {
   readonly skewMs: number
   process: NodeProcess | undefined
   isHeldDown = false
+  /** Of one that is down: since when. */
   downSinceMs = 0
 
   constructor(id: string, site: NodeSite, first: NodeRecord, skewMs: number) {

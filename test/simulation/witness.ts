@@ -66,6 +66,7 @@ export class Witness {
   readonly #leaders = new Map<string, string>()
   /** What a promotion lost that others had, by the promoted node. */
   readonly #losses = new Map<SimulatedNode, readonly string[]>()
+  /** Side by side, or one without what the other had let in. */
   #haveTwoLed = false
   /** The first thing that must not be. */
   failure: unknown
