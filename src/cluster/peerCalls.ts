@@ -15,7 +15,7 @@ import {
 } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
 import type { PeerDialer } from './peerDialer.ts'
-import { exchangeOver } from './socketExchange.ts'
+import { NotConnected, type RequestPeer } from './peerRequest.ts'
 
 /** The answer of a node to `GET /leader`. `PeerQuestions` judges what it claims. */
 export interface PeerAnswer {
@@ -58,7 +58,8 @@ export interface Sent {
 /** The node that asks. */
 export interface Asker {
   readonly secrets: ClusterSecrets
-  readonly dialer: PeerDialer
+  readonly dialer: Pick<PeerDialer, 'unproven'>
+  readonly request: RequestPeer
   node(): string
   epoch(): number
   /** Reading of this node's clock. */
@@ -97,8 +98,8 @@ export class PeerCalls {
   }
 
   /**
-   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one in
-   * time.
+   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one
+   * in time.
    */
   async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
     try {
@@ -214,56 +215,36 @@ export class PeerCalls {
     headers: Readonly<Record<string, string>> = {},
     { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
   ): Promise<Told> {
-    const { dialer, secrets } = this.#asker
+    const { dialer, secrets, request } = this.#asker
     const challenge = newChallenge()
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
-    const signal = timeLimit(timeoutMs)
-    const { socket, ready } = dialer.dial(address, connectMs, false)
-    const { fingerprint } = await ready.catch((error) => {
-      throw new NotConnected(messageOf(error), { cause: error })
-    })
-    try {
-      const {
-        status,
-        headers: answered,
-        body,
-      } = await exchangeOver(socket, {
-        method,
-        path,
-        headers: {
-          host: address,
-          ...NODE_AGENT,
-          ...(sent === undefined ? {} : JSON_BODY),
-          ...headers,
-          ...this.#challengeHeader(challenge),
-        },
-        ...(sent === undefined ? {} : { body: sent }),
-        maxBytes: maxAnswerBytes,
-        signal,
-      })
-      const text = body.toString('utf8')
-      const value = Object(JSON.parse(text))
-      if (dialer.isOpen) return { status, value, node: '' }
-      const proof = answered[PROOF_HEADER]
-      const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
-        challenge,
-        method,
-        path,
-        status,
-        body: text,
-        fingerprint,
-      })
-      if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
-      return { status, value, node }
-    } finally {
-      socket.destroy()
+    const question = {
+      method,
+      path,
+      headers: {
+        host: address,
+        ...NODE_AGENT,
+        ...(sent === undefined ? {} : JSON_BODY),
+        ...headers,
+        ...this.#challengeHeader(challenge),
+      },
+      ...(sent === undefined ? {} : { body: sent }),
+      maxBytes: maxAnswerBytes,
+      signal: timeLimit(timeoutMs),
     }
+    const answered = await request(address, question, connectMs)
+    const { status, fingerprint } = answered
+    const body = answered.body.toString('utf8')
+    const value = Object(JSON.parse(body))
+    if (secrets.isOpen) return { status, value, node: '' }
+    const proof = answered.headers[PROOF_HEADER]
+    const proven = { challenge, method, path, status, body, fingerprint }
+    const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
+    if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
+    return { status, value, node }
   }
 }
-
-/** No connection was made, or who answered did not prove to be a node. */
-class NotConnected extends Error {}
 
 /**
  * Whether a `tell` that failed with `error` certainly never arrived: there was no connection. An

@@ -1,6 +1,6 @@
 /**
- * Proof that an answer comes from a node of the cluster. The asker sends a random challenge, and the
- * ids of the keys that it knows; the answer carries
+ * Proof that an answer comes from a node of the cluster. The asker sends a random challenge, and
+ * the ids of the keys that it knows; the answer carries
  *
  *     walcast-challenge: HEX ID,ID
  *     walcast-proof: v1 key=ID node=NODE mac=HEX

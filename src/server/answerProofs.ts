@@ -1,6 +1,6 @@
 /**
- * Proof to the asker that an answer comes from a node of the cluster, for every answer whose request
- * carries a challenge; and the path that is asked for nothing else.
+ * Proof to the asker that an answer comes from a node of the cluster, for every answer whose
+ * request carries a challenge; and the path that is asked for nothing else.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { NodeRecord } from '../cluster/nodeRecord.ts'

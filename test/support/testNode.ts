@@ -68,7 +68,9 @@ export class TestNode {
     return this.#ask(path, { method: 'DELETE' }, timeoutMs)
   }
 
-  /** A signature is for the private side only: on other paths it makes a request the application's. */
+  /**
+   * A signature is for the private side only: on other paths it makes a request the application's.
+   */
   async #ask(
     path: string,
     given: OperatorRequest,
