@@ -4,8 +4,9 @@
  * the start of the node on, before there is a role.
  */
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
@@ -29,6 +30,9 @@ import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
+
+/** Required, not imported: see `platform/sockets.ts`. */
+const { fastify } = createRequire(import.meta.url)('fastify') as typeof import('fastify')
 
 export interface PrivateServerLimits {
   readonly maxWaitMs: number
@@ -112,7 +116,7 @@ export class PrivateServer {
       holdMs,
       node,
     })
-    this.#app = Fastify({
+    this.#app = fastify({
       logger: false,
       forceCloseConnections: true,
       bodyLimit: MAX_BODY_BYTES,
