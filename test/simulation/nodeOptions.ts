@@ -11,10 +11,10 @@ import type { Traffic } from '../../src/proxy/traffic.ts'
 import { WriteGate } from '../../src/proxy/writeGate.ts'
 import type { Network } from './network.ts'
 import type { NodeProcess } from './nodeProcess.ts'
+import type { NodeRequests } from './nodeRequests.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SeededRandom } from './seededRandom.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
-import type { NodeRequests } from './nodeRequests.ts'
 import type { Trace } from './trace.ts'
 
 export interface NodeSite {
