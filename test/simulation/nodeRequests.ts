@@ -1,6 +1,7 @@
 /**
- * Requests of nodes to each other over the simulated network. A request that meets a partition waits as long as its sender has patience; some break off,
- * before they are heard or when the answer is on its way, and some are late.
+ * Requests of nodes to each other over the simulated network. A request that meets a partition
+ * waits as long as its sender has patience; some break off, before they are heard or when the
+ * answer is on its way, and some are late.
  */
 
 import { NotConnected, type RequestPeer } from '../../src/cluster/peerRequest.ts'
