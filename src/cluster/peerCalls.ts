@@ -81,6 +81,12 @@ export interface Told {
   readonly node: string
 }
 
+/** The headers of a signed request, and the node that they name. */
+interface Signed {
+  readonly to: PeerClock
+  readonly headers: Readonly<Record<string, string>>
+}
+
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
 const JSON_BODY = { 'content-type': 'application/json' } as const
@@ -97,12 +103,12 @@ export class PeerCalls {
   }
 
   /**
-   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one in
-   * time.
+   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one
+   * in time.
    */
   async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
     try {
-      return await this.#call(address, 'GET', '/leader', timeoutMs)
+      return await this.#call(address, 'GET', '/leader', timeoutMs, undefined)
     } catch {
       // No node there is an answer, too.
       return undefined
@@ -142,12 +148,11 @@ export class PeerCalls {
     const target = query.size === 0 ? path : `${path}?${query}`
     const url = `http://${address}${target}`
     try {
-      const headers = await this.#signed(
-        target,
-        async () => clock ?? this.clock(address, timeoutMs),
-        sent,
-      )
-      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, headers, sent)
+      const { isOpen } = this.#asker.secrets
+      const theirs = isOpen ? undefined : (clock ?? (await this.clock(address, timeoutMs)))
+      if (!theirs && !isOpen) throw new Error('it gave no answer that proves who it is')
+      const signed = theirs && { to: theirs, headers: this.#signed(target, theirs, sent) }
+      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, signed, sent)
       if (status === 200) return value
       throw answeredError(url, status, value)
     } catch (error) {
@@ -177,15 +182,8 @@ export class PeerCalls {
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
-  async #signed(
-    path: string,
-    clock: () => Promise<PeerClock | undefined>,
-    { body }: Sent,
-  ): Promise<Record<string, string>> {
+  #signed(path: string, theirs: PeerClock, { body }: Sent): Record<string, string> {
     const { secrets, node, epoch, nowMs } = this.#asker
-    if (secrets.isOpen) return {}
-    const theirs = await clock()
-    if (!theirs) throw new Error('it gave no answer that proves who it is')
     const signature = signRequest(secrets, {
       purpose: 'order',
       method: 'POST',
@@ -211,7 +209,7 @@ export class PeerCalls {
     method: 'GET' | 'POST',
     path: string,
     timeoutMs: number,
-    headers: Readonly<Record<string, string>> = {},
+    signed: Signed | undefined,
     { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
   ): Promise<Told> {
     const { dialer, secrets } = this.#asker
@@ -219,11 +217,14 @@ export class PeerCalls {
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
     const signal = timeLimit(timeoutMs)
-    const { socket, ready } = dialer.dial(address, connectMs, false)
-    const { fingerprint } = await ready.catch((error) => {
+    // A signature is sent to nobody but the node that it names.
+    const { socket, ready } = dialer.dial(address, connectMs, signed !== undefined)
+    const { fingerprint, node: there } = await ready.catch((error) => {
       throw new NotConnected(messageOf(error), { cause: error })
     })
     try {
+      if (signed && there !== signed.to.node)
+        throw new NotConnected(`node ${there} is there, not ${signed.to.node}`)
       const {
         status,
         headers: answered,
@@ -235,7 +236,7 @@ export class PeerCalls {
           host: address,
           ...NODE_AGENT,
           ...(sent === undefined ? {} : JSON_BODY),
-          ...headers,
+          ...signed?.headers,
           ...this.#challengeHeader(challenge),
         },
         ...(sent === undefined ? {} : { body: sent }),
@@ -246,7 +247,7 @@ export class PeerCalls {
       const value = Object(JSON.parse(text))
       if (dialer.isOpen) return { status, value, node: '' }
       const proof = answered[PROOF_HEADER]
-      const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
+      const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
         challenge,
         method,
         path,
@@ -254,8 +255,9 @@ export class PeerCalls {
         body: text,
         fingerprint,
       })
-      if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
-      return { status, value, node }
+      if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
+      dialer.requirePlaced(address, prover)
+      return { status, value, node: prover.node }
     } finally {
       socket.destroy()
     }

@@ -23,7 +23,9 @@ export function fakeProof(parts: FakeProofParts): string {
     Buffer.from(hkdfSync('sha256', secret, 'walcast', `walcast v2 ${purpose}`, 32))
   const digest = (content: string | Buffer) => createHash('sha256').update(content).digest('hex')
   const [random] = challenge.split(' ')
-  const claim = ['v1', random, method, path, status, digest(body), node, '']
+  const [instance, at] = ['0123456789abcdef', '10.0.0.9:8470']
+  const claim = ['v1', random, method, path, status, digest(body), node, instance, at, '']
   const mac = createHmac('sha256', derived('proof')).update(claim.join('\n')).digest('hex')
-  return `v1 key=${digest(derived('id')).slice(0, 8)} node=${node} mac=${mac}`
+  const key = digest(derived('id')).slice(0, 8)
+  return `v1 key=${key} node=${node} instance=${instance} at=${at} mac=${mac}`
 }
