@@ -86,6 +86,8 @@ export class PeerDialer {
     const { transport, known } = this.#parts
     const isTls = transport === 'tls' || (transport === 'plain' && known.wantsTls(address))
     const socket = isTls ? this.#connectTls(address) : this.#connectTcp(address)
+    // It may fail between two users, each of whom learns that from its close.
+    socket.on('error', () => {})
     const ready = this.#meet(socket, address, isTls, isProven && !this.isOpen)
     const timer = setTimer(
       () => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)),
