@@ -27,7 +27,7 @@ export interface Sent {
 /** The node that asks. */
 export interface Asker {
   readonly secrets: ClusterSecrets
-  readonly dialer: Pick<PeerDialer, 'unproven'>
+  readonly dialer: Pick<PeerDialer, 'unproven' | 'requirePlaced'>
   readonly request: RequestPeer
   node(): string
   epoch(): number
@@ -51,6 +51,12 @@ export interface Told {
   readonly node: string
 }
 
+/** The headers of a signed request, and the node that they name. */
+interface Signed {
+  readonly to: PeerClock
+  readonly headers: Readonly<Record<string, string>>
+}
+
 const MAX_ANSWER_BYTES = 64 * 1024
 const JSON_BODY = { 'content-type': 'application/json' } as const
 /** The longest time to connect, ms. */
@@ -71,7 +77,7 @@ export class PeerCalls {
    */
   async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
     try {
-      return await this.#call(address, 'GET', '/leader', timeoutMs)
+      return await this.#call(address, 'GET', '/leader', timeoutMs, undefined)
     } catch {
       // No node there is an answer, too.
       return undefined
@@ -111,12 +117,11 @@ export class PeerCalls {
     const target = query.size === 0 ? path : `${path}?${query}`
     const url = `http://${address}${target}`
     try {
-      const headers = await this.#signed(
-        target,
-        async () => clock ?? this.clock(address, timeoutMs),
-        sent,
-      )
-      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, headers, sent)
+      const { isOpen } = this.#asker.secrets
+      const theirs = isOpen ? undefined : (clock ?? (await this.clock(address, timeoutMs)))
+      if (!theirs && !isOpen) throw new Error('it gave no answer that proves who it is')
+      const signed = theirs && { to: theirs, headers: this.#signed(target, theirs, sent) }
+      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, signed, sent)
       if (status === 200) return value
       throw answeredError(url, status, value)
     } catch (error) {
@@ -146,15 +151,8 @@ export class PeerCalls {
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
-  async #signed(
-    path: string,
-    clock: () => Promise<PeerClock | undefined>,
-    { body }: Sent,
-  ): Promise<Record<string, string>> {
+  #signed(path: string, theirs: PeerClock, { body }: Sent): Record<string, string> {
     const { secrets, node, epoch, nowMs } = this.#asker
-    if (secrets.isOpen) return {}
-    const theirs = await clock()
-    if (!theirs) throw new Error('it gave no answer that proves who it is')
     const signature = signRequest(secrets, {
       purpose: 'order',
       method: 'POST',
@@ -180,7 +178,7 @@ export class PeerCalls {
     method: 'GET' | 'POST',
     path: string,
     timeoutMs: number,
-    headers: Readonly<Record<string, string>> = {},
+    signed: Signed | undefined,
     { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
   ): Promise<Told> {
     const { dialer, secrets, request } = this.#asker
@@ -194,23 +192,25 @@ export class PeerCalls {
         host: address,
         ...NODE_AGENT,
         ...(sent === undefined ? {} : JSON_BODY),
-        ...headers,
+        ...signed?.headers,
         ...this.#challengeHeader(challenge),
       },
       ...(sent === undefined ? {} : { body: sent }),
       maxBytes: maxAnswerBytes,
       signal: timeLimit(timeoutMs),
     }
-    const answered = await request(address, question, connectMs)
+    // A signature is sent to nobody but the node that it names.
+    const answered = await request(address, question, connectMs, signed?.to.node)
     const { status, fingerprint } = answered
     const body = answered.body.toString('utf8')
     const value = Object(JSON.parse(body))
     if (secrets.isOpen) return { status, value, node: '' }
     const proof = answered.headers[PROOF_HEADER]
     const proven = { challenge, method, path, status, body, fingerprint }
-    const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
-    if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
-    return { status, value, node }
+    const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
+    if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
+    dialer.requirePlaced(address, prover)
+    return { status, value, node: prover.node }
   }
 }
 

@@ -8,23 +8,29 @@ export interface AnsweredRequest extends SocketAnswer {
   readonly fingerprint: string
 }
 
-/** Rejects with NotConnected when nothing was sent. `connectMs`: the longest time to connect. */
+/**
+ * Rejects with NotConnected when nothing was sent. `connectMs`: the longest time to connect. `to`:
+ * the node that has to prove itself before it is sent anything; undefined: whoever is there.
+ */
 export type RequestPeer = (
   address: string,
   request: SocketRequest,
   connectMs: number,
+  to: string | undefined,
 ) => Promise<AnsweredRequest>
 
 /** No connection was made, or who is there did not prove to be a node. */
 export class NotConnected extends Error {}
 
 export function requestOver(dialer: PeerDialer): RequestPeer {
-  return async (address, request, connectMs) => {
-    const { socket, ready } = dialer.dial(address, connectMs, false)
-    const { fingerprint } = await ready.catch((error) => {
+  return async (address, request, connectMs, to) => {
+    const { socket, ready } = dialer.dial(address, connectMs, to !== undefined)
+    const { fingerprint, node } = await ready.catch((error) => {
       throw new NotConnected(messageOf(error), { cause: error })
     })
     try {
+      if (to !== undefined && node !== to)
+        throw new NotConnected(`node ${node} is there, not ${to}`)
       return { ...(await exchangeOver(socket, request)), fingerprint }
     } finally {
       socket.destroy()

@@ -171,7 +171,8 @@ async function layGround(
     database.engine?.tellMember(change),
   )
   started.members = members
-  const links = newClusterLinks({ setup, clock, nodeFile, members, file: trustFile })
+  const instance = new Instance(() => clock.nowMs())
+  const links = newClusterLinks({ setup, clock, nodeFile, members, instance, file: trustFile })
   started.trust = links.trust
   const database: Database = new Database({
     name: DEFAULT_DATABASE,
@@ -194,7 +195,7 @@ async function layGround(
     nodeFile,
     stateFolder,
     thread,
-    instance: new Instance(() => clock.nowMs()),
+    instance,
     audit,
     members,
     databases: new Map([[database.name, database]]),
@@ -254,6 +255,7 @@ function newServer(
     events,
     traffic,
     record: () => nodeFile.record,
+    advertised: ownAddress(options),
     fingerprint: () => '',
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
