@@ -1,7 +1,5 @@
 /** Calls between nodes over HTTP, apart from the stream. */
-import { name, nodeId, time } from '../../proto/fields.ts'
 import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
-import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { timeLimit } from '../platform/time.ts'
@@ -14,38 +12,9 @@ import {
   PROOF_HEADER,
 } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
+import { type PeerAnswer, parsePeerAnswer } from './peerAnswer.ts'
 import type { PeerDialer } from './peerDialer.ts'
-import { exchangeOver } from './socketExchange.ts'
-
-/** The answer of a node to `GET /leader`. `PeerQuestions` judges what it claims. */
-export interface PeerAnswer {
-  /** The address that was asked. */
-  readonly asked: string
-  readonly node: string
-  /** Random id of its process; '' from a version without one. */
-  readonly instance: string
-  /** Age of its process, ms. */
-  readonly upMs: number
-  readonly cluster: string
-  readonly role: 'leader' | 'replica' | 'standby'
-  readonly ready: boolean
-  readonly epoch: number
-  /** The last epoch that, as far as it knows, began with a promotion. */
-  readonly term: number
-  readonly txid: number
-  /** Epoch of its position. The epoch in its role file may be higher. */
-  readonly positionEpoch: number
-  /** Its history in the format of `formatTrail`; '' when unknown. */
-  readonly history: string
-  /** Id of the node that led in the highest epoch that it knows; '' when it knows none. */
-  readonly lastLeader: string
-  /** HOST:PORT of its leader: its own while it leads, '' when it knows none. */
-  readonly address: string
-  /** Reading of its clock. */
-  readonly timeMs: number
-  /** Digest of its trust record; '' when it has none. */
-  readonly trust: string
-}
+import { NotConnected, type RequestPeer } from './peerRequest.ts'
 
 /** What goes with a call beside its parameters. */
 export interface Sent {
@@ -58,7 +27,8 @@ export interface Sent {
 /** The node that asks. */
 export interface Asker {
   readonly secrets: ClusterSecrets
-  readonly dialer: PeerDialer
+  readonly dialer: Pick<PeerDialer, 'unproven' | 'requirePlaced'>
+  readonly request: RequestPeer
   node(): string
   epoch(): number
   /** Reading of this node's clock. */
@@ -87,7 +57,6 @@ interface Signed {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
 const JSON_BODY = { 'content-type': 'application/json' } as const
 /** The longest time to connect, ms. */
@@ -176,7 +145,7 @@ export class PeerCalls {
   /** Asks the node at `address`. Undefined when no walcast node answers there in time. */
   async #ask(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
     const answer = await this.askRole(address, timeoutMs)
-    const parsed = answer && parseAnswer(address, answer.value)
+    const parsed = answer && parsePeerAnswer(address, answer.value)
     // A node that proves its id does not answer for another one.
     return parsed && (answer.node === '' || answer.node === parsed.node) ? parsed : undefined
   }
@@ -212,60 +181,38 @@ export class PeerCalls {
     signed: Signed | undefined,
     { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
   ): Promise<Told> {
-    const { dialer, secrets } = this.#asker
+    const { dialer, secrets, request } = this.#asker
     const challenge = newChallenge()
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
-    const signal = timeLimit(timeoutMs)
-    // A signature is sent to nobody but the node that it names.
-    const { socket, ready } = dialer.dial(address, connectMs, signed !== undefined)
-    const { fingerprint, node: there } = await ready.catch((error) => {
-      throw new NotConnected(messageOf(error), { cause: error })
-    })
-    try {
-      if (signed && there !== signed.to.node)
-        throw new NotConnected(`node ${there} is there, not ${signed.to.node}`)
-      const {
-        status,
-        headers: answered,
-        body,
-      } = await exchangeOver(socket, {
-        method,
-        path,
-        headers: {
-          host: address,
-          ...NODE_AGENT,
-          ...(sent === undefined ? {} : JSON_BODY),
-          ...signed?.headers,
-          ...this.#challengeHeader(challenge),
-        },
-        ...(sent === undefined ? {} : { body: sent }),
-        maxBytes: maxAnswerBytes,
-        signal,
-      })
-      const text = body.toString('utf8')
-      const value = Object(JSON.parse(text))
-      if (dialer.isOpen) return { status, value, node: '' }
-      const proof = answered[PROOF_HEADER]
-      const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
-        challenge,
-        method,
-        path,
-        status,
-        body: text,
-        fingerprint,
-      })
-      if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
-      dialer.requirePlaced(address, prover)
-      return { status, value, node: prover.node }
-    } finally {
-      socket.destroy()
+    const question = {
+      method,
+      path,
+      headers: {
+        host: address,
+        ...NODE_AGENT,
+        ...(sent === undefined ? {} : JSON_BODY),
+        ...signed?.headers,
+        ...this.#challengeHeader(challenge),
+      },
+      ...(sent === undefined ? {} : { body: sent }),
+      maxBytes: maxAnswerBytes,
+      signal: timeLimit(timeoutMs),
     }
+    // A signature is sent to nobody but the node that it names.
+    const answered = await request(address, question, connectMs, signed?.to.node)
+    const { status, fingerprint } = answered
+    const body = answered.body.toString('utf8')
+    const value = Object(JSON.parse(body))
+    if (secrets.isOpen) return { status, value, node: '' }
+    const proof = answered.headers[PROOF_HEADER]
+    const proven = { challenge, method, path, status, body, fingerprint }
+    const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
+    if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
+    dialer.requirePlaced(address, prover)
+    return { status, value, node: prover.node }
   }
 }
-
-/** No connection was made, or who answered did not prove to be a node. */
-class NotConnected extends Error {}
 
 /**
  * Whether a `tell` that failed with `error` certainly never arrived: there was no connection. An
@@ -273,34 +220,6 @@ class NotConnected extends Error {}
  */
 export function wasNotSent(error: unknown): boolean {
   return error instanceof WalcastError && error.cause instanceof NotConnected
-}
-
-/** Its numbers, its node and its address are not judged: `Claims` and `wrongIn` do. */
-function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
-  const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
-  const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
-  const trust = typeof value['trust'] === 'string' ? value['trust'].slice(0, 64) : ''
-  const isWhole =
-    typeof node === 'string' &&
-    node !== '' &&
-    name.accepts(instance) &&
-    isDuration(upMs) &&
-    name.accepts(cluster) &&
-    ROLES.includes(role) &&
-    typeof ready === 'boolean' &&
-    [epoch, term, txid, positionEpoch].every((value) => typeof value === 'number') &&
-    typeof history === 'string' &&
-    parseTrail(history) !== undefined &&
-    nodeId.accepts(lastLeader) &&
-    typeof address === 'string' &&
-    time.accepts(timeMs)
-  if (!isWhole) return undefined
-  const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
-  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader, trust } as PeerAnswer
-}
-
-function isDuration(value: unknown): boolean {
-  return Number.isFinite(value) && Number(value) >= 0
 }
 
 function answeredError(

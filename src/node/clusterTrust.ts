@@ -10,6 +10,7 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { Member } from '../cluster/nodeRecord.ts'
 import { PeerCalls } from '../cluster/peerCalls.ts'
 import { PeerDialer } from '../cluster/peerDialer.ts'
+import { requestOver } from '../cluster/peerRequest.ts'
 import { misplaced } from '../cluster/place.ts'
 import { MAX_SEALED_BYTES, type SealedTrust, TrustCalls } from '../cluster/trustCalls.ts'
 import { withCluster, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
@@ -96,7 +97,7 @@ export function newClusterLinks({
     misplaced: (address, prover) => misplaced(address, prover, instance.id, members.list()),
   })
   const epoch = () => nodeFile.record.epoch
-  const calls = new PeerCalls({ secrets, dialer, node, epoch, nowMs })
+  const calls = new PeerCalls({ secrets, dialer, request: requestOver(dialer), node, epoch, nowMs })
   file.on('changed', () => members.forgetRemoved())
   const trust = new ClusterTrust({
     file,

@@ -10,7 +10,7 @@ import type {
   ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
@@ -32,6 +32,7 @@ import { ApplicationUpgrades } from './applicationUpgrades.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
+import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
@@ -131,7 +132,7 @@ export class PrivateServer {
       holdMs,
       node,
     })
-    this.#app = Fastify({
+    this.#app = fastify({
       logger: false,
       forceCloseConnections: true,
       bodyLimit: MAX_BODY_BYTES,

@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { PeerCalls, wasNotSent } from '../../src/cluster/peerCalls.ts'
 import { PeerDialer } from '../../src/cluster/peerDialer.ts'
+import { requestOver } from '../../src/cluster/peerRequest.ts'
 import { misplaced } from '../../src/cluster/place.ts'
 import { WalcastError } from '../../src/errors.ts'
 import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
@@ -78,6 +79,42 @@ test('a call to a machine that does not answer never arrived', async (t) => {
   assert.equal(wasNotSent(await failureAt(port, 400)), true)
 })
 
+test('the text of an error that a node answers steers no terminal', async (t) => {
+  for (const [code, key] of [
+    ['WALCAST_NOT_FIT', 'NOT_FIT'],
+    ['WALCAST_UNHEARD_OF', 'NODE_ANSWER'],
+  ]) {
+    const message = `\u001b[2Jno\u202e\u009b\r\n${'x'.repeat(5000)}`
+    const node = await fakeNode(t, () => ({ status: 409, body: { code, message } }))
+    const error = await failureAt(Number(node.address.split(':')[1]))
+    assert.ok(error instanceof WalcastError && error.key === key)
+    assert.match(error.message, /\[2Jno x+/)
+    assert.doesNotMatch(error.message, /[\p{Cc}\p{Cf}]/u)
+    assert.ok(error.message.length <= 1100)
+  }
+})
+
+test('what is no answer of a node to the question who leads counts as none', async (t) => {
+  const whole = {
+    ...{ node: 'node-b', cluster: 'c', role: 'leader', ready: true, epoch: 1, term: 1, txid: 1 },
+    ...{ address: '10.0.0.2:1', timeMs: 1 },
+  }
+  let said: object = {}
+  const node = await fakeNode(t, () => ({ body: { ...whole, ...said } }))
+  const isHeard = async (change: object) => {
+    said = change
+    return (await callsOf('node-a').askAll([node.address], 2000)).length === 1
+  }
+  assert.equal(await isHeard({}), true)
+  for (const wrong of [
+    ...[{ node: '' }, { node: 1 }, { role: 'king' }, { ready: 1 }, { epoch: '1' }, { term: null }],
+    ...[{ txid: {} }, { positionEpoch: '1' }, { history: 'a@b' }, { cluster: 'c\u001b' }],
+    ...[{ instance: 'i\u202e' }, { lastLeader: 'a b' }, { address: 5 }, { upMs: -1 }],
+    ...[{ timeMs: '1' }, { timeMs: 1e17 }, { timeMs: null }],
+  ])
+    assert.equal(await isHeard(wrong), false, JSON.stringify(wrong))
+})
+
 const role = () => ({ body: { ...ROLE, timeMs: Date.now() } })
 
 test('only an answer that a node of the cluster proves is one', async (t) => {
@@ -106,7 +143,7 @@ test('a node does not answer for another one', async (t) => {
   assert.deepEqual(await callsOf('node-a', SECRET).askAll([node.address], 2000), [])
 })
 
-test('answers that are none: silent, endless, half, no JSON, a redirect, a proof used before', async (t) => {
+test('answers that are none: silent, endless, half, no JSON, redirects, old proofs', async (t) => {
   const calls = callsOf('node-a', SECRET)
   const silent = await rawServer(t, () => {})
   assert.equal(await calls.askRole(silent.address, 200), undefined)
@@ -182,7 +219,7 @@ test('an order for one node is not sent to another one at its address', async (t
   assert.deepEqual(node.requests, [])
 })
 
-test('what another node answers through a stranger, or the asker itself, is no answer', async (t) => {
+test('what another node answers through a stranger, or the asker, is no answer', async (t) => {
   const node = await fakeNode(t, role, { secret: SECRET, node: 'node-b' })
   // It passes on each challenge, and the answer.
   const relay = await Rogue.start(t, async ({ method, path, headers }) => {
@@ -192,17 +229,18 @@ test('what another node answers through a stranger, or the asker itself, is no a
     const proof = answer.headers.get('walcast-proof') ?? ''
     return { headers: { 'walcast-proof': proof }, body: await answer.text() }
   })
-  const callsAs = (own: string, members: readonly { node: string; address: string }[]) => {
+  const callsAs = (process: string, members: readonly { node: string; address: string }[]) => {
     const secrets = new ClusterSecrets([SECRET])
     const dialer = new PeerDialer({
       transport: 'plain',
       secrets,
       keys: () => undefined,
       known: NO_KEYS,
-      misplaced: (address, prover) => misplaced(address, prover, own, members),
+      misplaced: (address, prover) => misplaced(address, prover, process, members),
     })
-    const asker = { secrets, dialer, node: () => 'node-a', epoch: () => 1, nowMs: () => Date.now() }
-    return new PeerCalls(asker)
+    const request = requestOver(dialer)
+    const own = { node: () => 'node-a', epoch: () => 1, nowMs: () => Date.now() }
+    return new PeerCalls({ secrets, dialer, request, ...own })
   }
   const of = (address: string) => [{ node: 'node-c', address }]
   for (const calls of [
