@@ -239,7 +239,7 @@ labTest('what he alters on the way is refused: orders, their bodies, commands', 
   assert.equal(await first.role(), 'leader')
   assert.equal((await operatorFetch(SECRET, first.node.url, '/_walcast/status')).status, 200)
 
-  // The proof of the answer is that of the order that arrived: its sender cannot know what was done.
+  // The answer proves what arrived, which is not what was sent: nobody knows what was done.
   const orders = alter(second, /(take-over\?\S*by=)./, '$1z')
   await assert.rejects(first.switchover(second), /SWITCHOVER_UNKNOWN/)
   assert.ok(orders.times > 0)
