@@ -1,7 +1,5 @@
 /** Calls between nodes over HTTP, apart from the stream. */
-import { name, nodeId, time } from '../../proto/fields.ts'
 import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
-import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { timeLimit } from '../platform/time.ts'
@@ -14,38 +12,10 @@ import {
   PROOF_HEADER,
 } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
+import { TLS_WANTED_STATUS, TlsWanted } from './connectionProof.ts'
+import { type PeerAnswer, parsePeerAnswer } from './peerAnswer.ts'
 import type { PeerDialer } from './peerDialer.ts'
 import { exchangeOver } from './socketExchange.ts'
-
-/** The answer of a node to `GET /leader`. `PeerQuestions` judges what it claims. */
-export interface PeerAnswer {
-  /** The address that was asked. */
-  readonly asked: string
-  readonly node: string
-  /** Random id of its process; '' from a version without one. */
-  readonly instance: string
-  /** Age of its process, ms. */
-  readonly upMs: number
-  readonly cluster: string
-  readonly role: 'leader' | 'replica' | 'standby'
-  readonly ready: boolean
-  readonly epoch: number
-  /** The last epoch that, as far as it knows, began with a promotion. */
-  readonly term: number
-  readonly txid: number
-  /** Epoch of its position. The epoch in its role file may be higher. */
-  readonly positionEpoch: number
-  /** Its history in the format of `formatTrail`; '' when unknown. */
-  readonly history: string
-  /** Id of the node that led in the highest epoch that it knows; '' when it knows none. */
-  readonly lastLeader: string
-  /** HOST:PORT of its leader: its own while it leads, '' when it knows none. */
-  readonly address: string
-  /** Reading of its clock. */
-  readonly timeMs: number
-  /** Digest of its trust record; '' when it has none. */
-  readonly trust: string
-}
 
 /** What goes with a call beside its parameters. */
 export interface Sent {
@@ -81,7 +51,6 @@ export interface Told {
   readonly node: string
 }
 
-const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
 const JSON_BODY = { 'content-type': 'application/json' } as const
 /** The longest time to connect, ms. */
@@ -102,7 +71,7 @@ export class PeerCalls {
    */
   async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
     try {
-      return await this.#call(address, 'GET', '/leader', timeoutMs)
+      return await this.#askTls(address, () => this.#call(address, 'GET', '/leader', timeoutMs))
     } catch {
       // No node there is an answer, too.
       return undefined
@@ -171,7 +140,9 @@ export class PeerCalls {
   /** Asks the node at `address`. Undefined when no walcast node answers there in time. */
   async #ask(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
     const answer = await this.askRole(address, timeoutMs)
-    const parsed = answer && parseAnswer(address, answer.value)
+    const parsed = answer && parsePeerAnswer(address, answer.value)
+    if (parsed && answer.node !== '')
+      this.#asker.dialer.onTransportTold(address, parsed.takesPlainText)
     // A node that proves its id does not answer for another one.
     return parsed && (answer.node === '' || answer.node === parsed.node) ? parsed : undefined
   }
@@ -205,6 +176,17 @@ export class PeerCalls {
     return keyIds.length === 0 ? {} : { [CHALLENGE_HEADER]: formatChallenge({ challenge, keyIds }) }
   }
 
+  /** Once more over TLS when the node there takes no plain text any more. */
+  async #askTls(address: string, call: () => Promise<Told>): Promise<Told> {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof TlsWanted)) throw error
+      this.#asker.dialer.onTransportTold(address, false)
+      return call()
+    }
+  }
+
   /** Rejects when the answer does not prove that it comes from a node of this cluster. */
   async #call(
     address: string,
@@ -220,7 +202,7 @@ export class PeerCalls {
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
     const signal = timeLimit(timeoutMs)
     const { socket, ready } = dialer.dial(address, connectMs, false)
-    const { fingerprint } = await ready.catch((error) => {
+    const { fingerprint, node: keyOwner } = await ready.catch((error) => {
       throw new NotConnected(messageOf(error), { cause: error })
     })
     try {
@@ -245,6 +227,7 @@ export class PeerCalls {
       const text = body.toString('utf8')
       const value = Object(JSON.parse(text))
       if (dialer.isOpen) return { status, value, node: '' }
+      if (status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
       const proof = answered[PROOF_HEADER]
       const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
         challenge,
@@ -255,6 +238,8 @@ export class PeerCalls {
         fingerprint,
       })
       if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
+      if (keyOwner !== '' && keyOwner !== node)
+        throw dialer.unproven(address, `it says to be ${node} and has the key of ${keyOwner}`)
       return { status, value, node }
     } finally {
       socket.destroy()
@@ -271,34 +256,6 @@ class NotConnected extends Error {}
  */
 export function wasNotSent(error: unknown): boolean {
   return error instanceof WalcastError && error.cause instanceof NotConnected
-}
-
-/** Its numbers, its node and its address are not judged: `Claims` and `wrongIn` do. */
-function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
-  const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
-  const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
-  const trust = typeof value['trust'] === 'string' ? value['trust'].slice(0, 64) : ''
-  const isWhole =
-    typeof node === 'string' &&
-    node !== '' &&
-    name.accepts(instance) &&
-    isDuration(upMs) &&
-    name.accepts(cluster) &&
-    ROLES.includes(role) &&
-    typeof ready === 'boolean' &&
-    [epoch, term, txid, positionEpoch].every((value) => typeof value === 'number') &&
-    typeof history === 'string' &&
-    parseTrail(history) !== undefined &&
-    nodeId.accepts(lastLeader) &&
-    typeof address === 'string' &&
-    time.accepts(timeMs)
-  if (!isWhole) return undefined
-  const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
-  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader, trust } as PeerAnswer
-}
-
-function isDuration(value: unknown): boolean {
-  return Number.isFinite(value) && Number(value) >= 0
 }
 
 function answeredError(

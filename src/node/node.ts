@@ -32,15 +32,17 @@ import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
 import type { Claims } from '../security/claims.ts'
+import { SenderKeys } from '../security/senderKeys.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
-import { newClaims } from './nodeClaims.ts'
+import { newClaims, newUnprovenReport } from './nodeClaims.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
 
 const EVENT_KEEP_ALIVE_MS = 15_000
@@ -64,6 +66,8 @@ interface Ground extends ClusterLinks {
   readonly peersFile: PeersFile
   readonly metrics: Metrics
   readonly auth: Authenticator
+  /** Undefined in an open cluster. */
+  readonly tls: NodeTls | undefined
   /** How far numbers of other nodes are believed. */
   readonly claims: Claims
   readonly standstill: Standstill
@@ -104,7 +108,8 @@ async function startIn(
   const { version, log, options } = setup
   const database = onlyDatabase(databases)
   const { view, waits } = database
-  const hooks = roleHooksOf(setup, path, metrics.notices())
+  const scheme = ground.trust.takesPlainText ? 'http' : 'https'
+  const hooks = roleHooksOf(setup, path, metrics.notices(), scheme)
   started.hooks = hooks
   const traffic = newTraffic(ground)
   started.traffic = traffic
@@ -171,7 +176,18 @@ async function layGround(
     database.engine?.tellMember(change),
   )
   started.members = members
-  const links = newClusterLinks({ setup, clock, nodeFile, members, file: trustFile })
+  const tls = await tlsOf(setup, trustFile, stateFolder, ops)
+  started.tls = tls
+  const onUnproven = newUnprovenReport(metrics, log)
+  const links = newClusterLinks({
+    setup,
+    clock,
+    nodeFile,
+    members,
+    file: trustFile,
+    tls,
+    onUnproven,
+  })
   started.trust = links.trust
   const database: Database = new Database({
     name: DEFAULT_DATABASE,
@@ -200,7 +216,13 @@ async function layGround(
     databases: new Map([[database.name, database]]),
     peersFile,
     metrics,
-    auth: new Authenticator(links.secrets, clock, () => nodeFile.record.node),
+    auth: new Authenticator(
+      links.secrets,
+      clock,
+      () => nodeFile.record.node,
+      new SenderKeys(links.trust.keys, () => tls?.keys.current.authority !== undefined),
+    ),
+    tls,
     ...links,
     claims,
     standstill,
@@ -239,7 +261,7 @@ function newServer(
   events: Events,
   roles: () => Roles | undefined,
 ): PrivateServer {
-  const { setup, bounds, clock, nodeFile, metrics } = ground
+  const { setup, bounds, clock, nodeFile, metrics, tls } = ground
   const { options, log } = setup
   return new PrivateServer({
     ...ground,
@@ -254,7 +276,8 @@ function newServer(
     events,
     traffic,
     record: () => nodeFile.record,
-    fingerprint: () => '',
+    tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
+    onHandshakeFailed: metrics.onHandshakeFailed(),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),

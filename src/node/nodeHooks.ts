@@ -5,12 +5,14 @@ import { nodeUrl } from '../options/address.ts'
 
 /**
  * Tells the operator of changes of the node's role by a command or a webhook, as the options say.
- * Without such an option it does nothing. `db`: path of the database file.
+ * Without such an option it does nothing. `db`: path of the database file. `scheme`: of the node's
+ * URL.
  */
 export function roleHooksOf(
   { options, secret, log }: NodeSetup,
   db: string,
   { onHookDropped: onDropped }: NoticeMetrics,
+  scheme: 'http' | 'https',
 ): RoleHooks {
   return new RoleHooks({
     command: options.onRoleChange,
@@ -18,7 +20,7 @@ export function roleHooksOf(
     timeoutMs: options.hookTimeoutMs,
     secret,
     db,
-    nodeUrl: nodeUrl(options.listen),
+    nodeUrl: nodeUrl(options.listen, scheme),
     log,
     onDropped,
     environment: process.env,

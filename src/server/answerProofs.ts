@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import { headerOf } from '../proxy/headers.ts'
 import type { ClusterSecrets, DerivedKey } from '../security/clusterSecrets.ts'
+import { connectionKeys } from '../security/connectionKeys.ts'
 import {
   CHALLENGE_HEADER,
   type Challenge,
@@ -17,8 +18,6 @@ import {
 
 export interface ProofParts {
   readonly secrets: ClusterSecrets
-  /** Fingerprint of this node's TLS key; '' while it has none. */
-  fingerprint(): string
   /** What the role file says. */
   record(): NodeRecord
   nowMs(): number
@@ -33,7 +32,7 @@ export class AnswerProofs {
 
   /** Adds the proof to an answer whose request carries a challenge. */
   prove(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
-    const { secrets, fingerprint, record } = this.#parts
+    const { secrets, record } = this.#parts
     const asked = parseChallenge(headerOf(request.raw, CHALLENGE_HEADER))
     if (secrets.isOpen || !asked) return
     const body = payload === undefined || payload === null ? '' : payload
@@ -44,7 +43,7 @@ export class AnswerProofs {
       path: request.url,
       status: reply.statusCode,
       body,
-      fingerprint: 'encrypted' in request.raw.socket ? fingerprint() : '',
+      fingerprint: connectionKeys(request.raw.socket)?.own ?? '',
     })
     void reply.header(PROOF_HEADER, proof)
   }

@@ -26,6 +26,7 @@ import {
 import { Intake } from '../proxy/intake.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Authenticator } from '../security/auth.ts'
+import type { ServedKeys } from '../security/servedKeys.ts'
 import { Access, isLoopback } from './access.ts'
 import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
@@ -37,12 +38,14 @@ import { NO_SCHEMAS } from './noSchemas.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
+import { type HandshakeFailure, TlsFront } from './tlsFront.ts'
 import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
 
 export interface PrivateServerLimits {
   readonly maxWaitMs: number
   readonly requestTimeoutMs: number
   readonly headTimeoutMs: number
+  readonly handshakeTimeoutMs: number
   /** Largest head of a client's request at the public side. */
   readonly maxHeaderBytes: number
   readonly connections: ConnectionLimits
@@ -62,10 +65,18 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly auth: Authenticator
   readonly traffic: HealthParts['traffic'] & Pick<Traffic, 'upstream' | 'events'>
   readonly audit: AuditSource
-  readonly trust: TrustDesk
+  readonly trust: TrustDesk & HealthParts['trust']
+  /** Undefined in an open cluster: plain text only. */
+  readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
   onCut(side: 'listen' | 'control'): ConnectionHost['onCut']
+  onHandshakeFailed(why: HandshakeFailure): void
+}
+
+export interface ListenerTls {
+  readonly keys: ServedKeys
+  readonly takesPlainText: boolean
 }
 
 /** Longer than other nodes keep an idle connection: a request must not meet its close. */
@@ -75,6 +86,8 @@ const LATE_LOOK_MS = 1000
 const MAX_BODY_BYTES = 64 * 1024
 /** Headers that nodes add for each other. */
 const ADDED_HEADER_BYTES = 4096
+/** Handshakes at once, as a share of all connections. */
+const HANDSHAKE_SHARE = 1 / 4
 
 export class PrivateServer {
   readonly #options: PrivateServerOptions
@@ -85,6 +98,7 @@ export class PrivateServer {
   readonly #applicationUpgrades: ApplicationUpgrades
   readonly #connections: ConnectionBudget
   readonly #control: ControlSocket
+  readonly #front: TlsFront | undefined
   #isStopping = false
 
   /** Throws OPEN_WITHOUT_SECRET. */
@@ -114,6 +128,7 @@ export class PrivateServer {
     this.#proofs = new AnswerProofs(options)
     const connections = newConnections(options)
     this.#connections = connections
+    this.#front = newFront(options)
     this.#replicationUpgrades = new ReplicationUpgrades({
       auth,
       databases,
@@ -182,6 +197,7 @@ export class PrivateServer {
     events.close()
     this.#applicationUpgrades.close()
     await this.#control.close()
+    this.#front?.close()
     await this.#app.close()
     this.#replicationUpgrades.close()
   }
@@ -196,6 +212,7 @@ export class PrivateServer {
       if (this.#isForIntake(request)) void traffic.intake.handle(request, response, connections)
       else handler(request, response)
     })
+    this.#front?.attach(server, connections)
     connections.attach(server)
     // The bytes of a head are bounded. Past a number of headers Node would leave the rest out
     // without a word.
@@ -263,6 +280,19 @@ function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudg
         : void response.req.socket.destroy(),
   })
   return connections
+}
+
+/** Before the HTTP server, in a cluster with a secret. */
+function newFront({ tls, limits, onHandshakeFailed }: PrivateServerOptions): TlsFront | undefined {
+  if (!tls) return undefined
+  const { handshakeTimeoutMs, headTimeoutMs, connections } = limits
+  return new TlsFront({
+    ...tls,
+    handshakeTimeoutMs,
+    headTimeoutMs,
+    maxHandshakes: Math.ceil(connections.maxConnections * HANDSHAKE_SHARE),
+    onFailed: onHandshakeFailed,
+  })
 }
 
 function httpOptions(limits: PrivateServerLimits): ServerOptions {

@@ -1,7 +1,7 @@
 /**
  * A replica that has no leader asks the other nodes whom to follow, as a node does now and then.
  */
-import type { PeerAnswer } from '../../src/cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../src/cluster/peerAnswer.ts'
 import { leaderAmong } from '../../src/roles/election/precedence.ts'
 import type { Network } from './network.ts'
 import type { NodeProcess } from './nodeProcess.ts'

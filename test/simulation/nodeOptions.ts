@@ -2,7 +2,7 @@
 import { pino } from 'pino'
 import { joined, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
-import type { PeerAnswer } from '../../src/cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../src/cluster/peerAnswer.ts'
 import type { WalcastError } from '../../src/errors.ts'
 import { ReplicaList } from '../../src/feed/replicaList.ts'
 import type { LeaderOptions } from '../../src/leader/leaderOptions.ts'
