@@ -1,6 +1,8 @@
 /** walcast as a system under test: `leader` and `replica` of the checkout's own command line. */
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
+import { NO_BODY, REPLICA_AUTH_HEADER, signRequest } from '../../src/security/requestSignature.ts'
 import { type NodePlace, onLoopback, type Placement } from '../placement.ts'
 import { type Child, pause } from '../processes.ts'
 import { parseMetrics, sumOf } from '../prometheus.ts'
@@ -262,15 +264,33 @@ export async function get(node: Asked, path: string, as: 'text'): Promise<string
 export async function get(node: Asked, path: string, as: 'json'): Promise<unknown>
 export async function get(node: Asked, path: string, as: 'text' | 'json'): Promise<unknown> {
   const { url, secret } = node.place
-  const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
-  const answer = fetch(url + path, { headers, signal: AbortSignal.timeout(10_000) })
-  const response = await answer.catch((error) => {
+  const signal = AbortSignal.timeout(10_000)
+  const asked = async () => {
+    const headers = secret ? await signed(secret, url, path, signal) : {}
+    return fetch(url + path, { headers, signal })
+  }
+  const response = await asked().catch((error) => {
     throw node.child.failure(
       `does not answer ${path}: ${error instanceof Error ? error.message : error}`,
     )
   })
   if (response.status !== 200) throw node.child.failure(`answers ${response.status} to ${path}`)
   return as === 'text' ? response.text() : response.json()
+}
+
+/** Signs a question as the command line does. Open paths take it without a signature. */
+async function signed(
+  secret: string,
+  url: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
+  if (!path.startsWith('/_walcast/')) return {}
+  const answer = await fetch(`${url}/leader`, { signal })
+  const { node: to, timeMs: nowMs } = Object(await answer.json())
+  const question = { purpose: 'order', method: 'GET', path, from: 'cli', to, epoch: 0 } as const
+  const signature = { ...question, nowMs, body: NO_BODY, headers: [] }
+  return { [REPLICA_AUTH_HEADER]: signRequest(new ClusterSecrets([secret]), signature) }
 }
 
 export async function status(node: Asked): Promise<Status> {

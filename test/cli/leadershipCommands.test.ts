@@ -4,6 +4,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { hostname, userInfo } from 'node:os'
 import { type TestContext, test } from 'node:test'
+import { deriveKey } from '../../src/security/clusterSecrets.ts'
+import { isSignedBy, parseSignature, sha256 } from '../../src/security/requestSignature.ts'
 import { endingWithParent } from '../support/endsWithParent.ts'
 import {
   type FakeAnswer,
@@ -70,8 +72,8 @@ test('promote shows the new leader, its first position, and what happened to the
     },
     unheard: [{ node: 'node-c', address: '10.0.0.3:8470' }],
   }
-  const node = await fakeNode(t, () => ({ body: answer }))
   const secret = 'a secret of twenty chars'
+  const node = await fakeNode(t, () => ({ body: answer }), { secret, node: 'node-b' })
   assert.deepEqual(await walcast(['promote', '--node', node.address], { WALCAST_SECRET: secret }), {
     code: 0,
     stdout: `leader      node-b at 10.0.0.2:8470
@@ -82,14 +84,23 @@ took        120 ms
 `,
     stderr: '',
   })
-  assert.deepEqual(node.requests, [
-    {
-      method: 'POST',
-      path: '/_walcast/promote',
-      authorization: `Bearer ${secret}`,
-      body: { by: BY },
-    },
-  ])
+  const [request] = node.requests
+  const { signature: header, ...asked } = request
+  assert.deepEqual(asked, {
+    method: 'POST',
+    path: '/_walcast/promote',
+    authorization: undefined,
+    body: { by: BY },
+  })
+  const signature = parseSignature(header)
+  assert.ok(signature, header)
+  assert.deepEqual(
+    [signature.from, signature.to, signature.body],
+    ['cli', 'node-b', sha256(JSON.stringify(request.body))],
+  )
+  const signed = { purpose: 'order', method: request.method, path: request.path } as const
+  assert.ok(isSignedBy(deriveKey(secret, 'order'), signature, { ...signed, headers: [] }))
+  assert.equal(node.requests.length, 1)
   const asJson = await walcast(['promote', '--json'], { WALCAST_NODE: `http://${node.address}` })
   assert.deepEqual([JSON.parse(asJson.stdout), asJson.stderr], [answer, ''])
 })

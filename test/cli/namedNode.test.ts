@@ -95,8 +95,8 @@ test('an id is looked up at the node of this machine', async (t) => {
   assert.equal(await target({}, { WALCAST_NODE: 'node-b', WALCAST_DB: socket.db }), '10.0.0.2:8470')
   assert.equal(await target({ node: 'node-b', db: socket.db }), '10.0.0.2:8470')
   assert.deepEqual(
-    [...new Set(requests.map(({ path, authorization }) => `${path} ${authorization}`))],
-    ['/_walcast/status undefined'],
+    [...new Set(requests.map((each) => `${each.path} ${each.authorization} ${each.signature}`))],
+    ['/_walcast/status undefined undefined'],
   )
   const usage = (message: RegExp) => ({ key: 'USAGE', message })
   await assert.rejects(

@@ -4,24 +4,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
-import { tellPeer, wasNotSent } from '../../src/cluster/peerCalls.ts'
+import { wasNotSent } from '../../src/cluster/peerCalls.ts'
 import { WalcastError } from '../../src/errors.ts'
-
-const IDENTITY = {
-  secret: undefined,
-  node: () => 'node-a',
-  epoch: () => 1,
-  nowMs: () => Date.now(),
-}
+import { endingWithParent } from '../support/endsWithParent.ts'
+import { callsOf } from '../support/peers.ts'
 
 async function failureAt(port: number, timeoutMs = 2000): Promise<unknown> {
-  const told = tellPeer(
-    IDENTITY,
-    `127.0.0.1:${port}`,
-    '/_walcast/take-over',
-    { epoch: 1 },
-    timeoutMs,
-  )
+  const address = `127.0.0.1:${port}`
+  const told = callsOf('node-a').tell(address, '/_walcast/take-over', { epoch: 1 }, timeoutMs)
   return told.then(
     () => assert.fail('it answered'),
     (error: unknown) => error,
@@ -52,8 +42,6 @@ listener.listen(0)
 print(listener.getsockname()[1], flush=True)
 sys.stdin.read()
 `
-
-import { endingWithParent } from '../support/endsWithParent.ts'
 
 test('a call to a machine that does not answer never arrived', async (t) => {
   const [file, bound] = endingWithParent('python3', ['-c', FULL_LISTENER])

@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import WebSocket from 'ws'
-import { signRequest } from '../../src/security/requestSignature.ts'
+import { STREAMED } from '../../src/security/requestSignature.ts'
 import { ApplicationSite, toldIn } from '../support/applicationSites.ts'
 import { type Lab, labTest, waitLevel } from '../support/lab.ts'
 import { switchover } from '../support/leadership.ts'
+import { signatureOf } from '../support/signatures.ts'
 import { SECRET } from '../support/trafficLab.ts'
 import { until, within } from '../support/until.ts'
 
@@ -105,13 +106,13 @@ labTest('a read lent by the leader needs its token and is not sent on', async (l
   const { leader, replica } = await pair(lab)
   const { epoch, txid } = await leader.node.status()
   const { incarnation } = JSON.parse((await leader.node.get('/leader')).text)
-  const ask = (method: string, more: Record<string, string> = {}, of = { method, epoch }) => {
-    const token = signRequest(SECRET, { ...of, path: '/t', node: 'leader', nowMs: Date.now() })
-    const lent = { 'walcast-lent': `${epoch}-${txid}`, 'walcast-incarnation': incarnation }
-    return fetch(`${replica.node.url}/t`, {
-      method,
-      headers: { 'x-replica-auth': token, ...lent, ...more },
-    })
+  const { node: to } = await replica.node.status()
+  const ask = (method: string, more: Record<string, string> = {}) => {
+    const lent = { 'walcast-lent': `${epoch}-${txid}`, 'walcast-incarnation': incarnation, ...more }
+    const claim = { purpose: 'forward', method, path: '/t', from: 'leader', to, epoch } as const
+    const covered = Object.entries(lent).flat()
+    const token = signatureOf(SECRET, { ...claim, body: STREAMED, headers: covered })
+    return fetch(`${replica.node.url}/t`, { method, headers: { 'x-replica-auth': token, ...lent } })
   }
   await until('it is lent', async () => (await toldIn(ask('GET'))).name === 'replica')
   const refused = async (answer: Promise<Response>) => {

@@ -19,9 +19,10 @@ import { request } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { localNodes } from '../../src/cli/localNodes.ts'
-import { signRequest } from '../../src/security/auth.ts'
+import { STREAMED } from '../../src/security/requestSignature.ts'
 import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
 import { CLI } from '../support/paths.ts'
+import { signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until, within } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
@@ -137,8 +138,8 @@ labTest(
     assert.deepEqual([status, node], [200, 'node-a'])
     // A name that a web page made point here cannot reach a socket.
     assert.equal((await ask('/leader', { host: 'evil.example' }))[0], 200)
-    const token = signRequest(WITH_SECRET.environment.WALCAST_SECRET, {
-      ...{ method: 'GET', path: '/', node: 'node-b', epoch: 1, nowMs: Date.now() },
+    const token = signatureOf(WITH_SECRET.environment.WALCAST_SECRET, {
+      ...{ purpose: 'forward', path: '/', from: 'node-b', to: node, epoch: 1, body: STREAMED },
     })
     const upgrade = { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
     for (const [path, headers] of [

@@ -6,10 +6,11 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { freePort } from '../../src/cli/freePorts.ts'
-import { signRequest } from '../../src/security/requestSignature.ts'
+import { STREAMED, sha256 } from '../../src/security/requestSignature.ts'
 import { crowd, Stranger, UNFINISHED, UPGRADE, wanting } from '../support/crowd.ts'
 import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
 import { CLI } from '../support/paths.ts'
+import { receiverAt, signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { App, ask, codeOf, SECRET, valuesOf } from '../support/trafficLab.ts'
 import { until } from '../support/until.ts'
@@ -171,8 +172,11 @@ labTest('a stalled body gets 408; a slow one gives way only when others wait', a
   const site = await startSite(lab, '--body-timeout', '1s', '--max-requests', '21')
   const [still] = await crowd(lab, site.port, { count: 1, perAddress: 1, text: UNFINISHED })
   const operator = await Stranger.open(lab, site.node.options.port, '127.0.0.1')
+  const [path, whole] = ['/_walcast/demote', `{${' '.repeat(98)}}`]
+  const { node: to } = await site.node.status()
+  const order = { purpose: 'order', method: 'POST', path, to, body: sha256(whole) } as const
   operator.write(
-    `POST /_walcast/demote HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${SECRET}\r\n` +
+    `POST ${path} HTTP/1.1\r\nHost: a\r\nX-Replica-Auth: ${signatureOf(SECRET, order)}\r\n` +
       'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{',
   )
   const drips = await crowd(lab, site.port, {
@@ -347,28 +351,35 @@ labTest('concurrent requests for metrics share one answer', async (lab, t) => {
 
 /** A write that a node of this name has sent on in part. */
 async function slowForward(lab: Lab, { node }: Site, name: string): Promise<Stranger> {
+  const signature = await signedBy(name, node)
   const stranger = await Stranger.open(lab, node.options.port, '127.0.0.1')
   return stranger.write(
     'POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n' +
-      `X-Replica-Auth: ${signedBy(name)}\r\n\r\nabc`,
+      `X-Replica-Auth: ${signature}\r\n\r\nabc`,
   )
 }
 
-function forward({ node }: Site, name: string) {
-  const headers = ['x-replica-auth', signedBy(name)]
+async function forward({ node }: Site, name: string) {
+  const headers = ['x-replica-auth', await signedBy(name, node)]
   return ask(node.options.port, { method: 'POST', path: '/w', body: 'a write', headers })
 }
 
-function signedBy(node: string, method = 'POST', path = '/w'): string {
-  return signRequest(SECRET, { method, path, node, epoch: 1, nowMs: Date.now() })
+async function signedBy(
+  from: string,
+  receiver: TestNode,
+  method = 'POST',
+  path = '/w',
+): Promise<string> {
+  const { node: to } = await receiverAt(receiver.url)
+  const claim = { purpose: 'forward', method, path, from, to, epoch: 1, body: STREAMED } as const
+  return signatureOf(SECRET, claim)
 }
 
 /** The first line of the answer to a WebSocket that a node of this name forwards. */
 async function forwardUpgrade(lab: Lab, { node }: Site, name: string): Promise<string> {
+  const signature = await signedBy(name, node, 'GET', '/live')
   const stranger = await Stranger.open(lab, node.options.port, '127.0.0.1')
-  stranger.write(
-    UPGRADE.replace('\r\n\r\n', `\r\nX-Replica-Auth: ${signedBy(name, 'GET', '/live')}\r\n\r\n`),
-  )
+  stranger.write(UPGRADE.replace('\r\n\r\n', `\r\nX-Replica-Auth: ${signature}\r\n\r\n`))
   await until('it is answered', () => stranger.text.includes('\r\n\r\n'))
   return stranger.text.slice(0, 'HTTP/1.1 nnn'.length)
 }

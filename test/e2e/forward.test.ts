@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'undici'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
-import { signRequest } from '../../src/security/requestSignature.ts'
+import { STREAMED } from '../../src/security/requestSignature.ts'
 import { labTest, requireSame } from '../support/lab.ts'
 import {
   cookieOf,
@@ -17,6 +17,7 @@ import {
   startNotes,
   startSite,
 } from '../support/notesCluster.ts'
+import { signatureOf } from '../support/signatures.ts'
 import { until } from '../support/until.ts'
 
 /** How many writes, each followed by a read, on both replicas together. */
@@ -235,8 +236,10 @@ labTest(
   async (lab) => {
     const { replicas, leader, links } = await startNotes(lab)
     const path = '/notes'
-    const { node, epoch } = await replicas[0].node.status()
-    const token = signRequest(SECRET, { method: 'POST', path, node, epoch, nowMs: Date.now() })
+    const { node: from, epoch } = await replicas[0].node.status()
+    const { node: to } = await replicas[1].node.status()
+    const claim = { purpose: 'forward', method: 'POST', path, from, to, epoch } as const
+    const token = signatureOf(SECRET, { ...claim, body: STREAMED })
     // Not fetch, which repeats a request on 421, while a token is valid once.
     const headers = { 'x-replica-auth': token }
     const refused = await request(`${replicas[1].node.url}${path}`, {

@@ -7,9 +7,9 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import type { LagReport } from '../../src/api/nodeStatus.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
-import { signRequest } from '../../src/security/requestSignature.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { HELLO, RawClient } from '../support/rawClient.ts'
+import { type Claim, operatorFetch, signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until, within } from '../support/until.ts'
 import { makeDatabase, Writer } from '../support/workload.ts'
@@ -201,6 +201,7 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
         `Bearer ${SECRET}x`,
         `Basic ${SECRET}`,
         'Bearer ',
+        `Bearer ${SECRET}`,
         SECRET,
       ]) {
         const answer = await node.get(path, authorization === undefined ? {} : { authorization })
@@ -208,10 +209,9 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
         assert.ok(!answer.text.includes(SECRET) && !answer.text.includes('checksum'))
       }
     }
-    assert.equal(
-      (await node.get('/_walcast/status', { authorization: `Bearer ${SECRET}` })).status,
-      200,
-    )
+    assert.equal((await operatorFetch(SECRET, node.url, '/_walcast/status')).status, 200)
+    const other = await operatorFetch('a secret of somebody else', node.url, '/_walcast/status')
+    assert.equal(other.status, 401)
   }
   assert.ok(
     ![...leader.child.err, ...replica.child.err].some((line) => line.includes(SECRET)),
@@ -222,15 +222,11 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
 labTest('replayed, late, forged and misdirected node signatures are refused', async (lab) => {
   const beforeMs = Date.now() - 5000
   const { leader, replica } = await startPair(lab, { WALCAST_SECRET: SECRET })
-  const sign = (change: Partial<Parameters<typeof signRequest>[1]> = {}, secret = SECRET) =>
-    signRequest(secret, {
-      method: 'GET',
-      path: STREAM,
-      node: 'tester',
-      epoch: 1,
-      nowMs: Date.now(),
-      ...change,
-    })
+  const { node: to } = await leader.status()
+  const { node: another } = await replica.status()
+  const claim = { purpose: 'stream', path: STREAM, from: 'tester', to, epoch: 1 } as const
+  const sign = (change: Partial<Claim> = {}, secret = SECRET) =>
+    signatureOf(secret, { ...claim, ...change })
   const open = (token: string) => RawClient.open(leader, { 'x-replica-auth': token })
   const good = sign()
   const client = await open(good)
@@ -245,7 +241,14 @@ labTest('replayed, late, forged and misdirected node signatures are refused', as
     ['from the future', sign({ nowMs: Date.now() + 60_000 })],
     ['too old', sign({ nowMs: Date.now() - 60_000 })],
     ['older than the start of the node', sign({ nowMs: beforeMs })],
-    ['with another node id', sign().replace('node=tester', 'node=other')],
+    ['for another node', sign({ to: another })],
+    ['for another node, renamed', sign({ to: another }).replace(`to=${another}`, `to=${to}`)],
+    ['for another purpose', sign({ purpose: 'order' })],
+    ['of a forwarded request', sign({ purpose: 'forward' })],
+    ['with a header that it covers and was not sent', sign({ headers: ['walcast-hold', '1'] })],
+    ['with another body', sign().replace(/body=[0-9a-f]+/, 'body=stream')],
+    ['of the first version', sign().replace('v2', 'v1')],
+    ['with another node id', sign().replace('from=tester', 'from=other')],
     ['with another epoch', sign().replace('epoch=1', 'epoch=2')],
     [
       'with another nonce',
@@ -255,10 +258,16 @@ labTest('replayed, late, forged and misdirected node signatures are refused', as
     ['empty', ''],
   ]
   for (const [what, token] of bad) await assert.rejects(open(token), /401/, what)
-  const bearer = await fetch(`${leader.url}/_walcast/status`, {
-    headers: { 'x-replica-auth': sign({ path: '/_walcast/status' }) },
-  })
-  assert.equal(bearer.status, 401, 'a signature is no bearer token')
+  const status = '/_walcast/status'
+  for (const [what, purpose] of [
+    ['a signature of the stream is none of an order', 'stream'],
+    ['nor is that of a forwarded request', 'forward'],
+    ['nor that of an answer', 'proof'],
+  ] as const) {
+    const headers = { 'x-replica-auth': sign({ path: status, purpose }) }
+    const answer = await fetch(`${leader.url}${status}`, { headers })
+    assert.equal(answer.status, 401, what)
+  }
   assert.equal((await replica.get('/readyz')).status, 200)
   assert.equal(HELLO.db, 'main')
 })

@@ -3,8 +3,9 @@
  * replica's application hands over.
  */
 import assert from 'node:assert/strict'
-import { signRequest } from '../../src/security/requestSignature.ts'
+import { ANYONE, STREAMED } from '../../src/security/requestSignature.ts'
 import { labTest } from '../support/lab.ts'
+import { type Claim, signatureOf } from '../support/signatures.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import {
   ask,
@@ -19,23 +20,25 @@ import {
 } from '../support/trafficLab.ts'
 import { until } from '../support/until.ts'
 
-type Claim = Partial<Parameters<typeof signRequest>[1]>
-
-function sign(change: Claim = {}, secret = SECRET): string {
-  return signRequest(secret, {
+/** Signs writes of a node that are forwarded to the node `to`. */
+function signerFor(to: string): (change?: Partial<Claim>, secret?: string) => string {
+  const claim = {
+    purpose: 'forward',
     method: 'POST',
     path: '/w?a=1',
-    node: 'tester',
+    from: 'tester',
+    to,
     epoch: 1,
-    nowMs: Date.now(),
-    ...change,
-  })
+    body: STREAMED,
+  } as const
+  return (change = {}, secret = SECRET) => signatureOf(secret, { ...claim, ...change })
 }
 
 labTest('the intake accepts a signed request once, and nothing else', async (lab) => {
   const beforeMs = Date.now() - 2000
   const { leader, replica, leaderApp, replicaApp } = await startTraffic(lab)
   const { port } = leader.options
+  const sign = signerFor((await leader.status()).node)
   const send = (token: string | undefined, at = port, path = '/w?a=1', method = 'POST') =>
     ask(at, {
       method,
@@ -57,7 +60,13 @@ labTest('the intake accepts a signed request once, and nothing else', async (lab
     ['expired', sign({ nowMs: Date.now() - 60_000 })],
     ['from the future', sign({ nowMs: Date.now() + 60_000 })],
     ['older than the node', sign({ nowMs: beforeMs })],
-    ['of another node', sign().replace('node=tester', 'node=other')],
+    ['of another node', sign().replace('from=tester', 'from=other')],
+    ['for another node', sign({ to: (await replica.status()).node })],
+    ['for anyone', sign({ to: ANYONE })],
+    ['for another purpose', sign({ purpose: 'order' })],
+    ['of a stream', sign({ purpose: 'stream' })],
+    ['with a header that it covers and was not sent', sign({ headers: ['walcast-hold', '1'] })],
+    ['with the digest of a body', sign().replace('body=stream', `body=${'0'.repeat(64)}`)],
     ['of another epoch', sign().replace('epoch=1', 'epoch=2')],
     [
       'with another nonce',
@@ -99,7 +108,8 @@ labTest('the intake accepts a signed request once, and nothing else', async (lab
     ['0'.repeat(16), 503],
     [incarnation, 200],
   ]) {
-    const headers = ['x-replica-auth', sign(), 'walcast-incarnation', meant]
+    const marked = ['walcast-incarnation', meant]
+    const headers = ['x-replica-auth', sign({ headers: marked }), ...marked]
     const got = await ask(port, { method: 'POST', path: '/w?a=1', headers })
     assert.equal(got.status, status, `meant for ${meant}`)
     const refused = status === 503 ? ['OTHER_INCARNATION'] : []
@@ -107,7 +117,8 @@ labTest('the intake accepts a signed request once, and nothing else', async (lab
   }
   assert.equal((await leaderApp.state()).total, before + 3, 'one of these was executed')
 
-  const misdirected = await send(sign(), replica.options.port)
+  const toReplica = signerFor((await replica.status()).node)
+  const misdirected = await send(toReplica(), replica.options.port)
   assert.deepEqual([misdirected.status, codeOf(misdirected)], [421, 'NOT_LEADER'])
   assert.ok(
     misdirected.body.includes(leader.address) ||
@@ -139,13 +150,7 @@ labTest('without a secret: any Host for the application, 403 for a rebound page'
   assert.equal(named.status, 200, named.body.toString())
   assert.deepEqual(valuesOf(echoIn(named), 'host'), ['app.test'])
   assert.equal(await leaderApp.count('POST', '/named'), 1)
-  const rebound = signRequest('', {
-    method: 'POST',
-    path: '/r',
-    node: 'page',
-    epoch: 1,
-    nowMs: Date.now(),
-  })
+  const rebound = signerFor(ANYONE)({ path: '/r', from: 'page' }, '')
   const page = await ask(leader.options.port, {
     method: 'POST',
     path: '/r',

@@ -9,9 +9,11 @@ import {
   type NotesCluster,
   post,
   requestsOf,
+  SECRET,
   type Site,
   startNotes,
 } from '../support/notesCluster.ts'
+import { operatorFetch } from '../support/signatures.ts'
 import { until, within } from '../support/until.ts'
 
 interface Written {
@@ -249,12 +251,9 @@ labTest('the event stream reports role, synchronisation and each position', asyn
   const cluster = await startNotes(lab, { replicas: 1 })
   const [replica] = cluster.replicas
   const abort = new AbortController()
-  const headers = {
-    authorization: `Bearer ${replica.node.options.environment?.['WALCAST_SECRET']}`,
-  }
-  const url = `${replica.node.url}/_walcast/events`
-  assert.equal((await fetch(url)).status, 401)
-  const answer = await fetch(url, { headers, signal: abort.signal })
+  const { url } = replica.node
+  assert.equal((await fetch(`${url}/_walcast/events`)).status, 401)
+  const answer = await operatorFetch(SECRET, url, '/_walcast/events', { signal: abort.signal })
   let text = ''
   const reading = (async () => {
     for await (const part of answer.body ?? []) text += Buffer.from(part).toString()

@@ -160,7 +160,7 @@ labTest('a take-over request replayed to another node is refused', async (lab) =
   })
   assert.deepEqual(
     [answer.status, Object(await answer.json()).code],
-    [503, 'WALCAST_TAKE_OVER_FAILED'],
+    [401, 'WALCAST_WRONG_RECEIVER'],
   )
   await change
   assert.notEqual(await third.role(), 'leader')
@@ -185,8 +185,8 @@ labTest('a forwarded request replayed to the next leader executes nothing', asyn
   const replayed = await write(second.node.url, 'replayed', { 'x-replica-auth': token })
   assert.deepEqual(
     [replayed.status, Object(await replayed.json()).code],
-    [503, 'WALCAST_EARLIER_EPOCH'],
+    [401, 'WALCAST_FORWARD_REFUSED'],
   )
-  assert.equal(replayed.headers.get('walcast-not-executed'), 'EARLIER_EPOCH')
+  assert.equal(replayed.headers.get('walcast-not-executed'), 'FORWARD_REFUSED')
   assert.equal(Object(await (await fetch(`${second.url}/register/a`)).json()).value, 'after')
 })

@@ -67,6 +67,7 @@ async function setUp(context: TestContext, answers: readonly string[], holdMs = 
       cookie: new PositionCookie('p', () => 'c'),
       leaderIncarnation: () => node.incarnation,
       sign: () => 'token',
+      dial: undefined,
       onForwarded() {},
       onHeld() {},
       onUnknown() {},

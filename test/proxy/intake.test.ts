@@ -14,7 +14,9 @@ import { firstAttemptOf } from '../../src/proxy/firstAttempt.ts'
 import { Intake, type IntakeOptions } from '../../src/proxy/intake.ts'
 import { Authenticator } from '../../src/security/auth.ts'
 import { Claims } from '../../src/security/claims.ts'
-import { signRequest } from '../../src/security/requestSignature.ts'
+import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
+import { STREAMED } from '../../src/security/requestSignature.ts'
+import { signatureOf } from '../support/signatures.ts'
 
 const INCARNATION = '0123456789abcdef'
 const SECRET = 'correct horse battery staple'
@@ -38,7 +40,7 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
     onFailure() {},
   }
   const stubs = {
-    auth: new Authenticator(SECRET, clock),
+    auth: new Authenticator(new ClusterSecrets([SECRET]), clock, () => 'a'),
     view: { role: () => 'leader', refuseReplicas: () => undefined, incarnation: () => INCARNATION },
     side: { canExecute: true, execute },
     admission: { refuse: () => undefined },
@@ -57,12 +59,16 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
   const { port } = server.address() as AddressInfo
   const send = (epoch: number, headers: Record<string, string> = {}) =>
     new Promise<string>((resolve, reject) => {
-      const token = signRequest(SECRET, {
+      const token = signatureOf(SECRET, {
+        purpose: 'forward',
         method: 'POST',
         path: '/w',
-        node: 'b',
+        from: 'b',
+        to: 'a',
         epoch,
         nowMs: Date.now() + 1,
+        body: STREAMED,
+        headers: Object.entries(headers).flat(),
       })
       const all = { 'x-replica-auth': token, ...headers }
       const asked = {

@@ -74,6 +74,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
       cookie,
       leaderIncarnation: () => '0123456789abcdef',
       sign: () => '',
+      dial: undefined,
       onForwarded() {},
       onHeld,
       onUnknown() {},

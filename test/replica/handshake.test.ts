@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from '../../proto/messages.ts'
-import { Claims } from '../../src/security/claims.ts'
 import { UpstreamSession, type UpstreamSessionParts } from '../../src/replica/upstreamSession.ts'
+import { Claims } from '../../src/security/claims.ts'
 
 const WELCOME = {
   db: 'main',

@@ -43,7 +43,7 @@ test('finishing reads nothing more, however much the leader has sent', async (t)
     },
     {
       clock: systemClock,
-      upgradeHeaders: () => ({}),
+      dial: () => undefined,
       onOpen() {},
       // Long enough for the next message to arrive.
       async onMessage() {

@@ -12,6 +12,7 @@ import { PeerQuestions } from '../../src/roles/election/peerQuestions.ts'
 import type { TwinWatch } from '../../src/roles/twinWatch.ts'
 import { Claims } from '../../src/security/claims.ts'
 import { driveRoles, LEADING, roleFacts } from '../support/drivenRoles.ts'
+import { callsOf } from '../support/peers.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
 const INSTANCE = new Instance(() => 0)
@@ -52,6 +53,7 @@ async function told(address: string, known?: string): Promise<string> {
     },
     questions: new PeerQuestions({
       timeoutMs: 2000,
+      calls: callsOf(node),
       nodeFile: { record: { node, cluster } } as unknown as NodeFile,
       address: '127.0.0.1:1',
       instance: INSTANCE,

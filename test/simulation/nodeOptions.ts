@@ -163,7 +163,7 @@ export function replicaOptions(process: NodeProcess, site: NodeSite): ReplicaOpt
     maxDivergedBytes: 1e7,
     idleMs: 1000,
     pingMs: 2000,
-    upgradeHeaders: () => ({}),
+    dial: () => undefined,
     observer: {
       onConnected() {},
       onLeaderAt() {},

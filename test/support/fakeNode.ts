@@ -2,12 +2,15 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, ListenOptions } from 'node:net'
+import { fakeProof } from './fakeProof.ts'
 
 export interface FakeRequest {
   readonly method: string
   /** With its query. */
   readonly path: string
   readonly authorization: string | undefined
+  /** The value of `X-Replica-Auth`. */
+  readonly signature: string | undefined
   readonly body: Readonly<Record<string, unknown>>
 }
 
@@ -25,15 +28,27 @@ interface Ending {
   after(end: () => void): void
 }
 
-/** Listens until the test ends. */
+/** How a fake node proves to be one of the cluster with this secret. */
+export interface FakeIdentity {
+  readonly secret: string
+  readonly node: string
+}
+
+/**
+ * Listens until the test ends. `identity`: it proves its answers, and answers questions for nothing
+ * but the proof by itself.
+ */
 export async function fakeNode(
   t: Ending,
   answer: (request: FakeRequest) => FakeAnswer,
+  identity?: FakeIdentity,
 ): Promise<FakeNode> {
   let port = 0
-  const requests = await fakeNodeAt(t, { port, host: '127.0.0.1' }, answer, (address) => {
+  const place = { port, host: '127.0.0.1' }
+  const onAddress = (address: AddressInfo | string | null) => {
     port = (address as AddressInfo).port
-  })
+  }
+  const requests = await fakeNodeAt(t, place, answer, onAddress, identity)
   return { address: `127.0.0.1:${port}`, requests }
 }
 
@@ -43,6 +58,7 @@ export async function fakeNodeAt(
   place: ListenOptions,
   answer: (request: FakeRequest) => FakeAnswer,
   onAddress: (address: AddressInfo | string | null) => void = () => {},
+  identity?: FakeIdentity,
 ): Promise<FakeRequest[]> {
   const requests: FakeRequest[] = []
   const server = createServer(async (raw, response) => {
@@ -53,11 +69,20 @@ export async function fakeNodeAt(
       method: raw.method ?? '',
       path: raw.url ?? '',
       authorization: raw.headers.authorization,
+      signature: raw.headers['x-replica-auth']?.toString(),
       body: text === '' ? {} : JSON.parse(text),
     }
-    requests.push(request)
-    const { status = 200, body } = answer(request)
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    const isForProof = identity !== undefined && request.path === '/_walcast/proof'
+    if (!isForProof) requests.push(request)
+    const { status = 200, body } = isForProof ? { body: { node: identity.node } } : answer(request)
+    const sent = JSON.stringify(body)
+    const challenge = raw.headers['walcast-challenge']?.toString()
+    if (identity && challenge !== undefined) {
+      const { method, path } = request
+      const proof = fakeProof({ ...identity, challenge, method, path, status, body: sent })
+      response.setHeader('walcast-proof', proof)
+    }
+    response.writeHead(status, { 'content-type': 'application/json' }).end(sent)
   })
   server.listen(place)
   await once(server, 'listening')

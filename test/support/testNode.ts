@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { LagReport, NodeStatus } from '../../src/api/nodeStatus.ts'
 import type { Child, Ended } from './child.ts'
+import { type OperatorRequest, operatorHeaders } from './signatures.ts'
 import { PATIENCE_MS, until } from './until.ts'
 
 /** The command that starts a node; `node` keeps its role. */
@@ -51,26 +52,36 @@ export class TestNode {
     return this.options.db
   }
 
-  /** GETs a path, with the node's own secret unless other headers are given. */
-  async get(
-    path: string,
-    headers: Record<string, string> = this.#headers(),
-    timeoutMs = PATIENCE_MS,
-  ): Promise<Answer> {
-    const response = await fetch(`${this.url}${path}`, {
-      headers,
-      signal: AbortSignal.timeout(timeoutMs),
-    })
-    return { status: response.status, text: await response.text(), headers: response.headers }
+  /** GETs a path, signed with the node's own secret unless other headers are given. */
+  get(path: string, headers?: Record<string, string>, timeoutMs = PATIENCE_MS): Promise<Answer> {
+    return this.#ask(path, { ...(headers ? { headers } : {}) }, timeoutMs, headers === undefined)
   }
 
   /** POSTs a JSON body, as an operator does. */
-  async post(path: string, value: object = {}, timeoutMs = PATIENCE_MS): Promise<Answer> {
+  post(path: string, value: object = {}, timeoutMs = PATIENCE_MS): Promise<Answer> {
+    const headers = { 'content-type': 'application/json' }
+    return this.#ask(path, { method: 'POST', headers, body: JSON.stringify(value) }, timeoutMs)
+  }
+
+  /** DELETEs, as an operator does. */
+  delete(path: string, timeoutMs = PATIENCE_MS): Promise<Answer> {
+    return this.#ask(path, { method: 'DELETE' }, timeoutMs)
+  }
+
+  /** A signature is for the private side only: on other paths it makes a request the application's. */
+  async #ask(
+    path: string,
+    given: OperatorRequest,
+    timeoutMs: number,
+    isOperator = true,
+  ): Promise<Answer> {
+    const request = { ...given, signal: AbortSignal.timeout(timeoutMs) }
+    const secret = this.options.environment?.['WALCAST_SECRET']
+    const isSigned = isOperator && secret !== undefined && path.startsWith('/_walcast/')
+    const headers = isSigned ? await operatorHeaders(secret, this.url, path, request) : {}
     const response = await fetch(`${this.url}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...this.#headers() },
-      body: JSON.stringify(value),
-      signal: AbortSignal.timeout(timeoutMs),
+      ...request,
+      headers: { ...request.headers, ...headers },
     })
     return { status: response.status, text: await response.text(), headers: response.headers }
   }
@@ -125,10 +136,5 @@ export class TestNode {
   get rssBytes(): number {
     const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'latin1'))
     return Number(match?.[1] ?? 0) * 1024
-  }
-
-  #headers(): Record<string, string> {
-    const secret = this.options.environment?.['WALCAST_SECRET']
-    return secret ? { authorization: `Bearer ${secret}` } : {}
   }
 }

@@ -1,0 +1,29 @@
+/**
+ * Proof that a fake node knows the cluster secret, as proto/PROTOCOL.md describes it. It uses no
+ * code of walcast.
+ */
+import { createHash, createHmac, hkdfSync } from 'node:crypto'
+
+export interface FakeProofParts {
+  readonly secret: string
+  readonly node: string
+  /** The value of `walcast-challenge`. */
+  readonly challenge: string
+  readonly method: string
+  /** Path with query. */
+  readonly path: string
+  readonly status: number
+  readonly body: string
+}
+
+/** The value of `walcast-proof`, in plain text. */
+export function fakeProof(parts: FakeProofParts): string {
+  const { secret, node, challenge, method, path, status, body } = parts
+  const derived = (purpose: string) =>
+    Buffer.from(hkdfSync('sha256', secret, 'walcast', `walcast v2 ${purpose}`, 32))
+  const digest = (content: string | Buffer) => createHash('sha256').update(content).digest('hex')
+  const [random] = challenge.split(' ')
+  const claim = ['v1', random, method, path, status, digest(body), node, '']
+  const mac = createHmac('sha256', derived('proof')).update(claim.join('\n')).digest('hex')
+  return `v1 key=${digest(derived('id')).slice(0, 8)} node=${node} mac=${mac}`
+}
