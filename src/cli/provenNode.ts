@@ -33,8 +33,8 @@ export interface ProvenNode {
 }
 
 /**
- * Connects to the node at a URL. Throws PEER_UNPROVEN when it does not know the secret, or the error
- * of the connection.
+ * Connects to the node at a URL. Throws PEER_UNPROVEN when it does not know the secret, or the
+ * error of the connection.
  */
 export async function provenNode(url: URL, secret: string, timeoutMs: number): Promise<ProvenNode> {
   const isTls = url.protocol === 'https:'

@@ -66,8 +66,8 @@ export class PeerCalls {
   }
 
   /**
-   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one in
-   * time.
+   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one
+   * in time.
    */
   async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
     try {

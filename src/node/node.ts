@@ -11,15 +11,12 @@ import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { TrustFile } from '../cluster/trustFile.ts'
 import { Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
-import { messageOf, WalcastError } from '../errors.ts'
+import { messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import { Metrics } from '../health/metrics.ts'
 import { NodeReport } from '../health/nodeReport.ts'
-import { isEverywhere } from '../hostPort.ts'
 import { AuditLog } from '../notify/auditLog.ts'
-import { addressOf, ownAddress } from '../options/address.ts'
-import type { NodeOptions } from '../options/nodeOptions.ts'
-import { optionProblems } from '../options/optionProblems.ts'
+import { addressOf } from '../options/address.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import type { Lending } from '../proxy/lender.ts'
@@ -44,6 +41,7 @@ import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
+import { requireSoundOptions } from './soundOptions.ts'
 
 const EVENT_KEEP_ALIVE_MS = 15_000
 
@@ -296,21 +294,4 @@ function lendersOf(replicas: ReplicaList, members: Members): Lending[] {
     const address = members.addressOf(node) ?? from
     return address ? { node, address } : []
   })
-}
-
-/** Throws USAGE, which names every problem at once, or SELF_LEADER. */
-function requireSoundOptions(options: NodeOptions, as: StartAs): void {
-  const { leader, listen } = options
-  const problems = optionProblems(options)
-  if (as === 'replica' && !leader) problems.push('a replica needs --leader HOST:PORT')
-  const own = ownAddress(options)
-  if (isEverywhere(addressOf(own)))
-    problems.push(
-      `other nodes cannot reach this one at ${own}: give --advertise HOST:PORT, ` +
-        'an address of this machine',
-    )
-  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
-  if (leader === undefined) return
-  addressOf(leader)
-  if (leader === listen) throw new WalcastError('SELF_LEADER')
 }

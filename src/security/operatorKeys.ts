@@ -1,7 +1,7 @@
 /**
- * The operator's own certificate and authority (`--tls-cert`, `--tls-key`, `--tls-ca`). A certificate
- * is renewed while the node runs, so the files are read again now and then, and at a signal. What is
- * broken then is not taken: the node goes on with what it has.
+ * The operator's own certificate and authority (`--tls-cert`, `--tls-key`, `--tls-ca`). A
+ * certificate is renewed while the node runs, so the files are read again now and then, and at a
+ * signal. What is broken then is not taken: the node goes on with what it has.
  */
 import { X509Certificate } from 'node:crypto'
 import type { Logger } from 'pino'

@@ -3,12 +3,7 @@
  * replication stream, and the requests that other nodes forward to the application. It answers from
  * the start of the node on, before there is a role.
  */
-import type {
-  Server as HttpServer,
-  IncomingMessage,
-  ServerOptions,
-  ServerResponse,
-} from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -34,6 +29,7 @@ import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
+import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
@@ -41,13 +37,9 @@ import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
 import { type HandshakeFailure, TlsFront } from './tlsFront.ts'
 import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
 
-export interface PrivateServerLimits {
+export interface PrivateServerLimits extends HttpLimits {
   readonly maxWaitMs: number
-  readonly requestTimeoutMs: number
-  readonly headTimeoutMs: number
   readonly handshakeTimeoutMs: number
-  /** Largest head of a client's request at the public side. */
-  readonly maxHeaderBytes: number
   readonly connections: ConnectionLimits
   /** Upgraded connections that other nodes forward. */
   readonly maxUpgrades: number
@@ -79,13 +71,7 @@ export interface ListenerTls {
   readonly takesPlainText: boolean
 }
 
-/** Longer than other nodes keep an idle connection: a request must not meet its close. */
-const KEEP_ALIVE_MS = 120_000
-/** How often Node looks for heads and requests that take too long. */
-const LATE_LOOK_MS = 1000
 const MAX_BODY_BYTES = 64 * 1024
-/** Headers that nodes add for each other. */
-const ADDED_HEADER_BYTES = 4096
 /** Handshakes at once, as a share of all connections. */
 const HANDSHAKE_SHARE = 1 / 4
 
@@ -113,7 +99,7 @@ export class PrivateServer {
       )
     this.#control = new ControlSocket({
       folder: stateFolder,
-      http: httpOptions(limits),
+      http: httpLimits(limits),
       limits: limits.connections,
       log,
       onCut: options.onCut('control'),
@@ -205,7 +191,7 @@ export class PrivateServer {
   #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
     const { limits, traffic } = this.#options
     const connections = this.#connections
-    const server = createHttpServer(httpOptions(limits), (request, response) => {
+    const server = createHttpServer(httpLimits(limits), (request, response) => {
       if (connections.overflows(request.socket)) return
       connections.arrive(response)
       response.once('close', () => connections.leave(response))
@@ -293,25 +279,6 @@ function newFront({ tls, limits, onHandshakeFailed }: PrivateServerOptions): Tls
     maxHandshakes: Math.ceil(connections.maxConnections * HANDSHAKE_SHARE),
     onFailed: onHandshakeFailed,
   })
-}
-
-function httpOptions(limits: PrivateServerLimits): ServerOptions {
-  const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeaderBytes } = limits
-  return {
-    requestTimeout,
-    headersTimeout: Math.min(headTimeoutMs, requestTimeout),
-    connectionsCheckingInterval: LATE_LOOK_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: forwardedHeaderBytes(maxHeaderBytes),
-  }
-}
-
-/**
- * A head that another node's public side took fits in here with all that was added. The client's
- * Host is in it three times.
- */
-function forwardedHeaderBytes(publicBytes: number): number {
-  return 4 * publicBytes + ADDED_HEADER_BYTES
 }
 
 /** A request that Fastify itself refuses (a body too large, broken JSON) is the client's fault. */

@@ -6,8 +6,8 @@
  *
  * The HTTP server sees a connection once it is decrypted. Its budget counts it from the start: the
  * bounds hold for connections that take their time with the handshake. Those have room of their
- * own, in which the oldest gives way: a node's handshake takes milliseconds, so a crowd of open ones
- * does not hold it up.
+ * own, in which the oldest gives way: a node's handshake takes milliseconds, so a crowd of open
+ * ones does not hold it up.
  *
  * Sessions are never resumed, so each connection proves its keys.
  */

@@ -5,6 +5,7 @@ import pino from 'pino'
 import { Members } from '../../src/cluster/members.ts'
 import type { NodeFile } from '../../src/cluster/nodeFile.ts'
 import { MAX_MEMBERS, type Member } from '../../src/cluster/nodeRecord.ts'
+import { emptyTrust } from '../../src/cluster/trustRecord.ts'
 import { type ClaimKind, Claims } from '../../src/security/claims.ts'
 
 function membersOf(t: TestContext, known: readonly Member[] = []) {
@@ -20,7 +21,9 @@ function membersOf(t: TestContext, known: readonly Member[] = []) {
     (kind) => refused.push(kind),
   )
   const log = pino({ level: 'silent' })
-  const members = new Members(file, log, [], claims, ({ node }) => told.push(node))
+  const members = new Members(file, log, { record: emptyTrust('') }, [], claims, ({ node }) =>
+    told.push(node),
+  )
   t.after(() => members.stop())
   return { members, refused, told, writes: () => written }
 }

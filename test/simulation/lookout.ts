@@ -31,6 +31,7 @@ export function answersFor(asking: SimulatedNode, nodes: readonly SimulatedNode[
         address: record.role === 'leader' ? node.address : record.leader,
         timeMs: 0,
         trust: '',
+        takesPlainText: true,
       },
     ]
   })
