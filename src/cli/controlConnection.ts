@@ -40,14 +40,19 @@ export function controlError(db: string, error: unknown): WalcastError | undefin
   switch (systemCode(error)) {
     case 'ENOENT':
     case 'ENOTDIR':
+      return noNode(db, 'there is no control socket', error)
     case 'ECONNREFUSED':
-      return new WalcastError('NO_LOCAL_NODE', { detail: `no node of ${db} runs here` }, error)
+      return noNode(db, 'the last one was killed', error)
     case 'EACCES':
     case 'EPERM':
       return new WalcastError('OTHER_USERS_NODE', { db, detail: messageOf(error) }, error)
     default:
       return undefined
   }
+}
+
+function noNode(db: string, why: string, cause: unknown): WalcastError {
+  return new WalcastError('NO_LOCAL_NODE', { detail: `no node of ${db} runs here: ${why}` }, cause)
 }
 
 function requireSocket(path: string, shown: string): void {

@@ -49,12 +49,13 @@ export async function namedNode(
   environment: NodeJS.ProcessEnv,
   machine: Machine = THIS_MACHINE,
 ): Promise<NodeTarget> {
-  const local = async (path: string | undefined) =>
-    path ? databaseTarget(path) : onlyNode(machine)
-  const given = node ?? (db === undefined ? environment['WALCAST_NODE'] : undefined)
-  if (given === undefined || (given === '' && node === undefined))
-    return local(db ?? environment['WALCAST_DB'])
-  if (isId(given)) return nodeById(given, () => local(db ?? environment['WALCAST_DB']), environment)
+  if (db === '') throw new WalcastError('USAGE', { detail: '--db wants a value' })
+  // An empty variable counts as not set.
+  const path = db ?? (environment['WALCAST_DB'] || undefined)
+  const local = async () => (path === undefined ? onlyNode(machine) : databaseTarget(path))
+  const given = node ?? (db === undefined ? environment['WALCAST_NODE'] || undefined : undefined)
+  if (given === undefined) return local()
+  if (isId(given)) return nodeById(given, local, environment)
   if (db !== undefined)
     throw new WalcastError('USAGE', { detail: '--db and an address name two nodes: give one' })
   return addressTarget(given)

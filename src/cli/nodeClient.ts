@@ -10,7 +10,7 @@ import { AnswerTooLong } from '../cluster/socketExchange.ts'
 import { asWalcastError, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { request } from '../platform/sockets.ts'
-import { timeLimit } from '../platform/time.ts'
+import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { askedUrl } from './askedUrl.ts'
 import { controlError, openControlConnection } from './controlConnection.ts'
@@ -19,6 +19,7 @@ import { type ProvenNode, provenNode } from './provenNode.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
 const TIMEOUT_MS = 10_000
+const CROWDED_MS = 50
 /** No answer of a node is as long: its longest list, 1025 positions, takes some 100 KB. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 /** How much is shown of an answer that does not come from a node. */
@@ -139,10 +140,22 @@ async function askProven(way: Way, secret: string, question: Question): Promise<
   }
 }
 
-async function askLocalNode(
-  node: Extract<NodeTarget, { readonly kind: 'socket' }>,
-  question: Question,
-): Promise<Answer> {
+type LocalNode = Extract<NodeTarget, { readonly kind: 'socket' }>
+
+/** Asks again while so many wait to be let in that the socket takes no more: nothing was sent. */
+async function askLocalNode(node: LocalNode, question: Question): Promise<Answer> {
+  const endMs = monotonicMs() + question.timeoutMs
+  for (;;)
+    try {
+      return await askOnce(node, question)
+    } catch (error) {
+      const cause = error instanceof WalcastError ? error.cause : undefined
+      if (systemCode(cause) !== 'EAGAIN' || monotonicMs() >= endMs) throw error
+      await delay(CROWDED_MS)
+    }
+}
+
+async function askOnce(node: LocalNode, question: Question): Promise<Answer> {
   const connection = openControlConnection(node.db, node.folder)
   const { dispatcher } = connection
   const url = new URL(question.path, 'http://localhost')

@@ -26,8 +26,8 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   const node = await startNode(setup, as)
   reloadAtHangup(options, () => node.reloadKeys())
   const { role, epoch, txid } = node.view.status()
-  const { db, listen, proxy, upstream } = options
-  log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
+  const { db, listen, health, proxy, upstream } = options
+  log.info({ role, db, listen, health, proxy, upstream, epoch, txid }, 'running')
   if (proxy && !upstream && !options.standby)
     log.warn('--proxy is set without --upstream; requests for the application get 503 here')
   return untilStopped(node, signalled, (text) => log.info(text))

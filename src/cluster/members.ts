@@ -62,6 +62,7 @@ export class Members {
       (member) => wrongIn(member) === undefined && !this.#isRemoved(member.node),
     )
     this.#addresses = new Map(known.map(({ node, address }) => [node, address]))
+    if (known.length < file.record.members.length) this.#saveSoon()
   }
 
   list(): Member[] {
@@ -131,8 +132,12 @@ export class Members {
   }
 
   #changed(change: MemberChange): void {
-    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
+    this.#saveSoon()
     this.#onChanged(change)
+  }
+
+  #saveSoon(): void {
+    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
   }
 
   /** After a failure the next change tries again. Until then a restart would not know it. */

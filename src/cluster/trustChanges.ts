@@ -12,6 +12,7 @@ import {
   isRemovedKey,
   MAX_SETTINGS,
   MAX_TOKENS,
+  MAX_TRUST_TIME_MS,
   MAX_TRUSTED,
   memberByKey,
   type TrustKek,
@@ -142,7 +143,11 @@ function joined(record: TrustRecord, change: Partial<TrustRecord>): TrustRecord 
   return compactTrust(joinTrust(record, { ...emptyTrust(record.cluster), ...change }))
 }
 
-/** A time for a new version: later than the known one, and past the horizon. */
+/**
+ * A time for a new version: later than the known one, and past the horizon. A clock that is far off
+ * must not make a record that no node can read.
+ */
 function after(horizon: Mark | undefined, knownMs: number | undefined, nowMs: number): number {
-  return Math.max(Math.floor(nowMs), (knownMs ?? -1) + 1, (horizon?.at ?? -1) + 1)
+  const ms = Math.max(0, Math.floor(nowMs), (knownMs ?? -1) + 1, (horizon?.at ?? -1) + 1)
+  return Math.min(ms, MAX_TRUST_TIME_MS)
 }

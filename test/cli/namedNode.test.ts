@@ -56,6 +56,8 @@ test('the command line counts before the environment, and a name before the mach
   assert.equal(await target({}, both), '10.0.0.9:1')
   assert.equal(await target({}, { WALCAST_DB: b }), socket(b))
   assert.equal(await target({}, { WALCAST_NODE: '', WALCAST_DB: '' }, having([a])), socket(a))
+  // An empty flag is a mistake, and must not make a command ask the only node.
+  await assert.rejects(target({ db: '' }, both, having([a])), { message: '--db wants a value' })
   // A node is in charge of the file behind a link.
   const link = join(folder, 'link.db')
   writeFileSync(a, '')
@@ -106,7 +108,7 @@ test('an id is looked up at the node of this machine', async (t) => {
   await assert.rejects(target({ node: 'node-c' }), usage(/this user runs no node on this machine/))
   await assert.rejects(
     target({ node: 'a', db: join(newFolder(t), 'b.db') }),
-    usage(/^no node a was found: no node of \S+b\.db runs here; start the node, or/),
+    usage(/^no node a was found: no node of \S+b\.db runs here: there is no control socket; start/),
   )
   await assert.rejects(target({ node: 'a', db: '/nowhere/b.db' }), { key: 'DB_UNREADABLE' })
 })

@@ -193,6 +193,17 @@ test('a removal holds against an entry that another node wrote anew later', () =
   assert.ok(!isRemovedNode(back, 'node-1'), 'it is back with another key')
 })
 
+test('a clock that is far off makes no record that is out of bounds', () => {
+  const member = { fingerprint: fingerprint(1), node: 'node-1', address: '' }
+  for (const nowMs of [-5, 1.5, MAX_TRUST_TIME_MS, 1e17, Infinity]) {
+    const known = withMember(emptyTrust(CLUSTER), member, nowMs)
+    const moved = withMember(known, { ...member, address: '10.0.0.1:1' }, nowMs)
+    const removed = withoutMember(moved, member.fingerprint, '', nowMs)
+    for (const made of [known, moved, removed]) assertSame(parseTrust(formatTrust(made)), made)
+    assert.ok(isRemovedKey(mergeTrust(removed, moved), member.fingerprint))
+  }
+})
+
 test('a record of another cluster is refused, and a node without one adopts nothing', () => {
   const own = emptyTrust(CLUSTER)
   for (const [mine, theirs] of [

@@ -17,8 +17,12 @@ import {
 } from 'node:fs'
 import { request } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
+import { MEMBERS } from '../../src/cli/answerShapes.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { localNodes } from '../../src/cli/localNodes.ts'
+import { getJson } from '../../src/cli/nodeClient.ts'
+import { databaseTarget } from '../../src/cli/nodeTarget.ts'
+import { systemCode } from '../../src/errors.ts'
 import { STREAMED } from '../../src/security/requestSignature.ts'
 import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
 import { CLI } from '../support/paths.ts'
@@ -28,6 +32,7 @@ import { until, within } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 const WITH_SECRET = { environment: { WALCAST_SECRET: 'correct horse battery staple' } }
+const STATUS_PATH = '/_walcast/status'
 /** Users without a name, whom no other test runs nodes for. */
 const ALICE = 64_101
 const MALLORY = 64_102
@@ -64,6 +69,18 @@ async function startLeader(lab: Lab, name: string, ...flags: string[]): Promise<
 
 function socketOf(node: TestNode): string {
   return `${node.db}-walcast/control.sock`
+}
+
+/** A connection on which nothing is sent; undefined while the socket takes no more. */
+async function connection(path: string): Promise<Socket | undefined> {
+  const socket = connect(path)
+  try {
+    await within('it is let in or refused', once(socket, 'connect'))
+    return socket.on('error', () => {})
+  } catch (error) {
+    if (systemCode(error) === 'EAGAIN') return undefined
+    throw error
+  }
 }
 
 /** As if the node were run by this user. */
@@ -196,6 +213,8 @@ labTest('only the user of the node may connect, even in a folder open to others'
   assert.equal(lstatSync(socketOf(node)).mode & 0o777, 0o600)
   const refused = await statusAs(lab, MALLORY, '--db', db)
   assert.match(refused.err, /^WALCAST_OTHER_USERS_NODE: .*EACCES/)
+  // Nor does its socket count among those of the other user.
+  assert.doesNotMatch((await statusAs(lab, MALLORY)).err, /OTHER_USERS_NODE|SEVERAL_NODES/)
   assert.equal((await walcast(lab, ['status', '--db', db])).code, 0)
 })
 
@@ -219,7 +238,10 @@ labTest('a stop removes the socket, and a start replaces that of a killed node',
   assert.ok(lstatSync(socketOf(leader)).isSocket())
   const stale = await walcast(lab, ['status', '--db', leader.db])
   assert.equal(stale.code, 1)
-  assert.match(stale.err, /^WALCAST_NO_LOCAL_NODE: no node of \S+node-a\.db runs here; start the/)
+  assert.match(
+    stale.err,
+    /^WALCAST_NO_LOCAL_NODE: no node of \S+node-a\.db runs here: the last one was killed; start/,
+  )
   assert.ok(!localNodes().own.includes(leader.db))
 
   const again = await lab.restart(leader)
@@ -283,11 +305,20 @@ labTest('a crowd of idle connections at the socket keeps no command out', async 
   lab.atEnd(() => {
     for (const socket of idle) socket.destroy()
   })
-  for (let i = 0; i < 1000; i++) {
-    const socket = connect(socketOf(leader)).on('error', () => {})
-    idle.push(socket)
-    await within('it is let in', once(socket, 'connect'))
+  while (idle.length < 1000)
+    idle.push(await until('it is let in', () => connection(socketOf(leader))))
+
+  leader.kill('SIGSTOP')
+  let more = await connection(socketOf(leader))
+  while (more) {
+    idle.push(more)
+    more = await connection(socketOf(leader))
   }
+  const asked = getJson<{ node: string }>(databaseTarget(leader.db), STATUS_PATH, {}, MEMBERS)
+  for (let i = 0; i < 5; i++) assert.equal(await connection(socketOf(leader)), undefined)
+  leader.kill('SIGCONT')
+  assert.equal((await asked).node, 'node-a', 'it asks again')
+
   const ran = await walcast(lab, ['status', '--db', leader.db])
   assert.deepEqual([ran.code, ran.err], [0, ''])
   await until('most are cut', () => idle.filter(({ destroyed }) => !destroyed).length <= 100)

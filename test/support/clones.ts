@@ -1,10 +1,15 @@
 /** Copies of a node's files, and the processes that run on them. */
 import assert from 'node:assert/strict'
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, lstatSync, rmSync } from 'node:fs'
 import type { TestNode } from './testNode.ts'
 import { until } from './until.ts'
 
 export const SUFFIXES = ['', '-wal', '-shm', '-walcast'] as const
+
+/** A socket is no part of what a node knows, and cannot be copied. */
+export function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true
+}
 
 /** Copies the database and the node's folder, or the named parts of them. */
 export function copyAll(from: string, to: string, suffixes: readonly string[] = SUFFIXES): void {
@@ -13,7 +18,7 @@ export function copyAll(from: string, to: string, suffixes: readonly string[] = 
     // A file being written exists only for a moment.
     cpSync(`${from}${suffix}`, `${to}${suffix}`, {
       recursive: true,
-      filter: (path) => !path.endsWith('.new'),
+      filter: (path) => !path.endsWith('.new') && !isSocket(path),
     })
   }
 }

@@ -1,6 +1,7 @@
 /** Rounds of torture until the time is up or one fails. Options: see main.ts. */
 import { cpSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { isSocket } from '../support/clones.ts'
 import { Lab } from '../support/lab.ts'
 import { randomOf, span } from '../support/until.ts'
 
@@ -55,7 +56,11 @@ async function runOne(run: Round, seed: number, keep: boolean): Promise<void> {
       `seed ${seed} FAILED: ${error instanceof Error ? error.stack : String(error)}\n`,
     )
     process.stdout.write(`${lab.tails().join('\n')}\n`)
-    if (keep) cpSync(lab.folder, `${lab.folder}-kept`, { recursive: true })
+    if (keep)
+      cpSync(lab.folder, `${lab.folder}-kept`, {
+        recursive: true,
+        filter: (path) => !isSocket(path),
+      })
     if (keep) process.stdout.write(`files: ${lab.folder}-kept\n`)
     process.exitCode = 1
   } finally {
