@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { LagReport, NodeStatus } from '../../src/api/nodeStatus.ts'
 import type { Child, Ended } from './child.ts'
-import { type OperatorRequest, operatorHeaders } from './signatures.ts'
+import { fetchAny, type OperatorRequest, operatorHeaders } from './signatures.ts'
 import { PATIENCE_MS, until } from './until.ts'
 
 /** The command that starts a node; `node` keeps its role. */
@@ -45,7 +45,13 @@ export class TestNode {
   }
 
   get url(): string {
-    return `http://${this.address}`
+    return `${this.isTls ? 'https' : 'http'}://${this.address}`
+  }
+
+  /** Whether it takes only TLS. */
+  get isTls(): boolean {
+    const { flags = [] } = this.options
+    return flags.includes('--tls') || (flags.includes('--tls-cert') && !flags.includes('--plaintext'))
   }
 
   get db(): string {
@@ -79,7 +85,7 @@ export class TestNode {
     const secret = this.options.environment?.['WALCAST_SECRET']
     const isSigned = isOperator && secret !== undefined && path.startsWith('/_walcast/')
     const headers = isSigned ? await operatorHeaders(secret, this.url, path, request) : {}
-    const response = await fetch(`${this.url}${path}`, {
+    const response = await fetchAny(`${this.url}${path}`, {
       ...request,
       headers: { ...request.headers, ...headers },
     })
