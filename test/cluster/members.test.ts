@@ -21,7 +21,9 @@ function membersOf(t: TestContext, known: readonly Member[] = []) {
     (kind) => refused.push(kind),
   )
   const log = pino({ level: 'silent' })
-  const members = new Members(file, log, { record: emptyTrust('') }, [], claims, ({ node }) => told.push(node))
+  const members = new Members(file, log, { record: emptyTrust('') }, [], claims, ({ node }) =>
+    told.push(node),
+  )
   t.after(() => members.stop())
   return { members, refused, told, writes: () => written }
 }

@@ -51,7 +51,9 @@ export class TestNode {
   /** Whether it takes only TLS. */
   get isTls(): boolean {
     const { flags = [] } = this.options
-    return flags.includes('--tls') || (flags.includes('--tls-cert') && !flags.includes('--plaintext'))
+    return (
+      flags.includes('--tls') || (flags.includes('--tls-cert') && !flags.includes('--plaintext'))
+    )
   }
 
   get db(): string {
