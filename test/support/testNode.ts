@@ -50,10 +50,10 @@ export class TestNode {
 
   /** Whether it takes only TLS. */
   get isTls(): boolean {
-    const { flags = [] } = this.options
-    return (
-      flags.includes('--tls') || (flags.includes('--tls-cert') && !flags.includes('--plaintext'))
-    )
+    const { flags = [], environment = {} } = this.options
+    if (flags.includes('--plaintext')) return false
+    const isWanted = flags.includes('--tls') || flags.includes('--tls-cert')
+    return isWanted || environment['WALCAST_TLS'] === 'true'
   }
 
   get db(): string {
