@@ -205,7 +205,7 @@ export const CATALOGUE = {
   ),
   WRONG_KEY: entry(
     401,
-    'the request of node {node} comes over the connection of another: {detail}',
+    'the request of node {node} comes over a connection that is not its own: {detail}',
     'nothing was done; a node that was removed has to be paired again, with a new key',
   ),
   TLS_WANTED: entry(

@@ -1,14 +1,17 @@
 /** Nodes talk over TLS, and nobody else on the network is believed or told anything. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { pino } from 'pino'
 import { WebSocket } from 'ws'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { withoutMember } from '../../src/cluster/trustChanges.ts'
 import { TrustFile } from '../../src/cluster/trustFile.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { makeKeys } from '../../src/security/nodeKeys.ts'
+import { Authority, writeIssued } from '../support/certificates.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { promote, switchover } from '../support/leadership.ts'
 import { post, type Site, startNotes } from '../support/notesCluster.ts'
@@ -19,6 +22,7 @@ import { makeDatabase } from '../support/workload.ts'
 
 const ENVIRONMENT = { WALCAST_SECRET: SECRET, WALCAST_TLS: 'true' }
 const CROWD = 1000
+const DAY_MS = 24 * 3_600_000
 
 /** What a rogue was sent: the first bytes of connections, or requests over TLS. */
 interface Rogue {
@@ -111,8 +115,10 @@ labTest('stream, forwards, WebSockets, orders and the command line go over TLS',
   assert.equal((await ask(traffic.atLeader, { method: 'POST', path: '/w', body: 'x' })).status, 200)
   const back = await lab.restart(replica, {}, 'node')
   await requireSame(lab, leader, back)
-  for (const node of [leader, back])
-    assert.equal(await node.metric('walcast_tls_handshakes_failed_total'), 0)
+  assert.equal(await back.metric('walcast_tls_handshakes_failed_total'), 0)
+  // The command line asked once in plain text.
+  for (const why of ['', 'plaintext'])
+    assert.equal(await leader.metric('walcast_tls_handshakes_failed_total', why), 1)
 })
 
 labTest('a rogue with its own key at the address of a leader gets no word', async (lab) => {
@@ -361,4 +367,91 @@ labTest('the port of a node is not asked in plain text, and says so', async (lab
   assert.equal(answer.headers.get('upgrade'), 'TLS/1.3')
   assert.equal(Object(await answer.json()).code, 'WALCAST_TLS_WANTED')
   assert.equal(await leader.metric('walcast_tls_handshakes_failed_total', 'plaintext'), 1)
+})
+
+labTest(
+  "with the operator's authority, its certificates count, and only while valid",
+  async (lab) => {
+    const authority = new Authority('authority')
+    writeFileSync(lab.path('ca.crt'), authority.certificate)
+    const flagsOf = (name: string, by = 'ca') => [
+      ...['--tls-cert', lab.path(`${name}.crt`), '--tls-key', lab.path(`${name}.key`)],
+      ...['--tls-ca', lab.path(`${by}.crt`), '--reconnect-max', '100ms'],
+    ]
+    writeIssued(lab.path('a'), authority.issue('a'))
+    writeIssued(lab.path('b'), authority.issue('b'))
+    const environment = { WALCAST_SECRET: SECRET }
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const leader = await lab.node(db, { environment, flags: flagsOf('a') })
+    const follow = (name: string, flags: readonly string[]) =>
+      lab.replica(lab.path(`${name}.db`), leader, { environment, flags })
+    const replica = await follow('replica', flagsOf('b'))
+    await requireSame(lab, leader, replica)
+
+    // A node with the secret and a key of its own, or a certificate of another authority.
+    const pinned = await follow('pinned', ['--tls', '--reconnect-max', '100ms'])
+    writeIssued(lab.path('c'), new Authority('another authority').issue('c'))
+    const foreign = await follow('foreign', flagsOf('c'))
+    await until('the first is refused', () => pinned.logged('WRONG_KEY').length > 0)
+    await until(
+      'the other believes nobody',
+      async () => (await foreign.metric('walcast_peers_unproven_total')) >= 3,
+    ).catch(() => undefined)
+    for (const { node } of (await leader.status()).replicas ?? [])
+      assert.equal(node, (await replica.status()).node)
+
+    const before = await certificateOf(leader)
+    writeIssued(lab.path('a'), authority.issue('a', Date.now() + 90 * DAY_MS))
+    leader.kill('SIGHUP')
+    await until('it shows the new one', async () => (await certificateOf(leader)) !== before)
+    const renewed = await certificateOf(leader)
+    writeFileSync(lab.path('a.crt'), 'junk')
+    leader.kill('SIGHUP')
+    await until('it says what is broken', () => leader.logged('WALCAST_KEYS_BROKEN').length > 0)
+    assert.equal(await certificateOf(leader), renewed)
+    await requireSame(lab, leader, replica)
+
+    // A certificate that has ended is refused by the node that has it, and by the others.
+    writeIssued(lab.path('b'), authority.issue('b', Date.now() - DAY_MS))
+    await replica.stop()
+    const start = lab.cli(
+      ['replica', '--db', replica.db, '--leader', leader.address, ...flagsOf('b')],
+      environment,
+    )
+    await start.errorLine((line) => line.includes('WALCAST_CERTIFICATE_EXPIRED'))
+    assert.equal((await start.ended).code, 1)
+  },
+)
+
+/** SHA-256 of the certificate that a node shows. */
+async function certificateOf({ options }: TestNode): Promise<string | undefined> {
+  const socket = connectTls({ port: options.port, rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const shown = socket.getPeerX509Certificate()?.fingerprint256
+  socket.destroy()
+  return shown
+}
+
+labTest('--plaintext says at each start what it gives up', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const environment = { WALCAST_SECRET: SECRET }
+  const start = async (...flags: string[]) => {
+    const port = await freePort()
+    const node = lab.cli(
+      ['leader', '--db', db, '--listen', `0.0.0.0:${port}`, ...flags],
+      environment,
+    )
+    return { node, port }
+  }
+  const told = await start('--plaintext', '--advertise', '127.0.0.1:1')
+  await told.node.errorLine((line) => line.includes('can read the whole database'))
+  await told.node.errorLine((line) => line.includes('"msg":"running"'))
+  assert.equal((await fetch(`http://127.0.0.1:${told.port}/leader`)).status, 200)
+  await told.node.stop('SIGTERM')
+  const encrypted = await start('--advertise', '127.0.0.1:1')
+  await encrypted.node.errorLine((line) => line.includes('"msg":"running"'))
+  assert.equal((await fetch(`http://127.0.0.1:${encrypted.port}/leader`)).status, 426)
+  await encrypted.node.stop('SIGTERM')
 })
