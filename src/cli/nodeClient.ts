@@ -1,17 +1,19 @@
-/**
- * Asks a running node over its private side, or over its control socket on this machine. Whatever
- * answers there may be something else, so an answer is bounded in size and time, has to be JSON,
- * and is checked against its shape before use. Its text never reaches the terminal unescaped.
- */
-import type { IncomingHttpHeaders } from 'node:http'
-import { type Dispatcher, errors } from 'undici'
+import type { Dispatcher } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { AnswerTooLong } from '../cluster/socketExchange.ts'
-import { asWalcastError, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
+import { asWalcastError, isErrorCode, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { request } from '../platform/sockets.ts'
 import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
 import { readSecret } from '../security/givenSecret.ts'
+import {
+  type Asked,
+  beginningOf,
+  failureOf,
+  type Head,
+  MAX_ANSWER_BYTES,
+  strangeAnswer,
+} from './answerFailures.ts'
 import { askedUrl } from './askedUrl.ts'
 import { controlError, openControlConnection } from './controlConnection.ts'
 import { type NodeTarget, targetText } from './nodeTarget.ts'
@@ -20,10 +22,6 @@ import { type Shape, WHOLE } from './shape.ts'
 
 const TIMEOUT_MS = 10_000
 const CROWDED_MS = 50
-/** No answer of a node is as long: its longest list, 1025 positions, takes some 100 KB. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024
-/** How much is shown of an answer that does not come from a node. */
-const SHOWN_CHARS = 80
 const MAX_MESSAGE_CHARS = 500
 
 export interface Answer {
@@ -96,10 +94,7 @@ export function bodyOf<T>(answer: Answer, shape: Shape): T {
 }
 
 /** Where a question goes, and with which proof of the one who asks. */
-interface Way {
-  readonly url: URL
-  /** The URL, or the path of the socket, for messages. */
-  readonly shown: string
+interface Way extends Asked {
   readonly dispatcher?: Dispatcher
   /** The node has proven that it knows the cluster secret: the question is signed. */
   readonly proven?: ProvenNode
@@ -178,11 +173,6 @@ async function ask(way: Way, question: Question): Promise<Answer> {
   return { url: way.shown, status: head.statusCode, body, beginning }
 }
 
-interface Head {
-  readonly statusCode: number
-  readonly headers: IncomingHttpHeaders
-}
-
 async function send(
   way: Way,
   { method, timeoutMs, body: value }: Question,
@@ -211,13 +201,6 @@ async function send(
   }
 }
 
-/** OpenSSL's errors for an answer in plain text. */
-const NO_TLS: ReadonlySet<string> = new Set([
-  'ERR_SSL_WRONG_VERSION_NUMBER',
-  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
-])
-
-/** Leaves the loop early to close the connection of an answer that is too long. */
 async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
@@ -237,64 +220,6 @@ function jsonIn(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
   } catch {
     return undefined
   }
-}
-
-/** Why no complete answer came. */
-function failureOf(
-  way: Way,
-  head: Head | undefined,
-  error: unknown,
-  timeoutMs: number,
-): WalcastError {
-  const isLate = error instanceof Error && error.name === 'TimeoutError'
-  const late = `within ${timeoutMs / 1000} s`
-  if (head && error instanceof AnswerTooLong)
-    return strangeAnswer(way, head, `more than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`, error)
-  if (head && isLate) return strangeAnswer(way, head, `a body that did not end ${late}`, error)
-  if (error instanceof errors.InvalidArgumentError)
-    return new WalcastError('SECRET_UNREADABLE', { detail: 'no HTTP header can carry it' }, error)
-  if (error instanceof errors.HTTPParserError)
-    return new WalcastError(
-      'NODE_ANSWER',
-      { url: way.shown, detail: 'in something other than HTTP' },
-      error,
-    )
-  const detail = isLate ? `no answer ${late}` : connectionText(way.url, error)
-  return new WalcastError('NODE_UNREACHABLE', { url: way.shown, detail }, error)
-}
-
-function connectionText({ protocol }: URL, error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const code = systemCode(cause)
-  if (NO_TLS.has(code)) return 'the server speaks no TLS: write http://'
-  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET') {
-    const hint = protocol === 'http:' ? ' (if it speaks TLS, write https://)' : ''
-    return `the connection was closed without an answer${hint}`
-  }
-  // A name with several addresses has one failure for each.
-  if (cause instanceof AggregateError && cause.message === '')
-    return cause.errors.map(messageOf).join(', ')
-  return messageOf(cause)
-}
-
-/** Something other than a node answers there. */
-function strangeAnswer(
-  { shown }: Way,
-  { statusCode, headers }: Head,
-  what: string,
-  cause?: unknown,
-): WalcastError {
-  const type = plainText(String(headers['content-type'] ?? 'no content type'), SHOWN_CHARS)
-  const location = headers['location']
-  const to =
-    location === undefined
-      ? ''
-      : ` and redirects to ${plainText(String(location), 2 * SHOWN_CHARS)}`
-  return new WalcastError(
-    'NODE_ANSWER',
-    { url: shown, detail: `${statusCode} (${type})${to}: ${what}` },
-    cause,
-  )
 }
 
 /** The error in a refusal, by a node or by something else. */
@@ -318,10 +243,4 @@ function isOfWalcast({ code }: Answer['body']): boolean {
 function unauthorized({ shown, isSigned }: Way): WalcastError {
   const what = isSigned ? 'has a different secret' : 'wants the cluster secret'
   return new WalcastError('UNAUTHORIZED', { message: `${shown} ${what}` })
-}
-
-function beginningOf(bytes: Buffer): string {
-  if (bytes.length === 0) return 'nothing more'
-  const text = plainText(bytes.toString('utf8', 0, 4 * SHOWN_CHARS), SHOWN_CHARS)
-  return `"${text}"${bytes.length > SHOWN_CHARS ? '...' : ''}`
 }

@@ -9,6 +9,7 @@ import {
   nodeProvenBy,
   PROOF_HEADER,
   PROOF_PATH,
+  type Prover,
 } from '../security/proof.ts'
 import { exchangeOver } from './socketExchange.ts'
 
@@ -24,8 +25,7 @@ export class TlsWanted extends Error {
 export const TLS_WANTED_STATUS = 426
 
 /** A node that has proven itself. */
-export interface ProvenNode {
-  readonly node: string
+export interface ProvenNode extends Prover {
   /** How far its clock is ahead of this node's, ms, give or take a round trip. */
   readonly aheadMs: number
 }
@@ -53,7 +53,7 @@ export async function proveConnection(
   if (status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
   const metMs = (beganMs + nowMs()) / 2
   const header = headers[PROOF_HEADER]
-  const node = nodeProvenBy(secrets, typeof header === 'string' ? header : undefined, {
+  const prover = nodeProvenBy(secrets, typeof header === 'string' ? header : undefined, {
     challenge,
     method: 'GET',
     path: PROOF_PATH,
@@ -61,7 +61,7 @@ export async function proveConnection(
     body,
     fingerprint,
   })
-  if (node === undefined) return undefined
+  if (!prover) return undefined
   const { timeMs } = Object(JSON.parse(body.toString('utf8')))
-  return { node, aheadMs: Number.isFinite(timeMs) ? timeMs - metMs : 0 }
+  return { ...prover, aheadMs: Number.isFinite(timeMs) ? timeMs - metMs : 0 }
 }

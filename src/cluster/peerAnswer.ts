@@ -2,6 +2,8 @@
 import { name, nodeId, time } from '../../proto/fields.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 
+const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
+
 /** The answer of a node to `GET /leader`. `PeerQuestions` judges what it claims. */
 export interface PeerAnswer {
   /** The address that was asked. */
@@ -34,8 +36,6 @@ export interface PeerAnswer {
   readonly takesPlainText: boolean
 }
 
-const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
-
 /** Its numbers, its node and its address are not judged: `Claims` and `wrongIn` do. */
 export function parsePeerAnswer(
   asked: string,
@@ -65,6 +65,7 @@ export function parsePeerAnswer(
   return { ...place, ...numbers, history, lastLeader, trust, takesPlainText } as PeerAnswer
 }
 
+/** The age of a process may seem longer than any duration, when its clock was set. */
 function isDuration(value: unknown): boolean {
   return Number.isFinite(value) && Number(value) >= 0
 }

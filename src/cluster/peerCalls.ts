@@ -12,10 +12,9 @@ import {
   PROOF_HEADER,
 } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
-import { TLS_WANTED_STATUS, TlsWanted } from './connectionProof.ts'
 import { type PeerAnswer, parsePeerAnswer } from './peerAnswer.ts'
 import type { PeerDialer } from './peerDialer.ts'
-import { exchangeOver } from './socketExchange.ts'
+import { NotConnected, type RequestPeer } from './peerRequest.ts'
 
 /** What goes with a call beside its parameters. */
 export interface Sent {
@@ -28,7 +27,8 @@ export interface Sent {
 /** The node that asks. */
 export interface Asker {
   readonly secrets: ClusterSecrets
-  readonly dialer: PeerDialer
+  readonly dialer: Pick<PeerDialer, 'unproven' | 'requirePlaced' | 'onTransportTold'>
+  readonly request: RequestPeer
   node(): string
   epoch(): number
   /** Reading of this node's clock. */
@@ -51,6 +51,12 @@ export interface Told {
   readonly node: string
 }
 
+/** The headers of a signed request, and the node that they name. */
+interface Signed {
+  readonly to: PeerClock
+  readonly headers: Readonly<Record<string, string>>
+}
+
 const MAX_ANSWER_BYTES = 64 * 1024
 const JSON_BODY = { 'content-type': 'application/json' } as const
 /** The longest time to connect, ms. */
@@ -71,7 +77,7 @@ export class PeerCalls {
    */
   async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
     try {
-      return await this.#askTls(address, () => this.#call(address, 'GET', '/leader', timeoutMs))
+      return await this.#call(address, 'GET', '/leader', timeoutMs, undefined)
     } catch {
       // No node there is an answer, too.
       return undefined
@@ -111,12 +117,11 @@ export class PeerCalls {
     const target = query.size === 0 ? path : `${path}?${query}`
     const url = `http://${address}${target}`
     try {
-      const headers = await this.#signed(
-        target,
-        async () => clock ?? this.clock(address, timeoutMs),
-        sent,
-      )
-      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, headers, sent)
+      const { isOpen } = this.#asker.secrets
+      const theirs = isOpen ? undefined : (clock ?? (await this.clock(address, timeoutMs)))
+      if (!theirs && !isOpen) throw new Error('it gave no answer that proves who it is')
+      const signed = theirs && { to: theirs, headers: this.#signed(target, theirs, sent) }
+      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, signed, sent)
       if (status === 200) return value
       throw answeredError(url, status, value)
     } catch (error) {
@@ -148,15 +153,8 @@ export class PeerCalls {
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
-  async #signed(
-    path: string,
-    clock: () => Promise<PeerClock | undefined>,
-    { body }: Sent,
-  ): Promise<Record<string, string>> {
+  #signed(path: string, theirs: PeerClock, { body }: Sent): Record<string, string> {
     const { secrets, node, epoch, nowMs } = this.#asker
-    if (secrets.isOpen) return {}
-    const theirs = await clock()
-    if (!theirs) throw new Error('it gave no answer that proves who it is')
     const signature = signRequest(secrets, {
       purpose: 'order',
       method: 'POST',
@@ -176,79 +174,50 @@ export class PeerCalls {
     return keyIds.length === 0 ? {} : { [CHALLENGE_HEADER]: formatChallenge({ challenge, keyIds }) }
   }
 
-  /** Once more over TLS when the node there takes no plain text any more. */
-  async #askTls(address: string, call: () => Promise<Told>): Promise<Told> {
-    try {
-      return await call()
-    } catch (error) {
-      if (!(error instanceof TlsWanted)) throw error
-      this.#asker.dialer.onTransportTold(address, false)
-      return call()
-    }
-  }
-
   /** Rejects when the answer does not prove that it comes from a node of this cluster. */
   async #call(
     address: string,
     method: 'GET' | 'POST',
     path: string,
     timeoutMs: number,
-    headers: Readonly<Record<string, string>> = {},
+    signed: Signed | undefined,
     { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
   ): Promise<Told> {
-    const { dialer, secrets } = this.#asker
+    const { dialer, secrets, request } = this.#asker
     const challenge = newChallenge()
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
-    const signal = timeLimit(timeoutMs)
-    const { socket, ready } = dialer.dial(address, connectMs, false)
-    const { fingerprint, node: keyOwner } = await ready.catch((error) => {
-      throw new NotConnected(messageOf(error), { cause: error })
-    })
-    try {
-      const {
-        status,
-        headers: answered,
-        body,
-      } = await exchangeOver(socket, {
-        method,
-        path,
-        headers: {
-          host: address,
-          ...NODE_AGENT,
-          ...(sent === undefined ? {} : JSON_BODY),
-          ...headers,
-          ...this.#challengeHeader(challenge),
-        },
-        ...(sent === undefined ? {} : { body: sent }),
-        maxBytes: maxAnswerBytes,
-        signal,
-      })
-      const text = body.toString('utf8')
-      const value = Object(JSON.parse(text))
-      if (dialer.isOpen) return { status, value, node: '' }
-      if (status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
-      const proof = answered[PROOF_HEADER]
-      const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
-        challenge,
-        method,
-        path,
-        status,
-        body: text,
-        fingerprint,
-      })
-      if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
-      if (keyOwner !== '' && keyOwner !== node)
-        throw dialer.unproven(address, `it says to be ${node} and has the key of ${keyOwner}`)
-      return { status, value, node }
-    } finally {
-      socket.destroy()
+    const question = {
+      method,
+      path,
+      headers: {
+        host: address,
+        ...NODE_AGENT,
+        ...(sent === undefined ? {} : JSON_BODY),
+        ...signed?.headers,
+        ...this.#challengeHeader(challenge),
+      },
+      ...(sent === undefined ? {} : { body: sent }),
+      maxBytes: maxAnswerBytes,
+      signal: timeLimit(timeoutMs),
     }
+    // A signature is sent to nobody but the node that it names.
+    const answered = await request(address, question, connectMs, signed?.to.node)
+    const { status, fingerprint } = answered
+    const body = answered.body.toString('utf8')
+    const value = Object(JSON.parse(body))
+    if (secrets.isOpen) return { status, value, node: '' }
+    const proof = answered.headers[PROOF_HEADER]
+    const proven = { challenge, method, path, status, body, fingerprint }
+    const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
+    if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
+    dialer.requirePlaced(address, prover)
+    const { keyOwner = prover.node } = answered
+    if (keyOwner !== prover.node)
+      throw dialer.unproven(address, `it says to be ${prover.node} with the key of ${keyOwner}`)
+    return { status, value, node: prover.node }
   }
 }
-
-/** No connection was made, or who answered did not prove to be a node. */
-class NotConnected extends Error {}
 
 /**
  * Whether a `tell` that failed with `error` certainly never arrived: there was no connection. An

@@ -13,12 +13,14 @@ import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { fingerprintOf } from '../security/nodeKeys.ts'
 import type { KnownKeys } from '../security/senderKeys.ts'
 import { type ServedKeys, TLS_VERSION } from '../security/servedKeys.ts'
-import { type ProvenNode, proveConnection, TlsWanted } from './connectionProof.ts'
+import { proveConnection, TlsWanted } from './connectionProof.ts'
 
 /** Addresses of nodes of which it is remembered that they take no plain text. */
 const MAX_TOLD = 256
 /** OpenSSL's and Node's codes for a certificate that is not believed, and for no TLS at all. */
 const NO_PROOF = /CERT|ISSUER|SIGNATURE|ALTNAME|WRONG_VERSION_NUMBER|PACKET_LENGTH/
+
+import type { Prover } from '../security/proof.ts'
 
 /** Who answers at the other end. */
 export interface Peer {
@@ -48,6 +50,11 @@ export interface PeerDialerParts {
   readonly known: Pick<KnownKeys, 'nodeOf' | 'isRemoved' | 'introduce'>
   /** Somebody at an address did not prove to be a node of this cluster. */
   readonly onUnproven?: (address: string, why: string) => void
+  /**
+   * Why a node is not the one to talk to at an address, though it has proven the cluster secret: a
+   * stranger there may have passed on the challenge.
+   */
+  readonly misplaced?: (address: string, prover: Prover) => string | undefined
 }
 
 export class PeerDialer {
@@ -72,6 +79,8 @@ export class PeerDialer {
     const { transport } = this.#parts
     const isTls = transport === 'tls' || (transport === 'plain' && this.wantsTls(address))
     const socket = isTls ? this.#connectTls(address) : this.#connectTcp(address)
+    // It may fail between two users, each of whom learns that from its close.
+    socket.on('error', () => {})
     const ready = this.#meet(socket, address, isTls, isProven && !this.isOpen)
     const timer = setTimer(
       () => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)),
@@ -116,7 +125,7 @@ export class PeerDialer {
       await connected(socket, isTls)
       if (isTls) return await this.#meetTls(socket as TLSSocket, address)
       if (!isProven) return { node: '', fingerprint: '' }
-      return { ...(await this.#prove(socket, address, '')), fingerprint: '' }
+      return await this.#prove(socket, address, '')
     } catch (error) {
       socket.destroy()
       throw this.#failureOf(address, error, isTls)
@@ -141,13 +150,21 @@ export class PeerDialer {
     const isVouchedFor = keys?.current.authority !== undefined
     if (!known.introduce(told.node, fingerprint, address) && !isVouchedFor)
       throw this.unproven(address, `its key ${fingerprint.slice(0, 16)} is not that of a member`)
-    return { ...told, fingerprint }
+    return told
   }
 
-  async #prove(socket: Socket, address: string, fingerprint: string): Promise<ProvenNode> {
+  async #prove(socket: Socket, address: string, fingerprint: string): Promise<Peer> {
     const proven = await proveConnection(socket, this.#parts.secrets, address, fingerprint)
     if (!proven) throw this.unproven(address, 'it does not know the cluster secret')
-    return proven
+    this.requirePlaced(address, proven)
+    const { node, aheadMs } = proven
+    return { node, aheadMs, fingerprint }
+  }
+
+  /** Throws PEER_UNPROVEN when a node that has proven the secret is not the one at the address. */
+  requirePlaced(address: string, prover: Prover): void {
+    const why = this.#parts.misplaced?.(address, prover)
+    if (why !== undefined) throw this.unproven(address, why)
   }
 
   /** The error of somebody at an address who proves nothing; counted. */

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
 import { MAX_REMEMBERED, type ReplicaList } from '../feed/replicaList.ts'
 import type { Peer } from '../feed/replicaStatus.ts'
+import { isNodeId } from '../nodeId.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { readFileSync, rmSync, statSync } from '../platform/files.ts'
 import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
@@ -54,7 +55,7 @@ export function parsePeers(text: string): { readonly peers: Peer[]; readonly dam
 function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): Peer | undefined {
   const { address, via, epoch, txid, lagMs, lastSeen } = fields
   const isWhole =
-    node !== '' &&
+    isNodeId(node) &&
     typeof address === 'string' &&
     (via === undefined || typeof via === 'string') &&
     isPlace(epoch) &&

@@ -16,7 +16,7 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import { Metrics } from '../health/metrics.ts'
 import { NodeReport } from '../health/nodeReport.ts'
 import { AuditLog } from '../notify/auditLog.ts'
-import { addressOf } from '../options/address.ts'
+import { addressOf, ownAddress } from '../options/address.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import type { Lending } from '../proxy/lender.ts'
@@ -174,6 +174,7 @@ async function layGround(
     database.engine?.tellMember(change),
   )
   started.members = members
+  const instance = new Instance(() => clock.nowMs())
   const tls = await tlsOf(setup, trustFile, stateFolder, ops)
   started.tls = tls
   const onUnproven = newUnprovenReport(metrics, log)
@@ -182,6 +183,7 @@ async function layGround(
     clock,
     nodeFile,
     members,
+    instance,
     file: trustFile,
     tls,
     onUnproven,
@@ -208,7 +210,7 @@ async function layGround(
     nodeFile,
     stateFolder,
     thread,
-    instance: new Instance(() => clock.nowMs()),
+    instance,
     audit,
     members,
     databases: new Map([[database.name, database]]),
@@ -276,6 +278,7 @@ function newServer(
     record: () => nodeFile.record,
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
     onHandshakeFailed: metrics.onHandshakeFailed(),
+    advertised: ownAddress(options),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),

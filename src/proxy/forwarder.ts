@@ -9,10 +9,11 @@
  *    │                                          with an Idempotency-Key ──> hold
  *    └── past --hold or --max-held: 503 with Retry-After
  */
-import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
+import { formatPosition, type Position } from '../../proto/position.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
+import type { Claims } from '../security/claims.ts'
 import type { AckHeaders } from './ackWaits.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -43,6 +44,8 @@ export interface ForwarderHost {
   readonly gate: Gate
   readonly waits: PositionWaits
   readonly cookie: PositionCookie
+  /** Judges the positions in answers. */
+  readonly claims: Claims
   /** The leader's incarnation, as far as this node has heard; '' while it is not known. */
   leaderIncarnation(): string
   /** The token for a request that is sent now. */
@@ -112,7 +115,7 @@ export class Forwarder {
   }
 
   async #deliver(client: Client, answer: Answer, waitsForApply: boolean): Promise<'answered'> {
-    const position = parsePosition(answer.header(POSITION_HEADER) ?? '')
+    const position = this.#host.claims.positionIn(answer.header(POSITION_HEADER))
     const theirs = answer.header(STALE_HEADER)
     const stale = waitsForApply && position ? await this.#untilApplied(position) : theirs
     deliver(

@@ -4,9 +4,10 @@
  * incarnation and the position that the answer must be based on. A replica asks its own application
  * or refuses. It never sends such a read on, so none goes in a circle.
  */
-import { formatPosition, parsePosition } from '../../proto/position.ts'
+import { formatPosition } from '../../proto/position.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { PeerDialer } from '../cluster/peerDialer.ts'
+import type { Claims } from '../security/claims.ts'
 import { REPLICA_AUTH_HEADER } from '../security/requestSignature.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -34,6 +35,8 @@ export interface Lending {
 export interface LenderParts {
   readonly view: DatabaseView
   readonly cookie: PositionCookie
+  /** Judges the positions in answers. */
+  readonly claims: Claims
   readonly maxConnections: number
   readonly answerTimeoutMs: number
   /** The replicas that are connected to this leader and level with it, as far as it knows. */
@@ -58,7 +61,7 @@ export class Lender {
 
   /** `notTaken` when no replica's application answered. Nothing was done then. */
   async lend(client: Client): Promise<'answered' | 'notTaken'> {
-    const { view, replicas, cookie } = this.#parts
+    const { view, replicas, cookie, claims } = this.#parts
     if (!isRead(client.method)) return 'notTaken'
     const asked = replicas().slice(0, MAX_TRIES)
     this.#keepOnly(asked.map(({ address }) => address))
@@ -69,7 +72,7 @@ export class Lender {
       const answer = await this.#ask(client, replica, formatPosition(position))
       if (client.isGone) return 'answered'
       if (!answer) continue
-      const based = parsePosition(answer.header(POSITION_HEADER) ?? '')
+      const based = claims.positionIn(answer.header(POSITION_HEADER))
       deliver(client, answer, { position: based, isWrite: false }, cookie)
       return 'answered'
     }

@@ -151,7 +151,7 @@ export class RemoteLeader {
   }
 
   #newForwarder(): Forwarder {
-    const { options, bounds, view, waits, cookie, metrics } = this.#parts
+    const { options, bounds, view, waits, cookie, claims, metrics } = this.#parts
     const { leader = '', holdMs, writeWaitMs, answerTimeoutMs } = options
     return new Forwarder(
       { leader, holdMs, writeWaitMs, maxConnections: bounds.maxRequests, answerTimeoutMs },
@@ -160,6 +160,7 @@ export class RemoteLeader {
         gate: this.gate,
         waits,
         cookie,
+        claims,
         leaderIncarnation: () => this.#known.incarnation,
         sign: this.#sign,
         dial: this.#dial,

@@ -141,9 +141,10 @@ export class RequestParts {
   }
 
   #newLender(): Lender {
-    const { options, bounds, view, lenders } = this.#needs
+    const { options, bounds, view, claims, lenders } = this.#needs
     return new Lender({
       view,
+      claims,
       cookie: this.cookie,
       maxConnections: bounds.maxRequests,
       answerTimeoutMs: options.answerTimeoutMs,

@@ -3,11 +3,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import {
   MAX_MESSAGE_BYTES,
+  MAX_TEXT_CHARS,
   PROTOCOL_VERSIONS,
   STREAM_PATH,
   SUBPROTOCOL_PREFIX,
 } from '../../proto/limits.ts'
 import { isErrorCode, WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
 import { WebSocket } from '../platform/sockets.ts'
 
 export interface RefusedUpgrade {
@@ -16,6 +18,8 @@ export interface RefusedUpgrade {
   readonly timeMs: number
 }
 
+/** Below this a token tells the time in its 15 digits. */
+const MAX_CLOCK_MS = 1e15
 /** The answer of one of our nodes is far shorter. */
 const MAX_ANSWER_CHARS = 4096
 
@@ -68,13 +72,20 @@ function parse(text: string, status: number, address: string): RefusedUpgrade {
     answer = {}
   }
   const key = String(answer.code ?? '').replace(/^WALCAST_/, '')
-  const timeMs = typeof answer.timeMs === 'number' ? answer.timeMs : 0
+  const timeMs = isClock(answer.timeMs) ? answer.timeMs : 0
   // NOT_FOUND means the public side of a node, which has no stream; the private side always has.
   if (isErrorCode(key) && key !== 'NOT_FOUND')
     return {
-      error: new WalcastError(key, { message: String(answer.message ?? ''), address }),
+      error: new WalcastError(key, {
+        message: plainText(String(answer.message ?? ''), MAX_TEXT_CHARS),
+        address,
+      }),
       timeMs,
     }
   const detail = `${status} where a node takes replicas`
   return { error: new WalcastError('NODE_ANSWER', { url: address, detail }), timeMs }
+}
+
+function isClock(value: unknown): value is number {
+  return typeof value === 'number' && value > 0 && value < MAX_CLOCK_MS
 }

@@ -10,6 +10,7 @@
  */
 import { MAX_AHEAD, MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
+import { type Position, parsePosition } from '../../proto/position.ts'
 import { type ErrorDetails, WalcastError } from '../errors.ts'
 
 /** What of another node's words is refused. */
@@ -98,6 +99,12 @@ export class Claims {
   require(claim: object): void {
     const refused = this.refuse(claim)
     if (refused) throw refused
+  }
+
+  /** The position that another node tells as `EPOCH-TXID`; undefined when it is none or refused. */
+  positionIn(text: string | undefined): Position | undefined {
+    const position = parsePosition(text ?? '')
+    return position && this.refuse(position) ? undefined : position
   }
 
   /** Something else that another node said was refused. */

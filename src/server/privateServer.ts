@@ -5,7 +5,7 @@
  */
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
@@ -28,6 +28,7 @@ import { ApplicationUpgrades } from './applicationUpgrades.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
+import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
@@ -132,7 +133,7 @@ export class PrivateServer {
       holdMs,
       node,
     })
-    this.#app = Fastify({
+    this.#app = fastify({
       logger: false,
       forceCloseConnections: true,
       bodyLimit: MAX_BODY_BYTES,

@@ -13,6 +13,7 @@ import {
 } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
+import { isPlain } from '../plainText.ts'
 import { headerOf } from '../proxy/headers.ts'
 
 const MAX_BY_CHARS = 200
@@ -106,7 +107,7 @@ function operatorOf(given: Given, place: string): string {
 function textOf(given: Given, name: string): string | undefined {
   const value = given[name]
   if (value === undefined || value === null || value === '') return undefined
-  if (typeof value !== 'string' || value.length > 1024 || /\p{Cc}/u.test(value))
+  if (typeof value !== 'string' || value.length > 1024 || !isPlain(value))
     throw new WalcastError('BAD_REQUEST', { detail: `${name} is not a text` })
   return value
 }

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { compareMarks } from '../../src/cluster/removalSet.ts'
 import {
   withCluster,
   withMember,
@@ -167,6 +168,10 @@ test('what is removed or revoked anywhere lives in no join', () => {
   fc.assert(
     fc.property(record, record, (a, b) => {
       const { members, tokens } = joinTrust(a, b)
+      for (const { fingerprint: key, changedAt: at } of members)
+        for (const { membersHorizon, members: known } of [a, b])
+          if (membersHorizon && compareMarks({ key, at }, membersHorizon) <= 0)
+            assert.ok(known.some((each) => each.fingerprint === key && each.changedAt === at))
       for (const removed of [...a.removedMembers, ...b.removedMembers])
         assert.ok(!members.some((member) => member.fingerprint === removed.fingerprint))
       for (const revoked of [...a.revokedTokens, ...b.revokedTokens])
@@ -328,8 +333,10 @@ test('a record at all bounds with the longest texts is not too long to be read',
 })
 
 test('compacting only ever removes, so a compacted record wins over one that is not', () => {
-  const older = large(0, 1024)
-  const newer = large(1024, 1024)
+  const [older, newer] = [large(0, 1024), large(1024, 1024)].map((known) => {
+    const removedMembers = known.removedMembers.map((removed) => ({ ...removed, node: 'n' }))
+    return { ...known, removedMembers, members: [], membersHorizon: undefined }
+  })
   const both = joinTrust(older, newer)
   const compacted = compactTrust(both)
   assert.ok(both.removedMembers.length > MAX_REMOVED)

@@ -50,7 +50,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'node',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
-  ...['values', 'version'],
+  ...['moves', 'values', 'version'],
 ])
 
 test('every option named in a document exists', () => {

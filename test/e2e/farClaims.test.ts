@@ -80,6 +80,13 @@ labTest('a node that answers with numbers out of reach moves no leader', async (
     await lookedAt()
   }
   said = {}
+  for (const epoch of [FAR, 2 ** 53 - 1, 2 ** 53, -1, 1.5])
+    for (const path of ['demote', 'take-over']) {
+      const more = { txid: 1, checksum: '0', from: 'node-z', to: 'node-a', until: 2 ** 53 - 1 }
+      const body = { leader: fake.address, epoch, ...(path === 'demote' ? {} : more) }
+      const { status } = await leader.post(`/_walcast/${path}`, body)
+      assert.ok(status === 400 || status === 409, `${path} in epoch ${epoch}: ${status}`)
+    }
   assert.equal((await leader.status()).role, 'leader')
   assert.deepEqual(kept(leader), before)
   // It asks before it leads again, and nothing of this keeps it from leading.

@@ -10,6 +10,7 @@ import { Forwarder } from '../../src/proxy/forwarder.ts'
 import { Gate } from '../../src/proxy/gate.ts'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
 import { Bodies } from '../../src/proxy/replayableBody.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { within } from '../support/until.ts'
 
 const FIRST = '00000000000000a1'
@@ -65,6 +66,7 @@ async function setUp(context: TestContext, answers: readonly string[], holdMs = 
       gate,
       waits: new PositionWaits(10, () => 'reached'),
       cookie: new PositionCookie('p', () => 'c'),
+      claims: new Claims(() => ({ epoch: 1, txid: 1 })),
       leaderIncarnation: () => node.incarnation,
       sign: () => 'token',
       dial: undefined,

@@ -57,9 +57,9 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
     server.closeAllConnections()
   })
   const { port } = server.address() as AddressInfo
-  const send = (epoch: number, headers: Record<string, string> = {}) =>
+  const sendAs = (secret: string, epoch: number, headers: Record<string, string> = {}) =>
     new Promise<string>((resolve, reject) => {
-      const token = signatureOf(SECRET, {
+      const token = signatureOf(secret, {
         purpose: 'forward',
         method: 'POST',
         path: '/w',
@@ -86,7 +86,8 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
         .on('error', reject)
         .end()
     })
-  return { send, higher }
+  const send = (epoch: number, headers?: Record<string, string>) => sendAs(SECRET, epoch, headers)
+  return { send, sendAs, higher }
 }
 
 test('the time that a request waits here adds to the age of its first attempt', async (context) => {
@@ -118,4 +119,20 @@ test('a request of another epoch is refused, a later epoch is reported', async (
   assert.match(await send(EPOCH + 1), / STALE_LEADER$/)
   assert.deepEqual([higher, executed], [[EPOCH + 1], 0])
   assert.equal(await send(EPOCH), '200')
+})
+
+test('an epoch counts only in a good token, and only within reach', async (context) => {
+  let executed = 0
+  const { send, sendAs, higher } = await setUp(context, async ({ response }) => {
+    executed++
+    response.end('done')
+  })
+  assert.match(await sendAs('another secret of this size', EPOCH + 1), /^401 /)
+  assert.match(await sendAs('another secret of this size', EPOCH - 1), /^401 /)
+  assert.match(await send(EPOCH + 2 ** 32 + 1), /^409 CLAIM_REFUSED$/)
+  assert.match(await send(999_999_999_999_999), /^409 CLAIM_REFUSED$/)
+  for (const epoch of [2 ** 53 - 1, 2 ** 53, -1, 1.5]) assert.match(await send(epoch), /^401 /)
+  assert.deepEqual([higher, executed], [[], 0])
+  assert.match(await send(EPOCH + 2 ** 32), / STALE_LEADER$/)
+  assert.deepEqual([higher, executed], [[EPOCH + 2 ** 32], 0])
 })

@@ -21,6 +21,7 @@ import { RateBudget } from '../../src/proxy/rateBudget.ts'
 import { Bodies } from '../../src/proxy/replayableBody.ts'
 import { ReplicaSide, type StaleReadEnd } from '../../src/proxy/replicaSide.ts'
 import { Routes } from '../../src/proxy/routes.ts'
+import { Claims } from '../../src/security/claims.ts'
 import { within } from '../support/until.ts'
 
 const WANTED = {
@@ -72,6 +73,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
       gate,
       waits,
       cookie,
+      claims: new Claims(() => ({ epoch: 1, txid: 1 })),
       leaderIncarnation: () => '0123456789abcdef',
       sign: () => '',
       dial: undefined,

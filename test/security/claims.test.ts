@@ -106,6 +106,31 @@ test('every field of a message or an answer that holds an epoch or a txid is jud
   assert.equal(wrong({}), 'believed')
 })
 
+test('a position in an answer counts only within reach', () => {
+  const counted: ClaimKind[] = []
+  const claims = new Claims(
+    () => REASONABLE,
+    (kind) => counted.push(kind),
+  )
+  assert.deepEqual(claims.positionIn('8-4712'), { epoch: 8, txid: 4712 })
+  for (const text of [
+    undefined,
+    '',
+    '8',
+    '8-',
+    '-8-1',
+    '8-1.5',
+    '8-1\n',
+    '8-1e3',
+    `8-${'9'.repeat(16)}`,
+  ])
+    assert.equal(claims.positionIn(text), undefined, text)
+  assert.deepEqual(counted, [])
+  for (const text of ['999999999999999-1', '8-999999999999999', `${2 ** 32 + 8}-1`])
+    assert.equal(claims.positionIn(text), undefined, text)
+  assert.deepEqual(counted, ['epoch', 'txid', 'epoch'])
+})
+
 test('each refusal is an error of the catalogue and is counted by its kind', () => {
   const counted: ClaimKind[] = []
   const known = { epoch: 3, txid: 0 }

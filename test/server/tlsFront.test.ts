@@ -1,4 +1,7 @@
-/** Both TLS and plain text come to one port; what is neither, or takes its time, holds up nobody. */
+/**
+ * Both TLS and plain text come to one port; what is neither, or takes its time, holds up no other
+ * connection.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'

@@ -41,7 +41,7 @@ export async function receiverAt(url: string, signal?: AbortSignal): Promise<Rec
 }
 
 /** Nodes have certificates that only nodes know. */
-const anyCertificate = new Agent({ connect: { rejectUnauthorized: false } })
+export const anyCertificate = new Agent({ connect: { rejectUnauthorized: false } })
 
 /** `fetch`, also from a node that takes only TLS. */
 export function fetchAny(url: string, request: RequestInit = {}): Promise<Response> {
