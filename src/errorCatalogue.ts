@@ -269,7 +269,7 @@ export const CATALOGUE = {
   ),
   CLOCKS_DIFFER: entry(
     401,
-    'the leader refused this token: {detail}',
+    'the signature is refused: {detail}',
     "this node signs again by the leader's clock; if it goes on, set the clocks of both machines",
   ),
   FOREIGN_PAGE: entry(
@@ -397,7 +397,7 @@ export const CATALOGUE = {
   ),
   FORWARD_REFUSED: entry(
     401,
-    'a request for the application needs a valid token of a node: {detail}',
+    'a request for the application needs a valid signature of a node: {detail}',
     'send it to the proxy of a node; if a node sent it, compare secrets and clocks',
   ),
   FOREIGN_HANDLE: entry(
@@ -592,9 +592,9 @@ export const CATALOGUE = {
   ),
   UNAUTHORIZED: entry(
     401,
-    'a valid secret is needed',
-    'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs ' +
-      'send "Authorization: Bearer SECRET"',
+    'a signature with the cluster secret is needed',
+    'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs ask over ' +
+      'the control socket, or sign as docs/http.md says',
   ),
   NOT_FOUND: entry(404, 'nothing at {path}', 'docs/http.md lists the paths of a node'),
   BAD_REQUEST: entry(400, '{detail}', 'correct the request'),

@@ -107,7 +107,7 @@ async function startIn(
   const database = onlyDatabase(databases)
   const { view, waits } = database
   const scheme = ground.trust.takesPlainText ? 'http' : 'https'
-  const hooks = roleHooksOf(setup, path, metrics.notices(), scheme)
+  const hooks = roleHooksOf(setup, ground.secrets, path, metrics.notices(), scheme)
   started.hooks = hooks
   const traffic = newTraffic(ground)
   started.traffic = traffic
