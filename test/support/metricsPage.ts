@@ -86,6 +86,8 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.onRole('leader')
       metrics.notices()
       metrics.claims()
+      metrics.onHandshakeFailed()
+      metrics.onPeerUnproven()
     },
   ],
   [
