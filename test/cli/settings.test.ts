@@ -10,6 +10,7 @@ import { type Kek, keyring, newKek } from '../../src/security/keyring.ts'
 import { settings } from '../../src/settings/settings.ts'
 import { labTest, waitLevel } from '../support/lab.ts'
 import { CLI } from '../support/paths.ts'
+import { until } from '../support/until.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-settings-cli-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -195,11 +196,11 @@ labTest('on a replica reading works, and writing says where the leader is', asyn
   cpSync(newDatabase(), a)
   const environment = { WALCAST_SECRET: 'a secret of enough letters' }
   const leader = await lab.leader(a, { environment })
-  await until('it has made a key', () => keyring(a).latest() !== undefined)
+  await until('it has made a key', async () => keyring(a).latest() !== undefined)
   ok(a, ['set', 'secret', '-', '--encrypt'], { input: 'x' })
   const replica = await lab.replica(b, leader, { environment })
   await waitLevel(leader, replica)
-  await until('it has been told the key', () => keyring(b).latest() !== undefined)
+  await until('it has been told the key', async () => keyring(b).latest() !== undefined)
   assert.equal(ok(b, ['get', 'secret']).toString(), 'x\n')
   ok(a, ['set', 'secret', '-', '--encrypt'], { input: 'y' })
   await waitLevel(leader, replica)

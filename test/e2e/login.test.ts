@@ -3,7 +3,7 @@
  * switchover and a failover, on every server, and a token is good wherever it is shown.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { keyring } from '../../src/security/keyring.ts'
