@@ -10,8 +10,8 @@ import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { connectTcp, connectTls } from '../platform/sockets.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
-import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { fingerprintOf, type NodeKeys } from '../security/nodeKeys.ts'
+import type { ProofKeys } from '../security/proof.ts'
 import { type ProvenNode, proveConnection } from './connectionProof.ts'
 
 /** Who answers at the other end. */
@@ -50,7 +50,10 @@ export type Transport = 'tls' | 'plain' | 'open'
 
 export interface PeerDialerParts {
   readonly transport: Transport
-  readonly secrets: ClusterSecrets
+  /** What a node proves to know: the secrets of the cluster, or a token. */
+  readonly secrets: ProofKeys
+  /** The same in words. */
+  readonly secretText?: string
   /** Undefined in an open cluster. */
   readonly keys: () => NodeKeys | undefined
   readonly known: KnownKeys
@@ -132,8 +135,9 @@ export class PeerDialer {
   }
 
   async #prove(socket: Socket, address: string, fingerprint: string): Promise<ProvenNode> {
-    const proven = await proveConnection(socket, this.#parts.secrets, address, fingerprint)
-    if (!proven) throw this.unproven(address, 'it does not know the cluster secret')
+    const { secrets, secretText = 'the cluster secret' } = this.#parts
+    const proven = await proveConnection(socket, secrets, address, fingerprint)
+    if (!proven) throw this.unproven(address, `it does not know ${secretText}`)
     return proven
   }
 

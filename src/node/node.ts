@@ -36,6 +36,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
 import { newClaims } from './nodeClaims.ts'
@@ -255,6 +256,7 @@ function newServer(
     traffic,
     record: () => nodeFile.record,
     fingerprint: () => '',
+    tokens: new ClusterTokens(ground),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),

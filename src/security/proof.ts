@@ -12,7 +12,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'
-import type { ClusterSecrets, DerivedKey } from './clusterSecrets.ts'
+import type { DerivedKey } from './clusterSecrets.ts'
 import { sha256 } from './requestSignature.ts'
 
 export const CHALLENGE_HEADER = 'walcast-challenge'
@@ -23,6 +23,13 @@ export const PROOF_PATH = '/_walcast/proof'
 const CHALLENGE = /^([0-9a-f]{64}) ([\w-]{4,32}(?:,[\w-]{4,32}){0,7})$/
 const MAX_KEY_IDS = 8
 const PROOF = /^v1 key=([\w-]{4,32}) node=([\w.-]{1,128}) mac=([0-9a-f]{64})$/
+
+/** The keys by which an asker recognises a node: those of a cluster's secrets, or that of a token. */
+export interface ProofKeys {
+  /** Named in the challenge; at most 8 of them. */
+  readonly ids: readonly string[]
+  key(id: string, purpose: 'proof'): Buffer | undefined
+}
 
 /** An answer and what it answers. */
 export interface ProvenAnswer {
@@ -77,13 +84,13 @@ export function provenNode(
   return isRight ? node : undefined
 }
 
-/** The same with the keys of a cluster. In an open one nothing is proven. */
+/** The same with the keys of an asker. Those of an open cluster prove nothing. */
 export function nodeProvenBy(
-  secrets: ClusterSecrets,
+  keys: ProofKeys,
   header: string | undefined,
   answer: ProvenAnswer,
 ): string | undefined {
-  return provenNode((id) => secrets.key(id, 'proof'), header, answer)
+  return provenNode((id) => keys.key(id, 'proof'), header, answer)
 }
 
 function macOf(

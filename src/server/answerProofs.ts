@@ -14,9 +14,11 @@ import {
   parseChallenge,
   proveAnswer,
 } from '../security/proof.ts'
+import type { TokenCheck } from '../security/tokenCheck.ts'
 
 export interface ProofParts {
   readonly secrets: ClusterSecrets
+  readonly tokens: { readonly check: Pick<TokenCheck, 'proofKey'> }
   /** Fingerprint of this node's TLS key; '' while it has none. */
   fingerprint(): string
   /** What the role file says. */
@@ -33,12 +35,12 @@ export class AnswerProofs {
 
   /** Adds the proof to an answer whose request carries a challenge. */
   prove(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
-    const { secrets, fingerprint, record } = this.#parts
+    const { fingerprint, record, secrets } = this.#parts
     const asked = parseChallenge(headerOf(request.raw, CHALLENGE_HEADER))
     if (secrets.isOpen || !asked) return
     const body = payload === undefined || payload === null ? '' : payload
     if (typeof body !== 'string' && !(body instanceof Uint8Array)) return
-    const proof = proveAnswer(keyFor(asked, secrets), record().node, {
+    const proof = proveAnswer(keyFor(asked, this.#parts), record().node, {
       challenge: asked.challenge,
       method: request.method,
       path: request.url,
@@ -51,9 +53,9 @@ export class AnswerProofs {
 }
 
 /** A key that the asker knows too; that which signs here when there is none. */
-function keyFor({ keyIds }: Challenge, secrets: ClusterSecrets): DerivedKey {
+function keyFor({ keyIds }: Challenge, { secrets, tokens }: ProofParts): DerivedKey {
   for (const id of keyIds) {
-    const key = secrets.key(id, 'proof')
+    const key = secrets.key(id, 'proof') ?? tokens.check.proofKey(id)
     if (key) return { id, key }
   }
   return secrets.signingKey('proof')
