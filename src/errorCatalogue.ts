@@ -583,7 +583,8 @@ export const CATALOGUE = {
   TOKEN_TOO_WEAK: entry(
     403,
     'token {id} has the role {role}, and {what} wants {needed}',
-    'use another token; "walcast token list" shows which there are, "walcast token create" makes one',
+    'use another token; "walcast token list" shows which there are, and ' +
+      '"walcast token create" makes one',
   ),
   TOO_MANY_ATTEMPTS: entry(
     429,

@@ -81,9 +81,9 @@ interface Way extends Asked {
 }
 
 /**
- * What a node answered, with any status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER, UNAUTHORIZED,
- * PEER_UNPROVEN or USAGE; for a node on this machine also NO_LOCAL_NODE, OTHER_USERS_NODE or
- * STRANGE_FILE.
+ * What a node answered, with any status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER,
+ * UNAUTHORIZED, PEER_UNPROVEN or USAGE; for a node on this machine also NO_LOCAL_NODE,
+ * OTHER_USERS_NODE or STRANGE_FILE.
  */
 export async function askNode(question: Question): Promise<Answer> {
   const { node, path, environment } = question

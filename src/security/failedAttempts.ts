@@ -1,8 +1,8 @@
 /**
- * Slows down who tries wrong tokens, by address. Each wrong one counts, and a count falls with time.
- * A few are answered late, each later than the one before; past a bound they are refused at once and
- * told when to come back. Right tokens from the same address never wait: nobody can lock a program
- * out by guessing beside it.
+ * Slows down who tries wrong tokens, by address. Each wrong one counts, and a count falls with
+ * time. The first few are answered late, each later than the one before. Past a bound they are
+ * refused at once and told when to come back. Right tokens from the same address never wait: nobody
+ * can lock a program out by guessing beside it.
  */
 import { delay, monotonicMs } from '../platform/time.ts'
 

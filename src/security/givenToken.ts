@@ -4,8 +4,8 @@ import { readPrivateFile } from './privateFile.ts'
 import { parseToken, type Token } from './token.ts'
 
 /**
- * Reads the token from WALCAST_TOKEN, or from the file that WALCAST_TOKEN_FILE names; undefined when
- * neither is set. Never repeats what it read. Throws TOKEN_UNREADABLE or SECRET_SHARED.
+ * Reads the token from WALCAST_TOKEN, or from the file that WALCAST_TOKEN_FILE names; undefined
+ * when neither is set. Never repeats what it read. Throws TOKEN_UNREADABLE or SECRET_SHARED.
  */
 export function readToken(environment: NodeJS.ProcessEnv): Token | undefined {
   const direct = environment['WALCAST_TOKEN']

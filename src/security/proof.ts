@@ -24,7 +24,7 @@ const CHALLENGE = /^([0-9a-f]{64}) ([\w-]{4,32}(?:,[\w-]{4,32}){0,7})$/
 const MAX_KEY_IDS = 8
 const PROOF = /^v1 key=([\w-]{4,32}) node=([\w.-]{1,128}) mac=([0-9a-f]{64})$/
 
-/** The keys by which an asker recognises a node: those of a cluster's secrets, or that of a token. */
+/** By what an asker recognises a node: keys of the cluster's secrets, or that of a token. */
 export interface ProofKeys {
   /** Named in the challenge; at most 8 of them. */
   readonly ids: readonly string[]

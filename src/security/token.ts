@@ -50,8 +50,8 @@ export function isTokenId(text: string): boolean {
 }
 
 /**
- * The key by which a node proves to the holder of a token that it knows its hash. The holder derives
- * the same key, and does not send the token before.
+ * The key by which a node proves to the holder of a token that it knows its hash. The holder
+ * derives the same key, and does not send the token before.
  */
 export function tokenProofKey(hash: string): Buffer {
   const about = 'walcast v2 proof token'

@@ -1,6 +1,6 @@
 /**
- * Whose token a request carries. A token that this node does not know takes as long to refuse as one
- * with a wrong secret: both are compared with a hash of the same length, in constant time.
+ * Whose token a request carries. A token that this node does not know takes as long to refuse as
+ * one with a wrong secret: both are compared with a hash of the same length, in constant time.
  */
 import { timingSafeEqual } from 'node:crypto'
 import { parseToken, TOKEN_PREFIX, type TokenRole, tokenProofKey } from './token.ts'
@@ -67,8 +67,8 @@ export class TokenCheck {
   }
 
   /**
-   * The key that proves this node to the holder of a token, also of one that has expired: the holder
-   * is told so then. Undefined for an unknown one.
+   * The key that proves this node to the holder of a token. Also of one that has expired, so that
+   * the holder is told so. Undefined for an unknown one.
    */
   proofKey(id: string): Buffer | undefined {
     const known = this.#find(id)
