@@ -8,19 +8,11 @@ import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { asWalcastError, systemCode, WalcastError } from '../errors.ts'
 import { request } from '../platform/sockets.ts'
 import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
+import { type Asked, failureOf, type Head, MAX_ANSWER_BYTES } from './answerFailures.ts'
 import { askedUrl } from './askedUrl.ts'
 import { controlError, openControlConnection } from './controlConnection.ts'
 import { type Credential, readCredential } from './credential.ts'
-import {
-  type Answer,
-  type Asked,
-  answerIn,
-  bodyOf,
-  failureOf,
-  type Head,
-  MAX_ANSWER_BYTES,
-  readAll,
-} from './nodeAnswer.ts'
+import { type Answer, answerIn, bodyOf, readAll } from './nodeAnswer.ts'
 import { type NodeTarget, targetText } from './nodeTarget.ts'
 import { type ProvenNode, provenNode } from './provenNode.ts'
 import type { Shape } from './shape.ts'
@@ -74,6 +66,7 @@ export async function deleteJson(
 
 /** A way to the node. */
 interface Way extends Asked {
+  readonly credential?: Credential
   /** Over the control socket. */
   readonly dispatcher?: Dispatcher
   /** The node has proven who it is: the question goes with the proof of who asks. */
@@ -144,7 +137,7 @@ async function askOnce(node: LocalNode, question: Question): Promise<Answer> {
 
 async function ask(way: Way, question: Question): Promise<Answer> {
   const { head, bytes } = await send(way, question)
-  return answerIn(way, head, bytes)
+  return answerIn(way, way.credential?.kind, head, bytes)
 }
 
 async function send(

@@ -9,6 +9,7 @@ import {
   PROOF_HEADER,
   PROOF_PATH,
   type ProofKeys,
+  type Prover,
 } from '../security/proof.ts'
 import { exchangeOver } from './socketExchange.ts'
 
@@ -16,8 +17,7 @@ import { exchangeOver } from './socketExchange.ts'
 const MAX_ANSWER_BYTES = 4096
 
 /** A node that has proven itself. */
-export interface ProvenNode {
-  readonly node: string
+export interface ProvenNode extends Prover {
   /** How far its clock is ahead of this node's, ms, give or take a round trip. */
   readonly aheadMs: number
 }
@@ -44,7 +44,7 @@ export async function proveConnection(
   })
   const metMs = (beganMs + nowMs()) / 2
   const header = headers[PROOF_HEADER]
-  const node = nodeProvenBy(keys, typeof header === 'string' ? header : undefined, {
+  const prover = nodeProvenBy(keys, typeof header === 'string' ? header : undefined, {
     challenge,
     method: 'GET',
     path: PROOF_PATH,
@@ -52,7 +52,7 @@ export async function proveConnection(
     body,
     fingerprint,
   })
-  if (node === undefined) return undefined
+  if (!prover) return undefined
   const { timeMs } = Object(JSON.parse(body.toString('utf8')))
-  return { node, aheadMs: Number.isFinite(timeMs) ? timeMs - metMs : 0 }
+  return { ...prover, aheadMs: Number.isFinite(timeMs) ? timeMs - metMs : 0 }
 }

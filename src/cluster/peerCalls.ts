@@ -1,7 +1,5 @@
 /** Calls between nodes over HTTP, apart from the stream. */
-import { name, nodeId, time } from '../../proto/fields.ts'
 import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
-import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { timeLimit } from '../platform/time.ts'
@@ -14,38 +12,9 @@ import {
   PROOF_HEADER,
 } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
+import { type PeerAnswer, parsePeerAnswer } from './peerAnswer.ts'
 import type { PeerDialer } from './peerDialer.ts'
-import { exchangeOver } from './socketExchange.ts'
-
-/** The answer of a node to `GET /leader`. `PeerQuestions` judges what it claims. */
-export interface PeerAnswer {
-  /** The address that was asked. */
-  readonly asked: string
-  readonly node: string
-  /** Random id of its process; '' from a version without one. */
-  readonly instance: string
-  /** Age of its process, ms. */
-  readonly upMs: number
-  readonly cluster: string
-  readonly role: 'leader' | 'replica' | 'standby'
-  readonly ready: boolean
-  readonly epoch: number
-  /** The last epoch that, as far as it knows, began with a promotion. */
-  readonly term: number
-  readonly txid: number
-  /** Epoch of its position. The epoch in its role file may be higher. */
-  readonly positionEpoch: number
-  /** Its history in the format of `formatTrail`; '' when unknown. */
-  readonly history: string
-  /** Id of the node that led in the highest epoch that it knows; '' when it knows none. */
-  readonly lastLeader: string
-  /** HOST:PORT of its leader: its own while it leads, '' when it knows none. */
-  readonly address: string
-  /** Reading of its clock. */
-  readonly timeMs: number
-  /** Digest of its trust record; '' when it has none. */
-  readonly trust: string
-}
+import { NotConnected, type RequestPeer } from './peerRequest.ts'
 
 /** What goes with a call beside its parameters. */
 export interface Sent {
@@ -58,7 +27,8 @@ export interface Sent {
 /** The node that asks. */
 export interface Asker {
   readonly secrets: ClusterSecrets
-  readonly dialer: PeerDialer
+  readonly dialer: Pick<PeerDialer, 'unproven' | 'requirePlaced'>
+  readonly request: RequestPeer
   node(): string
   epoch(): number
   /** Reading of this node's clock. */
@@ -81,7 +51,12 @@ export interface Told {
   readonly node: string
 }
 
-const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
+/** The headers of a signed request, and the node that they name. */
+interface Signed {
+  readonly to: PeerClock
+  readonly headers: Readonly<Record<string, string>>
+}
+
 const MAX_ANSWER_BYTES = 64 * 1024
 const JSON_BODY = { 'content-type': 'application/json' } as const
 /** The longest time to connect, ms. */
@@ -97,12 +72,12 @@ export class PeerCalls {
   }
 
   /**
-   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one in
-   * time.
+   * The unchecked answer to `GET /leader` there. Undefined when no node of this cluster gives one
+   * in time.
    */
   async askRole(address: string, timeoutMs: number): Promise<Told | undefined> {
     try {
-      return await this.#call(address, 'GET', '/leader', timeoutMs)
+      return await this.#call(address, 'GET', '/leader', timeoutMs, undefined)
     } catch {
       // No node there is an answer, too.
       return undefined
@@ -142,12 +117,11 @@ export class PeerCalls {
     const target = query.size === 0 ? path : `${path}?${query}`
     const url = `http://${address}${target}`
     try {
-      const headers = await this.#signed(
-        target,
-        async () => clock ?? this.clock(address, timeoutMs),
-        sent,
-      )
-      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, headers, sent)
+      const { isOpen } = this.#asker.secrets
+      const theirs = isOpen ? undefined : (clock ?? (await this.clock(address, timeoutMs)))
+      if (!theirs && !isOpen) throw new Error('it gave no answer that proves who it is')
+      const signed = theirs && { to: theirs, headers: this.#signed(target, theirs, sent) }
+      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, signed, sent)
       if (status === 200) return value
       throw answeredError(url, status, value)
     } catch (error) {
@@ -171,21 +145,14 @@ export class PeerCalls {
   /** Asks the node at `address`. Undefined when no walcast node answers there in time. */
   async #ask(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
     const answer = await this.askRole(address, timeoutMs)
-    const parsed = answer && parseAnswer(address, answer.value)
+    const parsed = answer && parsePeerAnswer(address, answer.value)
     // A node that proves its id does not answer for another one.
     return parsed && (answer.node === '' || answer.node === parsed.node) ? parsed : undefined
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
-  async #signed(
-    path: string,
-    clock: () => Promise<PeerClock | undefined>,
-    { body }: Sent,
-  ): Promise<Record<string, string>> {
+  #signed(path: string, theirs: PeerClock, { body }: Sent): Record<string, string> {
     const { secrets, node, epoch, nowMs } = this.#asker
-    if (secrets.isOpen) return {}
-    const theirs = await clock()
-    if (!theirs) throw new Error('it gave no answer that proves who it is')
     const signature = signRequest(secrets, {
       purpose: 'order',
       method: 'POST',
@@ -211,59 +178,41 @@ export class PeerCalls {
     method: 'GET' | 'POST',
     path: string,
     timeoutMs: number,
-    headers: Readonly<Record<string, string>> = {},
+    signed: Signed | undefined,
     { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
   ): Promise<Told> {
-    const { dialer, secrets } = this.#asker
+    const { dialer, secrets, request } = this.#asker
     const challenge = newChallenge()
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
-    const signal = timeLimit(timeoutMs)
-    const { socket, ready } = dialer.dial(address, connectMs, false)
-    const { fingerprint } = await ready.catch((error) => {
-      throw new NotConnected(messageOf(error), { cause: error })
-    })
-    try {
-      const {
-        status,
-        headers: answered,
-        body,
-      } = await exchangeOver(socket, {
-        method,
-        path,
-        headers: {
-          host: address,
-          ...NODE_AGENT,
-          ...(sent === undefined ? {} : JSON_BODY),
-          ...headers,
-          ...this.#challengeHeader(challenge),
-        },
-        ...(sent === undefined ? {} : { body: sent }),
-        maxBytes: maxAnswerBytes,
-        signal,
-      })
-      const text = body.toString('utf8')
-      const value = Object(JSON.parse(text))
-      if (dialer.isOpen) return { status, value, node: '' }
-      const proof = answered[PROOF_HEADER]
-      const node = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, {
-        challenge,
-        method,
-        path,
-        status,
-        body: text,
-        fingerprint,
-      })
-      if (node === undefined) throw dialer.unproven(address, 'its answer proves nothing')
-      return { status, value, node }
-    } finally {
-      socket.destroy()
+    const question = {
+      method,
+      path,
+      headers: {
+        host: address,
+        ...NODE_AGENT,
+        ...(sent === undefined ? {} : JSON_BODY),
+        ...signed?.headers,
+        ...this.#challengeHeader(challenge),
+      },
+      ...(sent === undefined ? {} : { body: sent }),
+      maxBytes: maxAnswerBytes,
+      signal: timeLimit(timeoutMs),
     }
+    // A signature is sent to nobody but the node that it names.
+    const answered = await request(address, question, connectMs, signed?.to.node)
+    const { status, fingerprint } = answered
+    const body = answered.body.toString('utf8')
+    const value = Object(JSON.parse(body))
+    if (secrets.isOpen) return { status, value, node: '' }
+    const proof = answered.headers[PROOF_HEADER]
+    const proven = { challenge, method, path, status, body, fingerprint }
+    const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
+    if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
+    dialer.requirePlaced(address, prover)
+    return { status, value, node: prover.node }
   }
 }
-
-/** No connection was made, or who answered did not prove to be a node. */
-class NotConnected extends Error {}
 
 /**
  * Whether a `tell` that failed with `error` certainly never arrived: there was no connection. An
@@ -271,35 +220,6 @@ class NotConnected extends Error {}
  */
 export function wasNotSent(error: unknown): boolean {
   return error instanceof WalcastError && error.cause instanceof NotConnected
-}
-
-/** Its numbers, its node and its address are not judged: `Claims` and `wrongIn` do. */
-function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
-  const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
-  const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
-  const trust = typeof value['trust'] === 'string' ? value['trust'].slice(0, 64) : ''
-  const isWhole =
-    typeof node === 'string' &&
-    node !== '' &&
-    name.accepts(instance) &&
-    isDuration(upMs) &&
-    name.accepts(cluster) &&
-    ROLES.includes(role) &&
-    typeof ready === 'boolean' &&
-    [epoch, term, txid, positionEpoch].every((value) => typeof value === 'number') &&
-    typeof history === 'string' &&
-    parseTrail(history) !== undefined &&
-    nodeId.accepts(lastLeader) &&
-    typeof address === 'string' &&
-    time.accepts(timeMs)
-  if (!isWhole) return undefined
-  const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
-  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader, trust } as PeerAnswer
-}
-
-/** The age of a process may seem longer than any duration, when its clock was set. */
-function isDuration(value: unknown): boolean {
-  return Number.isFinite(value) && Number(value) >= 0
 }
 
 function answeredError(

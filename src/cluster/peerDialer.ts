@@ -11,8 +11,8 @@ import { parseHostPort } from '../hostPort.ts'
 import { connectTcp, connectTls } from '../platform/sockets.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
 import { fingerprintOf, type NodeKeys } from '../security/nodeKeys.ts'
-import type { ProofKeys } from '../security/proof.ts'
-import { type ProvenNode, proveConnection } from './connectionProof.ts'
+import type { ProofKeys, Prover } from '../security/proof.ts'
+import { proveConnection } from './connectionProof.ts'
 
 /** Who answers at the other end. */
 export interface Peer {
@@ -61,6 +61,11 @@ export interface PeerDialerParts {
   readonly authority?: () => string | undefined
   /** Somebody at an address did not prove to be a node of this cluster. */
   readonly onUnproven?: (address: string, why: string) => void
+  /**
+   * Why a node is not the one to talk to at an address, though it has proven the cluster secret: a
+   * stranger there may have passed on the challenge.
+   */
+  readonly misplaced?: (address: string, prover: Prover) => string | undefined
 }
 
 export class PeerDialer {
@@ -83,6 +88,8 @@ export class PeerDialer {
     const { transport, known } = this.#parts
     const isTls = transport === 'tls' || (transport === 'plain' && known.wantsTls(address))
     const socket = isTls ? this.#connectTls(address) : this.#connectTcp(address)
+    // It may fail between two users, each of whom learns that from its close.
+    socket.on('error', () => {})
     const ready = this.#meet(socket, address, isTls, isProven && !this.isOpen)
     const timer = setTimer(
       () => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)),
@@ -114,7 +121,7 @@ export class PeerDialer {
       await connected(socket, isTls)
       if (isTls) return await this.#meetTls(socket as TLSSocket, address)
       if (!isProven) return { node: '', fingerprint: '' }
-      return { ...(await this.#prove(socket, address, '')), fingerprint: '' }
+      return await this.#prove(socket, address, '')
     } catch (error) {
       socket.destroy()
       throw error
@@ -131,14 +138,22 @@ export class PeerDialer {
     const told = await this.#prove(socket, address, fingerprint)
     if (!known.introduce(told.node, fingerprint, address) && authority?.() === undefined)
       throw this.unproven(address, `its key ${fingerprint.slice(0, 16)} is not that of a member`)
-    return { ...told, fingerprint }
+    return told
   }
 
-  async #prove(socket: Socket, address: string, fingerprint: string): Promise<ProvenNode> {
+  async #prove(socket: Socket, address: string, fingerprint: string): Promise<Peer> {
     const { secrets, secretText = 'the cluster secret' } = this.#parts
     const proven = await proveConnection(socket, secrets, address, fingerprint)
     if (!proven) throw this.unproven(address, `it does not know ${secretText}`)
-    return proven
+    this.requirePlaced(address, proven)
+    const { node, aheadMs } = proven
+    return { node, aheadMs, fingerprint }
+  }
+
+  /** Throws PEER_UNPROVEN when a node that has proven the secret is not the one at the address. */
+  requirePlaced(address: string, prover: Prover): void {
+    const why = this.#parts.misplaced?.(address, prover)
+    if (why !== undefined) throw this.unproven(address, why)
   }
 
   /** The error of somebody at an address who proves nothing; counted. */

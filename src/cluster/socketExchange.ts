@@ -51,8 +51,10 @@ export function exchangeOver(socket: Socket, request: SocketRequest): Promise<So
       response.on('error', reject)
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length
-        if (bytes > maxBytes) return void outgoing.destroy(new AnswerTooLong())
-        chunks.push(chunk)
+        if (bytes <= maxBytes) return void chunks.push(chunk)
+        reject(new AnswerTooLong())
+        // Without the error: a socket whose answer is whole no longer has anyone to tell.
+        socket.destroy()
       })
       outgoing.on('close', () => {
         const { statusCode: status = 0, headers: answered, complete } = response

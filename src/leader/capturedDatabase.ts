@@ -7,8 +7,8 @@
  */
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaFeed } from '../feed/replicaFeed.ts'
-import { closeSync, fdatasyncSync } from '../platform/files.ts'
-import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
+import { fdatasyncSync } from '../platform/files.ts'
+import { closeWal, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
@@ -234,7 +234,7 @@ export class CapturedDatabase {
     // A clean stop promises that everything shipped is durable here too.
     fdatasyncSync(files.walFd)
     positions.close(true)
-    closeSync(files.walFd)
+    closeWal(files)
   }
 
   async #endWaking(): Promise<void> {

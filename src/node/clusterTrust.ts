@@ -4,11 +4,14 @@
  */
 import type { Logger } from 'pino'
 import { TRUST_PATH } from '../api/trust.ts'
+import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { Member } from '../cluster/nodeRecord.ts'
 import { PeerCalls } from '../cluster/peerCalls.ts'
 import { PeerDialer } from '../cluster/peerDialer.ts'
+import { requestOver } from '../cluster/peerRequest.ts'
+import { misplaced } from '../cluster/place.ts'
 import { MAX_SEALED_BYTES, type SealedTrust, TrustCalls } from '../cluster/trustCalls.ts'
 import { withCluster, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
 import { TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
@@ -19,6 +22,7 @@ import type { NodeSetup } from '../database/engine.ts'
 import { messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
 import type { Clock } from '../platform/clock.ts'
+
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
 import type { TrustDesk } from '../server/trustRoutes.ts'
 
@@ -52,6 +56,7 @@ export interface TrustGround {
   readonly clock: Clock
   readonly nodeFile: NodeFile
   readonly members: Members
+  readonly instance: Pick<Instance, 'id'>
   readonly file: TrustFile
   /** See `ClusterTrustParts`. */
   readonly fingerprint?: string
@@ -71,6 +76,7 @@ export function newClusterLinks({
   clock,
   nodeFile,
   members,
+  instance,
   file,
   fingerprint = '',
 }: TrustGround): ClusterLinks {
@@ -88,9 +94,10 @@ export function newClusterLinks({
     secrets,
     keys: () => undefined,
     known: keys,
+    misplaced: (address, prover) => misplaced(address, prover, instance.id, members.list()),
   })
   const epoch = () => nodeFile.record.epoch
-  const calls = new PeerCalls({ secrets, dialer, node, epoch, nowMs })
+  const calls = new PeerCalls({ secrets, dialer, request: requestOver(dialer), node, epoch, nowMs })
   file.on('changed', () => members.forgetRemoved())
   const trust = new ClusterTrust({
     file,

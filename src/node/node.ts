@@ -172,7 +172,8 @@ async function layGround(
     database.engine?.tellMember(change),
   )
   started.members = members
-  const links = newClusterLinks({ setup, clock, nodeFile, members, file: trustFile })
+  const instance = new Instance(() => clock.nowMs())
+  const links = newClusterLinks({ setup, clock, nodeFile, members, instance, file: trustFile })
   started.trust = links.trust
   const database: Database = new Database({
     name: DEFAULT_DATABASE,
@@ -195,7 +196,7 @@ async function layGround(
     nodeFile,
     stateFolder,
     thread,
-    instance: new Instance(() => clock.nowMs()),
+    instance,
     audit,
     members,
     databases: new Map([[database.name, database]]),
@@ -255,6 +256,7 @@ function newServer(
     events,
     traffic,
     record: () => nodeFile.record,
+    advertised: ownAddress(options),
     fingerprint: () => '',
     tokens: new ClusterTokens(ground),
     roles: () => roles()?.requests,

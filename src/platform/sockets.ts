@@ -2,7 +2,8 @@
  * What makes connections and listens for them: TCP, TLS, HTTP, WebSocket. A simulation puts
  * WebSockets of its own in place of the system's (`replaceWebSocket`).
  */
-import { WebSocket as SystemWebSocket } from 'ws'
+import { createRequire } from 'node:module'
+import type { WebSocket as SystemWebSocket, WebSocketServer as SystemWebSocketServer } from 'ws'
 
 export { createServer as createHttpServer, request as httpRequest } from 'node:http'
 export { request as httpsRequest } from 'node:https'
@@ -13,11 +14,19 @@ export {
 } from 'node:net'
 export { connect as connectTls } from 'node:tls'
 export { Agent, fetch, request } from 'undici'
-export { WebSocketServer } from 'ws'
+
+/**
+ * Required, since a node has to start fast: to import it, Node first parses its CommonJS for the
+ * names of its exports, which is a tenth of what a start loads.
+ */
+const ws = createRequire(import.meta.url)('ws') as typeof import('ws')
+
+export type WebSocketServer = SystemWebSocketServer
+export const { WebSocketServer } = ws
 
 export type WebSocket = SystemWebSocket
 /** A live binding, as those of `files.ts` are. */
-export let WebSocket = SystemWebSocket
+export let WebSocket: typeof SystemWebSocket = ws.WebSocket
 
 /**
  * Puts another class in place of the system's for this whole thread, until the function that it
@@ -26,6 +35,6 @@ export let WebSocket = SystemWebSocket
 export function replaceWebSocket(other: typeof SystemWebSocket): () => void {
   WebSocket = other
   return () => {
-    WebSocket = SystemWebSocket
+    WebSocket = ws.WebSocket
   }
 }

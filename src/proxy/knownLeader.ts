@@ -21,7 +21,9 @@ export interface KnownLeaderHost {
   readonly calls: PeerCalls
   /** The signature of a request that is sent to the leader now. */
   readonly sign: SignForward
-  /** A new connection to the node at HOST:PORT, which proves itself; undefined: nothing is proven. */
+  /**
+   * A new connection to the node at HOST:PORT, which proves itself; undefined: nothing is proven.
+   */
   readonly dial: ((address: string) => WireDial) | undefined
   /** Whether this node believes that the leader is in this epoch. */
   believes(epoch: unknown): boolean

@@ -10,25 +10,17 @@ import { encode } from '../../proto/codec.ts'
 import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
 import type { Body, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
-import { asWalcastError, type ErrorCode, messageOf, WalcastError } from '../errors.ts'
-import { Backoff } from '../platform/backoff.ts'
+import { asWalcastError, messageOf, WalcastError } from '../errors.ts'
 import { WebSocket } from '../platform/sockets.ts'
 import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 import { type MessageHandler, MessageQueue } from './messageQueue.ts'
+import { ReconnectPause } from './reconnectPause.ts'
+import { StreamDialer } from './streamDialer.ts'
 import { type DialStream, readRefusal, requestStream, type StreamDial } from './streamUpgrade.ts'
 
 /** The replica cuts off a leader that does not answer a close after this time. */
 const CLOSE_MS = 200
 const CLOSE_CODE = 4000
-/** Errors that last until an operator makes room. Each attempt costs both sides a vain transfer. */
-const WAITS_FOR_PEOPLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'DISK_FULL',
-  'WRITE_FAILED',
-  'DIVERGED_UNKEPT',
-])
-/** After one of them the pause is this many times as long. */
-const PATIENCE = 5
-
 export interface SubscriptionOptions {
   /** Name of the database in messages. */
   readonly db: string
@@ -54,11 +46,10 @@ export interface SubscriptionHost extends MessageHandler {
 export class Subscription {
   readonly #options: SubscriptionOptions
   readonly #host: SubscriptionHost
-  readonly #backoff: Backoff
+  readonly #pause: ReconnectPause
   readonly #queue: MessageQueue
   #socket: WebSocket | undefined
-  /** The connection that is being made for the next socket; another one is not used. */
-  #dialing: Promise<StreamDial> | undefined
+  readonly #dialer: StreamDialer
   #lastHeardMs = 0
   #connectMs = 0
   #timer: Timer | undefined
@@ -80,7 +71,8 @@ export class Subscription {
     this.#options = options
     this.#leader = options.leader
     this.#host = host
-    this.#backoff = new Backoff(options.reconnectMinMs, options.reconnectMaxMs)
+    this.#dialer = new StreamDialer(host.dial, options.handshakeTimeoutMs)
+    this.#pause = new ReconnectPause(options.reconnectMinMs, options.reconnectMaxMs)
     this.#queue = new MessageQueue(options.maxQueuedBytes, host, {
       onFailed: (error) => this.fail(asWalcastError(error)),
       onDrained: () => this.#onDrained(),
@@ -126,11 +118,11 @@ export class Subscription {
   /** Connects to this leader now, and from now on. */
   follow(leader: string): void {
     const isNew = leader !== this.#leader
-    if (this.#stopped || (!isNew && (this.#socket || this.#dialing))) return
+    if (this.#stopped || (!isNew && (this.#socket || this.#dialer.isDialing))) return
     this.#leader = leader
-    this.#backoff.reset()
+    this.#pause.reset()
     cancelTimer(this.#timer)
-    this.#dialing = undefined
+    this.#dialer.cancel()
     if (!this.#socket) return this.#connectLater(undefined, 0)
     this.#isMoving = true
     this.#socket.terminate()
@@ -142,6 +134,7 @@ export class Subscription {
    */
   async finish(timeoutMs: number): Promise<number> {
     this.#isFinishing = true
+    this.#dialer.cancel()
     this.#socket?.pause()
     let timer: Timer | undefined
     await new Promise<void>((resolve) => {
@@ -158,7 +151,7 @@ export class Subscription {
   /** Resolves when the message that is being handled has been. */
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#dialing = undefined
+    this.#dialer.cancel()
     cancelTimer(this.#timer)
     cancelTimer(this.#silence)
     this.#socket?.close(1001)
@@ -176,7 +169,7 @@ export class Subscription {
 
   /** The connection works, so the next reconnect is quick again. */
   settled(): void {
-    this.#backoff.reset()
+    this.#pause.reset()
   }
 
   /** Tells the leader why, closes the connection and opens another one after a back-off. */
@@ -205,13 +198,12 @@ export class Subscription {
   }
 
   /** Waits for the messages of the last connection, too. */
-  #connectLater(error?: WalcastError, afterMs = this.#backoff.nextMs()): void {
+  #connectLater(error?: WalcastError, afterMs = this.#pause.nextMs(error)): void {
     const connect = () => {
       if (this.#queue.isBusy) this.#connectLater()
       else this.#connect()
     }
-    const times = error && WAITS_FOR_PEOPLE.has(error.key) ? PATIENCE : 1
-    this.#timer = setTimer(connect, times * afterMs)
+    this.#timer = setTimer(connect, afterMs)
   }
 
   #connect(): void {
@@ -221,32 +213,14 @@ export class Subscription {
     this.#connectionId++
     this.#lastHeardMs = this.#host.clock.nowMs()
     this.#connectMs = this.#lastHeardMs
-    const { handshakeTimeoutMs } = this.#options
-    const dialing = this.#host.dial(leader, handshakeTimeoutMs)
-    if (!dialing) return this.#open(leader, undefined)
-    this.#dialing = dialing
-    dialing.then(
-      (dialed) => {
-        if (this.#dialing !== dialing || this.#isFinishing) return void dialed.socket.destroy()
-        this.#dialing = undefined
-        this.#open(leader, dialed)
+    this.#dialer.dial(leader, {
+      onDialed: (dialed) => this.#open(leader, dialed),
+      onFailed: (error) => {
+        this.#connectionId++
+        this.#host.onClosed(error)
+        this.#connectLater(error)
       },
-      (error) => {
-        if (this.#dialing === dialing) this.#onUndialed(leader, error)
-      },
-    )
-  }
-
-  /** No node of this cluster answers there. */
-  #onUndialed(address: string, error: unknown): void {
-    this.#dialing = undefined
-    this.#connectionId++
-    const unreachable =
-      error instanceof WalcastError
-        ? error
-        : new WalcastError('LEADER_UNREACHABLE', { address, detail: messageOf(error) }, error)
-    this.#host.onClosed(unreachable)
-    this.#connectLater(unreachable)
+    })
   }
 
   #open(leader: string, dialed: StreamDial | undefined): void {
@@ -315,7 +289,7 @@ export class Subscription {
       new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection was closed' })
     this.#host.onClosed(error)
     if (this.#stopped) return
-    if (error.key === 'STARTING' || error.key === 'STOPPING') this.#backoff.reset()
+    if (error.key === 'STARTING' || error.key === 'STOPPING') this.#pause.reset()
     this.#connectLater(error, this.#isMoving ? 0 : undefined)
     this.#isMoving = false
   }

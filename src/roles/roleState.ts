@@ -37,7 +37,7 @@
  * any phase `failed`; `stop` makes any phase `stopped` once no change is under way. A crash is no
  * event: the next process begins with `starting` and the role file.
  */
-import type { PeerAnswer } from '../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../cluster/peerAnswer.ts'
 import { WalcastError } from '../errors.ts'
 import { answered, breakDown, carriedOn, giveUp, settle } from './state/changeEnd.ts'
 import { whenDemoteAsked, whenDemoting } from './state/demotion.ts'

@@ -6,7 +6,7 @@
 import type { Logger } from 'pino'
 import type { Instance } from '../cluster/instance.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import type { PeerAnswer } from '../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../cluster/peerAnswer.ts'
 import { WalcastError } from '../errors.ts'
 import type { PeerCommands } from './peerCommands.ts'
 

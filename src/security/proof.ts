@@ -1,14 +1,15 @@
 /**
- * Proof that an answer comes from a node of the cluster. The asker sends a random challenge, and the
- * ids of the keys that it knows; the answer carries
+ * Proof that an answer comes from a node of the cluster. The asker sends a random challenge and the
+ * ids of the keys that it knows; the answer carries the proof:
  *
  *     walcast-challenge: HEX ID,ID
- *     walcast-proof: v1 key=ID node=NODE mac=HEX
+ *     walcast-proof: v1 key=ID node=NODE instance=HEX at=HOST:PORT mac=HEX
  *
  * The MAC is HMAC-SHA256 with a derived key over challenge, method, path with query, status, the
- * digest of the answer's body, the node's id, and the fingerprint of the TLS key that serves the
- * connection (empty in plain text). A stranger that passes on the challenge over TLS has another
- * fingerprint.
+ * digest of the answer's body, the node's id, the random id of its process, the address under which
+ * other nodes reach it, and the fingerprint of the TLS key that serves the connection (empty in
+ * plain text). A stranger that passes on the challenge over TLS has another fingerprint. In plain
+ * text the proof names the node that he asked: the asker itself, or one that is elsewhere.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'
@@ -22,7 +23,19 @@ export const PROOF_PATH = '/_walcast/proof'
 
 const CHALLENGE = /^([0-9a-f]{64}) ([\w-]{4,32}(?:,[\w-]{4,32}){0,7})$/
 const MAX_KEY_IDS = 8
-const PROOF = /^v1 key=([\w-]{4,32}) node=([\w.-]{1,128}) mac=([0-9a-f]{64})$/
+const PROOF = new RegExp(
+  String.raw`^v1 key=([\w-]{4,32}) node=([\w.-]{1,128}) instance=([0-9a-f]{16}) ` +
+    String.raw`at=([\w.:[\]%-]{1,262}) mac=([0-9a-f]{64})$`,
+)
+
+/** Who proves an answer. */
+export interface Prover {
+  readonly node: string
+  /** Random id of its process, 16 hex digits. */
+  readonly instance: string
+  /** HOST:PORT under which other nodes reach it. */
+  readonly address: string
+}
 
 /** By what an asker recognises a node: keys of the cluster's secrets, or that of a token. */
 export interface ProofKeys {
@@ -65,23 +78,26 @@ export function parseChallenge(value: string | undefined): Challenge | undefined
 }
 
 /** The value of PROOF_HEADER. */
-export function proveAnswer({ id, key }: DerivedKey, node: string, answer: ProvenAnswer): string {
-  return `v1 key=${id} node=${node} mac=${macOf(key, node, answer).toString('hex')}`
+export function proveAnswer({ id, key }: DerivedKey, prover: Prover, answer: ProvenAnswer): string {
+  const { node, instance, address } = prover
+  const mac = macOf(key, prover, answer).toString('hex')
+  return `v1 key=${id} node=${node} instance=${instance} at=${address} mac=${mac}`
 }
 
-/** Id of the node whose proof this is; undefined when it proves nothing. */
+/** Whose proof this is; undefined when it proves nothing. */
 export function provenNode(
   keyOf: (id: string) => Buffer | undefined,
   header: string | undefined,
   answer: ProvenAnswer,
-): string | undefined {
+): Prover | undefined {
   const match = PROOF.exec(header ?? '')
   if (!match) return undefined
-  const [, id, node, mac] = match
+  const [, id, node, instance, address, mac] = match
   const key = keyOf(id)
   if (!key) return undefined
-  const isRight = timingSafeEqual(Buffer.from(mac, 'hex'), macOf(key, node, answer))
-  return isRight ? node : undefined
+  const prover = { node, instance, address }
+  const isRight = timingSafeEqual(Buffer.from(mac, 'hex'), macOf(key, prover, answer))
+  return isRight ? prover : undefined
 }
 
 /** The same with the keys of an asker. Those of an open cluster prove nothing. */
@@ -89,15 +105,16 @@ export function nodeProvenBy(
   keys: ProofKeys,
   header: string | undefined,
   answer: ProvenAnswer,
-): string | undefined {
+): Prover | undefined {
   return provenNode((id) => keys.key(id, 'proof'), header, answer)
 }
 
 function macOf(
   key: Buffer,
-  node: string,
+  { node, instance, address }: Prover,
   { challenge, method, path, status, body, fingerprint }: ProvenAnswer,
 ): Buffer {
-  const claim = ['v1', challenge, method, path, status, sha256(body), node, fingerprint]
+  const asked = ['v1', challenge, method, path, status, sha256(body)]
+  const claim = [...asked, node, instance, address, fingerprint]
   return createHmac('sha256', key).update(claim.join('\n')).digest()
 }

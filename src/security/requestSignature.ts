@@ -5,8 +5,8 @@
  *
  * The MAC is HMAC-SHA256 with a key derived for the purpose of the request. It covers, one a line:
  * version, purpose, method, path with query, time, nonce, sender, receiver, epoch, the digest of
- * the body, and the headers that mean something to a node (`walcast-*`), sorted. A streamed body
- * (`stream`) is left to TLS.
+ * the body, and the headers that mean something to a node (`walcast-*`), sorted by name. A streamed
+ * body (`stream`) is left to TLS.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'
@@ -116,10 +116,27 @@ function macOf(
     .digest()
 }
 
-/** `name:value` of each covered header, sorted. */
+/**
+ * `name:value` of each covered header, sorted by name. Several of one name stay in their order,
+ * which says how they are joined.
+ */
 function coveredLines(headers: readonly string[]): string[] {
-  const lines: string[] = []
+  const covered: { readonly name: string; readonly value: string }[] = []
   for (let i = 0; i < headers.length; i += 2)
-    if (COVERED.test(headers[i])) lines.push(`${headers[i].toLowerCase()}:${headers[i + 1].trim()}`)
-  return lines.sort()
+    if (COVERED.test(headers[i]))
+      covered.push({ name: headers[i].toLowerCase(), value: headers[i + 1] })
+  covered.sort((a, b) => Number(a.name > b.name) - Number(a.name < b.name))
+  return covered.map(({ name, value }) => `${name}:${withoutBlanks(value)}`)
+}
+
+/** As a receiver gets it (RFC 9110, section 5.5). */
+function withoutBlanks(value: string): string {
+  let [start, end] = [0, value.length]
+  while (start < end && isBlank(value[start])) start++
+  while (start < end && isBlank(value[end - 1])) end--
+  return value.slice(start, end)
+}
+
+function isBlank(character: string): boolean {
+  return character === ' ' || character === '\t'
 }

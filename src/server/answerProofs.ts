@@ -1,6 +1,6 @@
 /**
- * Proof to the asker that an answer comes from a node of the cluster, for every answer whose request
- * carries a challenge; and the path that is asked for nothing else.
+ * Proof to the asker that an answer comes from a node of the cluster, for every answer to a request
+ * with a challenge; and the path that is asked for nothing else.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { NodeRecord } from '../cluster/nodeRecord.ts'
@@ -15,10 +15,15 @@ import {
   proveAnswer,
 } from '../security/proof.ts'
 import type { TokenCheck } from '../security/tokenCheck.ts'
+import type { HealthParts } from './healthRoutes.ts'
 
 export interface ProofParts {
   readonly secrets: ClusterSecrets
   readonly tokens: { readonly check: Pick<TokenCheck, 'proofKey'> }
+  /** Its random id is in proofs. */
+  readonly instance: HealthParts['instance']
+  /** HOST:PORT under which other nodes reach this one. */
+  readonly advertised: string
   /** Fingerprint of this node's TLS key; '' while it has none. */
   fingerprint(): string
   /** What the role file says. */
@@ -35,12 +40,13 @@ export class AnswerProofs {
 
   /** Adds the proof to an answer whose request carries a challenge. */
   prove(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
-    const { fingerprint, record, secrets } = this.#parts
+    const { secrets, instance, advertised, fingerprint, record } = this.#parts
     const asked = parseChallenge(headerOf(request.raw, CHALLENGE_HEADER))
     if (secrets.isOpen || !asked) return
     const body = payload === undefined || payload === null ? '' : payload
     if (typeof body !== 'string' && !(body instanceof Uint8Array)) return
-    const proof = proveAnswer(keyFor(asked, this.#parts), record().node, {
+    const prover = { node: record().node, instance: instance.id, address: advertised }
+    const proof = proveAnswer(keyFor(asked, this.#parts), prover, {
       challenge: asked.challenge,
       method: request.method,
       path: request.url,

@@ -6,7 +6,7 @@
  * ids but for the labels of the metrics.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import type { HostPort } from '../hostPort.ts'
@@ -14,6 +14,7 @@ import { createHttpServer } from '../platform/sockets.ts'
 import { errorBody, sendFailure } from '../proxy/answer.ts'
 import { ConnectionBudget, type ConnectionLimits, type Cut } from '../proxy/connectionBudget.ts'
 import { HEALTH_CONNECTIONS } from '../proxy/openFiles.ts'
+import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { HEALTH_PATHS, isRoleQuestion } from './publicPaths.ts'
@@ -53,7 +54,7 @@ export class HealthServer {
         refuse: (response) => void response.req.socket.destroy(),
       },
     )
-    this.#app = Fastify({
+    this.#app = fastify({
       logger: false,
       forceCloseConnections: true,
       schemaController: NO_SCHEMAS,

@@ -10,7 +10,7 @@ import type {
   ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
@@ -33,6 +33,7 @@ import { ApplicationUpgrades } from './applicationUpgrades.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
+import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { requireLeastRoles } from './leastRoles.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
@@ -138,7 +139,7 @@ export class PrivateServer {
       holdMs,
       node,
     })
-    this.#app = Fastify({
+    this.#app = fastify({
       logger: false,
       forceCloseConnections: true,
       bodyLimit: MAX_BODY_BYTES,

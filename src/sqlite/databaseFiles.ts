@@ -2,6 +2,7 @@
 import { endianness } from 'node:os'
 import { messageOf, openError, systemCode, WalcastError } from '../errors.ts'
 import {
+  closeSync,
   constants,
   existsSync,
   fstatSync,
@@ -31,13 +32,24 @@ export interface DatabaseFiles {
    * sync has succeeded.
    */
   syncFailure?: unknown
+  /** Size of the WAL file when it was closed; undefined while it is open. */
+  closedWalBytes?: number
 }
 
 /**
  * Size of the WAL file, which may be far more than the WAL holds: starting it over does not cut it.
  */
-export function walFileBytes({ walFd }: Pick<DatabaseFiles, 'walFd'>): number {
-  return fstatSync(walFd).size
+export function walFileBytes({
+  walFd,
+  closedWalBytes,
+}: Pick<DatabaseFiles, 'walFd' | 'closedWalBytes'>): number {
+  return closedWalBytes ?? fstatSync(walFd).size
+}
+
+/** The node tells its size until it has stopped altogether. */
+export function closeWal(files: DatabaseFiles): void {
+  files.closedWalBytes = walFileBytes(files)
+  closeSync(files.walFd)
 }
 
 /**

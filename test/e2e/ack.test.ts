@@ -12,7 +12,8 @@ import { TcpProxy } from '../support/tcpProxy.ts'
 import { until } from '../support/until.ts'
 
 const ACK = (level: string) => ({ 'walcast-ack': level })
-const SHORT = ['--ack-timeout', '400ms']
+/** Long enough for a replica on a busy machine, short enough to be waited for. */
+const SHORT = ['--ack-timeout', '2s']
 
 interface Posted {
   readonly status: number

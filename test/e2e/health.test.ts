@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { crowd } from '../support/crowd.ts'
 import { type Lab, labTest } from '../support/lab.ts'
+import { signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { ask, codeOf } from '../support/trafficLab.ts'
 import { until } from '../support/until.ts'
@@ -82,13 +83,15 @@ labTest('everything else is not found, whoever asks', async (lab) => {
     ...['/_walcast/audit', '/_walcast/fitness', '/_walcast/positions', '/_walcast/stream'],
     `http://127.0.0.1:${port}/livez`,
   ]
-  const headers = [
+  const { node: to } = await node.status()
+  const headersOf = (path: string) => [
     [],
     ['authorization', `Bearer ${SECRET}`],
+    ['x-replica-auth', signatureOf(SECRET, { purpose: 'order', path, to })],
     ['connection', 'upgrade', 'upgrade', 'websocket', 'sec-websocket-version', '13'],
   ]
   for (const path of paths)
-    for (const given of headers) {
+    for (const given of headersOf(path)) {
       const got = await ask(port, { path, headers: given })
       assert.deepEqual([got.status, codeOf(got)], [404, 'NOT_FOUND'], `${path} ${given}`)
     }

@@ -13,8 +13,8 @@ for (const { pageSize, commits } of [
 ]) {
   labTest(`hostile checkpoints, writers and readers, pages of ${pageSize} bytes`, async (lab) => {
     // Low limits move the guard often, so that hostile checkpoints get their chance to empty the
-    // WAL.
-    const leaderFlags = ['--soft-wal', '40', '--hard-wal', '80']
+    // WAL. History holds more than the writers write, however slow the machine.
+    const leaderFlags = ['--soft-wal', '40', '--hard-wal', '80', '--history', '1GiB']
     const { leader, replica } = await hostileRun(lab, {
       shape: { pageSize },
       commits,

@@ -8,6 +8,7 @@ import { WebSocket } from 'ws'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import type { Echo } from '../support/programs/echoApp.ts'
+import { signatureOf } from '../support/signatures.ts'
 import {
   ask,
   codeOf,
@@ -237,11 +238,15 @@ labTest('paths of walcast never reach an application, and show nothing publicly'
     '/replica',
     '/_walcast;/status',
   ]
-  const authorization = ['authorization', `Bearer ${SECRET}`]
+  const { node: to } = await traffic.leader.status()
+  const signed = (method: string, path: string) => [
+    'x-replica-auth',
+    signatureOf(SECRET, { purpose: 'order', method, path, to }),
+  ]
   for (const port of [atReplica, atLeader])
     for (const method of ['GET', 'POST', 'DELETE']) {
       for (const path of reserved) {
-        const got = await ask(port, { method, path, headers: authorization })
+        const got = await ask(port, { method, path, headers: signed(method, path) })
         assert.deepEqual([got.status, codeOf(got)], [404, 'NOT_FOUND'], `${method} ${path}`)
       }
       assert.match(

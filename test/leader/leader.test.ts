@@ -1,5 +1,6 @@
 /**
- * A leader that lost its place while it is about to hand over: what begins anew is drained, too.
+ * A leader at its ends. One that lost its place while it is about to hand over: what begins anew is
+ * drained, too. One that has stopped still tells where it stood.
  */
 import assert from 'node:assert/strict'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
@@ -93,16 +94,21 @@ async function startWorld(t: TestContext) {
   app.exec('CREATE TABLE t (x); INSERT INTO t VALUES (1)')
   const thread = new SqliteThread()
   const leader = await Leader.open(optionsFor(path, stateFolder), thread)
+  let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= leader.stop()
+    return stopping
+  }
   t.after(async () => {
     try {
-      await leader.stop()
+      await stop()
     } finally {
       await thread.stop([WRITE_LOCK_CONNECTION])
     }
     app.close()
     rmSync(folder, { recursive: true, force: true })
   })
-  return { path, app, thread, leader }
+  return { path, app, thread, leader, stop }
 }
 
 /** Commits that capture can never read. */
@@ -156,4 +162,14 @@ test('frames that do not verify are backfilled under the fence that is there', a
   await leader.admitWriters()
   app.exec('INSERT INTO t VALUES (3)')
   assert.deepEqual(await leader.settle(), { epoch, txid: txid + 1 })
+})
+
+test('a leader that has stopped tells where it stood', async (t) => {
+  const { app, leader, stop } = await startWorld(t)
+  app.exec('INSERT INTO t VALUES (2)')
+  leader.look()
+  const { txid, walFileBytes } = leader.status
+  assert.ok(walFileBytes > 0)
+  await stop()
+  assert.deepEqual({ ...leader.status, txid, walFileBytes }, leader.status)
 })

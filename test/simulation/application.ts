@@ -1,11 +1,11 @@
 /**
- * The application that writes a leader's database, in a process of its own: SQLite's side of it is
- * made of the source's own WAL writer.
+ * The application beside a node, in a process of its own. It writes the node's database while the
+ * node leads: SQLite's side of it is made of the source's own WAL writer.
  */
 import type { FileOps } from '../../src/platform/fileOps.ts'
 import { WalIndexReader } from '../../src/sqlite/walIndexReader.ts'
 import { WalWriter } from '../../src/sqlite/walWriter.ts'
-import type { CommittedStates, State } from './committedStates.ts'
+import type { Branch, State } from './committedStates.ts'
 import {
   type MemoryConnection,
   type MemorySqlite,
@@ -21,7 +21,11 @@ export interface ApplicationParts {
   readonly random: SeededRandom
   readonly trace: Trace
   readonly ops: FileOps
-  readonly states: CommittedStates
+  /** Of the node. */
+  readonly id: string
+  readonly database: MemorySqlite
+  /** Whether it takes its node for the leader. */
+  readonly mayWrite: () => boolean
 }
 
 /** Paces between two transactions; bursts are short. */
@@ -35,48 +39,50 @@ const HEADER_BYTES = 100
 export class Application {
   readonly isAlive = true
   readonly #parts: ApplicationParts
-  #database: MemorySqlite
-  #connection: MemoryConnection
+  readonly #database: MemorySqlite
+  #connection: MemoryConnection | undefined
   #writer: WalWriter | undefined
-  #isStopped = false
+  /** What it writes in; undefined while it writes nothing. */
+  #branch: Branch | undefined
   /** Between two transactions on average, for now. */
   #pauseMs = 20
   #paceUntilMs = 0
+  #isDue = false
   /** What the transaction makes whose frames lie in the WAL, not published. */
   #unfinished: State | undefined
 
-  constructor(database: MemorySqlite, parts: ApplicationParts) {
+  constructor(parts: ApplicationParts) {
     this.#parts = parts
-    this.#database = database
-    this.#connection = database.connect(this)
+    this.#database = parts.database
   }
 
-  start(): void {
-    this.#isStopped = false
-    this.#later()
+  get isWriting(): boolean {
+    return this.#branch !== undefined
   }
 
-  stop(): void {
-    this.#isStopped = true
+  /** Its commits are those of `branch` from now on. */
+  write(branch: Branch): void {
+    if (branch === this.#branch) return
+    this.end()
+    this.#branch = branch
+    this.#connection = this.#database.connect(this)
+    if (!this.#isDue) this.#later()
   }
 
-  /** Writes to the database of another node from now on. */
-  moveTo(database: MemorySqlite): void {
-    if (this.#unfinished) this.#parts.states.abandon(this.#unfinished, this.#parts.states.newest)
+  /** The transaction that is under way is never committed; its connection closes. */
+  end(): void {
+    if (this.#unfinished) this.#branch?.abandon(this.#unfinished)
     this.#unfinished = undefined
-    this.#database.close(this.#connection)
-    this.#database = database
-    this.#connection = database.connect(this)
+    this.#branch = undefined
     this.#writer = undefined
-  }
-
-  get database(): MemorySqlite {
-    return this.#database
+    if (this.#connection) this.#database.close(this.#connection)
+    this.#connection = undefined
   }
 
   #later(): void {
     const { scheduler, random } = this.#parts
     if (scheduler.elapsedMs >= this.#paceUntilMs) this.#changePace()
+    this.#isDue = true
     scheduler.after(random.between(0, 2 * this.#pauseMs), () => this.#begin(), this)
   }
 
@@ -88,49 +94,54 @@ export class Application {
   }
 
   #begin(): void {
-    if (this.#isStopped) return
+    this.#isDue = false
+    const [branch, connection] = [this.#branch, this.#connection]
+    if (!branch || !connection) return
+    if (!this.#parts.mayWrite()) return this.#later()
     try {
-      this.#database.beginWriting(this.#connection)
+      this.#database.beginWriting(connection)
     } catch (error) {
       if (!(error instanceof SqliteBusy)) throw error
       return this.#later()
     }
-    this.#write()
+    this.#write(branch, connection)
   }
 
   /** Frames lie in the WAL for a while before they are published, or are rolled back. */
-  #write(): void {
-    const { scheduler, random, states } = this.#parts
-    this.#database.startOverIfDone(this.#connection)
+  #write(branch: Branch, connection: MemoryConnection): void {
+    const { scheduler, random } = this.#parts
+    this.#database.startOverIfDone(connection)
     const writer = this.#writerNow()
-    const size = this.#newSize(states.pages.length)
-    const images = this.#newImages(size)
+    const size = this.#newSize(branch.pages.length)
+    const images = this.#newImages(branch, size)
     const pages = [...images]
     const isRolledBack = random.isTrue(0.05)
     writer.append(
       { count: pages.length, number: (i) => pages[i][0], page: (i) => pages[i][1] },
       isRolledBack ? 0 : size,
     )
-    const database = this.#database
-    const state = states.after(images, size)
+    const state = branch.after(images, size)
     this.#unfinished = isRolledBack ? undefined : state
+    this.#isDue = true
     scheduler.after(random.between(0.01, 0.5), () => {
-      // It went elsewhere: its transaction ended with its connection.
-      if (database !== this.#database) return this.#later()
-      this.#unfinished = undefined
-      if (isRolledBack) writer.discard()
-      else this.#publish(writer, state, images.size)
-      this.#database.end(this.#connection)
-      this.#later()
+      this.#isDue = false
+      // Its transaction ended with its connection, if that is another one by now.
+      if (connection === this.#connection) {
+        this.#unfinished = undefined
+        if (isRolledBack) writer.discard()
+        else this.#publish(branch, writer, state, images.size)
+        this.#database.end(connection)
+      }
+      if (this.#branch) this.#later()
     })
   }
 
-  #publish(writer: WalWriter, state: State, written: number): void {
-    const { states, trace } = this.#parts
+  #publish(branch: Branch, writer: WalWriter, state: State, written: number): void {
+    const { trace, id } = this.#parts
     const size = state.pages.length
     writer.publish(size)
-    states.commit(state)
-    trace.add('application', `commit ${states.last} of ${written} pages, ${size} in all`)
+    const number = branch.commit(state)
+    trace.add(`application of ${id}`, `commit ${number} of ${written} pages, ${size} in all`)
   }
 
   /** What others have done to the WAL meanwhile is looked up, as each transaction does. */
@@ -160,27 +171,27 @@ export class Application {
   }
 
   /** The second page in any case: each commit makes another state. */
-  #newImages(size: number): Map<number, Buffer> {
-    const { random, states } = this.#parts
+  #newImages(branch: Branch, size: number): Map<number, Buffer> {
+    const { random } = this.#parts
     const pages = new Set([2])
-    for (let page = states.pages.length + 1; page <= size; page++) pages.add(page)
+    for (let page = branch.pages.length + 1; page <= size; page++) pages.add(page)
     const more = random.isTrue(0.03) ? size : random.whole(0, 5)
     for (let i = 0; i < more; i++) pages.add(random.whole(1, size))
     const images = new Map<number, Buffer>()
-    for (const page of pages) images.set(page, this.#newImage(page, size))
+    for (const page of pages) images.set(page, this.#newImage(branch, page, size))
     return images
   }
 
-  #newImage(page: number, size: number): Buffer {
-    const { random, states } = this.#parts
+  #newImage(branch: Branch, page: number, size: number): Buffer {
+    const { random } = this.#parts
     const { pageSize } = this.#database.files
     const pattern = Buffer.alloc(16)
-    pattern.writeUInt32LE(states.last + 1, 0)
+    pattern.writeUInt32LE(branch.last + 1, 0)
     pattern.writeUInt32LE(page, 4)
     pattern.writeUInt32LE(random.word(), 8)
     const image = Buffer.alloc(pageSize, pattern)
     if (page > 1) return image
-    states.pages[0].copy(image, 0, 0, HEADER_BYTES)
+    branch.pages[0].copy(image, 0, 0, HEADER_BYTES)
     image.writeUInt32BE(size, 28)
     return image
   }

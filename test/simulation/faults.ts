@@ -10,7 +10,7 @@ const LEADER_STRUCK = 0.35
 const MOST_WRITES = 40
 
 export class Faults {
-  readonly #world: Pick<World, 'scheduler' | 'network' | 'nodes' | 'leaders' | 'trace'>
+  readonly #world: Pick<World, 'scheduler' | 'network' | 'requests' | 'nodes' | 'leaders' | 'trace'>
   readonly #random: SeededRandom
   #isOver = false
 
@@ -20,12 +20,14 @@ export class Faults {
   }
 
   start(): void {
+    this.#world.requests.isTroubled = true
     this.#later()
   }
 
   /** The network heals, and every node is up or comes up. */
   end(): void {
     this.#isOver = true
+    this.#world.requests.isTroubled = false
     this.#world.trace.add('world', 'faults have ended')
     this.#world.network.heal()
     for (const node of this.#world.nodes) if (!node.isUp) node.start()
@@ -57,9 +59,9 @@ export class Faults {
     }
     if (dice < 0.55) return this.#part()
     const others = nodes.filter((node) => !leaders.includes(node))
-    const struck = this.#random.pick(
-      this.#random.isTrue(LEADER_STRUCK) && leaders.length > 0 ? leaders : others,
-    )
+    const isLeader = this.#random.isTrue(LEADER_STRUCK)
+    const meant = isLeader ? leaders : others
+    const struck = this.#random.pick(meant.length > 0 ? meant : nodes)
     this.#restart(struck)
     if (dice < 0.7) struck.kill()
     else if (dice < 0.9) struck.killAtWrite(this.#random.whole(0, MOST_WRITES), 5000)

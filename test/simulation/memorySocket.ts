@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events'
 import type { WebSocket } from 'ws'
 import type { Carried, Host, Network } from './network.ts'
+import type { Answered } from './nodeRequests.ts'
 
 const CLOSED: Carried = { kind: 'closed' }
 const CLOSE: Carried = { kind: 'close' }
@@ -108,6 +109,15 @@ export class MemorySocket extends EventEmitter {
       },
       this.host,
     )
+  }
+
+  /** The other side answers something else than that it takes the connection. */
+  refuseUpgrade({ status, text }: Answered): void {
+    if (this.readyState !== this.CONNECTING) return
+    const response = Object.assign(new EventEmitter(), { statusCode: status, setEncoding() {} })
+    this.emit('unexpected-response', undefined, response)
+    response.emit('data', text)
+    response.emit('end')
   }
 
   /** It has ended by itself; what was under way is lost. */

@@ -124,6 +124,7 @@ export class MemorySqlite {
 
   /** BEGIN IMMEDIATE. Throws SqliteBusy. */
   beginWriting(connection: MemoryConnection): void {
+    if (this.#writer?.owner.isAlive === false) this.forgetTheDead()
     if (this.#writer) throw new SqliteBusy()
     this.begin(connection)
     this.read(connection)

@@ -5,6 +5,7 @@
  */
 import { TYPE_BY_CODE } from '../../proto/messages.ts'
 import { MemorySocket } from './memorySocket.ts'
+import type { Answered, Exchange } from './nodeRequests.ts'
 import { NOBODY, type Owner, type Scheduler } from './scheduler.ts'
 import type { SeededRandom } from './seededRandom.ts'
 import { digest, type Trace } from './trace.ts'
@@ -15,7 +16,15 @@ export interface Host extends Owner {
   readonly address: string
 }
 
-type Accept = (socket: MemorySocket, remoteAddress: string) => void
+/** What listens at an address. */
+export interface Listener {
+  readonly host: Host
+  /** What a replica that connects is answered instead; undefined when it may. */
+  refuse(): Answered | undefined
+  accept(socket: MemorySocket, remoteAddress: string): void
+  /** Answers a request. Never rejects. */
+  answer(asker: string, method: string, url: URL): Promise<Answered>
+}
 
 /** What a link carries. */
 export type Carried =
@@ -39,9 +48,13 @@ export class Network {
   readonly #random: SeededRandom
   readonly #trace: Trace
   readonly #times: LinkTimes
-  readonly #listeners = new Map<string, { readonly host: Host; readonly accept: Accept }>()
+  readonly #listeners = new Map<string, Listener>()
   readonly #partitioned = new Set<string>()
   readonly #sockets = new Set<MemorySocket>()
+  /** When a partition last began. */
+  partedMs = Number.NEGATIVE_INFINITY
+  /** Requests that have a connection. */
+  readonly calls = new Set<Exchange>()
   /** Hears of every message that arrives. */
   onMessage: (from: Host, bytes: Buffer) => void = () => {}
 
@@ -56,8 +69,22 @@ export class Network {
     return this.#scheduler
   }
 
-  listen(host: Host, accept: Accept): void {
-    this.#listeners.set(host.address, { host, accept })
+  listen(listener: Listener): void {
+    this.#listeners.set(listener.host.address, listener)
+  }
+
+  /** Who takes connections there. */
+  hostAt(address: string): Host | undefined {
+    const host = this.#listeners.get(address)?.host
+    return host?.isAlive ? host : undefined
+  }
+
+  /** Of the process that listens, in whose event this is. */
+  ask(host: Host, asker: string, method: string, url: URL): Promise<Answered> {
+    const listener = this.#listeners.get(host.address)
+    // It closed its port meanwhile: the connection goes with its process.
+    if (listener?.host !== host) return new Promise(() => {})
+    return listener.answer(asker, method, url)
   }
 
   /** Connections to it are refused from now on. */
@@ -67,12 +94,18 @@ export class Network {
 
   /** Nothing gets through between the two, in either direction. */
   part(a: string, b: string): void {
+    this.partedMs = this.#scheduler.elapsedMs
     this.#partitioned.add(pairOf(a, b))
   }
 
   heal(): void {
     this.#partitioned.clear()
     for (const socket of [...this.#sockets]) socket.pump()
+  }
+
+  /** Whether everybody has reached everybody since then. */
+  isWholeSince(ms: number): boolean {
+    return this.#partitioned.size === 0 && this.partedMs < ms
   }
 
   isParted(a: string, b: string): boolean {
@@ -95,6 +128,10 @@ export class Network {
     this.close(host)
     const isSent = this.#random.isTrue(0.5)
     for (const socket of [...this.#sockets]) if (socket.host === host) socket.abandon(isSent)
+    for (const call of [...this.calls]) {
+      const reset = () => call.fail('ECONNRESET')
+      if (call.to === host) this.#scheduler.after(this.latencyMs(), reset, call.from)
+    }
   }
 
   forget(socket: MemorySocket): void {
@@ -121,20 +158,25 @@ export class Network {
   #answer(socket: MemorySocket, address: string): void {
     const listener = this.#listeners.get(address)
     if (!listener?.host.isAlive) return socket.refuse(new Error(`connect ECONNREFUSED ${address}`))
-    const { host, accept } = listener
-    const other = new MemorySocket(this, host, false)
+    const { host } = listener
+    const answered = () => {
+      const refused = listener.refuse()
+      if (!refused) return this.#join(socket, listener)
+      this.#trace.add('network', `${address} > ${socket.host.address} ${refused.status}`)
+      const refuse = () => socket.refuseUpgrade(refused)
+      this.#scheduler.after(this.latencyMs(), refuse, socket.host)
+    }
+    this.#scheduler.after(0, answered, host)
+  }
+
+  #join(socket: MemorySocket, listener: Listener): void {
+    const other = new MemorySocket(this, listener.host, false)
     socket.join(other)
     other.join(socket)
     this.#sockets.add(socket)
     this.#sockets.add(other)
-    this.#scheduler.after(
-      0,
-      () => {
-        other.open()
-        accept(other, socket.host.address)
-      },
-      host,
-    )
+    other.open()
+    listener.accept(other, socket.host.address)
     this.#scheduler.after(this.latencyMs(), () => socket.open(), socket.host)
   }
 

@@ -1,185 +1,139 @@
-/** What the engines of a simulated node are made with, and whom they tell. */
+/** What the node of a simulation is set up with, and what of it says how it fares. */
 import { pino } from 'pino'
-import { joined, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
-import type { PeerAnswer } from '../../src/cluster/peerCalls.ts'
+import type { NodeSetup } from '../../src/database/engine.ts'
 import type { WalcastError } from '../../src/errors.ts'
-import { ReplicaList } from '../../src/feed/replicaList.ts'
-import type { LeaderOptions } from '../../src/leader/leaderOptions.ts'
+import type { Metrics } from '../../src/health/metrics.ts'
+import { defaultOptions } from '../../src/options/defaults.ts'
+import type { NodeOptions } from '../../src/options/nodeOptions.ts'
 import type { FileOps } from '../../src/platform/fileOps.ts'
-import { CopyAccess } from '../../src/replica/copy/copyAccess.ts'
-import type { ReplicaOptions } from '../../src/replica/replicaOptions.ts'
-import { Claims } from '../../src/security/claims.ts'
-import { fileMode } from '../../src/sqlite/fileModes.ts'
+import type { Traffic } from '../../src/proxy/traffic.ts'
+import { WriteGate } from '../../src/proxy/writeGate.ts'
 import type { Network } from './network.ts'
 import type { NodeProcess } from './nodeProcess.ts'
+import type { NodeRequests } from './nodeRequests.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SeededRandom } from './seededRandom.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
 import type { Trace } from './trace.ts'
 
-const DB = 'db'
-/** A line of the log of pino's level error. */
-const ERROR_LINE = '{"level":50'
-
 export interface NodeSite {
+  readonly requests: NodeRequests
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly network: Network
   readonly trace: Trace
   readonly ops: FileOps
-  /** What the other nodes say of themselves. */
-  readonly answersFor: (asking: SimulatedNode) => readonly PeerAnswer[]
   /** Hears what the engines tell. */
-  readonly onCaptured: (position: Position, checksum: string) => void
+  readonly onCaptured: (node: SimulatedNode, position: Position, checksum: string) => void
   readonly onApplied: (node: SimulatedNode) => void
   readonly onSynced: (node: SimulatedNode) => void
   /** It is up; a replica has opened its copy, if it has one. */
   readonly onUp: (node: SimulatedNode) => void
   /** Others may write its database from now on. */
   readonly onLeads: (node: SimulatedNode) => void
+  /** Its clients' writes go elsewhere from now on. */
+  readonly onFollows: (node: SimulatedNode) => void
   readonly onFatal: (node: SimulatedNode, error: WalcastError) => void
-  /** The key of an error that ended a connection, or what an engine called an error in its log. */
+  /** The key of an error that ended a connection, or what the node called an error in its log. */
   readonly onTrouble: (node: SimulatedNode, what: string) => void
 }
 
-function sharedOptions(process: NodeProcess, site: NodeSite) {
-  const { node } = process
+/** Small bounds: whatever depends on one of them happens often. */
+const BOUNDS: Partial<NodeOptions> = {
+  ...{ softWalFrames: 60, hardWalFrames: 80, maxWalBytes: 1e6, fenceTimeoutMs: 50 },
+  ...{ pollAbovePerSecond: 400, pollMs: 1, idleMs: 1000, heartbeatMs: 500 },
+  ...{ maxBufferedBytes: 65536, stallMs: 5000, historyBytes: 262144, batchBytes: 65536 },
+  ...{ maxReplicas: 8, maxWaits: 100, maxQueuedBytes: 65536, replicaWalBytes: 65536 },
+  ...{ lockTimeoutMs: 2000, maxDiverged: 8, maxDivergedBytes: 1e7, reconnectMaxMs: 2000 },
+  ...{ peerTimeoutMs: 500, peerLookMs: 1000, switchoverTimeoutMs: 2000, frozenMs: 2000 },
+  scrubRate: 0,
+}
+
+export function setupOf({ node }: NodeProcess, site: NodeSite): NodeSetup {
   const { scheduler, ops, trace, onTrouble } = site
-  const clock = { nowMs: () => scheduler.nowMs() + node.skewMs }
   const write = (line: string) => {
     trace.add(node.id, line.trim())
-    if (line.startsWith(ERROR_LINE)) onTrouble(node, line.trim())
+    const { level, msg, error }: Record<string, unknown> = JSON.parse(line)
+    if (level === pino.levels.values['error'])
+      onTrouble(node, error ? `${msg}: ${error}` : `${msg}`)
   }
-  const log = pino({ base: null, timestamp: false }, { write })
-  const claims = new Claims(() => ({ epoch: process.nodeFile.record.epoch, txid: 0 }))
-  const { path, folder: stateFolder } = node
-  return { db: DB, path, stateFolder, version: '0', log, clock, ops, claims }
-}
-
-export function leaderOptions(process: NodeProcess, site: NodeSite): LeaderOptions {
-  const { onCaptured, onFatal, onTrouble } = site
-  const { node, nodeFile } = process
-  const parts = sharedOptions(process, site)
-  const save: LeaderOptions['identity']['save'] = (begun) =>
-    nodeFile.update({
-      epoch: begun.epoch,
-      term: begun.term,
-      txidCeiling: begun.txidCeiling,
-      incarnation: begun.begun.id,
-      leaderMode: fileMode(node.path),
-      lineage: withIncarnation(
-        withoutIdle(nodeFile.record.lineage, node.id, begun.txid, begun.stored),
-        begun.begun,
-      ),
-    })
+  const { givenLeader } = node.first
+  const given = { db: node.path, listen: node.address, ...(givenLeader && { leader: givenLeader }) }
   return {
-    ...parts,
-    address: node.address,
-    identity: {
-      node: node.id,
-      cluster: nodeFile.record.cluster,
-      instance: process.instance,
-      epoch: () => nodeFile.record.epoch,
-      incarnation: () => nodeFile.record.incarnation,
-      raised: () => undefined,
-      txidCeiling: () => nodeFile.record.txidCeiling,
-      lineage: () => nodeFile.record.lineage,
-      term: () => nodeFile.record.term,
-      members: () => [],
-      save,
-      insist: save,
-      raiseCeiling: (txidCeiling) => nodeFile.update({ txidCeiling }),
-    },
-    checkpoint: { softWalFrames: 60, hardWalFrames: 80, maxWalBytes: 1e6, fenceTimeoutMs: 50 },
-    wake: { pollAbovePerSecond: 400, pollMs: 1, idleMs: 500 },
-    session: { maxBufferedBytes: 65536, stallMs: 5000, helloTimeoutMs: 3000 },
-    historyBytes: 262144,
-    batchBytes: 65536,
-    maxReplicas: 8,
-    heartbeatMs: 500,
-    replicas: new ReplicaList(parts.clock, node.id),
-    maxAckWaits: 100,
-    observer: {
-      onBatch: ({ last, txid, checksum }) => {
-        if (!process.isAlive || !last) return
-        onCaptured({ epoch: nodeFile.record.epoch, txid }, checksum)
-      },
-      onPass() {},
-      onUnverified() {},
-      onSent() {},
-      onBadMessage: (key) => onTrouble(node, key),
-      onEpoch() {},
-      onPutBack() {},
-      onHigherEpoch() {},
-      onFatal: (error) => onFatal(node, error),
-    },
+    options: { ...defaultOptions(), ...BOUNDS, ...given } as NodeOptions,
+    secret: undefined,
+    log: pino({ base: null, timestamp: false }, { write }),
+    version: '0',
+    clock: { nowMs: () => scheduler.nowMs() + node.skewMs },
+    ops,
   }
 }
 
-/** Follows the leader of the role file. */
-export function replicaOptions(process: NodeProcess, site: NodeSite): ReplicaOptions {
-  const { onApplied, onSynced, onFatal, onTrouble, scheduler } = site
-  const { node, nodeFile } = process
-  const parts = sharedOptions(process, site)
-  const leader = nodeFile.record.leader || undefined
+/** Tells the site what metrics would count. */
+export function metricsOf(process: NodeProcess, site: NodeSite): Metrics {
+  const { onCaptured, onApplied, onSynced, onTrouble } = site
+  const { node } = process
   const ifAlive = (tell: (node: SimulatedNode) => void) => () => {
     if (process.isAlive) tell(node)
   }
-  return {
-    ...parts,
-    advertise: node.address,
-    identity: {
-      node: node.id,
-      instance: process.instance,
-      upMs: () => scheduler.elapsedMs - process.upSinceMs,
-      cluster: () => nodeFile.record.cluster,
-      lineage: () => nodeFile.record.lineage,
-      lastLeader: () => '',
-      term: () => nodeFile.record.term,
-      epoch: () => nodeFile.record.epoch,
-      adopt: async ({ cluster, epoch, term, fileMode: leaderMode }, told, address) => {
-        const lineage = joined(nodeFile.record.lineage, told)
-        await nodeFile.update({ cluster, epoch, term, leader: address, leaderMode, lineage })
+  const nothing = () => {}
+  const told = {
+    registry: { contentType: '', metrics: async () => '' },
+    leader: () => ({
+      onBatch({ last, txid, checksum }: { last: boolean; txid: number; checksum: string }) {
+        if (!process.isAlive || !last) return
+        onCaptured(node, { epoch: process.nodeFile.record.epoch, txid }, checksum)
       },
-    },
-    subscription: {
-      db: DB,
-      leader,
-      reconnectMinMs: 50,
-      reconnectMaxMs: 2000,
-      handshakeTimeoutMs: 2000,
-      silenceMs: 3000,
-      maxQueuedBytes: 65536,
-    },
-    walBytes: 65536,
-    access: new CopyAccess({
-      path: node.path,
-      leaderMode: () => nodeFile.record.leaderMode,
-      log: parts.log,
+      onPass: nothing,
+      onUnverified: nothing,
     }),
-    lockTimeoutMs: 2000,
-    maxDiverged: 8,
-    maxDivergedBytes: 1e7,
-    idleMs: 1000,
-    pingMs: 2000,
-    dial: () => undefined,
-    observer: {
-      onConnected() {},
-      onLeaderAt() {},
-      onLeaderStopping() {},
-      onReceived() {},
+    replica: () => ({
+      onConnected: nothing,
+      onReceived: nothing,
       onApplied: ifAlive(onApplied),
-      onCheckpoint() {},
-      onDurable() {},
-      onDisconnected: (key) => onTrouble(node, key),
-      onRefused() {},
+      onCheckpoint: nothing,
+      onDurable: nothing,
+      onDisconnected: (key: string) => onTrouble(node, key),
+      onRefused: nothing,
       onSynced: ifAlive(onSynced),
       onStray: () => onTrouble(node, 'STRAY_WRITE'),
-      onKeptDropped() {},
-      onMember() {},
-      onMoved: ({ address }) => process.replica?.follow(address),
-      onFatal: (error) => onFatal(node, error),
-    },
+      onKeptDropped: nothing,
+    }),
+    feed: () => ({ onSent: nothing, onBadMessage: (key: string) => onTrouble(node, key) }),
+    scrub: () => ({ onChecked: nothing, onPass: nothing, onRotten: nothing, onRepaired: nothing }),
+    observeScrub: nothing,
+    onRole: nothing,
   }
+  // Engines and roles use no more of it.
+  return told as unknown as Metrics
+}
+
+/** There are no clients: what is held is the gate through which they would come. */
+export function trafficOf(process: NodeProcess, site: NodeSite, check: () => void): Traffic {
+  const { node } = process
+  const isLeading = () => process.nodeFile.record.role === 'leader'
+  const options = { maxHeld: 10, holdMs: 10_000, address: node.address }
+  const admission = new WriteGate(options, { isLeading, check })
+  const traffic = {
+    admission,
+    onLeading() {
+      admission.release('change')
+      if (process.isAlive) site.onLeads(node)
+    },
+    onFollowing() {
+      admission.clear()
+      if (process.isAlive) site.onFollows(node)
+    },
+    onLeaderThere() {},
+    onLeaderLost() {},
+    onLeaderStopping() {},
+    useLeaderClock() {},
+    intake: { isStopping: false },
+    watch: { standing: () => 'none' },
+    application: { unwellForLeading: undefined },
+    publicUrl: undefined,
+  }
+  // Engines, roles and the answers about health use no more of it.
+  return traffic as unknown as Traffic
 }

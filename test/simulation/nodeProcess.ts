@@ -1,98 +1,200 @@
-/** One process of a node, from its start to its end. */
-
+/**
+ * One process of a node, from its start to its end: the roles and engines are the real ones, put
+ * together as `src/node` does.
+ */
+import { Instance } from '../../src/cluster/instance.ts'
+import { Members } from '../../src/cluster/members.ts'
 import type { NodeFile } from '../../src/cluster/nodeFile.ts'
-import { Leader } from '../../src/leader/leader.ts'
-import { Replica } from '../../src/replica/replica.ts'
-import type { Downstream } from '../../src/replica/replicaOptions.ts'
-import type { HeldDatabase } from '../../src/sqlite/heldDatabase.ts'
+import { PeerCalls } from '../../src/cluster/peerCalls.ts'
+import { PeersFile, readPeers } from '../../src/cluster/peersFile.ts'
+import { emptyTrust } from '../../src/cluster/trustRecord.ts'
+import { Database, DEFAULT_DATABASE } from '../../src/database/database.ts'
+import type { Engine } from '../../src/database/engine.ts'
+import type { LeaderEngine } from '../../src/database/leaderEngine.ts'
+import type { ReplicaEngine } from '../../src/database/replicaEngine.ts'
+import { asWalcastError, WalcastError } from '../../src/errors.ts'
+import type { Leader } from '../../src/leader/leader.ts'
+import type { ClusterTrust } from '../../src/node/clusterTrust.ts'
+import type { AuditLog } from '../../src/notify/auditLog.ts'
+import type { RoleHooks } from '../../src/notify/roleHooks.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { errorBody } from '../../src/proxy/answer.ts'
+import type { Replica } from '../../src/replica/replica.ts'
+import { Standstill } from '../../src/roles/election/standstill.ts'
+import { RoleInbox } from '../../src/roles/roleInbox.ts'
+import { RoleJournal } from '../../src/roles/roleJournal.ts'
+import type { RoleRequests } from '../../src/roles/roleRequests.ts'
+import { Roles } from '../../src/roles/roles.ts'
+import { Claims } from '../../src/security/claims.ts'
+import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
 import type { SqliteThread } from '../../src/sqlite/sqliteThread.ts'
-import type { MemorySocket } from './memorySocket.ts'
-import type { Host, Network } from './network.ts'
-import { leaderOptions, type NodeSite, replicaOptions } from './nodeOptions.ts'
+import { dialerWith } from '../support/peers.ts'
+import type { Host } from './network.ts'
+import { metricsOf, type NodeSite, setupOf, trafficOf } from './nodeOptions.ts'
+import { PrivateSide } from './privateSide.ts'
 import type { SimulatedNode } from './simulatedNode.ts'
 
-const NO_DOWNSTREAM: Downstream = {
-  onBatch() {},
-  onHeartbeat() {},
-  onDisconnected() {},
-  onTwin() {},
-  onUnsettled() {},
+/** What a process has once its role file is open. */
+interface Parts {
+  readonly nodeFile: NodeFile
+  readonly thread: SqliteThread
+  readonly members: Members
+  readonly database: Database
+  readonly peersFile: PeersFile
+  readonly roles: Roles
+  readonly side: PrivateSide
 }
+
+/** Nobody reads the audit log, and no hook is told. */
+const NO_AUDIT = { append: async () => {} } as unknown as AuditLog
+const NO_HOOKS = { notify() {} } as unknown as RoleHooks
+/** A cluster without a secret has no trust record. */
+const NO_TRUST = { digest: '', onDigest() {} } as unknown as ClusterTrust
 
 export class NodeProcess implements Host {
   readonly node: SimulatedNode
   readonly address: string
-  readonly instance: string
-  readonly upSinceMs: number
   readonly #site: NodeSite
   isAlive = true
   /** Writes to files that it may still make before it dies. */
   writesLeft = Number.POSITIVE_INFINITY
-  leader: Leader | undefined
-  replica: Replica | undefined
-  /** Undefined until they are open. */
-  opened: { readonly nodeFile: NodeFile; readonly thread: SqliteThread } | undefined
-  /** A change of its role is under way. */
-  isChanging = false
+  #opened: Parts | undefined
+  /** It has come up in its first role. */
+  isUp = false
 
-  constructor(node: SimulatedNode, instance: string, site: NodeSite) {
+  constructor(node: SimulatedNode, site: NodeSite) {
     this.node = node
     this.address = node.address
-    this.instance = instance
-    this.upSinceMs = site.scheduler.elapsedMs
     this.#site = site
   }
 
-  /** Of a process that is up. */
+  /** Undefined until it is open. */
+  get nodeFileIfOpen(): NodeFile | undefined {
+    return this.#opened?.nodeFile
+  }
+
   get nodeFile(): NodeFile {
     return this.#parts.nodeFile
   }
 
-  /** In the role of its role file. */
+  /** While it has that role, or is on its way out of it. */
+  get leader(): Leader | undefined {
+    const engine = this.#opened?.database.engine
+    return engine && isLeading(engine) ? engine.leader : undefined
+  }
+
+  get replica(): Replica | undefined {
+    const engine = this.#opened?.database.engine
+    return engine && isFollowing(engine) ? engine.replica : undefined
+  }
+
+  /** What an operator at this node may have done. */
+  get requests(): RoleRequests {
+    return this.#parts.roles.requests
+  }
+
+  /** Comes up in the role of its role file, unless another node leads by now. */
   async open(nodeFile: NodeFile, thread: SqliteThread): Promise<void> {
-    this.opened = { nodeFile, thread }
-    if (nodeFile.record.role === 'leader') {
-      this.#leads(await Leader.open(leaderOptions(this, this.#site), thread))
-    } else this.#follows(await Replica.open(replicaOptions(this, this.#site), thread))
+    const parts = this.#build(nodeFile, thread)
+    this.#opened = parts
+    await parts.roles.start()
+    this.isUp = true
   }
 
-  /** With a database that was given up, fenced: others may write once this has resolved. */
-  async lead(held: HeldDatabase): Promise<void> {
-    const options = leaderOptions(this, this.#site)
-    const leader = await Leader.takeOver(options, this.#parts.thread, held)
-    this.replica = undefined
-    await leader.admitWriters()
-    this.#leads(leader)
+  async stop(): Promise<void> {
+    if (!this.#opened) return
+    const { roles, side, members, peersFile, nodeFile } = this.#opened
+    side.isStopping = true
+    roles.announceStop()
+    await roles.stop()
+    this.#site.network.close(this)
+    await Promise.all([members.stop(), peersFile.stop()])
+    await nodeFile.stop()
   }
 
-  /** With a database that was given up. */
-  async follow(held: HeldDatabase): Promise<void> {
-    this.#network.close(this)
-    this.leader = undefined
-    const options = replicaOptions(this, this.#site)
-    this.#follows(await Replica.takeOver(options, this.#parts.thread, held))
-  }
-
-  /** It feeds no other replica. */
-  #follows(replica: Replica): void {
-    this.replica = replica
-    replica.start(NO_DOWNSTREAM)
-  }
-
-  #leads(leader: Leader): void {
-    this.leader = leader
-    this.#network.listen(this, (socket: MemorySocket, remoteAddress) =>
-      leader.accept(socket.asWebSocket, remoteAddress),
+  #build(nodeFile: NodeFile, thread: SqliteThread): Parts {
+    const site = this.#site
+    const { node } = this
+    const setup = setupOf(this, site)
+    const { log, options, clock = systemClock } = setup
+    const { ops } = site
+    const { folder: stateFolder } = node
+    const metrics = metricsOf(this, site)
+    const trust = { record: emptyTrust('') }
+    const claims = new Claims(() => ({ epoch: nodeFile.record.epoch, txid: 0 }))
+    const members: Members = new Members(nodeFile, log, trust, options.peers, claims, (change) =>
+      database.engine?.tellMember(change),
     )
-    if (this.isAlive) this.#site.onLeads(this.node)
+    const database: Database = new Database({
+      ...{ name: DEFAULT_DATABASE, path: node.path, stateFolder, nodeFile, clock },
+      maxWaits: options.maxWaits,
+      peers: readPeers(stateFolder, log),
+      onMet: (met, address) => members.learn(met, address),
+    })
+    const databases = new Map([[database.name, database]])
+    const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
+    const standstill = new Standstill(options.frozenMs, clock)
+    const inbox = new RoleInbox(standstill)
+    const traffic = trafficOf(this, site, () => inbox.checkAlive())
+    const instance = new Instance(() => clock.nowMs())
+    const { view } = database
+    const secrets = new ClusterSecrets([])
+    const dialer = dialerWith(secrets)
+    const calls = new PeerCalls({
+      ...{ secrets, dialer, request: site.requests.request },
+      node: () => nodeFile.record.node,
+      epoch: () => nodeFile.record.epoch,
+      nowMs: () => clock.nowMs(),
+    })
+    const links = { secrets, dialer, calls, claims, trust: NO_TRUST }
+    const ground = {
+      ...{ setup, clock, ops, nodeFile, members, thread, instance, metrics, traffic },
+      ...links,
+    }
+    const about = { audit: NO_AUDIT, hooks: NO_HOOKS, log, view }
+    const roles = new Roles({
+      ...ground,
+      ...{ databases, peersFile, standstill, inbox },
+      journal: new RoleJournal({ ...ground, ...about }),
+      onMoved() {},
+      onFatal: (error) => {
+        if (this.isAlive) site.onFatal(node, error)
+      },
+    })
+    const side = new PrivateSide(
+      {
+        ...{ metrics, databases, traffic, instance, trust: NO_TRUST },
+        record: () => nodeFile.record,
+        nowMs: () => clock.nowMs(),
+      },
+      () => (roles.hasStarted ? roles.requests : undefined),
+      (error) => {
+        if (this.isAlive) site.onFatal(node, asWalcastError(error))
+      },
+    )
+    site.network.listen({
+      host: this,
+      refuse: () => {
+        const error = side.isStopping ? new WalcastError('STOPPING') : view.refuseReplicas()
+        const answer = error && { ...errorBody(error), timeMs: clock.nowMs() }
+        return error && { status: error.status, text: JSON.stringify(answer) }
+      },
+      accept: (socket, remoteAddress) => view.accept(socket.asWebSocket, remoteAddress),
+      answer: (...asked) => side.answer(...asked),
+    })
+    return { nodeFile, thread, members, database, peersFile, roles, side }
   }
 
-  get #network(): Network {
-    return this.#site.network
+  get #parts(): Parts {
+    if (!this.#opened) throw new WalcastError('STARTING')
+    return this.#opened
   }
+}
 
-  get #parts() {
-    if (!this.opened) throw new Error(`${this.address} is not up`)
-    return this.opened
-  }
+function isLeading(engine: Engine): engine is LeaderEngine {
+  return engine.view.role() === 'leader'
+}
+
+function isFollowing(engine: Engine): engine is ReplicaEngine {
+  return engine.view.role() !== 'leader'
 }

@@ -1,5 +1,4 @@
 /** Puts a simulated world in place of everything that the source has from its platform. */
-import type { WebSocket } from 'ws'
 import { replaceFiles } from '../../src/platform/files.ts'
 import { type ProcessSource, replaceProcesses } from '../../src/platform/processes.ts'
 import { replaceRandom } from '../../src/platform/random.ts'
@@ -47,7 +46,8 @@ export function replacePlatform(world: ReplacedPlatform): () => void {
     replaceFiles(files.source),
     // The source uses no more of them than they have.
     replaceProcesses({ Worker: MachineWorker, execFile } as unknown as ProcessSource),
-    replaceWebSocket(DialledSocket as unknown as typeof WebSocket),
+    // The source uses no more of it than it has.
+    replaceWebSocket(DialledSocket as unknown as Parameters<typeof replaceWebSocket>[0]),
   ]
   return () => {
     for (const restore of restorers) restore()

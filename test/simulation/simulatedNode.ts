@@ -1,15 +1,14 @@
 /**
- * A node on a machine of its own: its role file, its engine and its thread for SQLite are the real
- * ones. It can be killed at any event or at any write, and started again over its files.
+ * A node on a machine of its own: its role file, its roles, its engines and its thread for SQLite
+ * are the real ones. It can be killed at any event or at any write, and started again over its
+ * files.
  */
 import { NodeFile } from '../../src/cluster/nodeFile.ts'
 import type { NodeRecord } from '../../src/cluster/nodeRecord.ts'
 import { asWalcastError } from '../../src/errors.ts'
-import { leaderFor, rivalAmong } from '../../src/roles/election/precedence.ts'
 import { SqliteThread } from '../../src/sqlite/sqliteThread.ts'
 import type { NodeSite } from './nodeOptions.ts'
 import { NodeProcess } from './nodeProcess.ts'
-import { followingRecord } from './roleRecords.ts'
 import { NOBODY } from './scheduler.ts'
 
 const HELD_MS = 200
@@ -20,14 +19,15 @@ export class SimulatedNode {
   readonly folder: string
   readonly path: string
   readonly #site: NodeSite
-  readonly #first: NodeRecord
+  /** The role file of its first start. */
+  readonly first: NodeRecord
   #lastRecord: NodeRecord | undefined
   /** This machine's clock is so far off. */
   readonly skewMs: number
   process: NodeProcess | undefined
   isHeldDown = false
-  /** The epoch that it led in when it last was up. */
-  lastEpoch = 0
+  /** Of one that is down: since when. */
+  downSinceMs = 0
 
   constructor(id: string, site: NodeSite, first: NodeRecord, skewMs: number) {
     this.id = id
@@ -35,13 +35,13 @@ export class SimulatedNode {
     this.folder = `/${id}/app.db-walcast`
     this.path = `/${id}/app.db`
     this.#site = site
-    this.#first = first
+    this.first = first
     this.skewMs = skewMs
   }
 
   /** The role file, also of a node that is down; undefined before it was first up. */
   get record(): NodeRecord | undefined {
-    return this.process?.opened ? this.process.nodeFile.record : this.#lastRecord
+    return this.process?.nodeFileIfOpen?.record ?? this.#lastRecord
   }
 
   get isUp(): boolean {
@@ -52,9 +52,8 @@ export class SimulatedNode {
   start(): void {
     if (this.isHeldDown) return void this.#site.scheduler.after(HELD_MS, () => this.start(), NOBODY)
     if (this.isUp) return
-    const { scheduler, random, trace } = this.#site
-    const instance = random.randomBytes(8).toString('hex')
-    const process = new NodeProcess(this, instance, this.#site)
+    const { scheduler, trace } = this.#site
+    const process = new NodeProcess(this, this.#site)
     this.process = process
     trace.add(this.id, 'starts')
     scheduler.after(0, () => void this.#open(process), process)
@@ -65,9 +64,9 @@ export class SimulatedNode {
     const { process } = this
     if (!process) return
     this.#site.trace.add(this.id, 'is killed')
+    this.#lastRecord = this.record
     this.process = undefined
-    this.lastEpoch = process.leader ? process.nodeFile.record.epoch : 0
-    if (process.opened) this.#lastRecord = process.nodeFile.record
+    this.downSinceMs = this.#site.scheduler.elapsedMs
     process.isAlive = false
     this.#site.network.bury(process)
   }
@@ -97,8 +96,7 @@ export class SimulatedNode {
 
   async #stop(process: NodeProcess): Promise<void> {
     try {
-      await process.replica?.stop()
-      await process.leader?.stop()
+      await process.stop()
     } catch (error) {
       return this.#site.onFatal(this, asWalcastError(error))
     }
@@ -107,26 +105,12 @@ export class SimulatedNode {
 
   async #open(process: NodeProcess): Promise<void> {
     try {
-      const nodeFile = await NodeFile.open(this.folder, this.#site.ops, this.#first)
-      await this.#giveWay(nodeFile)
+      const nodeFile = await NodeFile.open(this.folder, this.#site.ops, this.first)
       await process.open(nodeFile, new SqliteThread())
       this.#site.trace.add(this.id, `is up as ${nodeFile.record.role}`)
       if (process.isAlive) this.#site.onUp(this)
     } catch (error) {
       if (process.isAlive) this.#site.onFatal(this, asWalcastError(error))
     }
-  }
-
-  /**
-   * A node that led asks first whether another one leads by now, and follows it then. There is no
-   * quorum, and one whose successor is down would lead on: here an operator knows better.
-   */
-  async #giveWay(nodeFile: NodeFile): Promise<void> {
-    const { node, role, epoch, term } = nodeFile.record
-    if (role !== 'leader') return
-    const rival = rivalAmong(this.#site.answersFor(this), { node, epoch, term })
-    if (!rival) return
-    this.#site.trace.add(this.id, `gives way to ${rival.node}`)
-    await nodeFile.update(followingRecord(leaderFor(rival) ?? rival.asked))
   }
 }

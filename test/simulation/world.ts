@@ -2,18 +2,18 @@
  * One simulated cluster: nodes of which one leads, an application that writes there, programs that
  * read the copies, and faults in between. Everything is drawn from the seed.
  */
-import assert from 'node:assert/strict'
 import type { NodeRecord } from '../../src/cluster/nodeRecord.ts'
 import { createFileOps, type FileOps } from '../../src/platform/fileOps.ts'
-import { Application, firstPages } from './application.ts'
+import { firstPages } from './application.ts'
+import { Applications } from './applications.ts'
 import { CommittedStates } from './committedStates.ts'
 import { Faults } from './faults.ts'
-import { LeadershipMoves } from './leadershipMoves.ts'
-import { answersFor, lookForLeader } from './lookout.ts'
 import { MemoryFiles } from './memoryFiles.ts'
 import { MemorySqlite } from './memorySqlite.ts'
 import { Network } from './network.ts'
 import { NodeProcess } from './nodeProcess.ts'
+import { NodeRequests } from './nodeRequests.ts'
+import { Operator } from './operator.ts'
 import { replacePlatform } from './replacedPlatform.ts'
 import { NOBODY, type Owner, Scheduler } from './scheduler.ts'
 import { SeededRandom } from './seededRandom.ts'
@@ -40,15 +40,12 @@ export interface SimulationResult {
   readonly error: unknown
 }
 
+const FIRST_LEADER = 'node1:7400'
 const CLUSTER = 'cluster-simulated'
 /** Until all copies are level once the faults have ended. */
 const HEALED_MS = 60_000
 const LOOK_MS = 100
 const ACK_WAIT_MS = 2000
-/** Between two looks of a replica without a leader, and of whoever promotes one. */
-const LOOKOUT_MS = 1000
-/** So many looks without a leader precede a promotion. */
-const PATIENCE = 3
 const BOOT_ID = '00000001-0000-0000-0000-000000000000\n'
 
 /** One seed. */
@@ -72,18 +69,16 @@ export class World {
   readonly scheduler = new Scheduler()
   readonly trace = new Trace(this.scheduler)
   readonly network: Network
+  readonly requests: NodeRequests
   readonly nodes: readonly SimulatedNode[]
   readonly states: CommittedStates
+  readonly applications: Applications
+  readonly witness: Witness
   readonly #options: SimulationOptions
   readonly #random: SeededRandom
   readonly #files: MemoryFiles
   readonly #ops: FileOps = createFileOps()
   readonly #databases = new Map<string, MemorySqlite>()
-  readonly #witness: Witness
-  readonly #moves: LeadershipMoves
-  #application: Application | undefined
-  #leaderless = 0
-  #areMovesOver = false
 
   constructor(options: SimulationOptions) {
     const { seed, nodes } = options
@@ -93,18 +88,17 @@ export class World {
     const minMs = this.#random.pick([0.05, 0.5, 5])
     const times = { minMs, maxMs: minMs * this.#random.pick([1.5, 4, 20]) }
     this.network = new Network(scheduler, new SeededRandom(seed, 2), trace, times)
+    this.requests = new NodeRequests(this.network, new SeededRandom(seed, 6), trace)
     const onWrite = (owner: Owner) => {
       if (owner instanceof NodeProcess) owner.node.onWrite(owner)
     }
     this.#files = new MemoryFiles(scheduler, new SeededRandom(seed, 3), this.#proc(), onWrite)
     const pageSize = this.#random.pick([512, 1024, 4096])
     this.states = new CommittedStates(firstPages(this.#random.whole(4, 60), pageSize))
-    const witness = new Witness(this.states, trace, (node) => this.#database(node.path))
-    this.#witness = witness
-    this.network.onMessage = witness.onMessage
-    const onFailed = (error: unknown) => witness.fail(error)
-    this.#moves = new LeadershipMoves({ scheduler, network: this.network, trace, onFailed })
+    this.witness = new Witness(this.states, trace, (node) => this.#database(node.path))
+    this.network.onMessage = this.witness.onMessage
     this.nodes = Array.from({ length: nodes }, (_, i) => this.#newNode(`node${i + 1}`, i === 0))
+    this.applications = this.#newApplications()
   }
 
   /** Puts the simulated world in place of the system; gives what takes it back. */
@@ -120,22 +114,17 @@ export class World {
 
   async run(): Promise<void> {
     const { seed, seconds, hasFaults, hasMoves } = this.#options
-    const application = this.#startApplication()
-    for (const node of this.nodes) node.start()
-    this.#readNow()
-    this.#waitForAcks()
-    if (hasMoves) {
-      this.#moveLater()
-      this.#lookOut()
-    }
+    this.#begin()
+    const operator = new Operator(this, new SeededRandom(seed, 7))
+    if (hasMoves) operator.start()
     const faults = new Faults(this, new SeededRandom(seed, 5))
     if (hasFaults) faults.start()
     await this.#runUntil(1000 * seconds)
     faults.end()
-    this.#areMovesOver = true
-    application.stop()
+    operator.end()
+    this.applications.end()
     await this.#runUntil(1000 * seconds + HEALED_MS, () => this.#isLevel())
-    this.#witness.requireLevel(this.nodes)
+    this.witness.requireLevel(this.nodes)
   }
 
   /** Those that lead now. */
@@ -147,20 +136,31 @@ export class World {
     const { scheduler } = this
     while (scheduler.elapsedMs < untilMs && !isDone()) {
       await scheduler.run(Math.min(untilMs, scheduler.elapsedMs + LOOK_MS))
-      if (this.#witness.failure !== undefined) throw this.#witness.failure
+      if (this.witness.failure !== undefined) throw this.witness.failure
     }
   }
 
-  #startApplication(): Application {
+  #begin(): void {
     const { path } = this.nodes[0]
     this.#files.write(this.#files.make(path), Buffer.concat([...this.states.pages]), 0)
-    const { scheduler, trace, states } = this
-    const random = new SeededRandom(this.#options.seed, 4)
-    const parts = { scheduler, random, trace, ops: this.#ops, states }
-    const application = new Application(this.#database(path), parts)
-    application.start()
-    this.#application = application
-    return application
+    this.applications.start()
+    for (const node of this.nodes) node.start()
+    this.#readNow()
+    this.#waitForAcks()
+  }
+
+  #newApplications(): Applications {
+    const { scheduler, trace, states, witness, nodes } = this
+    const { seed } = this.#options
+    return new Applications(
+      {
+        ...{ scheduler, trace, states, witness },
+        ops: this.#ops,
+        database: (node) => this.#database(node.path),
+        randomOf: (node) => new SeededRandom(seed, 20 + nodes.indexOf(node)),
+      },
+      nodes[0],
+    )
   }
 
   #newNode(id: string, isFirst: boolean): SimulatedNode {
@@ -174,24 +174,28 @@ export class World {
       term: 0,
       txidCeiling: 0,
       standby: false,
-      leader: isFirst ? '' : 'node1:7400',
-      givenLeader: '',
+      leader: isFirst ? '' : FIRST_LEADER,
+      givenLeader: isFirst ? '' : FIRST_LEADER,
       lineage: [],
       incarnation: '',
       members: [],
     }
-    const { onCaptured, onApplied, onSynced, onUp, onFatal, onTrouble } = this.#witness
+    const { onCaptured, onApplied, onSynced, onFatal, onTrouble } = this.witness
     const node = new SimulatedNode(
       id,
       {
         ...{ scheduler, random: this.#random, network, trace, ops: this.#ops },
-        ...{ onCaptured, onApplied, onSynced, onUp, onFatal },
+        ...{ requests: this.requests, onCaptured, onApplied, onSynced, onFatal },
         // Of a process that has died nothing counts.
         onTrouble: (of, what) => {
           if (scheduler.owner.isAlive) onTrouble(of, what)
         },
-        onLeads: (of) => this.#onLeads(of),
-        answersFor: (asking) => answersFor(asking, this.nodes),
+        onUp: (of) => {
+          this.witness.onUp(of)
+          if (of.process?.replica) this.applications.onFollows(of)
+        },
+        onLeads: (of) => this.applications.onLeads(of),
+        onFollows: (of) => this.applications.onFollows(of),
       },
       first,
       this.#random.between(-500, 500),
@@ -215,7 +219,7 @@ export class World {
     // Before its first copy there is nothing to read.
     for (const node of this.nodes)
       if (this.#random.isTrue(0.5) && this.#files.at(node.path))
-        this.#witness.read(node, this.#random.isTrue(0.2))
+        this.witness.read(node, this.#random.isTrue(0.2))
     this.scheduler.after(this.#random.between(50, 800), () => this.#readNow(), NOBODY)
   }
 
@@ -228,72 +232,6 @@ export class World {
         if (leader) void leader.acknowledgements.wait({ ...leader.position }, wanted, ACK_WAIT_MS)
       })
     this.scheduler.after(this.#random.between(20, 500), () => this.#waitForAcks(), NOBODY)
-  }
-
-  #moveLater(): void {
-    const afterMs = this.#random.between(500, 8000)
-    this.scheduler.after(afterMs, () => this.#move(), NOBODY)
-  }
-
-  #move(): void {
-    if (this.#areMovesOver) return
-    const [from] = this.leaders
-    const to = this.#random.pick(this.nodes)
-    if (from && to !== from) this.#moves.switchOver(from, to)
-    this.#moveLater()
-  }
-
-  /** Replicas look for a leader; when there is none for a while, one of them is promoted. */
-  #lookOut(): void {
-    for (const { process } of this.nodes)
-      if (process)
-        this.scheduler.as(process, () => lookForLeader(process, this.nodes, this.network))
-    const isLeaderless = this.nodes.every(
-      ({ process }) => process?.opened && process.nodeFile.record.role === 'replica',
-    )
-    this.#leaderless = isLeaderless ? this.#leaderless + 1 : 0
-    if (this.#leaderless >= PATIENCE) this.#moves.promote(this.nodes)
-    this.#failOver()
-    this.scheduler.after(LOOKOUT_MS, () => this.#lookOut(), NOBODY)
-  }
-
-  /** What it has is what counts from now on. */
-  #onLeads(node: SimulatedNode): void {
-    const leader = node.process?.leader
-    const commit = this.states.numberOf(leader?.status.checksum ?? '')
-    this.#witness.check(() => assert.ok(commit !== undefined, `${node.id} leads with no commit`))
-    // A leader that starts again may have to capture on: its own application has gone on.
-    const isNew = this.#application?.database !== this.#database(node.path)
-    if (commit === undefined || !isNew) return
-    if (commit < this.states.last) {
-      this.#witness.onLost(commit, this.nodes)
-      this.states.loseAfter(commit)
-    }
-    this.trace.add(node.id, `leads from commit ${commit} of ${this.states.last}`)
-    // It is a process of its own, whatever becomes of the node.
-    this.scheduler.as(NOBODY, () => this.#application?.moveTo(this.#database(node.path)))
-  }
-
-  /** The node that leads by its role file is down, and all others are there. */
-  #failOver(): void {
-    const downs = this.nodes.filter(({ isUp }) => !isUp)
-    const [lost] = downs
-    const others = this.nodes.filter((node) => node !== lost)
-    const isLost = downs.length === 1 && lost.lastEpoch > 0 && !lost.isHeldDown
-    if (!isLost || !others.every(({ process }) => process?.replica && !process.isChanging)) return
-    if (!this.#random.isTrue(0.5)) return
-    lost.isHeldDown = true
-    this.#moves.failOver(lost, others, () => {
-      lost.isHeldDown = false
-    })
-    // The one that was to lead may die over it.
-    this.scheduler.after(
-      5000,
-      () => {
-        lost.isHeldDown = false
-      },
-      NOBODY,
-    )
   }
 
   #isLevel(): boolean {

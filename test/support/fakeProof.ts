@@ -4,6 +4,9 @@
  */
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
 
+/** What the proofs of fake nodes say of their process. */
+export const FAKE_PROVER = { instance: '0123456789abcdef', address: '10.0.0.9:8470' } as const
+
 export interface FakeProofParts {
   readonly secret: string
   readonly node: string
@@ -23,7 +26,9 @@ export function fakeProof(parts: FakeProofParts): string {
     Buffer.from(hkdfSync('sha256', secret, 'walcast', `walcast v2 ${purpose}`, 32))
   const digest = (content: string | Buffer) => createHash('sha256').update(content).digest('hex')
   const [random] = challenge.split(' ')
-  const claim = ['v1', random, method, path, status, digest(body), node, '']
+  const { instance, address: at } = FAKE_PROVER
+  const claim = ['v1', random, method, path, status, digest(body), node, instance, at, '']
   const mac = createHmac('sha256', derived('proof')).update(claim.join('\n')).digest('hex')
-  return `v1 key=${digest(derived('id')).slice(0, 8)} node=${node} mac=${mac}`
+  const key = digest(derived('id')).slice(0, 8)
+  return `v1 key=${key} node=${node} instance=${instance} at=${at} mac=${mac}`
 }

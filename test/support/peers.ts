@@ -1,6 +1,7 @@
 /** What a node calls other nodes with, for tests of one part. */
 import { PeerCalls } from '../../src/cluster/peerCalls.ts'
 import { type KnownKeys, PeerDialer } from '../../src/cluster/peerDialer.ts'
+import { requestOver } from '../../src/cluster/peerRequest.ts'
 import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
 
 /** No key of another node is known. */
@@ -23,9 +24,11 @@ export function dialerWith(
 /** Calls of the node `node`. `secrets`: none for an open cluster. */
 export function callsOf(node: string, ...secrets: readonly string[]): PeerCalls {
   const known = new ClusterSecrets(secrets)
+  const dialer = dialerWith(known)
   return new PeerCalls({
     secrets: known,
-    dialer: dialerWith(known),
+    dialer,
+    request: requestOver(dialer),
     node: () => node,
     epoch: () => 1,
     nowMs: () => Date.now(),

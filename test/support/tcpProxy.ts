@@ -5,6 +5,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { freePort } from '../../src/cli/freePorts.ts'
 
+const STREAM = 'GET /_walcast/stream '
+
 /**
  * `toReplica` bytes come from the leader. Gives the bytes to pass on, or undefined to cut the
  * connection.
@@ -53,8 +55,9 @@ export class TcpProxy {
     this.connections++
     const leader = connect(this.#target, '127.0.0.1')
     const link = { isStream: false }
-    client.once('data', (bytes) => {
-      link.isStream = bytes.subarray(0, 64).toString('latin1').includes('/_walcast/stream')
+    // The node proves itself on the connection first.
+    client.on('data', (bytes) => {
+      link.isStream ||= bytes.subarray(0, 64).toString('latin1').startsWith(STREAM)
     })
     this.#pipe(client, leader, false, link)
     this.#pipe(leader, client, true, link)

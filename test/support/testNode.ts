@@ -1,5 +1,6 @@
 /** A walcast node under test: a real process of the command line, asked over its private side. */
 import { readFileSync, statSync } from 'node:fs'
+import { request } from 'undici'
 import type { LagReport, NodeStatus } from '../../src/api/nodeStatus.ts'
 import type { Child, Ended } from './child.ts'
 import { type OperatorRequest, operatorHeaders } from './signatures.ts'
@@ -68,22 +69,21 @@ export class TestNode {
     return this.#ask(path, { method: 'DELETE' }, timeoutMs)
   }
 
-  /** A signature is for the private side only: on other paths it makes a request the application's. */
+  /** Signed on the private side only: elsewhere a signed request is the application's. */
   async #ask(
     path: string,
     given: OperatorRequest,
     timeoutMs: number,
     isOperator = true,
   ): Promise<Answer> {
-    const request = { ...given, signal: AbortSignal.timeout(timeoutMs) }
+    const asked = { ...given, signal: AbortSignal.timeout(timeoutMs) }
     const secret = this.options.environment?.['WALCAST_SECRET']
     const isSigned = isOperator && secret !== undefined && path.startsWith('/_walcast/')
-    const headers = isSigned ? await operatorHeaders(secret, this.url, path, request) : {}
-    const response = await fetch(`${this.url}${path}`, {
-      ...request,
-      headers: { ...request.headers, ...headers },
+    const headers = isSigned ? await operatorHeaders(secret, this.url, path, asked) : {}
+    return requestOnce(`${this.url}${path}`, {
+      ...asked,
+      headers: { ...given.headers, ...headers },
     })
-    return { status: response.status, text: await response.text(), headers: response.headers }
   }
 
   async status(): Promise<NodeStatus> {
@@ -137,4 +137,21 @@ export class TestNode {
     const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'latin1'))
     return Number(match?.[1] ?? 0) * 1024
   }
+}
+
+/** Not fetch, which repeats a request on 421: a signature is valid once. */
+async function requestOnce(
+  url: string,
+  { method = 'GET', headers = {}, body, signal }: OperatorRequest,
+): Promise<Answer> {
+  const answer = await request(url, {
+    method,
+    headers,
+    ...(body === undefined ? {} : { body }),
+    ...(signal ? { signal } : {}),
+  })
+  const flat = Object.entries(answer.headers).flatMap(([name, value]) =>
+    [value ?? []].flat().map((each): [string, string] => [name, each]),
+  )
+  return { status: answer.statusCode, text: await answer.body.text(), headers: new Headers(flat) }
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 /** Asks often at first, then less often, since each question slows the node that is waited for. */
 const POLL_MS = 5
-const POLL_MAX_MS = 40
+const POLL_MAX_MS = 100
 /**
  * A wait fails when nothing has moved for so long: it hangs. This does not bound how long things
  * take, since a busy machine may take many times as long as an idle one.

@@ -8,7 +8,7 @@ import { syncFolderAside } from '../../platform/fileOps.ts'
 import { closeSync, existsSync, openSync } from '../../platform/files.ts'
 import { requirePlainLog } from '../../platform/plainFiles.ts'
 import { refillCutWal } from '../../sqlite/cutWal.ts'
-import { adoptDatabase, walFileBytes } from '../../sqlite/databaseFiles.ts'
+import { adoptDatabase, closeWal, walFileBytes } from '../../sqlite/databaseFiles.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../../sqlite/pageCheck.ts'
 import { PageReader } from '../../sqlite/pageReader.ts'
@@ -235,7 +235,7 @@ export class Copy {
     if (!isWithinResync) await leaveToReaders(thread, path)
     await thread.attempt(close('checkpoint'), close('keeper'), close(LAST_CONNECTION))
     await this.durability.settled()
-    closeSync(walFd)
+    closeWal(this.#content.files)
     return this.#content.files.syncFailure === undefined
   }
 

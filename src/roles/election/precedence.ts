@@ -2,7 +2,7 @@
  * Which of two nodes that both take themselves for the leader gives way, and what follows from the
  * answers of all.
  */
-import type { PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 
 export interface Claim {
   readonly node: string

@@ -1,6 +1,6 @@
 /** Whether a replica may lead: an operator asks for it, or the leader, which hands over. */
 import type { NodePlace, PromoteAnswer } from '../../api/roleAnswers.ts'
-import type { PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 import { WalcastError } from '../../errors.ts'
 import { MAX_DURATION_MS } from '../../options/optionValues.ts'
 import { judge } from '../election/fitness.ts'

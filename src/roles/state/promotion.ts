@@ -1,7 +1,7 @@
 /** How a replica comes to lead. From the role file on it leads, whatever happens to the process. */
 import type { Position } from '../../../proto/position.ts'
 import type { PromoteAnswer } from '../../api/roleAnswers.ts'
-import type { PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
 import { breakDown, giveUp, internal, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'

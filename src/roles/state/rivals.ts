@@ -1,6 +1,6 @@
 /** What follows from what other nodes say of who leads. */
 import { parseTrail } from '../../../proto/lineage.ts'
-import type { PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 import type { HigherEpoch } from '../../database/engine.ts'
 import { WalcastError } from '../../errors.ts'
 import { isPutBack, type SeenHistory } from '../../feed/seenHistory.ts'

@@ -5,7 +5,7 @@
 import type { Standing } from '../../../proto/lineage.ts'
 import type { TakeOver } from '../../api/roleActions.ts'
 import type { NodePlace } from '../../api/roleAnswers.ts'
-import type { PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 import type { EngineNews } from '../../database/engine.ts'
 
 export type RoleEvent = RoleRequest | RoleNews | RoleStepEnd

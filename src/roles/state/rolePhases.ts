@@ -2,7 +2,7 @@
 import type { Position } from '../../../proto/position.ts'
 import type { NodePlace, PromoteAnswer, SwitchoverStage } from '../../api/roleAnswers.ts'
 import type { NodeRecord } from '../../cluster/nodeRecord.ts'
-import type { PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 import type { SeenHistory } from '../../feed/seenHistory.ts'
 import type { HoldFor } from '../../proxy/writeGate.ts'
 import type { RoleMemory } from './roleMemory.ts'

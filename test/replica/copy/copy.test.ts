@@ -222,3 +222,12 @@ async function writeInGap(t: TestContext, copy: Copy, other: Database.Database):
     return false
   })
 }
+
+test('a copy that is closed tells how large its WAL file is', async (t) => {
+  const { options, host } = startWorld(t)
+  const copy = await Copy.open(options, host, options.positions.known)
+  assert.ok(copy.walFileBytes > 0)
+  await copy.close()
+  assert.equal(copy.walFileBytes, 0)
+  options.positions.close(true)
+})

@@ -12,7 +12,7 @@
  */
 import { joined, type Lineage } from '../../../proto/lineage.ts'
 import type { NodeRecord } from '../../../src/cluster/nodeRecord.ts'
-import type { PeerAnswer } from '../../../src/cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../../src/cluster/peerAnswer.ts'
 import { WalcastError } from '../../../src/errors.ts'
 import type { step as roleStep } from '../../../src/roles/roleState.ts'
 import type { RoleRequest } from '../../../src/roles/state/roleEvents.ts'

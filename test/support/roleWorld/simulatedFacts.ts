@@ -3,7 +3,7 @@
  * is ordered something.
  */
 import { historyOf } from '../../../proto/lineage.ts'
-import type { PeerAnswer } from '../../../src/cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../../src/cluster/peerAnswer.ts'
 import type { CopyFacts, RoleFacts } from '../../../src/roles/state/roleFacts.ts'
 import type { EngineOrder } from '../../../src/roles/state/roleOrders.ts'
 import type { RoleWorld } from './roleWorld.ts'

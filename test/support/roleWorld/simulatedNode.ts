@@ -5,7 +5,7 @@
  */
 import { type Standing, withIncarnation } from '../../../proto/lineage.ts'
 import type { NodeRecord } from '../../../src/cluster/nodeRecord.ts'
-import type { PeerAnswer } from '../../../src/cluster/peerCalls.ts'
+import type { PeerAnswer } from '../../../src/cluster/peerAnswer.ts'
 import { WalcastError } from '../../../src/errors.ts'
 import { incarnationAfter, newIncarnation } from '../../../src/leader/incarnation.ts'
 import { followingRecord, leadingRecord } from '../../../src/roles/leadershipRecord.ts'

@@ -1,0 +1,39 @@
+/** One request to another node, over a connection of its own. */
+import { messageOf } from '../errors.ts'
+import type { PeerDialer } from './peerDialer.ts'
+import { exchangeOver, type SocketAnswer, type SocketRequest } from './socketExchange.ts'
+
+export interface AnsweredRequest extends SocketAnswer {
+  /** 64 hex digits of the TLS key that serves the connection; '' in plain text. */
+  readonly fingerprint: string
+}
+
+/**
+ * Rejects with NotConnected when nothing was sent. `connectMs`: the longest time to connect. `to`:
+ * the node that has to prove itself before it is sent anything; undefined: whoever is there.
+ */
+export type RequestPeer = (
+  address: string,
+  request: SocketRequest,
+  connectMs: number,
+  to: string | undefined,
+) => Promise<AnsweredRequest>
+
+/** No connection was made, or who is there did not prove to be a node. */
+export class NotConnected extends Error {}
+
+export function requestOver(dialer: PeerDialer): RequestPeer {
+  return async (address, request, connectMs, to) => {
+    const { socket, ready } = dialer.dial(address, connectMs, to !== undefined)
+    const { fingerprint, node } = await ready.catch((error) => {
+      throw new NotConnected(messageOf(error), { cause: error })
+    })
+    try {
+      if (to !== undefined && node !== to)
+        throw new NotConnected(`node ${node} is there, not ${to}`)
+      return { ...(await exchangeOver(socket, request)), fingerprint }
+    } finally {
+      socket.destroy()
+    }
+  }
+}
