@@ -253,7 +253,7 @@ export const CATALOGUE = {
   ),
   CLOCKS_DIFFER: entry(
     401,
-    'the leader refused this token: {detail}',
+    'the signature is refused: {detail}',
     "this node signs again by the leader's clock; if it goes on, set the clocks of both machines",
   ),
   FOREIGN_PAGE: entry(
@@ -381,7 +381,7 @@ export const CATALOGUE = {
   ),
   FORWARD_REFUSED: entry(
     401,
-    'a request for the application needs a valid token of a node: {detail}',
+    'a request for the application needs a valid signature of a node: {detail}',
     'send it to the proxy of a node; if a node sent it, compare secrets and clocks',
   ),
   FOREIGN_HANDLE: entry(

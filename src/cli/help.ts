@@ -35,6 +35,7 @@ Settings of the application
 Comparing
   diff          compare two database files row by row: as text, JSON or SQL
   verify        check that nodes hold the same pages, while writes go on
+  webhook-key   print the key that signs what --webhook gets
 
 Trying it
   demo          replicate a real database on this machine, and prove the copies identical

@@ -22,6 +22,7 @@ const COMMANDS = [
     'demote',
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
+  ...['webhook-key'],
   ...['--help', '--version'],
 ]
 
@@ -59,6 +60,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./audit.ts')).runAudit(args)
     case 'verify':
       return (await import('./verify.ts')).runVerify(args)
+    case 'webhook-key':
+      return (await import('./webhookKey.ts')).runWebhookKey(args)
     case 'demo':
       return (await import('./demo/command.ts')).runDemo(args)
     case 'bench':

@@ -13,7 +13,7 @@ import { PeerDialer } from '../cluster/peerDialer.ts'
 import { requestOver } from '../cluster/peerRequest.ts'
 import { misplaced } from '../cluster/place.ts'
 import { MAX_SEALED_BYTES, type SealedTrust, TrustCalls } from '../cluster/trustCalls.ts'
-import { withCluster, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
+import { withCluster, withKek, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
 import { TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
 import { TrustedKeys } from '../cluster/trustedKeys.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
@@ -23,7 +23,9 @@ import { messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
 import type { Clock } from '../platform/clock.ts'
 
+import { randomBytes } from '../platform/random.ts'
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
+import { newKey } from '../security/valueEncryption.ts'
 import type { TrustDesk } from '../server/trustRoutes.ts'
 
 const UNWRITTEN = 'could not write the keys and members of the cluster'
@@ -46,6 +48,8 @@ export interface ClusterTrustParts {
   nowMs(): number
   /** '' while it is unknown. */
   cluster(): string
+  /** Whether the role file says that this node leads. */
+  leads(): boolean
   /** The nodes that this one has met, itself left out. */
   met(): readonly Member[]
 }
@@ -112,6 +116,7 @@ export function newClusterLinks({
     node,
     nowMs,
     cluster: () => nodeFile.record.cluster,
+    leads: () => nodeFile.record.role === 'leader',
     met: () => members.list(),
   })
   return { secrets, dialer, calls, trust }
@@ -209,9 +214,17 @@ export class ClusterTrust implements TrustDesk {
     const { cluster, node, fingerprint, address } = this.#parts
     const nowMs = this.#parts.nowMs()
     const known = withoutOldTokens(withCluster(record, cluster() || record.cluster), nowMs)
-    if (fingerprint === '' || known.cluster === '') return known
-    const endsAt = memberByKey(known, fingerprint)?.endsAt
-    return withMember(known, { fingerprint, node: node(), address, endsAt }, nowMs)
+    const keyed = this.#withFirstKek(known, nowMs)
+    if (fingerprint === '' || keyed.cluster === '') return keyed
+    const endsAt = memberByKey(keyed, fingerprint)?.endsAt
+    return withMember(keyed, { fingerprint, node: node(), address, endsAt }, nowMs)
+  }
+
+  /** One node makes the first key that wraps data keys: all others hear of it from the leader. */
+  #withFirstKek(record: TrustRecord, nowMs: number): TrustRecord {
+    if (record.keks.length > 0 || record.cluster === '' || !this.#parts.leads()) return record
+    const id = randomBytes(4).toString('hex')
+    return withKek(record, { id, key: newKey().toString('hex'), createdAt: Math.floor(nowMs) })
   }
 
   #onFailed(error: unknown): void {

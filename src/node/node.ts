@@ -105,7 +105,7 @@ async function startIn(
   const { version, log, options } = setup
   const database = onlyDatabase(databases)
   const { view, waits } = database
-  const hooks = roleHooksOf(setup, path, metrics.notices())
+  const hooks = roleHooksOf(setup, ground.secrets, path, metrics.notices())
   started.hooks = hooks
   const traffic = newTraffic(ground)
   started.traffic = traffic

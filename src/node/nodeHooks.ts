@@ -2,13 +2,15 @@ import type { NodeSetup } from '../database/engine.ts'
 import type { NoticeMetrics } from '../health/metrics.ts'
 import { RoleHooks } from '../notify/roleHooks.ts'
 import { nodeUrl } from '../options/address.ts'
+import { type ClusterSecrets, webhookKeyOf } from '../security/clusterSecrets.ts'
 
 /**
  * Tells the operator of changes of the node's role by a command or a webhook, as the options say.
  * Without such an option it does nothing. `db`: path of the database file.
  */
 export function roleHooksOf(
-  { options, secret, log }: NodeSetup,
+  { options, log }: NodeSetup,
+  secrets: ClusterSecrets,
   db: string,
   { onHookDropped: onDropped }: NoticeMetrics,
 ): RoleHooks {
@@ -16,7 +18,7 @@ export function roleHooksOf(
     command: options.onRoleChange,
     webhook: options.webhook,
     timeoutMs: options.hookTimeoutMs,
-    secret,
+    webhookKey: () => webhookKeyOf(secrets),
     db,
     nodeUrl: nodeUrl(options.listen),
     log,

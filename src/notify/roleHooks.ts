@@ -29,7 +29,8 @@ export interface RoleHookOptions {
   /** Time limit of the command, and of each POST. */
   readonly timeoutMs: number
   /** Signs the webhook's notices. */
-  readonly secret: string | undefined
+  /** Signs what the webhook gets; undefined in a cluster without a secret. */
+  readonly webhookKey: () => string | undefined
   /** Path of the database file. */
   readonly db: string
   /** URL at which the command reaches this node. */
@@ -112,7 +113,7 @@ function commandQueue(options: RoleHookOptions, command: string): HookQueue<Role
 }
 
 function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChange> {
-  const { log, secret, timeoutMs, onDropped, retry = WEBHOOK_RETRY } = options
+  const { log, webhookKey, timeoutMs, onDropped, retry = WEBHOOK_RETRY } = options
   const { origin } = new URL(url)
   return new HookQueue<RoleChange>({
     maxWaiting: MAX_WAITING,
@@ -126,7 +127,7 @@ function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChan
     async run(change, signal) {
       const { role, epoch } = change
       const { delivered, ...rest } = await deliver(
-        { url, secret, timeoutMs, retry },
+        { url, key: webhookKey(), timeoutMs, retry },
         change,
         signal,
       )

@@ -12,7 +12,8 @@ const MAX_ANSWER_BYTES = 64 * 1024
 export interface WebhookTarget {
   /** Path and query may hold a secret, so logs show only the origin. */
   readonly url: string
-  readonly secret: string | undefined
+  /** Signs the body; undefined in a cluster without a secret. */
+  readonly key: string | undefined
   readonly timeoutMs: number
   readonly retry: WebhookRetry
 }
@@ -35,9 +36,9 @@ export interface Delivery {
   readonly failure?: string
 }
 
-/** `sha256=` and the HMAC-SHA256 of the body with the cluster secret, in hex. */
-export function signatureOf(secret: string, body: string): string {
-  return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
+/** `sha256=` and the HMAC-SHA256 of the body with the key, in hex. */
+export function signatureOf(key: string, body: string): string {
+  return `sha256=${createHmac('sha256', key).update(body).digest('hex')}`
 }
 
 /**
@@ -73,12 +74,12 @@ function isWorthAnother(status: number | undefined): boolean {
 }
 
 async function post(
-  { url, secret, timeoutMs }: WebhookTarget,
+  { url, key, timeoutMs }: WebhookTarget,
   body: string,
   signal: AbortSignal,
 ): Promise<{ readonly status?: number; readonly failure?: string }> {
   const headers: Record<string, string> = { 'content-type': 'application/json' }
-  if (secret !== undefined) headers[SIGNATURE_HEADER] = signatureOf(secret, body)
+  if (key !== undefined) headers[SIGNATURE_HEADER] = signatureOf(key, body)
   const limit = AbortSignal.any([signal, timeLimit(timeoutMs)])
   try {
     const answer = await request(url, { method: 'POST', headers, body, signal: limit, reset: true })

@@ -90,3 +90,8 @@ export class ClusterSecrets {
     return key
   }
 }
+
+/** What signs notices, as their receiver is given it: 64 hex digits. Undefined without a secret. */
+export function webhookKeyOf(secrets: ClusterSecrets): string | undefined {
+  return secrets.isOpen ? undefined : secrets.signingKey('webhook').key.toString('hex')
+}

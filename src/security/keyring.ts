@@ -24,7 +24,7 @@ import { KEY_BYTES, newKey } from './valueEncryption.ts'
 export interface Kek {
   /** 1 to 64 letters, digits, `_`, `.` or `-`. */
   readonly id: string
-  /** 32 bytes in base64url. */
+  /** 32 bytes, 64 hex digits. */
   readonly key: string
   /** ISO 8601, or milliseconds since 1970. */
   readonly createdAt: string | number
@@ -44,7 +44,7 @@ const ID = /^[\w.-]{1,64}$/
 export function newKek(): Kek {
   return {
     id: `kek-${randomBytes(6).toString('hex')}`,
-    key: newKey().toString('base64url'),
+    key: newKey().toString('hex'),
     createdAt: new Date(wallMs()).toISOString(),
   }
 }
@@ -121,7 +121,7 @@ function timeOf({ createdAt }: Kek): number {
 }
 
 function bytesOf(key: string): Buffer {
-  return Buffer.from(key, 'base64url')
+  return Buffer.from(key, 'hex')
 }
 
 /** The field `keks` of the file, read again only after a change. */
@@ -190,7 +190,7 @@ function isKek(value: unknown): value is Kek {
     typeof id === 'string' &&
     ID.test(id) &&
     typeof key === 'string' &&
-    /^[\w-]{43}$/.test(key) &&
+    /^[0-9a-f]{64}$/.test(key) &&
     bytesOf(key).length === KEY_BYTES &&
     (typeof createdAt === 'number' || typeof createdAt === 'string') &&
     Number.isFinite(timeOf({ id, key, createdAt }))

@@ -113,7 +113,7 @@ test('a stranger proves nothing', async (t) => {
   assert.equal(replayed, undefined, 'a proof is good for one challenge')
 })
 
-test('a proof in plain text is none over TLS: the key of the connection is part of it', async (t) => {
+test('a proof in plain text is none over TLS: it covers the key of the connection', async (t) => {
   assert.equal(await proven(t, (text) => provenAnswer(text), 'ab'.repeat(32)), undefined)
 })
 

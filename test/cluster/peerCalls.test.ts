@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { PeerCalls, wasNotSent } from '../../src/cluster/peerCalls.ts'
 import { PeerDialer } from '../../src/cluster/peerDialer.ts'
+import { requestOver } from '../../src/cluster/peerRequest.ts'
 import { misplaced } from '../../src/cluster/place.ts'
 import { WalcastError } from '../../src/errors.ts'
 import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
@@ -112,8 +113,9 @@ test('what is no answer of a node to the question who leads counts as none', asy
     ...[{ timeMs: '1' }, { timeMs: 1e17 }, { timeMs: null }],
   ])
     assert.equal(await isHeard(wrong), false, JSON.stringify(wrong))
-  const _role = () => ({ body: { ...ROLE, timeMs: Date.now() } })
 })
+
+const role = () => ({ body: { ...ROLE, timeMs: Date.now() } })
 
 test('only an answer that a node of the cluster proves is one', async (t) => {
   const calls = callsOf('node-a', SECRET)
@@ -141,7 +143,7 @@ test('a node does not answer for another one', async (t) => {
   assert.deepEqual(await callsOf('node-a', SECRET).askAll([node.address], 2000), [])
 })
 
-test('answers that are none: silent, endless, half, no JSON, a redirect, a proof used before', async (t) => {
+test('answers that are none: silent, endless, half, no JSON, redirects, old proofs', async (t) => {
   const calls = callsOf('node-a', SECRET)
   const silent = await rawServer(t, () => {})
   assert.equal(await calls.askRole(silent.address, 200), undefined)
@@ -217,7 +219,7 @@ test('an order for one node is not sent to another one at its address', async (t
   assert.deepEqual(node.requests, [])
 })
 
-test('what another node answers through a stranger, or the asker itself, is no answer', async (t) => {
+test('what another node answers through a stranger, or the asker, is no answer', async (t) => {
   const node = await fakeNode(t, role, { secret: SECRET, node: 'node-b' })
   // It passes on each challenge, and the answer.
   const relay = await Rogue.start(t, async ({ method, path, headers }) => {
@@ -227,17 +229,18 @@ test('what another node answers through a stranger, or the asker itself, is no a
     const proof = answer.headers.get('walcast-proof') ?? ''
     return { headers: { 'walcast-proof': proof }, body: await answer.text() }
   })
-  const callsAs = (own: string, members: readonly { node: string; address: string }[]) => {
+  const callsAs = (process: string, members: readonly { node: string; address: string }[]) => {
     const secrets = new ClusterSecrets([SECRET])
     const dialer = new PeerDialer({
       transport: 'plain',
       secrets,
       keys: () => undefined,
       known: NO_KEYS,
-      misplaced: (address, prover) => misplaced(address, prover, own, members),
+      misplaced: (address, prover) => misplaced(address, prover, process, members),
     })
-    const asker = { secrets, dialer, node: () => 'node-a', epoch: () => 1, nowMs: () => Date.now() }
-    return new PeerCalls(asker)
+    const request = requestOver(dialer)
+    const own = { node: () => 'node-a', epoch: () => 1, nowMs: () => Date.now() }
+    return new PeerCalls({ secrets, dialer, request, ...own })
   }
   const of = (address: string) => [{ node: 'node-c', address }]
   for (const calls of [

@@ -186,9 +186,14 @@ labTest('wrong, missing and readable secrets are refused', async (lab) => {
   const copy = lab.path('replica.db')
   await refused(lab, await replicaArguments(copy, leader.address), 'WRONG_SECRET')
   const wrong = { WALCAST_SECRET: 'another secret of some length' }
-  await refused(lab, await replicaArguments(copy, leader.address), 'WRONG_SECRET', {
-    environment: wrong,
-  })
+  // A stranger may answer there: it must not end the replica, which says why it copies nothing.
+  const other = await lab.replica(copy, leader, { environment: wrong })
+  await until('it says why, again and again', () => other.logged('PEER_UNPROVEN').length > 2)
+  assert.match(other.logged('PEER_UNPROVEN')[0], /whether both nodes have the same secret/)
+  const { epoch, txid } = await other.status()
+  assert.deepEqual([epoch, txid, (await other.get('/readyz')).status], [0, 0, 503])
+  assert.equal((await leader.status()).replicas?.length, 0)
+  await other.stop()
   await refused(lab, await leaderArguments(db), 'SECRET_UNREADABLE', {
     environment: { WALCAST_SECRET: 'short' },
   })

@@ -212,8 +212,7 @@ labTest('a signature that he saw is good for its receiver, once', async (lab) =>
   assert.equal(await answerTo(lab, second, altered), '401 WRONG_SECRET', 'parameters')
   const elsewhere = order.replace(path, path.replace('take-over', 'demote'))
   assert.equal(await answerTo(lab, second, elsewhere), '401 WRONG_SECRET', 'another order')
-  await until('one leads', async () => (await first.role()) === 'leader')
-  assert.notEqual(await third.role(), 'leader')
+  for (const site of [second, third]) assert.notEqual(await site.role(), 'leader', site.name)
 })
 
 labTest('what he alters on the way is refused: orders, their bodies, commands', async (lab) => {
@@ -230,12 +229,6 @@ labTest('what he alters on the way is refused: orders, their bodies, commands', 
     }
     return counted
   }
-  const orders = alter(second, /(take-over\?\S*by=)./, '$1z')
-  await assert.rejects(first.switchover(second), /WRONG_SECRET|TAKE_OVER|signature/)
-  assert.ok(orders.times > 0)
-  second.link.tamper = (bytes) => bytes
-  assert.equal(await first.role(), 'leader')
-
   const commands = alter(first, /"by":"./, '"by":"!')
   const demote = lab.cli(['demote', '--node', first.address], WITH_SECRET)
   demote.expectEnd()
@@ -245,6 +238,12 @@ labTest('what he alters on the way is refused: orders, their bodies, commands', 
   first.link.tamper = (bytes) => bytes
   assert.equal(await first.role(), 'leader')
   assert.equal((await operatorFetch(SECRET, first.node.url, '/_walcast/status')).status, 200)
+
+  // The answer proves what arrived, which is not what was sent: nobody knows what was done.
+  const orders = alter(second, /(take-over\?\S*by=)./, '$1z')
+  await assert.rejects(first.switchover(second), /SWITCHOVER_UNKNOWN/)
+  assert.ok(orders.times > 0)
+  assert.notEqual(await second.role(), 'leader')
 })
 
 labTest('an address in an answer is a hint: what is there is asked for proof', async (lab) => {

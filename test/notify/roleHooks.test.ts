@@ -62,7 +62,7 @@ function setUp(t: TestContext, more: Partial<RoleHookOptions>) {
     command: undefined,
     webhook: undefined,
     timeoutMs: 20_000,
-    secret: undefined,
+    webhookKey: () => undefined,
     db: '/srv/app.db',
     nodeUrl: 'http://127.0.0.1:8470',
     log,
@@ -283,8 +283,8 @@ test('any sequence runs in order, always runs the newest, and bounds what waits'
 
 test('the webhook gets the change as JSON, signed', { timeout: TIMEOUT_MS }, async (t) => {
   const { url, got } = await receiver(t, (response) => response.writeHead(204).end())
-  const secret = 'a secret of twenty chars'
-  const { hooks, lines, texts } = setUp(t, { webhook: url, secret })
+  const key = 'ab'.repeat(32)
+  const { hooks, lines, texts } = setUp(t, { webhook: url, webhookKey: () => key })
   hooks.notify(change(1))
   hooks.notify(change(2))
   await hooks.stop()
@@ -296,7 +296,7 @@ test('the webhook gets the change as JSON, signed', { timeout: TIMEOUT_MS }, asy
     assert.equal(request.method, 'POST')
     assert.equal(request.url, '/hooks/private-token?x=1')
     assert.equal(request.headers['content-type'], 'application/json')
-    assert.equal(request.headers['walcast-signature'], signatureOf(secret, body))
+    assert.equal(request.headers['walcast-signature'], signatureOf(key, body))
     assert.equal(request.headers['authorization'], undefined)
   }
   assert.deepEqual(
