@@ -592,9 +592,30 @@ export const CATALOGUE = {
   ),
   UNAUTHORIZED: entry(
     401,
-    'a signature with the cluster secret is needed',
-    'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs ask over ' +
-      'the control socket, or sign as docs/http.md says',
+    'a valid token is needed: {detail}',
+    'make one on the machine of a node with "walcast token create --role read", and send ' +
+      '"Authorization: Bearer wct_..."; commands take it from WALCAST_TOKEN or WALCAST_TOKEN_FILE',
+  ),
+  TOKEN_TOO_WEAK: entry(
+    403,
+    'token {id} has the role {role}, and {what} wants {needed}',
+    'use another token; "walcast token list" shows which there are, and ' +
+      '"walcast token create" makes one',
+  ),
+  TOO_MANY_ATTEMPTS: entry(
+    429,
+    'too many wrong tokens came from this address; the next try is in {seconds} s',
+    'correct the token; one that is right is taken at once',
+  ),
+  TOKEN_UNREADABLE: entry(
+    500,
+    'cannot use the token: {detail}',
+    'set either WALCAST_TOKEN or WALCAST_TOKEN_FILE to what "walcast token create" printed',
+  ),
+  TOKENS_WITHOUT_SECRET: entry(
+    409,
+    'this cluster has no secret, so every request is allowed and a token would say nothing',
+    'give all nodes one secret first: WALCAST_SECRET or WALCAST_SECRET_FILE',
   ),
   NOT_FOUND: entry(404, 'nothing at {path}', 'docs/http.md lists the paths of a node'),
   BAD_REQUEST: entry(400, '{detail}', 'correct the request'),

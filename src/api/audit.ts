@@ -11,6 +11,9 @@ export const AUDIT_ACTIONS = [
   'switchover',
   'rehearse',
   'forget',
+  'create-token',
+  'revoke-token',
+  'token',
   'role',
   'start',
 ] as const

@@ -29,7 +29,6 @@ const NO_TLS: ReadonlySet<string> = new Set([
   'ERR_SSL_PACKET_LENGTH_TOO_LONG',
 ])
 
-/** Leaves the loop early to close the connection of an answer that is too long. */
 /** Why no complete answer came. */
 export function failureOf(
   way: Asked,

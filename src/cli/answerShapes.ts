@@ -3,6 +3,7 @@
 import { FAILED_READ_OUTCOMES } from '../api/failedReads.ts'
 import { SWITCHOVER_STAGES } from '../api/roleAnswers.ts'
 import { STAGES } from '../replica/lag.ts'
+import { TOKEN_ROLES } from '../security/token.ts'
 import {
   count,
   fields,
@@ -219,6 +220,26 @@ export const POSITIONS = fields({
 
 /** `DELETE /_walcast/replicas`. */
 export const FORGOTTEN: Shape = fields({ forgotten: text })
+
+const TOKEN = {
+  id: text,
+  role: oneOf(TOKEN_ROLES),
+  note: text,
+  created: text,
+  expires: nullable(text),
+}
+
+/** `GET /_walcast/tokens`. */
+export const TOKENS = fields({
+  tokens: listOf(fields(TOKEN)),
+  revoked: listOf(fields({ id: text, revoked: text })),
+})
+
+/** `POST /_walcast/tokens`. */
+export const CREATED_TOKEN = fields({ ...TOKEN, token: text })
+
+/** `DELETE /_walcast/tokens`. */
+export const REVOKED_TOKEN = fields({ revoked: text, known: flag })
 
 /** `GET /leader`. */
 export const LEADER: Shape = fields({ role: ROLE, address: text })

@@ -11,7 +11,10 @@ import { OWN_FLAGS } from './runOptions.ts'
 
 const PREFIX = 'WALCAST_'
 /** Read by commands; not options of a node. */
-const OF_COMMANDS = ['SECRET', 'SECRET_FILE', 'CONFIG', 'NODE', 'LOG_LEVEL', 'DEBUG']
+const OF_COMMANDS = [
+  ...['SECRET', 'SECRET_FILE', 'TOKEN', 'TOKEN_FILE'],
+  ...['CONFIG', 'NODE', 'LOG_LEVEL', 'DEBUG'],
+]
 /**
  * Set for the application of `walcast run` and for `--on-role-change`. Both may run walcast, which
  * then finds them in its environment.

@@ -26,6 +26,9 @@ Looking at nodes
   audit         show who changed a node's role, when and why
   forget        remove an absent replica from a node's list
 
+Who may ask
+  token         make, list and revoke tokens for people and programs
+
 Settings of the application
   settings      keep small settings in the database, encrypted where you say so
 

@@ -21,7 +21,7 @@ const COMMANDS = [
     'promote',
     'demote',
   ],
-  ...['status', 'lag', 'audit', 'forget', 'settings', 'diff', 'verify', 'demo', 'bench'],
+  ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key'],
   ...['--help', '--version'],
 ]
@@ -42,6 +42,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./diff.ts')).runDiff(args)
     case 'forget':
       return (await import('./forget.ts')).runForget(args)
+    case 'token':
+      return (await import('./token.ts')).runToken(args)
     case 'settings':
       return (await import('./settings.ts')).runSettings(args)
     case 'new-identity':

@@ -1,38 +1,24 @@
+/**
+ * Asks a running node over its private side, or over its control socket on this machine. Whatever
+ * answers there may be something else, so an answer is bounded in size and time, has to be JSON,
+ * and is checked against its shape before use. Its text never reaches the terminal unescaped.
+ */
 import type { Dispatcher } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
-import { AnswerTooLong } from '../cluster/socketExchange.ts'
-import { asWalcastError, isErrorCode, systemCode, WalcastError } from '../errors.ts'
-import { plainText } from '../plainText.ts'
+import { asWalcastError, systemCode, WalcastError } from '../errors.ts'
 import { request } from '../platform/sockets.ts'
 import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
-import { readSecret } from '../security/givenSecret.ts'
-import {
-  type Asked,
-  beginningOf,
-  failureOf,
-  type Head,
-  MAX_ANSWER_BYTES,
-  strangeAnswer,
-} from './answerFailures.ts'
+import { type Asked, failureOf, type Head, MAX_ANSWER_BYTES } from './answerFailures.ts'
 import { askedUrl } from './askedUrl.ts'
 import { controlError, openControlConnection } from './controlConnection.ts'
+import { type Credential, readCredential } from './credential.ts'
+import { type Answer, answerIn, bodyOf, readAll } from './nodeAnswer.ts'
 import { type NodeTarget, targetText } from './nodeTarget.ts'
 import { type ProvenNode, provenNode } from './provenNode.ts'
-import { type Shape, WHOLE } from './shape.ts'
+import type { Shape } from './shape.ts'
 
 const TIMEOUT_MS = 10_000
 const CROWDED_MS = 50
-const MAX_MESSAGE_CHARS = 500
-
-export interface Answer {
-  /** URL, or path of the socket, for messages. */
-  readonly url: string
-  readonly status: number
-  /** A JSON object, not checked yet. */
-  readonly body: Readonly<Record<string, unknown>>
-  /** The beginning of the body, for messages. */
-  readonly beginning: string
-}
 
 export interface Question {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -78,58 +64,43 @@ export async function deleteJson(
   bodyOf(await askNode({ method: 'DELETE', node, path, environment, timeoutMs: TIMEOUT_MS }), shape)
 }
 
-/**
- * The JSON of a successful answer. Throws the catalogue's error that the node answered with, or
- * NODE_ANSWER.
- */
-export function bodyOf<T>(answer: Answer, shape: Shape): T {
-  const { url, status, body, beginning } = answer
-  if (status < 200 || status >= 300) throw refusalIn(answer)
-  const wrong = shape(body, WHOLE)
-  if (wrong === undefined) return body as T
-  throw new WalcastError('NODE_ANSWER', {
-    url,
-    detail: `${status} with JSON that is no answer of a node (${wrong}): ${beginning}`,
-  })
-}
-
-/** Where a question goes, and with which proof of the one who asks. */
+/** A way to the node. */
 interface Way extends Asked {
+  readonly credential?: Credential
+  /** Over the control socket. */
   readonly dispatcher?: Dispatcher
-  /** The node has proven that it knows the cluster secret: the question is signed. */
+  /** The node has proven who it is: the question goes with the proof of who asks. */
   readonly proven?: ProvenNode
-  /** Whether there is a secret to sign with. */
-  readonly isSigned?: boolean
 }
 
 /**
- * What a node answered, with any status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER, UNAUTHORIZED
- * or USAGE; for a node on this machine also NO_LOCAL_NODE, OTHER_USERS_NODE or STRANGE_FILE.
+ * What a node answered, with any status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER,
+ * UNAUTHORIZED, PEER_UNPROVEN or USAGE; for a node on this machine also NO_LOCAL_NODE,
+ * OTHER_USERS_NODE or STRANGE_FILE.
  */
-export function askNode(question: Question): Promise<Answer> {
+export async function askNode(question: Question): Promise<Answer> {
   const { node, path, environment } = question
   if (node.kind === 'socket') return askLocalNode(node, question)
   const url = askedUrl(node.address, path)
-  const secret = readSecret(environment)
+  const credential = readCredential(environment)
   const way = { url, shown: url.href }
-  return secret === undefined ? ask(way, question) : askProven(way, secret, question)
+  return credential ? askProven({ ...way, credential }, credential, question) : ask(way, question)
 }
 
-/** The node proves itself before it gets the question, which is signed. */
-async function askProven(way: Way, secret: string, question: Question): Promise<Answer> {
-  const signed = { ...way, isSigned: true }
+/** The node proves itself before it gets the question and the proof of who asks. */
+async function askProven(way: Way, credential: Credential, question: Question): Promise<Answer> {
   let proven: ProvenNode
   try {
-    proven = await provenNode(way.url, secret, Math.min(question.timeoutMs, TIMEOUT_MS))
+    proven = await provenNode(way.url, credential, Math.min(question.timeoutMs, TIMEOUT_MS))
   } catch (error) {
-    // Nothing was sent. What is there tells more when it is asked without a signature.
+    // Nothing was sent. What is there tells more when it is asked like this.
     const { method, node, environment } = { ...question, method: 'GET' as const }
     const about = { method, node, path: '/leader', environment, timeoutMs: TIMEOUT_MS }
-    await ask({ ...signed, url: new URL(about.path, way.url) }, about)
+    await ask({ ...way, url: new URL(about.path, way.url) }, about)
     throw asWalcastError(error)
   }
   try {
-    return await ask({ ...signed, proven }, question)
+    return await ask({ ...way, proven }, question)
   } finally {
     proven.close()
   }
@@ -166,11 +137,7 @@ async function askOnce(node: LocalNode, question: Question): Promise<Answer> {
 
 async function ask(way: Way, question: Question): Promise<Answer> {
   const { head, bytes } = await send(way, question)
-  const body = jsonIn(bytes)
-  const beginning = beginningOf(bytes)
-  if (!body) throw strangeAnswer(way, head, beginning)
-  if (head.statusCode === 401 && isOfWalcast(body)) throw unauthorized(way)
-  return { url: way.shown, status: head.statusCode, body, beginning }
+  return answerIn(way, way.credential?.kind, head, bytes)
 }
 
 async function send(
@@ -199,48 +166,4 @@ async function send(
   } catch (error) {
     throw failureOf(way, head, error, timeoutMs)
   }
-}
-
-async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of body) {
-    length += chunk.length
-    if (length > MAX_ANSWER_BYTES) throw new AnswerTooLong()
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-function jsonIn(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? (value as Readonly<Record<string, unknown>>) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-/** The error in a refusal, by a node or by something else. */
-function refusalIn({ url, status, body, beginning }: Answer): WalcastError {
-  const message = plainText(String(body['message'] ?? ''), MAX_MESSAGE_CHARS)
-  const key = String(body['code'] ?? '').replace(/^WALCAST_/, '')
-  // The public side of a node serves none of the paths that commands ask for.
-  if (key === 'NOT_FOUND')
-    return new WalcastError('NODE_ANSWER', {
-      url,
-      detail: `${status}, as the public side (--proxy) of a node does`,
-    })
-  if (isErrorCode(key)) return new WalcastError(key, { message })
-  return new WalcastError('NODE_ANSWER', { url, detail: `${status}: ${message || beginning}` })
-}
-
-function isOfWalcast({ code }: Answer['body']): boolean {
-  return typeof code === 'string' && code.startsWith('WALCAST_')
-}
-
-function unauthorized({ shown, isSigned }: Way): WalcastError {
-  const what = isSigned ? 'has a different secret' : 'wants the cluster secret'
-  return new WalcastError('UNAUTHORIZED', { message: `${shown} ${what}` })
 }

@@ -1,6 +1,7 @@
 /**
- * Questions of the command line that are signed with a key of the cluster. The node proves that it
- * knows the cluster secret before anything is sent to it; the secret itself is never sent.
+ * Questions of the command line that carry its token, or are signed with a key of the cluster. The
+ * node proves that it knows the token, or the cluster secret, before anything is sent to it. The
+ * secret itself is never sent.
  */
 import type { Socket } from 'node:net'
 import { TlsWanted } from '../cluster/connectionProof.ts'
@@ -8,17 +9,20 @@ import { type Peer, PeerDialer } from '../cluster/peerDialer.ts'
 import { exchangeOver, type SocketAnswer } from '../cluster/socketExchange.ts'
 import { nowMs } from '../platform/time.ts'
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
+import type { ProofKeys } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
 import { COMMAND_LINE } from '../security/senderKeys.ts'
+import { tokenProofKey } from '../security/token.ts'
+import type { Credential } from './credential.ts'
 
-/** Any node that knows the secret is believed: the person typed its address. */
+/** Any node that knows the secret or the token is believed: the person typed its address. */
 const ANY_KEY = {
   nodeOf: () => undefined,
   isRemoved: () => false,
   introduce: () => true,
 } as const
 
-/** A node that knows the cluster secret, and a connection to it for one question. */
+/** A node that has proven itself, and a connection to it for one question. */
 export interface ProvenNode {
   ask(question: {
     readonly method: string
@@ -32,16 +36,35 @@ export interface ProvenNode {
   close(): void
 }
 
+/** What the command line knows of a node, and how it proves itself to one. */
+interface Acquaintance {
+  readonly keys: ProofKeys
+  /** What the node has to know, in words. */
+  readonly text: string
+  headersFor(peer: Peer, request: RequestParts): Readonly<Record<string, string>>
+}
+
+interface RequestParts {
+  readonly method: string
+  readonly path: string
+  readonly body: string | undefined
+}
+
 /**
- * Connects to the node at a URL. Throws PEER_UNPROVEN when it does not know the secret, or the
- * error of the connection.
+ * Connects to the node at a URL. Throws PEER_UNPROVEN when it knows neither the token nor the
+ * secret, or the error of the connection.
  */
-export async function provenNode(url: URL, secret: string, timeoutMs: number): Promise<ProvenNode> {
+export async function provenNode(
+  url: URL,
+  credential: Credential,
+  timeoutMs: number,
+): Promise<ProvenNode> {
   const isTls = url.protocol === 'https:'
-  const secrets = new ClusterSecrets([secret])
+  const { keys, text, headersFor } = acquaintanceBy(credential)
   const dialer = new PeerDialer({
     transport: isTls ? 'tls' : 'plain',
-    secrets,
+    secrets: keys,
+    secretText: text,
     keys: undefined,
     known: ANY_KEY,
   })
@@ -55,7 +78,7 @@ export async function provenNode(url: URL, secret: string, timeoutMs: number): P
         headers: {
           host: address,
           ...question.headers,
-          ...signatureOf(secrets, peer, { ...question, body }),
+          ...headersFor(peer, { ...question, body }),
         },
       }),
     close: () => socket.destroy(),
@@ -78,10 +101,28 @@ async function connected(
   }
 }
 
+function acquaintanceBy(credential: Credential): Acquaintance {
+  if (credential.kind === 'token') {
+    const { id, hash, text } = credential.token
+    const proofKey = tokenProofKey(hash)
+    return {
+      keys: { ids: [id], key: (named) => (named === id ? proofKey : undefined) },
+      text: `token ${id}, which is revoked or of another cluster`,
+      headersFor: () => ({ authorization: `Bearer ${text}` }),
+    }
+  }
+  const secrets = new ClusterSecrets([credential.secret])
+  return {
+    keys: secrets,
+    text: 'the cluster secret',
+    headersFor: (peer, request) => signatureOf(secrets, peer, request),
+  }
+}
+
 function signatureOf(
   secrets: ClusterSecrets,
   { node, aheadMs = 0 }: Peer,
-  { method, path, body }: { method: string; path: string; body: string | undefined },
+  { method, path, body }: RequestParts,
 ): Readonly<Record<string, string>> {
   const signature = signRequest(secrets, {
     purpose: 'order',

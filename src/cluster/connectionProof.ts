@@ -1,7 +1,6 @@
 /** One exchange on a new connection, in which the other end proves to be a node of the cluster. */
 import type { Socket } from 'node:net'
 import { nowMs } from '../platform/time.ts'
-import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import {
   CHALLENGE_HEADER,
   formatChallenge,
@@ -9,6 +8,7 @@ import {
   nodeProvenBy,
   PROOF_HEADER,
   PROOF_PATH,
+  type ProofKeys,
   type Prover,
 } from '../security/proof.ts'
 import { exchangeOver } from './socketExchange.ts'
@@ -37,12 +37,12 @@ export interface ProvenNode extends Prover {
  */
 export async function proveConnection(
   socket: Socket,
-  secrets: ClusterSecrets,
+  keys: ProofKeys,
   address: string,
   fingerprint: string,
 ): Promise<ProvenNode | undefined> {
   const challenge = newChallenge()
-  const asked = formatChallenge({ challenge, keyIds: secrets.ids })
+  const asked = formatChallenge({ challenge, keyIds: keys.ids })
   const beganMs = nowMs()
   const { status, headers, body } = await exchangeOver(socket, {
     method: 'GET',
@@ -53,7 +53,7 @@ export async function proveConnection(
   if (status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
   const metMs = (beganMs + nowMs()) / 2
   const header = headers[PROOF_HEADER]
-  const prover = nodeProvenBy(secrets, typeof header === 'string' ? header : undefined, {
+  const prover = nodeProvenBy(keys, typeof header === 'string' ? header : undefined, {
     challenge,
     method: 'GET',
     path: PROOF_PATH,

@@ -9,8 +9,8 @@ import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { connectTcp, connectTls } from '../platform/sockets.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
-import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { fingerprintOf } from '../security/nodeKeys.ts'
+import type { ProofKeys, Prover } from '../security/proof.ts'
 import type { KnownKeys } from '../security/senderKeys.ts'
 import { type ServedKeys, TLS_VERSION } from '../security/servedKeys.ts'
 import { proveConnection, TlsWanted } from './connectionProof.ts'
@@ -19,8 +19,6 @@ import { proveConnection, TlsWanted } from './connectionProof.ts'
 const MAX_TOLD = 256
 /** OpenSSL's and Node's codes for a certificate that is not believed, and for no TLS at all. */
 const NO_PROOF = /CERT|ISSUER|SIGNATURE|ALTNAME|WRONG_VERSION_NUMBER|PACKET_LENGTH/
-
-import type { Prover } from '../security/proof.ts'
 
 /** Who answers at the other end. */
 export interface Peer {
@@ -44,7 +42,10 @@ export type Transport = 'tls' | 'plain' | 'open'
 
 export interface PeerDialerParts {
   readonly transport: Transport
-  readonly secrets: ClusterSecrets
+  /** What a node proves to know: the secrets of the cluster, or a token. */
+  readonly secrets: ProofKeys
+  /** The same in words. */
+  readonly secretText?: string
   /** This node's own; undefined in an open cluster, and for the command line. */
   readonly keys: ServedKeys | undefined
   readonly known: Pick<KnownKeys, 'nodeOf' | 'isRemoved' | 'introduce'>
@@ -154,8 +155,9 @@ export class PeerDialer {
   }
 
   async #prove(socket: Socket, address: string, fingerprint: string): Promise<Peer> {
-    const proven = await proveConnection(socket, this.#parts.secrets, address, fingerprint)
-    if (!proven) throw this.unproven(address, 'it does not know the cluster secret')
+    const { secrets, secretText = 'the cluster secret' } = this.#parts
+    const proven = await proveConnection(socket, secrets, address, fingerprint)
+    if (!proven) throw this.unproven(address, `it does not know ${secretText}`)
     this.requirePlaced(address, proven)
     const { node, aheadMs } = proven
     return { node, aheadMs, fingerprint }

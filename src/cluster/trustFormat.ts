@@ -3,7 +3,9 @@
  * trust: each field has a kind and a bound, each list a length, and entries come in canonical order
  * whatever order the text has them in. Fields that this version does not know are left out.
  */
+import { MAX_NOTE_CHARS } from '../api/tokens.ts'
 import { messageOf } from '../errors.ts'
+import { TOKEN_ROLES } from '../security/token.ts'
 import { Fields } from './checkedFields.ts'
 import { type EntryKind, isPast, latest, type Mark, type RemovalSet } from './removalSet.ts'
 import {
@@ -26,7 +28,6 @@ import {
   MAX_TRUSTED,
   type RemovedMember,
   type RevokedToken,
-  TOKEN_ROLES,
   type TrustKek,
   type TrustMember,
   type TrustRecord,
@@ -44,7 +45,6 @@ const TOKEN_ID = /^[\w-]{10}$/
 const ID = /^[0-9a-f]{8}$/
 const DIGEST = /^[0-9a-f]{64}$/
 const MAX_SETTING_CHARS = 256
-export const MAX_NOTE_CHARS = 128
 const MIN_SECRET_CHARS = 16
 const MAX_SECRET_CHARS = 1024
 

@@ -6,6 +6,7 @@
  * Times are milliseconds since 1970 in the clock of the node that wrote the entry. Nothing is
  * decided by their truth, only by their order.
  */
+import type { KnownToken } from '../security/tokenCheck.ts'
 import type { Mark } from './removalSet.ts'
 
 /** A secret of the cluster. The newest that is good signs; all that are good verify. */
@@ -49,19 +50,10 @@ export interface RemovedMember {
   readonly removedAt: number
 }
 
-export const TOKEN_ROLES = ['metrics', 'read', 'operate', 'admin'] as const
-export type TokenRole = (typeof TOKEN_ROLES)[number]
-
 /** A token that nobody has revoked. It may have expired. */
-export interface TrustToken {
-  /** 10 characters of base64url. */
-  readonly id: string
-  /** SHA-256 of the whole token, 64 hex digits. */
-  readonly hash: string
-  readonly role: TokenRole
+export interface TrustToken extends KnownToken {
   readonly note: string
   readonly createdAt: number
-  readonly expiresAt?: number | undefined
 }
 
 export interface RevokedToken {

@@ -24,6 +24,12 @@ export interface NoticeMetrics {
   onAuditDropped(): void
 }
 
+/** Hears of tokens that were refused, and of changes. */
+export interface TokenMetrics {
+  onRefused(why: string): void
+  onChanged(change: 'create' | 'revoke'): void
+}
+
 export class Metrics {
   readonly #metrics: MetricsRegistry
 
@@ -133,6 +139,23 @@ export class Metrics {
       'kind',
     )
     return (kind) => refused.inc({ kind })
+  }
+
+  tokens(): TokenMetrics {
+    const refused = this.#metrics.labelled(
+      'token_refusals_total',
+      'Requests refused for their token: wrong, expired, too weak, or not a token at all',
+      'why',
+    )
+    const changes = this.#metrics.labelled(
+      'token_changes_total',
+      'Tokens created and revoked at this node',
+      'change',
+    )
+    return {
+      onRefused: (why) => refused.inc({ why }),
+      onChanged: (change) => changes.inc({ change }),
+    }
   }
 
   /** Messages of replicas, and of the node that this one follows. */

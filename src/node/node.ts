@@ -34,6 +34,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
 import { newClaims, newUnprovenReport } from './nodeClaims.ts'
@@ -279,6 +280,7 @@ function newServer(
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
     onHandshakeFailed: metrics.onHandshakeFailed(),
     advertised: ownAddress(options),
+    tokens: new ClusterTokens(ground),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),

@@ -52,6 +52,8 @@ const STOP_GRACE_MS = 5000
 const WITHHELD: ReadonlySet<string> = new Set([
   'WALCAST_SECRET',
   'WALCAST_SECRET_FILE',
+  'WALCAST_TOKEN',
+  'WALCAST_TOKEN_FILE',
   'WALCAST_WEBHOOK',
 ])
 

@@ -119,6 +119,8 @@ export function readinessAnswer(
 /** Headers of an error's answer: Retry-After (1 s) where the client should come back. */
 export function retryAfterOf(error: unknown): Record<string, string> {
   switch (keyOf(error)) {
+    case 'TOO_MANY_ATTEMPTS':
+      return { 'retry-after': String(asWalcastError(error).details['seconds'] ?? 1) }
     case 'LEADER_AWAY':
     case 'NO_LEADER':
     case 'TOO_MANY_HELD':

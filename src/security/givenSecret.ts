@@ -1,7 +1,6 @@
 /** The cluster secret as the operator gives it. */
 import { messageOf, WalcastError } from '../errors.ts'
-import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
-import { requirePrivate } from './privateFile.ts'
+import { readPrivateFile } from './privateFile.ts'
 
 const MIN_SECRET_CHARS = 16
 
@@ -31,15 +30,10 @@ export function checkSecret(secret: string): void {
 }
 
 function readSecretFile(path: string): string {
-  let file: number | undefined
   try {
-    file = openSync(path, 'r')
-    requirePrivate(path, fstatSync(file))
-    return readFileSync(file, 'utf8').trim()
+    return readPrivateFile(path)
   } catch (error) {
     if (error instanceof WalcastError) throw error
     throw new WalcastError('SECRET_UNREADABLE', { detail: messageOf(error) }, error)
-  } finally {
-    if (file !== undefined) closeSync(file)
   }
 }

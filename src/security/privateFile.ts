@@ -1,6 +1,7 @@
 /** Files that hold secrets: nobody but the owner may read them. */
 import type { Stats } from 'node:fs'
 import { WalcastError } from '../errors.ts'
+import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
 
 /**
  * The rule of PostgreSQL for key files: only the owner may read the file. If root owns it, its
@@ -11,4 +12,15 @@ export function requirePrivate(path: string, stats: Stats): void {
   const refused = stats.uid === 0 ? 0o037 : 0o077
   if (!stats.isFile() || (stats.mode & refused) === 0) return
   throw new WalcastError('SECRET_SHARED', { path, mode: `0${(stats.mode & 0o777).toString(8)}` })
+}
+
+/** The text of a file that only its owner may read. Throws SECRET_SHARED, or the system's error. */
+export function readPrivateFile(path: string): string {
+  const file = openSync(path, 'r')
+  try {
+    requirePrivate(path, fstatSync(file))
+    return readFileSync(file, 'utf8').trim()
+  } finally {
+    closeSync(file)
+  }
 }

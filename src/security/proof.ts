@@ -13,7 +13,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'
-import type { ClusterSecrets, DerivedKey } from './clusterSecrets.ts'
+import type { DerivedKey } from './clusterSecrets.ts'
 import { sha256 } from './requestSignature.ts'
 
 export const CHALLENGE_HEADER = 'walcast-challenge'
@@ -35,6 +35,13 @@ export interface Prover {
   readonly instance: string
   /** HOST:PORT under which other nodes reach it. */
   readonly address: string
+}
+
+/** By what an asker recognises a node: keys of the cluster's secrets, or that of a token. */
+export interface ProofKeys {
+  /** Named in the challenge; at most 8 of them. */
+  readonly ids: readonly string[]
+  key(id: string, purpose: 'proof'): Buffer | undefined
 }
 
 /** An answer and what it answers. */
@@ -93,13 +100,13 @@ export function provenNode(
   return isRight ? prover : undefined
 }
 
-/** The same with the keys of a cluster. In an open one nothing is proven. */
+/** The same with the keys of an asker. Those of an open cluster prove nothing. */
 export function nodeProvenBy(
-  secrets: ClusterSecrets,
+  keys: ProofKeys,
   header: string | undefined,
   answer: ProvenAnswer,
 ): Prover | undefined {
-  return provenNode((id) => secrets.key(id, 'proof'), header, answer)
+  return provenNode((id) => keys.key(id, 'proof'), header, answer)
 }
 
 function macOf(

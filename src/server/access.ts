@@ -1,6 +1,6 @@
 /**
- * Who may ask the private side for what. Health, readiness, roles and metrics are open to everyone,
- * the rest needs a signature with a key of the cluster.
+ * Who may ask the private side for what. Health, readiness, roles and metrics are open to everyone.
+ * The rest needs a signature with a key of the cluster, or a token whose role is enough for it.
  */
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
@@ -9,20 +9,25 @@ import { WalcastError } from '../errors.ts'
 import { headerOf, VIA_HEADER } from '../proxy/headers.ts'
 import { isReserved } from '../proxy/routes.ts'
 import type { Authenticator } from '../security/auth.ts'
-import { PROOF_PATH } from '../security/proof.ts'
 import {
   NO_BODY,
   parseSignature,
   REPLICA_AUTH_HEADER,
   sha256,
 } from '../security/requestSignature.ts'
-import { HEALTH_PATHS, isRoleQuestion } from './publicPaths.ts'
+import type { TokenHolder } from '../security/tokenCheck.ts'
+import { leastRole } from './leastRoles.ts'
+import { isRoleQuestion } from './publicPaths.ts'
+import type { Place } from './requestFields.ts'
+import { TokenGate, type TokenGateParts } from './tokenGate.ts'
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const THIS_MACHINE = '127.0.0.1'
+const THIS_PLACE = 'this machine'
 
 export interface AccessOptions {
   readonly auth: Authenticator
+  readonly tokens: TokenGateParts
   /** Whether the request came over the control socket: who may connect to that may do all. */
   isLocal(request: IncomingMessage): boolean
   /** Whether this node has an application that other nodes forward requests to. */
@@ -33,24 +38,44 @@ export interface AccessOptions {
 
 export class Access {
   readonly #options: AccessOptions
+  readonly #gate: TokenGate
   /** Digests of the bodies of signed requests, as their signatures say. */
   readonly #bodies = new WeakMap<IncomingMessage, string>()
+  /** Whose token let a request in. */
+  readonly #holders = new WeakMap<IncomingMessage, TokenHolder>()
 
   constructor(options: AccessOptions) {
     this.#options = options
+    this.#gate = new TokenGate(options.tokens)
   }
 
-  /** Throws FOREIGN_PAGE, UNAUTHORIZED, WRONG_SECRET, CLOCKS_DIFFER or FORWARD_REFUSED. */
-  require(request: FastifyRequest): void {
+  /**
+   * Throws FOREIGN_PAGE, UNAUTHORIZED, TOO_MANY_ATTEMPTS, TOKEN_TOO_WEAK, WRONG_SECRET,
+   * CLOCKS_DIFFER or FORWARD_REFUSED.
+   */
+  async require(request: FastifyRequest): Promise<void> {
     const { auth, onRoleAsked } = this.#options
     const isLocal = this.#options.isLocal(request.raw)
     if (!isLocal && !this.isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
     const path = pathOf(request)
     if (isRoleQuestion(path, request.headers)) onRoleAsked(isLocal ? THIS_MACHINE : request.ip)
-    if (isLocal || auth.isOpen || HEALTH_PATHS.has(path) || path === PROOF_PATH) return
+    const least = leastRole(request.method, request.routeOptions.url ?? path)
+    if (isLocal || auth.isOpen || least === 'public') return
     if (headerOf(request.raw, REPLICA_AUTH_HEADER) !== undefined)
       return this.#requireSigned(request)
-    throw this.#isForApplication(request) ? noToken(request.raw) : new WalcastError('UNAUTHORIZED')
+    if (this.#isForApplication(request)) throw noToken(request.raw)
+    // Whoever has any token may learn that there is nothing at a path.
+    const needed = least ?? (request.is404 ? 'metrics' : 'node')
+    this.#holders.set(request.raw, await this.#gate.require(request, needed))
+  }
+
+  /** Where a request came from, for the audit log. */
+  placeOf(request: FastifyRequest): Place {
+    const { raw, ip } = request
+    if (this.#options.isLocal(raw)) return { text: THIS_PLACE, passesOn: true }
+    const holder = this.#holders.get(raw)
+    if (holder) return { text: `token ${holder.id}, ${ip}`, passesOn: false }
+    return { text: ip, passesOn: true }
   }
 
   /** Why nothing is found at the path of a request. */

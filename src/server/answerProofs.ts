@@ -15,10 +15,12 @@ import {
   parseChallenge,
   proveAnswer,
 } from '../security/proof.ts'
+import type { TokenCheck } from '../security/tokenCheck.ts'
 import type { HealthParts } from './healthRoutes.ts'
 
 export interface ProofParts {
   readonly secrets: ClusterSecrets
+  readonly tokens: { readonly check: Pick<TokenCheck, 'proofKey'> }
   /** Its random id is in proofs. */
   readonly instance: HealthParts['instance']
   /** HOST:PORT under which other nodes reach this one. */
@@ -43,7 +45,7 @@ export class AnswerProofs {
     const body = payload === undefined || payload === null ? '' : payload
     if (typeof body !== 'string' && !(body instanceof Uint8Array)) return
     const prover = { node: record().node, instance: instance.id, address: advertised }
-    const proof = proveAnswer(keyFor(asked, secrets), prover, {
+    const proof = proveAnswer(keyFor(asked, this.#parts), prover, {
       challenge: asked.challenge,
       method: request.method,
       path: request.url,
@@ -56,9 +58,9 @@ export class AnswerProofs {
 }
 
 /** A key that the asker knows too; that which signs here when there is none. */
-function keyFor({ keyIds }: Challenge, secrets: ClusterSecrets): DerivedKey {
+function keyFor({ keyIds }: Challenge, { secrets, tokens }: ProofParts): DerivedKey {
   for (const id of keyIds) {
-    const key = secrets.key(id, 'proof')
+    const key = secrets.key(id, 'proof') ?? tokens.check.proofKey(id)
     if (key) return { id, key }
   }
   return secrets.signingKey('proof')

@@ -5,14 +5,15 @@
  */
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { RoleActions } from '../api/roleActions.ts'
-import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
+import type { TokenDesk } from '../api/tokens.ts'
+import { listenError, WalcastError } from '../errors.ts'
 import { createHttpServer } from '../platform/sockets.ts'
-import { errorBody, sendFailure } from '../proxy/answer.ts'
+import { sendFailure } from '../proxy/answer.ts'
 import {
   ConnectionBudget,
   type ConnectionHost,
@@ -31,11 +32,15 @@ import { ControlSocket } from './controlSocket.ts'
 import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
+import { requireLeastRoles } from './leastRoles.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
+import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
 import { type HandshakeFailure, TlsFront } from './tlsFront.ts'
+import type { TokenGateParts } from './tokenGate.ts'
+import { addTokenRoutes } from './tokenRoutes.ts'
 import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
 
 export interface PrivateServerLimits extends HttpLimits {
@@ -59,6 +64,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly traffic: HealthParts['traffic'] & Pick<Traffic, 'upstream' | 'events'>
   readonly audit: AuditSource
   readonly trust: TrustDesk & HealthParts['trust']
+  readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -108,6 +114,7 @@ export class PrivateServer {
     })
     this.#access = new Access({
       auth,
+      tokens: options.tokens,
       isLocal: (request) => this.#control.isFrom(request),
       hasApplication: () => traffic.upstream !== undefined,
       onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),
@@ -212,6 +219,7 @@ export class PrivateServer {
   }
 
   #addHooks(): void {
+    requireLeastRoles(this.#app)
     this.#app.addHook('onRequest', async (request) => this.#access.require(request))
     this.#app.addHook('onSend', async (request, reply, payload) => {
       if (this.#isStopping) void reply.header('connection', 'close')
@@ -233,23 +241,18 @@ export class PrivateServer {
     this.#app.setNotFoundHandler((request) => {
       throw this.#access.notFound(request)
     })
-    this.#app.setErrorHandler((error: unknown, _request, reply) => {
-      const known = requestError(error)
-      if (known.key === 'INTERNAL')
-        this.#options.log.error({ error: messageOf(error) }, 'a request failed')
-      return reply.code(known.status).send(errorBody(known))
-    })
+    answerErrors(this.#app, this.#options.log)
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust } = this.#options
+    const { databases, audit, roles, trust, tokens } = this.#options
+    const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options)
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
     addAuditRoutes(this.#app, () => audit)
-    addRoleRoutes(this.#app, roles, (request) =>
-      this.#control.isFrom(request.raw) ? 'this machine' : request.ip,
-    )
+    addRoleRoutes(this.#app, roles, placeOf)
+    addTokenRoutes(this.#app, tokens, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
   }
@@ -280,12 +283,4 @@ function newFront({ tls, limits, onHandshakeFailed }: PrivateServerOptions): Tls
     maxHandshakes: Math.ceil(connections.maxConnections * HANDSHAKE_SHARE),
     onFailed: onHandshakeFailed,
   })
-}
-
-/** A request that Fastify itself refuses (a body too large, broken JSON) is the client's fault. */
-function requestError(error: unknown): WalcastError {
-  const status = Number(Object(error).statusCode)
-  if (!(error instanceof WalcastError) && status >= 400 && status < 500)
-    return new WalcastError('BAD_REQUEST', { detail: messageOf(error) }, error)
-  return asWalcastError(error)
 }

@@ -179,7 +179,7 @@ labTest('one line tells what answers at a wrong address', async (lab) => {
     ],
     [
       await walcast(401, 'UNAUTHORIZED'),
-      /UNAUTHORIZED: http\S+ wants the cluster secret; set WALCAST_SECRET/,
+      /UNAUTHORIZED: http\S+ wants the cluster secret or a token; set WALCAST_SECRET/,
     ],
     [
       await walcast(401, 'UNAUTHORIZED'),

@@ -88,6 +88,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.claims()
       metrics.onHandshakeFailed()
       metrics.onPeerUnproven()
+      metrics.tokens()
     },
   ],
   [
@@ -112,6 +113,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   walcast_answers_pushed_out_total: ['number', 'size'],
   walcast_diverged_dropped_total: ['routine', 'diverged'],
   walcast_hook_notices_dropped_total: ['command', 'webhook'],
+  walcast_token_changes_total: ['create', 'revoke'],
+  walcast_token_refusals_total: ['foreign', 'wrong', 'expired', 'too-many', 'too-weak'],
 }
 
 interface Known {

@@ -1,0 +1,96 @@
+/**
+ * Tells the audit log of new and revoked tokens, and of tokens that were refused. Of the latter it
+ * tells a few at once and then one every ten minutes: strangers must not push out of the log what
+ * operators did.
+ */
+import type { AuditEntry } from '../api/audit.ts'
+import { type Databases, onlyDatabase } from '../api/databases.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { asWalcastError, messageOf } from '../errors.ts'
+import type { AuditLog } from '../notify/auditLog.ts'
+import type { Clock } from '../platform/clock.ts'
+import { monotonicMs } from '../platform/time.ts'
+import type { TokenRefusal } from '../server/tokenGate.ts'
+
+export interface TokenJournalParts {
+  readonly audit: Pick<AuditLog, 'append'>
+  readonly clock: Clock
+  readonly nodeFile: Pick<NodeFile, 'record'>
+  readonly databases: Databases
+}
+
+const BURST = 5
+const EVERY_MS = 600_000
+
+const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
+  foreign: 'something else than a token in its place',
+  wrong: 'a wrong token',
+  expired: 'a token that has expired',
+  'too-many': 'a wrong token, after too many',
+  'too-weak': 'its role is too low for what it asked',
+}
+
+export class TokenJournal {
+  readonly #parts: TokenJournalParts
+  /** How many refusals it may still tell of, as of then. */
+  #left = BURST
+  #asOfMs = monotonicMs()
+  #untold = 0
+
+  constructor(parts: TokenJournalParts) {
+    this.#parts = parts
+  }
+
+  /** Runs a change, and writes down who asked for it and how it ended. */
+  async audited(
+    action: 'create-token' | 'revoke-token',
+    by: string,
+    about: string,
+    change: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await change()
+      this.#write(action, 'done', by, about)
+    } catch (error) {
+      const outcome = asWalcastError(error).status < 500 ? 'refused' : 'failed'
+      this.#write(action, outcome, by, `${about}: ${messageOf(error)}`)
+      throw error
+    }
+  }
+
+  /** `id`: of a token that is right. */
+  refused(why: TokenRefusal, address: string, id?: string): void {
+    if (!this.#mayTell()) {
+      this.#untold++
+      return
+    }
+    const more =
+      this.#untold > 0 ? `; ${this.#untold} more were refused since the entry before` : ''
+    this.#untold = 0
+    const by = id === undefined ? address : `token ${id} (${address})`
+    this.#write('token', 'refused', by, `${REFUSALS[why]}${more}`)
+  }
+
+  #mayTell(): boolean {
+    const nowMs = monotonicMs()
+    this.#left = Math.min(BURST, this.#left + (nowMs - this.#asOfMs) / EVERY_MS)
+    this.#asOfMs = nowMs
+    if (this.#left < 1) return false
+    this.#left--
+    return true
+  }
+
+  #write(
+    action: AuditEntry['action'],
+    outcome: AuditEntry['outcome'],
+    by: string,
+    detail: string,
+  ): void {
+    const { audit, clock, nodeFile, databases } = this.#parts
+    const { view } = onlyDatabase(databases)
+    const { node, epoch } = nodeFile.record
+    const at = new Date(clock.nowMs()).toISOString()
+    const { txid } = view.position()
+    void audit.append({ at, node, action, outcome, role: view.role(), epoch, txid, by, detail })
+  }
+}

@@ -1,0 +1,59 @@
+/** The least role that a token must have, for each path of the private side. */
+import type { FastifyInstance } from 'fastify'
+import { AUDIT_PATH } from '../api/audit.ts'
+import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
+import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
+import {
+  DEMOTE_PATH,
+  FITNESS_PATH,
+  PROMOTE_PATH,
+  REPLICAS_PATH,
+  SWITCHOVER_PATH,
+} from '../api/roleAnswers.ts'
+import { TOKENS_PATH } from '../api/tokens.ts'
+import { TRUST_PATH } from '../api/trust.ts'
+import { PROOF_PATH } from '../security/proof.ts'
+import type { TokenRole } from '../security/token.ts'
+import { HEALTH_PATHS } from './publicPaths.ts'
+
+/** `public`: needs nothing. `node`: no token is enough, a key of the cluster must sign. */
+export type Least = 'public' | TokenRole | 'node'
+
+const PUBLIC: ReadonlySet<string> = new Set([...HEALTH_PATHS, PROOF_PATH])
+
+export const LEAST_ROLES: Readonly<Record<string, Least>> = {
+  'GET /_walcast/status': 'read',
+  'GET /_walcast/lag': 'read',
+  'GET /_walcast/wait': 'read',
+  'GET /_walcast/events': 'read',
+  [`GET ${POSITIONS_PATH}`]: 'read',
+  [`GET ${AUDIT_PATH}`]: 'read',
+  [`GET ${FITNESS_PATH}`]: 'read',
+  [`POST ${SCRUB_PATH}`]: 'operate',
+  [`POST ${PROMOTE_PATH}`]: 'operate',
+  [`POST ${DEMOTE_PATH}`]: 'operate',
+  [`POST ${SWITCHOVER_PATH}`]: 'operate',
+  [`DELETE ${REPLICAS_PATH}`]: 'operate',
+  [`GET ${TOKENS_PATH}`]: 'admin',
+  [`POST ${TOKENS_PATH}`]: 'admin',
+  [`DELETE ${TOKENS_PATH}`]: 'admin',
+  [`POST ${TAKE_OVER_PATH}`]: 'node',
+  [`POST ${TWIN_PATH}`]: 'node',
+  [`POST ${TRUST_PATH}`]: 'node',
+}
+
+/** `route`: the path as the router knows it. Undefined for a route that is not in the table. */
+export function leastRole(method: string, route: string): Least | undefined {
+  if (PUBLIC.has(route)) return 'public'
+  const key = `${method === 'HEAD' ? 'GET' : method} ${route}`
+  return Object.hasOwn(LEAST_ROLES, key) ? LEAST_ROLES[key] : undefined
+}
+
+/** From here on a route that is not in the table cannot be added: that is a mistake in the code. */
+export function requireLeastRoles(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat())
+      if (leastRole(each, url) === undefined)
+        throw new Error(`${each} ${url} is not in the table of least roles`)
+  })
+}
