@@ -32,13 +32,13 @@ import type { Claims } from '../security/claims.ts'
 import { SenderKeys } from '../security/senderKeys.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
-import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
+import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
 import { newClaims, newUnprovenReport } from './nodeClaims.ts'
-import { NodeFolder, type StartAs } from './nodeFolder.ts'
+import { NodeFolder, type StartAs, warnOfLinks } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
@@ -229,15 +229,6 @@ async function layGround(
     standstill,
     inbox: new RoleInbox(standstill),
   }
-}
-
-function warnOfLinks(path: string, { log }: NodeSetup): void {
-  if (linkCount(path) <= 1) return
-  log.warn(
-    { path },
-    'this file has a second name (a hard link), and a program that opens it by that name ' +
-      'corrupts it; remove the other name',
-  )
 }
 
 function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
