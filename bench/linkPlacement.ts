@@ -44,7 +44,8 @@ export class LinkPlacement {
   readonly placeOf: Placement = async (node): Promise<NodePlace> => {
     const namespace = node === 'leader' ? this.#link.leader : this.#link.replica
     const listen = `${namespace.address}:${NODE_PORT}`
-    const url = `http://127.0.0.1:${await this.#openDoor(node, namespace, listen)}`
+    // Beyond loopback nodes take only TLS.
+    const url = `https://127.0.0.1:${await this.#openDoor(node, namespace, listen)}`
     const leader = this.#delay
       ? `127.0.0.1:${DELAY_PORT}`
       : `${this.#link.leader.address}:${NODE_PORT}`

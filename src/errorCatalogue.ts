@@ -203,11 +203,27 @@ export const CATALOGUE = {
     'nothing was sent there; look what listens at that address, and whether both nodes have ' +
       'the same secret',
   ),
+  WRONG_KEY: entry(
+    401,
+    'the request of node {node} comes over a connection that is not its own: {detail}',
+    'nothing was done; a node that was removed has to be paired again, with a new key',
+  ),
+  TLS_WANTED: entry(
+    426,
+    'this node takes only TLS at this address',
+    'write https:// in place of http://; load balancers and collectors ask the address of ' +
+      '--health; --plaintext lets the node take plain text',
+  ),
   KEYS_BROKEN: entry(
     500,
     'cannot use the key in {path}: {detail}',
     'restore the file, or move the folder away: the node then makes a new key, and has to be ' +
       'paired again',
+  ),
+  CERTIFICATE_EXPIRED: entry(
+    500,
+    'the certificate in {path} is valid from {from} to {to}',
+    'put a valid certificate there, or compare the clock of this machine',
   ),
   NODE_ID_TAKEN: entry(
     409,

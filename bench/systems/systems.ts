@@ -12,6 +12,7 @@ import { redis } from './redis.ts'
 import { rqlite } from './rqlite.ts'
 import { sqld } from './sqld.ts'
 import { turso } from './turso.ts'
+import { walcastTls } from './walcast.ts'
 
 /** A peer may be measured in several set-ups. */
 const PEERS: Readonly<Record<string, readonly System[]>> = {
@@ -24,6 +25,7 @@ const PEERS: Readonly<Record<string, readonly System[]>> = {
   turso: [turso],
   'litestream-vfs': [litestreamVfs, litestreamVfsFast],
   litefs: [litefs],
+  'walcast-tls': [walcastTls],
 }
 
 const PEER_NAMES: readonly string[] = Object.keys(PEERS)

@@ -1,6 +1,7 @@
 /** walcast as a system under test: `leader` and `replica` of the checkout's own command line. */
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { Agent, request } from 'undici'
 import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, signRequest } from '../../src/security/requestSignature.ts'
 import { type NodePlace, onLoopback, type Placement } from '../placement.ts'
@@ -26,6 +27,22 @@ export const walcast: System = {
   },
   start: startWalcast,
 }
+
+/** What the nodes tell each other is encrypted; the rest is the same. */
+export const walcastTls: System = {
+  ...walcast,
+  name: 'walcast-tls',
+  start: (setup) => startWalcast(setup, { placement: overTls }),
+}
+
+const overTls: Placement = async (node, leader) => {
+  const place = await onLoopback(node, leader)
+  return { ...place, url: `https://${place.listen}`, secret: TLS_SECRET }
+}
+
+const TLS_SECRET = 'a secret for measurements'
+/** Nodes have certificates that only nodes know. */
+const anyCertificate = new Agent({ connect: { rejectUnauthorized: false } })
 
 export interface WalcastOptions {
   /** Further arguments of `walcast leader`. */
@@ -225,7 +242,8 @@ export class RunningWalcast implements RunningSystem {
   #startNode(name: string, db: string, place: NodePlace, args: readonly string[]): WalcastNode {
     const { processes, root, nodeArgs } = this.#setup
     const cli = [process.execPath, ...nodeArgs, join(root, 'dist/src/cli/main.js'), ...args]
-    const [file, ...rest] = [...place.prefix, ...cli, '--db', db, '--listen', place.listen]
+    const tls = place.url.startsWith('https:') ? ['--tls'] : []
+    const [file, ...rest] = [...place.prefix, ...cli, '--db', db, '--listen', place.listen, ...tls]
     const env = place.secret ? { WALCAST_SECRET: place.secret } : {}
     const child = processes.start({ name, file, args: rest, env })
     const node = { name, pid: child.pid, child, place, db }
@@ -245,9 +263,7 @@ export class RunningWalcast implements RunningSystem {
 
 async function isReady(node: WalcastNode): Promise<boolean> {
   try {
-    const response = await fetch(`${node.place.url}/readyz`, { signal: AbortSignal.timeout(5000) })
-    await response.arrayBuffer()
-    return response.status === 200
+    return (await ask(`${node.place.url}/readyz`, AbortSignal.timeout(5000))).status === 200
   } catch {
     return false
   }
@@ -267,7 +283,7 @@ export async function get(node: Asked, path: string, as: 'text' | 'json'): Promi
   const signal = AbortSignal.timeout(10_000)
   const asked = async () => {
     const headers = secret ? await signed(secret, url, path, signal) : {}
-    return fetch(url + path, { headers, signal })
+    return ask(url + path, signal, headers)
   }
   const response = await asked().catch((error) => {
     throw node.child.failure(
@@ -275,7 +291,17 @@ export async function get(node: Asked, path: string, as: 'text' | 'json'): Promi
     )
   })
   if (response.status !== 200) throw node.child.failure(`answers ${response.status} to ${path}`)
-  return as === 'text' ? response.text() : response.json()
+  return as === 'text' ? response.text : JSON.parse(response.text)
+}
+
+async function ask(
+  url: string,
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ readonly status: number; readonly text: string }> {
+  const dispatcher = url.startsWith('https:') ? { dispatcher: anyCertificate } : {}
+  const { statusCode: status, body } = await request(url, { headers, signal, ...dispatcher })
+  return { status, text: await body.text() }
 }
 
 /** Signs a question as the command line does. Open paths take it without a signature. */
@@ -286,8 +312,8 @@ async function signed(
   signal: AbortSignal,
 ): Promise<Record<string, string>> {
   if (!path.startsWith('/_walcast/')) return {}
-  const answer = await fetch(`${url}/leader`, { signal })
-  const { node: to, timeMs: nowMs } = Object(await answer.json())
+  const answer = await ask(`${url}/leader`, signal)
+  const { node: to, timeMs: nowMs } = Object(JSON.parse(answer.text))
   const question = { purpose: 'order', method: 'GET', path, from: 'cli', to, epoch: 0 } as const
   const signature = { ...question, nowMs, body: NO_BODY, headers: [] }
   return { [REPLICA_AUTH_HEADER]: signRequest(new ClusterSecrets([secret]), signature) }

@@ -3,25 +3,24 @@
  * node proves that it knows the token, or the cluster secret, before anything is sent to it. The
  * secret itself is never sent.
  */
-import type { KnownKeys } from '../cluster/peerDialer.ts'
+import type { Socket } from 'node:net'
+import { TlsWanted } from '../cluster/connectionProof.ts'
 import { type Peer, PeerDialer } from '../cluster/peerDialer.ts'
 import { exchangeOver, type SocketAnswer } from '../cluster/socketExchange.ts'
 import { nowMs } from '../platform/time.ts'
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
 import type { ProofKeys } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
+import { COMMAND_LINE } from '../security/senderKeys.ts'
 import { tokenProofKey } from '../security/token.ts'
 import type { Credential } from './credential.ts'
 
-/** As whom the command line signs. */
-const FROM = 'cli'
 /** Any node that knows the secret or the token is believed: the person typed its address. */
-const ANY_KEY: KnownKeys = {
+const ANY_KEY = {
   nodeOf: () => undefined,
   isRemoved: () => false,
-  wantsTls: () => false,
   introduce: () => true,
-}
+} as const
 
 /** A node that has proven itself, and a connection to it for one question. */
 export interface ProvenNode {
@@ -66,12 +65,11 @@ export async function provenNode(
     transport: isTls ? 'tls' : 'plain',
     secrets: keys,
     secretText: text,
-    keys: () => undefined,
+    keys: undefined,
     known: ANY_KEY,
   })
   const address = `${url.hostname}:${url.port || (isTls ? 443 : 80)}`
-  const { socket, ready } = dialer.dial(address, timeoutMs)
-  const peer = await ready
+  const { socket, peer } = await connected(dialer, address, timeoutMs)
   return {
     ask: ({ body, ...question }) =>
       exchangeOver(socket, {
@@ -84,6 +82,22 @@ export async function provenNode(
         },
       }),
     close: () => socket.destroy(),
+  }
+}
+
+/** In plain text unless the node wants TLS, where an address is all that was typed. */
+async function connected(
+  dialer: PeerDialer,
+  address: string,
+  timeoutMs: number,
+): Promise<{ readonly socket: Socket; readonly peer: Peer }> {
+  const { socket, ready } = dialer.dial(address, timeoutMs)
+  try {
+    return { socket, peer: await ready }
+  } catch (error) {
+    if (!(error instanceof TlsWanted)) throw error
+    const again = dialer.dial(address, timeoutMs)
+    return { socket: again.socket, peer: await again.ready }
   }
 }
 
@@ -114,7 +128,7 @@ function signatureOf(
     purpose: 'order',
     method,
     path,
-    from: FROM,
+    from: COMMAND_LINE,
     to: node,
     epoch: 0,
     nowMs: nowMs() + aheadMs,

@@ -14,6 +14,7 @@ import { version } from '../version.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
+import { reloadAtHangup } from './reloadAtHangup.ts'
 import { beforeCommand, type RunArguments, runArguments } from './runArguments.ts'
 import { ownOptionLines } from './runOptions.ts'
 
@@ -50,6 +51,7 @@ export async function runRun(args: readonly string[]): Promise<number> {
   await sayIfTaken(options, ports, log)
   const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)
   const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
+  reloadAtHangup(options, () => node.reloadKeys())
   const { db, listen, proxy, upstream } = options
   const { role, position } = node.situation()
   const { epoch, txid } = position

@@ -10,6 +10,7 @@ import { warnOfUnknownVariables } from './environment.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
+import { reloadAtHangup } from './reloadAtHangup.ts'
 
 export async function runNode(as: StartAs, args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
@@ -23,6 +24,7 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   const setup = { options, secret, log, version, processMetrics: true }
   const signalled = stopSignal(options.drainMs)
   const node = await startNode(setup, as)
+  reloadAtHangup(options, () => node.reloadKeys())
   const { role, epoch, txid } = node.view.status()
   const { db, listen, health, proxy, upstream } = options
   log.info({ role, db, listen, health, proxy, upstream, epoch, txid }, 'running')

@@ -16,6 +16,14 @@ import { exchangeOver } from './socketExchange.ts'
 /** The answer is a node's id and that of its cluster. */
 const MAX_ANSWER_BYTES = 4096
 
+/** What answers there takes no plain text, or says so. */
+export class TlsWanted extends Error {
+  override readonly message = 'it takes only TLS'
+}
+
+/** The status of an answer that says so. */
+export const TLS_WANTED_STATUS = 426
+
 /** A node that has proven itself. */
 export interface ProvenNode extends Prover {
   /** How far its clock is ahead of this node's, ms, give or take a round trip. */
@@ -24,8 +32,8 @@ export interface ProvenNode extends Prover {
 
 /**
  * The node at the other end of `socket`, which is left open for what follows. Undefined when it
- * proves nothing. `fingerprint`: that of its TLS key, '' in plain text. Rejects when the connection
- * breaks.
+ * proves nothing. `fingerprint`: that of its TLS key, '' in plain text. Rejects with TlsWanted, or
+ * when the connection breaks.
  */
 export async function proveConnection(
   socket: Socket,
@@ -42,6 +50,7 @@ export async function proveConnection(
     headers: { host: address, [CHALLENGE_HEADER]: asked },
     maxBytes: MAX_ANSWER_BYTES,
   })
+  if (status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
   const metMs = (beganMs + nowMs()) / 2
   const header = headers[PROOF_HEADER]
   const prover = nodeProvenBy(keys, typeof header === 'string' ? header : undefined, {

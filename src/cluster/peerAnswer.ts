@@ -32,6 +32,8 @@ export interface PeerAnswer {
   readonly timeMs: number
   /** Digest of its trust record; '' when it has none. */
   readonly trust: string
+  /** Whether it takes plain text at its address. */
+  readonly takesPlainText: boolean
 }
 
 /** Its numbers, its node and its address are not judged: `Claims` and `wrongIn` do. */
@@ -42,6 +44,7 @@ export function parsePeerAnswer(
   const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
   const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
   const trust = typeof value['trust'] === 'string' ? value['trust'].slice(0, 64) : ''
+  const takesPlainText = value['plaintext'] !== false
   const isWhole =
     typeof node === 'string' &&
     node !== '' &&
@@ -58,7 +61,8 @@ export function parsePeerAnswer(
     time.accepts(timeMs)
   if (!isWhole) return undefined
   const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
-  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader, trust } as PeerAnswer
+  const numbers = { epoch, term, txid, positionEpoch }
+  return { ...place, ...numbers, history, lastLeader, trust, takesPlainText } as PeerAnswer
 }
 
 /** The age of a process may seem longer than any duration, when its clock was set. */

@@ -27,7 +27,7 @@ export interface Sent {
 /** The node that asks. */
 export interface Asker {
   readonly secrets: ClusterSecrets
-  readonly dialer: Pick<PeerDialer, 'unproven' | 'requirePlaced'>
+  readonly dialer: Pick<PeerDialer, 'unproven' | 'requirePlaced' | 'onTransportTold'>
   readonly request: RequestPeer
   node(): string
   epoch(): number
@@ -146,6 +146,8 @@ export class PeerCalls {
   async #ask(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
     const answer = await this.askRole(address, timeoutMs)
     const parsed = answer && parsePeerAnswer(address, answer.value)
+    if (parsed && answer.node !== '')
+      this.#asker.dialer.onTransportTold(address, parsed.takesPlainText)
     // A node that proves its id does not answer for another one.
     return parsed && (answer.node === '' || answer.node === parsed.node) ? parsed : undefined
   }
@@ -210,6 +212,9 @@ export class PeerCalls {
     const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
     if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
     dialer.requirePlaced(address, prover)
+    const { keyOwner = prover.node } = answered
+    if (keyOwner !== prover.node)
+      throw dialer.unproven(address, `it says to be ${prover.node} with the key of ${keyOwner}`)
     return { status, value, node: prover.node }
   }
 }

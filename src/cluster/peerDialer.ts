@@ -3,16 +3,22 @@
  * before anything is sent to it: over TLS by a key that this node knows, otherwise by the cluster
  * secret over a challenge. In a cluster without a secret nothing is proven.
  */
-import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { WalcastError } from '../errors.ts'
+import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { connectTcp, connectTls } from '../platform/sockets.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
-import { fingerprintOf, type NodeKeys } from '../security/nodeKeys.ts'
+import { fingerprintOf } from '../security/nodeKeys.ts'
 import type { ProofKeys, Prover } from '../security/proof.ts'
-import { proveConnection } from './connectionProof.ts'
+import type { KnownKeys } from '../security/senderKeys.ts'
+import { type ServedKeys, TLS_VERSION } from '../security/servedKeys.ts'
+import { proveConnection, TlsWanted } from './connectionProof.ts'
+
+/** Addresses of nodes of which it is remembered that they take no plain text. */
+const MAX_TOLD = 256
+/** OpenSSL's and Node's codes for a certificate that is not believed, and for no TLS at all. */
+const NO_PROOF = /CERT|ISSUER|SIGNATURE|ALTNAME|WRONG_VERSION_NUMBER|PACKET_LENGTH/
 
 /** Who answers at the other end. */
 export interface Peer {
@@ -31,20 +37,6 @@ export interface Dial {
   readonly ready: Promise<Peer>
 }
 
-/** What this node knows of other nodes' keys. */
-export interface KnownKeys {
-  /** Id of the living member with this key. */
-  nodeOf(fingerprint: string): string | undefined
-  isRemoved(fingerprint: string): boolean
-  /** Whether the member at HOST:PORT takes no plain text. */
-  wantsTls(address: string): boolean
-  /**
-   * A node has proven the cluster secret over TLS with this key. False when the cluster takes in no
-   * member in this way.
-   */
-  introduce(node: string, fingerprint: string, address: string): boolean
-}
-
 /** Between nodes: TLS always, plain text where the other takes it, or without any proof. */
 export type Transport = 'tls' | 'plain' | 'open'
 
@@ -54,11 +46,9 @@ export interface PeerDialerParts {
   readonly secrets: ProofKeys
   /** The same in words. */
   readonly secretText?: string
-  /** Undefined in an open cluster. */
-  readonly keys: () => NodeKeys | undefined
-  readonly known: KnownKeys
-  /** PEM of the authority whose certificates nodes have; undefined: their keys are pinned. */
-  readonly authority?: () => string | undefined
+  /** This node's own; undefined in an open cluster, and for the command line. */
+  readonly keys: ServedKeys | undefined
+  readonly known: Pick<KnownKeys, 'nodeOf' | 'isRemoved' | 'introduce'>
   /** Somebody at an address did not prove to be a node of this cluster. */
   readonly onUnproven?: (address: string, why: string) => void
   /**
@@ -70,6 +60,8 @@ export interface PeerDialerParts {
 
 export class PeerDialer {
   readonly #parts: PeerDialerParts
+  /** HOST:PORT of nodes that take no plain text; the one heard of last comes last. */
+  readonly #wantTls = new Set<string>()
 
   constructor(parts: PeerDialerParts) {
     this.#parts = parts
@@ -85,8 +77,8 @@ export class PeerDialer {
    * `ready` in plain text too; over TLS it does in any case.
    */
   dial(address: string, timeoutMs: number, isProven = true): Dial {
-    const { transport, known } = this.#parts
-    const isTls = transport === 'tls' || (transport === 'plain' && known.wantsTls(address))
+    const { transport } = this.#parts
+    const isTls = transport === 'tls' || (transport === 'plain' && this.wantsTls(address))
     const socket = isTls ? this.#connectTls(address) : this.#connectTcp(address)
     // It may fail between two users, each of whom learns that from its close.
     socket.on('error', () => {})
@@ -98,21 +90,34 @@ export class PeerDialer {
     return { socket, ready: ready.finally(() => cancelTimer(timer)) }
   }
 
+  /** Whether the node at HOST:PORT takes no plain text, as far as it was heard of. */
+  wantsTls(address: string): boolean {
+    return this.#wantTls.has(address)
+  }
+
+  /**
+   * Whether the node at HOST:PORT takes plain text. TLS is tried whoever says so: what is there
+   * proves itself in both cases.
+   */
+  onTransportTold(address: string, takesPlainText: boolean): void {
+    this.#wantTls.delete(address)
+    if (takesPlainText) return
+    this.#wantTls.add(address)
+    const [oldest] = this.#wantTls
+    if (this.#wantTls.size > MAX_TOLD) this.#wantTls.delete(oldest)
+  }
+
   #connectTcp(address: string): Socket {
     return connectTcp(hostPortOf(address))
   }
 
   #connectTls(address: string): TLSSocket {
-    const { keys, authority } = this.#parts
-    const own = keys()
-    const ca = authority?.()
+    const { keys } = this.#parts
     return connectTls({
       ...hostPortOf(address),
-      minVersion: 'TLSv1.3',
       // A pinned key is checked below, before anything is sent.
-      rejectUnauthorized: ca !== undefined,
-      ...(ca === undefined ? {} : { ca }),
-      ...(own ? { key: own.key, cert: own.certificate } : {}),
+      rejectUnauthorized: keys?.current.authority !== undefined,
+      ...(keys ? { secureContext: keys.context } : { ...TLS_VERSION, ca: [] }),
     })
   }
 
@@ -124,19 +129,27 @@ export class PeerDialer {
       return await this.#prove(socket, address, '')
     } catch (error) {
       socket.destroy()
-      throw error
+      throw this.#failureOf(address, error, isTls)
     }
   }
 
+  #failureOf(address: string, error: unknown, isTls: boolean): unknown {
+    if (error instanceof TlsWanted) this.onTransportTold(address, false)
+    return isTls && NO_PROOF.test(systemCode(error))
+      ? this.unproven(address, messageOf(error))
+      : error
+  }
+
   async #meetTls(socket: TLSSocket, address: string): Promise<Peer> {
-    const { known, authority } = this.#parts
+    const { known, keys } = this.#parts
     const fingerprint = peerFingerprint(socket)
     if (fingerprint === undefined) throw this.unproven(address, 'it has no certificate')
     if (known.isRemoved(fingerprint)) throw this.unproven(address, 'its key was removed')
     const node = known.nodeOf(fingerprint)
     if (node !== undefined) return { node, fingerprint }
     const told = await this.#prove(socket, address, fingerprint)
-    if (!known.introduce(told.node, fingerprint, address) && authority?.() === undefined)
+    const isVouchedFor = keys?.current.authority !== undefined
+    if (!known.introduce(told.node, fingerprint, address) && !isVouchedFor)
       throw this.unproven(address, `its key ${fingerprint.slice(0, 16)} is not that of a member`)
     return told
   }
@@ -165,7 +178,7 @@ export class PeerDialer {
 
 /** Fingerprint of the key at the other end; undefined without a certificate. */
 export function peerFingerprint(socket: TLSSocket): string | undefined {
-  const certificate: X509Certificate | undefined = socket.getPeerX509Certificate()
+  const certificate = socket.getPeerX509Certificate()
   return certificate && fingerprintOf(certificate.publicKey)
 }
 

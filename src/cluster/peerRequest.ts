@@ -1,11 +1,14 @@
 /** One request to another node, over a connection of its own. */
 import { messageOf } from '../errors.ts'
+import { TLS_WANTED_STATUS, TlsWanted } from './connectionProof.ts'
 import type { PeerDialer } from './peerDialer.ts'
 import { exchangeOver, type SocketAnswer, type SocketRequest } from './socketExchange.ts'
 
 export interface AnsweredRequest extends SocketAnswer {
   /** 64 hex digits of the TLS key that serves the connection; '' in plain text. */
   readonly fingerprint: string
+  /** Id of the node whose key that is; absent when the key is not known. */
+  readonly keyOwner?: string
 }
 
 /**
@@ -23,7 +26,7 @@ export type RequestPeer = (
 export class NotConnected extends Error {}
 
 export function requestOver(dialer: PeerDialer): RequestPeer {
-  return async (address, request, connectMs, to) => {
+  const ask: RequestPeer = async (address, request, connectMs, to) => {
     const { socket, ready } = dialer.dial(address, connectMs, to !== undefined)
     const { fingerprint, node } = await ready.catch((error) => {
       throw new NotConnected(messageOf(error), { cause: error })
@@ -31,9 +34,22 @@ export function requestOver(dialer: PeerDialer): RequestPeer {
     try {
       if (to !== undefined && node !== to)
         throw new NotConnected(`node ${node} is there, not ${to}`)
-      return { ...(await exchangeOver(socket, request)), fingerprint }
+      const answer = await exchangeOver(socket, request)
+      if (answer.status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
+      return { ...answer, fingerprint, ...(node === '' ? {} : { keyOwner: node }) }
     } finally {
       socket.destroy()
+    }
+  }
+  return async (address, request, connectMs, to) => {
+    try {
+      return await ask(address, request, connectMs, to)
+    } catch (error) {
+      // It took plain text before. Nothing was done for what was asked.
+      const { cause } = error instanceof NotConnected ? error : { cause: error }
+      if (dialer.isOpen || !(cause instanceof TlsWanted)) throw error
+      dialer.onTransportTold(address, false)
+      return ask(address, request, connectMs, to)
     }
   }
 }

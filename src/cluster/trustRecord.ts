@@ -152,3 +152,13 @@ export function isGoodAt(
 ): boolean {
   return endsAt === undefined || nowMs < endsAt
 }
+
+/** The one from the environment signs, otherwise the newest of the record. */
+export function goodSecrets(
+  given: string | undefined,
+  record: Pick<TrustRecord, 'secrets'>,
+  nowMs: number,
+): string[] {
+  const good = record.secrets.filter((secret) => isGoodAt(secret, nowMs)).reverse()
+  return [...(given === undefined ? [] : [given]), ...good.map(({ secret }) => secret)]
+}

@@ -1,5 +1,6 @@
 /** What the trust record says of the keys of other nodes, for who connects to them. */
 import { keyOf } from '../errors.ts'
+import type { KnownKeys } from '../security/senderKeys.ts'
 import { withMember } from './trustChanges.ts'
 import type { TrustFile } from './trustFile.ts'
 import { isGoodAt, isRemovedKey, isRemovedNode, memberByKey, membersByNode } from './trustRecord.ts'
@@ -15,7 +16,7 @@ export interface TrustedKeysParts {
   onFailed(error: unknown): void
 }
 
-export class TrustedKeys {
+export class TrustedKeys implements KnownKeys {
   readonly #parts: TrustedKeysParts
 
   constructor(parts: TrustedKeysParts) {
@@ -41,11 +42,6 @@ export class TrustedKeys {
 
   isRemovedNode(node: string): boolean {
     return isRemovedNode(this.#parts.file.record, node)
-  }
-
-  /** Whether a member with a known key is at HOST:PORT: then plain text is not believed there. */
-  wantsTls(address: string): boolean {
-    return this.#parts.file.record.members.some((member) => member.address === address)
   }
 
   /**

@@ -93,6 +93,25 @@ export class Metrics {
     return (why) => cut.inc({ side, why })
   }
 
+  /** Hears of connections whose TLS handshake failed. `why`: one of a few words. */
+  onHandshakeFailed(): (why: string) => void {
+    const failed = this.#metrics.labelled(
+      'tls_handshakes_failed_total',
+      'Connections to --listen that got no TLS: by why',
+      'why',
+    )
+    return (why) => failed.inc({ why })
+  }
+
+  /** Hears of addresses of members at which nobody proves to be a node of this cluster. */
+  onPeerUnproven(): () => void {
+    const unproven = this.#metrics.counter(
+      'peers_unproven_total',
+      'Connections to other nodes that ended before anything was sent: no proof came',
+    )
+    return () => unproven.inc()
+  }
+
   /** To be called with each new role of the node. */
   onRole(role: string): void {
     const name = 'role_changes_total'

@@ -17,7 +17,7 @@ import { withCluster, withKek, withMember, withoutOldTokens } from '../cluster/t
 import { TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
 import { TrustedKeys } from '../cluster/trustedKeys.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
-import { isGoodAt, memberByKey, type TrustRecord } from '../cluster/trustRecord.ts'
+import { goodSecrets, memberByKey, type TrustRecord } from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
@@ -26,7 +26,9 @@ import type { Clock } from '../platform/clock.ts'
 import { randomBytes } from '../platform/random.ts'
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { newKey } from '../security/valueEncryption.ts'
+import type { NodeTrust } from '../server/healthRoutes.ts'
 import type { TrustDesk } from '../server/trustRoutes.ts'
+import type { NodeTls } from './nodeTls.ts'
 
 const UNWRITTEN = 'could not write the keys and members of the cluster'
 
@@ -35,8 +37,8 @@ export interface ClusterTrustParts {
   readonly log: Logger
   /** The secret from the environment. */
   readonly secret: string | undefined
-  /** SHA-256 of this node's public key, 64 hex digits; '' while it has none. */
-  readonly fingerprint: string
+  /** Undefined in an open cluster. */
+  readonly tls: NodeTls | undefined
   /** HOST:PORT of this node. */
   readonly address: string
   readonly timeoutMs: number
@@ -62,8 +64,8 @@ export interface TrustGround {
   readonly members: Members
   readonly instance: Pick<Instance, 'id'>
   readonly file: TrustFile
-  /** See `ClusterTrustParts`. */
-  readonly fingerprint?: string
+  readonly tls: NodeTls | undefined
+  onUnproven(address: string, why: string): void
 }
 
 /** How other nodes are reached and believed, and what is known of them. */
@@ -82,11 +84,12 @@ export function newClusterLinks({
   members,
   instance,
   file,
-  fingerprint = '',
+  tls,
+  onUnproven,
 }: TrustGround): ClusterLinks {
   const nowMs = () => clock.nowMs()
   const node = () => nodeFile.record.node
-  const secrets = new ClusterSecrets(secretsOf(secret, file.record, nowMs()))
+  const secrets = new ClusterSecrets(goodSecrets(secret, file.record, nowMs()))
   const keys = new TrustedKeys({
     file,
     introduces: secret !== undefined,
@@ -94,10 +97,11 @@ export function newClusterLinks({
     onFailed: (error) => log.warn({ path: file.path, error: messageOf(error) }, UNWRITTEN),
   })
   const dialer = new PeerDialer({
-    transport: secrets.isOpen ? 'open' : 'plain',
+    transport: tls?.transport ?? 'open',
     secrets,
-    keys: () => undefined,
+    keys: tls?.keys,
     known: keys,
+    onUnproven,
     misplaced: (address, prover) => misplaced(address, prover, instance.id, members.list()),
   })
   const epoch = () => nodeFile.record.epoch
@@ -107,7 +111,7 @@ export function newClusterLinks({
     file,
     log,
     secret,
-    fingerprint,
+    tls,
     address: ownAddress(options),
     timeoutMs: options.peerTimeoutMs,
     secrets,
@@ -122,7 +126,7 @@ export function newClusterLinks({
   return { secrets, dialer, calls, trust }
 }
 
-export class ClusterTrust implements TrustDesk {
+export class ClusterTrust implements TrustDesk, NodeTrust {
   readonly file: TrustFile
   readonly secrets: ClusterSecrets
   readonly keys: TrustedKeys
@@ -139,7 +143,7 @@ export class ClusterTrust implements TrustDesk {
     withCluster(file.record, parts.cluster() || file.record.cluster)
     this.secrets = secrets
     this.keys = keys
-    file.on('changed', ({ now }) => secrets.replace(secretsOf(secret, now, nowMs())))
+    file.on('changed', ({ now }) => secrets.replace(goodSecrets(secret, now, nowMs())))
     this.#calls = new TrustCalls({
       secrets: this.secrets,
       post: (member, body) =>
@@ -156,7 +160,16 @@ export class ClusterTrust implements TrustDesk {
       exchange: (member, record) => this.#calls.exchange(member, record),
       isReady: () => this.#isReady(),
     })
+    parts.tls?.keys.onReplaced(() => this.#prepare())
     if (!this.secrets.isOpen) this.#prepare()
+  }
+
+  get fingerprint(): string {
+    return this.#parts.tls?.keys.current.fingerprint ?? ''
+  }
+
+  get takesPlainText(): boolean {
+    return this.#parts.tls?.transport !== 'tls'
   }
 
   get digest(): string {
@@ -211,7 +224,8 @@ export class ClusterTrust implements TrustDesk {
   }
 
   #prepared(record: TrustRecord): TrustRecord {
-    const { cluster, node, fingerprint, address } = this.#parts
+    const { cluster, node, address } = this.#parts
+    const { fingerprint } = this
     const nowMs = this.#parts.nowMs()
     const known = withoutOldTokens(withCluster(record, cluster() || record.cluster), nowMs)
     const keyed = this.#withFirstKek(known, nowMs)
@@ -230,10 +244,4 @@ export class ClusterTrust implements TrustDesk {
   #onFailed(error: unknown): void {
     this.#parts.log.warn({ path: this.file.path, error: messageOf(error) }, UNWRITTEN)
   }
-}
-
-/** The one from the environment signs, otherwise the newest of the record. */
-function secretsOf(given: string | undefined, record: TrustRecord, nowMs: number): string[] {
-  const good = record.secrets.filter((secret) => isGoodAt(secret, nowMs)).reverse()
-  return [...(given === undefined ? [] : [given]), ...good.map(({ secret }) => secret)]
 }

@@ -11,15 +11,12 @@ import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { TrustFile } from '../cluster/trustFile.ts'
 import { Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
-import { messageOf, WalcastError } from '../errors.ts'
+import { messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import { Metrics } from '../health/metrics.ts'
 import { NodeReport } from '../health/nodeReport.ts'
-import { isEverywhere } from '../hostPort.ts'
 import { AuditLog } from '../notify/auditLog.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
-import type { NodeOptions } from '../options/nodeOptions.ts'
-import { optionProblems } from '../options/optionProblems.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import type { Lending } from '../proxy/lender.ts'
@@ -32,17 +29,20 @@ import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
 import type { Claims } from '../security/claims.ts'
+import { SenderKeys } from '../security/senderKeys.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
-import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
+import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
-import { newClaims } from './nodeClaims.ts'
-import { NodeFolder, type StartAs } from './nodeFolder.ts'
+import { newClaims, newUnprovenReport } from './nodeClaims.ts'
+import { NodeFolder, type StartAs, warnOfLinks } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
+import { requireSoundOptions } from './soundOptions.ts'
 
 const EVENT_KEEP_ALIVE_MS = 15_000
 
@@ -65,6 +65,8 @@ interface Ground extends ClusterLinks {
   readonly peersFile: PeersFile
   readonly metrics: Metrics
   readonly auth: Authenticator
+  /** Undefined in an open cluster. */
+  readonly tls: NodeTls | undefined
   /** How far numbers of other nodes are believed. */
   readonly claims: Claims
   readonly standstill: Standstill
@@ -105,7 +107,8 @@ async function startIn(
   const { version, log, options } = setup
   const database = onlyDatabase(databases)
   const { view, waits } = database
-  const hooks = roleHooksOf(setup, ground.secrets, path, metrics.notices())
+  const scheme = ground.trust.takesPlainText ? 'http' : 'https'
+  const hooks = roleHooksOf(setup, ground.secrets, path, metrics.notices(), scheme)
   started.hooks = hooks
   const traffic = newTraffic(ground)
   started.traffic = traffic
@@ -173,7 +176,19 @@ async function layGround(
   )
   started.members = members
   const instance = new Instance(() => clock.nowMs())
-  const links = newClusterLinks({ setup, clock, nodeFile, members, instance, file: trustFile })
+  const tls = await tlsOf(setup, trustFile, stateFolder, ops)
+  started.tls = tls
+  const onUnproven = newUnprovenReport(metrics, log)
+  const links = newClusterLinks({
+    setup,
+    clock,
+    nodeFile,
+    members,
+    instance,
+    file: trustFile,
+    tls,
+    onUnproven,
+  })
   started.trust = links.trust
   const database: Database = new Database({
     name: DEFAULT_DATABASE,
@@ -202,21 +217,18 @@ async function layGround(
     databases: new Map([[database.name, database]]),
     peersFile,
     metrics,
-    auth: new Authenticator(links.secrets, clock, () => nodeFile.record.node),
+    auth: new Authenticator(
+      links.secrets,
+      clock,
+      () => nodeFile.record.node,
+      new SenderKeys(links.trust.keys, () => tls?.keys.current.authority !== undefined),
+    ),
+    tls,
     ...links,
     claims,
     standstill,
     inbox: new RoleInbox(standstill),
   }
-}
-
-function warnOfLinks(path: string, { log }: NodeSetup): void {
-  if (linkCount(path) <= 1) return
-  log.warn(
-    { path },
-    'this file has a second name (a hard link), and a program that opens it by that name ' +
-      'corrupts it; remove the other name',
-  )
 }
 
 function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
@@ -241,7 +253,7 @@ function newServer(
   events: Events,
   roles: () => Roles | undefined,
 ): PrivateServer {
-  const { setup, bounds, clock, nodeFile, metrics } = ground
+  const { setup, bounds, clock, nodeFile, metrics, tls } = ground
   const { options, log } = setup
   return new PrivateServer({
     ...ground,
@@ -256,8 +268,9 @@ function newServer(
     events,
     traffic,
     record: () => nodeFile.record,
+    tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
+    onHandshakeFailed: metrics.onHandshakeFailed(),
     advertised: ownAddress(options),
-    fingerprint: () => '',
     tokens: new ClusterTokens(ground),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
@@ -277,21 +290,4 @@ function lendersOf(replicas: ReplicaList, members: Members): Lending[] {
     const address = members.addressOf(node) ?? from
     return address ? { node, address } : []
   })
-}
-
-/** Throws USAGE, which names every problem at once, or SELF_LEADER. */
-function requireSoundOptions(options: NodeOptions, as: StartAs): void {
-  const { leader, listen } = options
-  const problems = optionProblems(options)
-  if (as === 'replica' && !leader) problems.push('a replica needs --leader HOST:PORT')
-  const own = ownAddress(options)
-  if (isEverywhere(addressOf(own)))
-    problems.push(
-      `other nodes cannot reach this one at ${own}: give --advertise HOST:PORT, ` +
-        'an address of this machine',
-    )
-  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
-  if (leader === undefined) return
-  addressOf(leader)
-  if (leader === listen) throw new WalcastError('SELF_LEADER')
 }

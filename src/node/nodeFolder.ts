@@ -7,7 +7,13 @@ import { type NodeRecord, newId } from '../cluster/nodeRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
-import { foundAt, inspectDatabase, isBlankDatabase, isOnePage } from '../sqlite/databaseFiles.ts'
+import {
+  foundAt,
+  inspectDatabase,
+  isBlankDatabase,
+  isOnePage,
+  linkCount,
+} from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { keepOthersOut } from './folderAccess.ts'
 
@@ -161,5 +167,14 @@ function sayRole({ log }: NodeSetup, as: StartAs, { role, leader }: NodeRecord):
     { role, follows, startedAs: as },
     `started as a ${as}, runs as a ${role}: the role file counts; ` +
       'walcast switchover, promote and demote change it',
+  )
+}
+
+export function warnOfLinks(path: string, { log }: NodeSetup): void {
+  if (linkCount(path) <= 1) return
+  log.warn(
+    { path },
+    'this file has a second name (a hard link), and a program that opens it by that name ' +
+      'corrupts it; remove the other name',
   )
 }

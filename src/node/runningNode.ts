@@ -19,6 +19,7 @@ import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
+import type { NodeTls } from './nodeTls.ts'
 
 /** The parts that a stop ends. */
 export interface NodeParts {
@@ -31,6 +32,7 @@ export interface NodeParts {
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly trust: ClusterTrust
+  readonly tls: NodeTls | undefined
   readonly peersFile: PeersFile
   readonly audit: AuditLog
   readonly hooks: RoleHooks
@@ -83,6 +85,16 @@ export class RunningNode {
     return this.#parts.roles.requests
   }
 
+  /** Whether it takes plain text at --listen. */
+  get takesPlainText(): boolean {
+    return this.#parts.tls?.transport !== 'tls'
+  }
+
+  /** Reads the operator's certificate again; nothing where the node made its own. */
+  reloadKeys(): void {
+    this.#parts.tls?.watch?.look()
+  }
+
   /** First readiness fails, then requests under way end, then everything closes. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
@@ -113,6 +125,7 @@ export async function endAll({
   nodeFile,
   members,
   trust,
+  tls,
   peersFile,
   hooks,
   audit,
@@ -124,6 +137,7 @@ export async function endAll({
     () => traffic?.close(),
     () => Promise.all([server?.close(), health?.close()]),
     () => trust?.stop(),
+    () => tls?.watch?.stop(),
     () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
     // Before the lock goes: the next node of this folder opens the role file for itself.
     () => nodeFile?.stop(),

@@ -37,8 +37,8 @@ const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', 
  * The URL at which a process of this machine reaches a node that listens on `listen` (HOST:PORT).
  * Throws USAGE.
  */
-export function nodeUrl(listen: string): string {
+export function nodeUrl(listen: string, scheme: 'http' | 'https' = 'http'): string {
   const { host, port } = addressOf(listen)
   const name = ANY_ADDRESS[host] ?? host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`
 }

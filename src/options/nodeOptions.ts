@@ -11,7 +11,7 @@ export interface RoleOptions {
   readonly fenceWhenAloneMs?: number
 }
 
-export interface NodeOptions extends RoleOptions, CrowdOptions {
+export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   readonly db: string
   readonly listen: string
   readonly health?: string
@@ -82,6 +82,16 @@ export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly hookTimeoutMs: number
   readonly ack: string
   readonly ackTimeoutMs: number
+}
+
+export interface TlsOptions {
+  readonly tls?: boolean
+  readonly plaintext?: boolean
+  /** Paths. */
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly tlsCa?: string
+  readonly handshakeTimeoutMs: number
 }
 
 export interface CrowdOptions {

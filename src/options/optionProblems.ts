@@ -12,7 +12,7 @@ const LEAST_FRAME_BYTES = 24 + 512
 
 /** One text for each mistake; empty when there is none. */
 export function optionProblems(options: NodeOptions): string[] {
-  return [...tooSmall(options), ...inWrongOrder(options)]
+  return [...tooSmall(options), ...inWrongOrder(options), ...contradictions(options)]
 }
 
 function tooSmall(options: NodeOptions): string[] {
@@ -35,5 +35,14 @@ function inWrongOrder({ softWalFrames, hardWalFrames, maxWalBytes }: NodeOptions
     problems.push(`--soft-wal ${softWalFrames} is above --hard-wal ${hardWalFrames}`)
   if (hardWalFrames * LEAST_FRAME_BYTES > maxWalBytes)
     problems.push(`--hard-wal ${hardWalFrames} (frames) is above --max-wal ${maxWalBytes} (bytes)`)
+  return problems
+}
+
+function contradictions({ tls, plaintext, tlsCert, tlsKey, tlsCa }: NodeOptions): string[] {
+  const problems: string[] = []
+  if (tls && plaintext) problems.push('--tls and --plaintext exclude each other')
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    problems.push('--tls-cert and --tls-key go together')
+  if (tlsCa !== undefined && tlsCert === undefined) problems.push('--tls-ca wants --tls-cert')
   return problems
 }

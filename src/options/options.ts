@@ -9,6 +9,7 @@ import { FEED_OPTIONS } from './feedOptions.ts'
 import { BOTH, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { PROXY_OPTIONS } from './proxyOptions.ts'
 import { LEADERSHIP_OPTIONS, ROLE_OPTIONS } from './roleOptions.ts'
+import { TLS_OPTIONS } from './tlsOptions.ts'
 import { UPSTREAM_OPTIONS } from './upstreamOptions.ts'
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
@@ -92,6 +93,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     roles: REPLICA,
     common: true,
   },
+  ...TLS_OPTIONS,
   ...FEED_OPTIONS,
   ...COPY_OPTIONS,
   {

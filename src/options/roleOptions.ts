@@ -79,7 +79,9 @@ export const LEADERSHIP_OPTIONS: readonly OptionSpec[] = [
     flag: 'webhook',
     kind: 'webhook',
     value: 'URL',
-    help: "gets a POST at each change of this node's role, signed if there is a secret: see walcast webhook-key",
+    help:
+      "gets a POST at each change of this node's role, signed if there is a secret: " +
+      'see walcast webhook-key',
     roles: BOTH,
     common: true,
   },

@@ -12,7 +12,11 @@ export {
   createServer as createTcpServer,
   Server as TcpServer,
 } from 'node:net'
-export { connect as connectTls } from 'node:tls'
+export {
+  connect as connectTls,
+  createSecureContext,
+  createServer as createTlsServer,
+} from 'node:tls'
 export { Agent, fetch, request } from 'undici'
 
 /**

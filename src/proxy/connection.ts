@@ -25,7 +25,8 @@ interface WithHandle {
 }
 
 export class Connection {
-  readonly socket: Socket
+  /** What HTTP reads: with TLS, the decrypted side from the end of the handshake on. */
+  socket: Socket
   /** The client that it is counted under; undefined for a trusted proxy. */
   readonly client: string | undefined
   /** Why nothing but health is answered here; undefined within the bounds. */

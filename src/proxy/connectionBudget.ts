@@ -126,6 +126,14 @@ export class ConnectionBudget {
     if (connection && --connection.requests === 0) connection.response = undefined
   }
 
+  /** `socket` is what comes out of the encrypted connection `below`: both are one connection. */
+  decrypted(below: Socket, socket: Socket): void {
+    const connection = this.#known.get(below)
+    if (!connection) return
+    connection.socket = socket
+    this.#known.set(socket, connection)
+  }
+
   /** Returns why this connection may not be upgraded. Otherwise it may be still from now on. */
   upgrade(socket: Socket): WalcastError | undefined {
     const connection = this.#known.get(socket)

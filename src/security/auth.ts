@@ -13,6 +13,7 @@ import {
   REPLICA_AUTH_HEADER,
   type Signature,
 } from './requestSignature.ts'
+import { COMMAND_LINE, type SenderKeys } from './senderKeys.ts'
 
 const VALID_MS = 30_000
 /**
@@ -21,23 +22,37 @@ const VALID_MS = 30_000
  */
 const MAX_NONCES = 100_000
 
-/** The parts of a request that a signature covers, with the signature among its headers. */
-export type SignedMessage = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'>
+/**
+ * The parts of a request that a signature covers, with the signature among its headers, and the
+ * connection over which it came.
+ */
+export type SignedMessage = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'> &
+  Partial<Pick<IncomingMessage, 'socket'>>
 
 export class Authenticator {
   readonly #secrets: ClusterSecrets
   readonly #clock: Clock
   readonly #node: () => string
+  readonly #senders: Pick<SenderKeys, 'refuse'> | undefined
   /** Older signatures are refused: the start of this process, or the last forgotten nonce. */
   #notBeforeMs: number
   /** Used nonces in order of arrival, with the times of their signatures. */
   readonly #nonces = new Map<string, number>()
 
-  /** `node`: id of this node, which a request must name. */
-  constructor(secrets: ClusterSecrets, clock: Clock, node: () => string) {
+  /**
+   * `node`: id of this node, which a request must name. `senders`: judges the connection over which
+   * a request comes.
+   */
+  constructor(
+    secrets: ClusterSecrets,
+    clock: Clock,
+    node: () => string,
+    senders?: Pick<SenderKeys, 'refuse'>,
+  ) {
     this.#secrets = secrets
     this.#clock = clock
     this.#node = node
+    this.#senders = senders
     this.#notBeforeMs = Math.floor(clock.nowMs())
   }
 
@@ -47,7 +62,7 @@ export class Authenticator {
 
   /**
    * Why a node's request is not believed, or undefined when it is. Without a secret every request
-   * is. WRONG_SECRET, SECRET_UNKNOWN, WRONG_RECEIVER or CLOCKS_DIFFER.
+   * is. WRONG_SECRET, WRONG_RECEIVER, CLOCKS_DIFFER or WRONG_KEY.
    */
   refuseNode(request: SignedMessage, purpose: 'stream' | 'order'): WalcastError | undefined {
     return this.isOpen ? undefined : this.#refuse(request, purpose)
@@ -71,7 +86,21 @@ export class Authenticator {
     if (!key) return wrongSecret('it has another secret')
     if (!isSignedBy(key, signature, { purpose, method, path, headers: rawHeaders }))
       return wrongSecret('its signature is that of another request')
-    return this.#refuseReceiver(signature) ?? this.#refuseReplay(signature)
+    return (
+      this.#refuseReceiver(signature) ??
+      this.#refuseReplay(signature) ??
+      this.#refuseSender(request, signature, purpose)
+    )
+  }
+
+  #refuseSender(
+    { socket }: SignedMessage,
+    { from }: Signature,
+    purpose: KeyPurpose,
+  ): WalcastError | undefined {
+    if (!socket || this.isOpen || (from === COMMAND_LINE && purpose === 'order')) return undefined
+    const detail = this.#senders?.refuse(socket, from)
+    return detail === undefined ? undefined : new WalcastError('WRONG_KEY', { node: from, detail })
   }
 
   #refuseReceiver({ to }: Signature): WalcastError | undefined {

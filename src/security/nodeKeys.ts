@@ -8,6 +8,7 @@ import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
 import { requirePrivate } from './privateFile.ts'
+import { makeSelfSigned } from './selfSigned.ts'
 
 export interface NodeKeys {
   /** PEM. */
@@ -20,8 +21,6 @@ export interface NodeKeys {
 
 /** No file of ours, and no operator's chain, is longer. */
 const MAX_PEM_BYTES = 256 * 1024
-/** Nodes do not judge dates. Programs that do should not be the first to find out. */
-const VALID_YEARS = 50
 
 /** SHA-256 of a public key (SPKI, DER), 64 hex digits. */
 export function fingerprintOf(key: KeyObject): string {
@@ -48,7 +47,7 @@ export async function openNodeKeys(stateFolder: string, ops: FileOps): Promise<N
     const certificate = readPem(certificatePath)
     if (certificate !== undefined) return keysOf(key, certificate, keyPath)
   }
-  const made = await makeKeys()
+  const made = makeKeys()
   // The certificate comes first: a key whose certificate is missing is made anew.
   await ops.replace(certificatePath, made.certificate, 'keys')
   await ops.replace(keyPath, made.key, 'keys')
@@ -68,13 +67,16 @@ export function keysOf(key: string, certificate: string, path: string): NodeKeys
   }
 }
 
-/** Reads a private file; undefined when there is none. Throws KEYS_BROKEN or SECRET_SHARED. */
-export function readPem(path: string): string | undefined {
+/**
+ * Reads a file; undefined when there is none. `isPrivate`: nobody but the owner may read it. Throws
+ * KEYS_BROKEN or SECRET_SHARED.
+ */
+export function readPem(path: string, isPrivate = true): string | undefined {
   let file: number | undefined
   try {
     file = openSync(path, 'r')
     const stats = fstatSync(file)
-    requirePrivate(path, stats)
+    if (isPrivate) requirePrivate(path, stats)
     if (stats.size > MAX_PEM_BYTES) throw new Error(`${stats.size} bytes are too many`)
     return readFileSync(file, 'utf8')
   } catch (error) {
@@ -87,16 +89,7 @@ export function readPem(path: string): string | undefined {
 }
 
 /** A new key and its certificate. */
-export async function makeKeys(): Promise<NodeKeys> {
-  // Loaded here: it takes longer than all other code of a start, and is needed once in a life.
-  const { generate } = await import('selfsigned')
-  const notAfterDate = new Date()
-  notAfterDate.setFullYear(notAfterDate.getFullYear() + VALID_YEARS)
-  const made = await generate([{ name: 'commonName', value: 'walcast' }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    notAfterDate,
-  })
-  return keysOf(made.private, made.cert, 'a new key')
+export function makeKeys(): NodeKeys {
+  const { key, certificate } = makeSelfSigned('walcast')
+  return keysOf(key, certificate, 'a new key')
 }

@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import { headerOf } from '../proxy/headers.ts'
 import type { ClusterSecrets, DerivedKey } from '../security/clusterSecrets.ts'
+import { connectionKeys } from '../security/connectionKeys.ts'
 import {
   CHALLENGE_HEADER,
   type Challenge,
@@ -24,8 +25,6 @@ export interface ProofParts {
   readonly instance: HealthParts['instance']
   /** HOST:PORT under which other nodes reach this one. */
   readonly advertised: string
-  /** Fingerprint of this node's TLS key; '' while it has none. */
-  fingerprint(): string
   /** What the role file says. */
   record(): NodeRecord
   nowMs(): number
@@ -40,7 +39,7 @@ export class AnswerProofs {
 
   /** Adds the proof to an answer whose request carries a challenge. */
   prove(request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
-    const { secrets, instance, advertised, fingerprint, record } = this.#parts
+    const { secrets, instance, advertised, record } = this.#parts
     const asked = parseChallenge(headerOf(request.raw, CHALLENGE_HEADER))
     if (secrets.isOpen || !asked) return
     const body = payload === undefined || payload === null ? '' : payload
@@ -52,7 +51,7 @@ export class AnswerProofs {
       path: request.url,
       status: reply.statusCode,
       body,
-      fingerprint: 'encrypted' in request.raw.socket ? fingerprint() : '',
+      fingerprint: connectionKeys(request.raw.socket)?.own ?? '',
     })
     void reply.header(PROOF_HEADER, proof)
   }

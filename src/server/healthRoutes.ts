@@ -19,11 +19,20 @@ export interface HealthParts {
   readonly traffic: Pick<Traffic, 'intake' | 'admission' | 'watch' | 'application' | 'publicUrl'>
   /** Which process this node is, and how long it has been up. */
   readonly instance: { readonly id: string; readonly upMs: number }
-  /** What this node knows of keys and members. */
-  readonly trust: { readonly digest: string }
+  readonly trust: NodeTrust
   /** What the role file says. */
   record(): NodeRecord
   nowMs(): number
+}
+
+/** By what other nodes know this one, and what it knows of them. */
+export interface NodeTrust {
+  /** Digest of what this node knows of keys and members; '' while it knows nothing. */
+  readonly digest: string
+  /** Fingerprint of its key, 64 hex digits; '' while it has none. */
+  readonly fingerprint: string
+  /** Whether it takes plain text at --listen. */
+  readonly takesPlainText: boolean
 }
 
 /** What the answer to `GET /leader` tells: the role alone, or all that other nodes go by. */
@@ -89,6 +98,8 @@ function roleAnswer(parts: HealthParts, has: boolean) {
     address: view.leaderAddress(),
     timeMs: nowMs(),
     trust: trust.digest,
+    fingerprint: trust.fingerprint,
+    plaintext: trust.takesPlainText,
     application: watch.standing(),
     ...(publicUrl ? { publicUrl } : {}),
   }

@@ -3,12 +3,7 @@
  * replication stream, and the requests that other nodes forward to the application. It answers from
  * the start of the node on, before there is a role.
  */
-import type {
-  Server as HttpServer,
-  IncomingMessage,
-  ServerOptions,
-  ServerResponse,
-} from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -27,6 +22,7 @@ import {
 import { Intake } from '../proxy/intake.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Authenticator } from '../security/auth.ts'
+import type { ServedKeys } from '../security/servedKeys.ts'
 import { Access, isLoopback } from './access.ts'
 import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
@@ -35,22 +31,21 @@ import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
 import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
+import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { requireLeastRoles } from './leastRoles.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
+import { type HandshakeFailure, TlsFront } from './tlsFront.ts'
 import type { TokenGateParts } from './tokenGate.ts'
 import { addTokenRoutes } from './tokenRoutes.ts'
 import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
 
-export interface PrivateServerLimits {
+export interface PrivateServerLimits extends HttpLimits {
   readonly maxWaitMs: number
-  readonly requestTimeoutMs: number
-  readonly headTimeoutMs: number
-  /** Largest head of a client's request at the public side. */
-  readonly maxHeaderBytes: number
+  readonly handshakeTimeoutMs: number
   readonly connections: ConnectionLimits
   /** Upgraded connections that other nodes forward. */
   readonly maxUpgrades: number
@@ -68,20 +63,24 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly auth: Authenticator
   readonly traffic: HealthParts['traffic'] & Pick<Traffic, 'upstream' | 'events'>
   readonly audit: AuditSource
-  readonly trust: TrustDesk
+  readonly trust: TrustDesk & HealthParts['trust']
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
+  /** Undefined in an open cluster: plain text only. */
+  readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
   onCut(side: 'listen' | 'control'): ConnectionHost['onCut']
+  onHandshakeFailed(why: HandshakeFailure): void
 }
 
-/** Longer than other nodes keep an idle connection: a request must not meet its close. */
-const KEEP_ALIVE_MS = 120_000
-/** How often Node looks for heads and requests that take too long. */
-const LATE_LOOK_MS = 1000
+export interface ListenerTls {
+  readonly keys: ServedKeys
+  readonly takesPlainText: boolean
+}
+
 const MAX_BODY_BYTES = 64 * 1024
-/** Headers that nodes add for each other. */
-const ADDED_HEADER_BYTES = 4096
+/** Handshakes at once, as a share of all connections. */
+const HANDSHAKE_SHARE = 1 / 4
 
 export class PrivateServer {
   readonly #options: PrivateServerOptions
@@ -92,6 +91,7 @@ export class PrivateServer {
   readonly #applicationUpgrades: ApplicationUpgrades
   readonly #connections: ConnectionBudget
   readonly #control: ControlSocket
+  readonly #front: TlsFront | undefined
   #isStopping = false
 
   /** Throws OPEN_WITHOUT_SECRET. */
@@ -106,7 +106,7 @@ export class PrivateServer {
       )
     this.#control = new ControlSocket({
       folder: stateFolder,
-      http: httpOptions(limits),
+      http: httpLimits(limits),
       limits: limits.connections,
       log,
       onCut: options.onCut('control'),
@@ -122,6 +122,7 @@ export class PrivateServer {
     this.#proofs = new AnswerProofs(options)
     const connections = newConnections(options)
     this.#connections = connections
+    this.#front = newFront(options)
     this.#replicationUpgrades = new ReplicationUpgrades({
       auth,
       databases,
@@ -190,6 +191,7 @@ export class PrivateServer {
     events.close()
     this.#applicationUpgrades.close()
     await this.#control.close()
+    this.#front?.close()
     await this.#app.close()
     this.#replicationUpgrades.close()
   }
@@ -197,13 +199,14 @@ export class PrivateServer {
   #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
     const { limits, traffic } = this.#options
     const connections = this.#connections
-    const server = createHttpServer(httpOptions(limits), (request, response) => {
+    const server = createHttpServer(httpLimits(limits), (request, response) => {
       if (connections.overflows(request.socket)) return
       connections.arrive(response)
       response.once('close', () => connections.leave(response))
       if (this.#isForIntake(request)) void traffic.intake.handle(request, response, connections)
       else handler(request, response)
     })
+    this.#front?.attach(server, connections)
     connections.attach(server)
     // The bytes of a head are bounded. Past a number of headers Node would leave the rest out
     // without a word.
@@ -269,21 +272,15 @@ function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudg
   return connections
 }
 
-function httpOptions(limits: PrivateServerLimits): ServerOptions {
-  const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeaderBytes } = limits
-  return {
-    requestTimeout,
-    headersTimeout: Math.min(headTimeoutMs, requestTimeout),
-    connectionsCheckingInterval: LATE_LOOK_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: forwardedHeaderBytes(maxHeaderBytes),
-  }
-}
-
-/**
- * A head that another node's public side took fits in here with all that was added. The client's
- * Host is in it three times.
- */
-function forwardedHeaderBytes(publicBytes: number): number {
-  return 4 * publicBytes + ADDED_HEADER_BYTES
+/** Before the HTTP server, in a cluster with a secret. */
+function newFront({ tls, limits, onHandshakeFailed }: PrivateServerOptions): TlsFront | undefined {
+  if (!tls) return undefined
+  const { handshakeTimeoutMs, headTimeoutMs, connections } = limits
+  return new TlsFront({
+    ...tls,
+    handshakeTimeoutMs,
+    headTimeoutMs,
+    maxHandshakes: Math.ceil(connections.maxConnections * HANDSHAKE_SHARE),
+    onFailed: onHandshakeFailed,
+  })
 }

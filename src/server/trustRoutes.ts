@@ -7,8 +7,6 @@ import { headerOf } from '../proxy/headers.ts'
 import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
 
 export interface TrustDesk {
-  /** Digest of this node's record; '' while there is nothing to exchange. */
-  readonly digest: string
   /** The answer to a sealed record of the node `from`. Throws TRUST_REFUSED or KEY_REMOVED. */
   answer(from: string, body: unknown): Promise<SealedTrust>
 }

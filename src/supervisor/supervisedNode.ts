@@ -20,6 +20,8 @@ export interface SupervisedNode {
   whenReady(signal: AbortSignal): Promise<void>
   /** Calls `listener` after each change of role, until the node stops. */
   onRole(listener: () => void): void
+  /** Reads the operator's certificate again. */
+  reloadKeys(): void
   stop(): Promise<void>
 }
 
@@ -33,7 +35,7 @@ export async function startSupervisedNode(setup: NodeSetup): Promise<SupervisedN
   const node = await startNode({ ...setup, onChange: () => wakeAll(wakes) }, 'node')
   const { view } = node
   const db = resolveDatabase(options.db)
-  const url = nodeUrl(options.listen)
+  const url = nodeUrl(options.listen, node.takesPlainText ? 'http' : 'https')
   return {
     failed: node.failed,
     situation: () => ({ role: view.role(), position: view.position(), nodeUrl: url, db }),
@@ -49,6 +51,7 @@ export async function startSupervisedNode(setup: NodeSetup): Promise<SupervisedN
         listener()
       })
     },
+    reloadKeys: () => node.reloadKeys(),
     stop: () => node.stop(),
   }
 }

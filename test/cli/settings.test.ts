@@ -10,6 +10,7 @@ import { type Kek, keyring, newKek } from '../../src/security/keyring.ts'
 import { settings } from '../../src/settings/settings.ts'
 import { labTest, waitLevel } from '../support/lab.ts'
 import { CLI } from '../support/paths.ts'
+import { until } from '../support/until.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-settings-cli-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -191,15 +192,15 @@ labTest('at a terminal it asks, and does not show what is typed', async (lab) =>
 })
 
 labTest('on a replica reading works, and writing says where the leader is', async (lab) => {
-  const kek = newKek()
-  const source = newDatabase([kek])
   const [a, b] = [lab.path('a.db'), lab.path('b.db')]
-  cpSync(source, a)
-  for (const path of [a, b]) writeKeys(path, [kek])
-  const leader = await lab.leader(a)
+  cpSync(newDatabase(), a)
+  const environment = { WALCAST_SECRET: 'a secret of enough letters' }
+  const leader = await lab.leader(a, { environment })
+  await until('it has made a key', async () => keyring(a).latest() !== undefined)
   ok(a, ['set', 'secret', '-', '--encrypt'], { input: 'x' })
-  const replica = await lab.replica(b, leader)
+  const replica = await lab.replica(b, leader, { environment })
   await waitLevel(leader, replica)
+  await until('it has been told the key', async () => keyring(b).latest() !== undefined)
   assert.equal(ok(b, ['get', 'secret']).toString(), 'x\n')
   ok(a, ['set', 'secret', '-', '--encrypt'], { input: 'y' })
   await waitLevel(leader, replica)

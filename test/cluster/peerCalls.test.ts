@@ -234,7 +234,7 @@ test('what another node answers through a stranger, or the asker, is no answer',
     const dialer = new PeerDialer({
       transport: 'plain',
       secrets,
-      keys: () => undefined,
+      keys: undefined,
       known: NO_KEYS,
       misplaced: (address, prover) => misplaced(address, prover, process, members),
     })

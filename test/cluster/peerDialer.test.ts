@@ -28,7 +28,7 @@ function setUp(change: Partial<PeerDialerParts> = {}): Setup {
   const dialer = new PeerDialer({
     transport: 'plain',
     secrets: new ClusterSecrets([SECRET]),
-    keys: () => undefined,
+    keys: undefined,
     known: NO_KEYS,
     onUnproven: (address, why) => unproven.push(`${address}: ${why}`),
     ...change,

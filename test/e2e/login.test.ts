@@ -3,10 +3,10 @@
  * switchover and a failover, on every server, and a token is good wherever it is shown.
  */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../src/cli/freePorts.ts'
-import { newKek } from '../../src/security/keyring.ts'
+import { keyring } from '../../src/security/keyring.ts'
 import { Browser } from '../support/browser.ts'
 import type { Child } from '../support/child.ts'
 import { requireSoundPage } from '../support/htmlPage.ts'
@@ -14,6 +14,7 @@ import { type Lab, labTest } from '../support/lab.ts'
 import { PATIENCE_MS, until } from '../support/until.ts'
 
 const SERVER = fileURLToPath(new URL('../../examples/inventory/server.js', import.meta.url))
+const SECRET = 'a secret of enough letters'
 const PASSWORD = 'correct horse battery'
 /** Pages that each browser sees after the leader has changed. */
 const ROUNDS_AFTER = 5
@@ -27,10 +28,8 @@ interface Server {
 }
 
 /** A server of the example with the keys of its cluster. */
-async function startServer(lab: Lab, name: string, kek: object, leader?: Server): Promise<Server> {
+async function startServer(lab: Lab, name: string, leader?: Server): Promise<Server> {
   const db = lab.path(`${name}.db`)
-  mkdirSync(`${db}-walcast/keys`, { recursive: true, mode: 0o700 })
-  writeFileSync(`${db}-walcast/keys/cluster.json`, JSON.stringify({ keks: [kek] }), { mode: 0o600 })
   const listen = `127.0.0.1:${await freePort()}`
   const port = await freePort()
   const args = ['--db', db, '--name', name, '--listen', listen, '--port', String(port)]
@@ -38,10 +37,11 @@ async function startServer(lab: Lab, name: string, kek: object, leader?: Server)
     name,
     globalThis.process.execPath,
     [SERVER, ...args, ...(leader ? ['--leader', leader.listen] : [])],
-    { INVENTORY_PASSWORD: PASSWORD },
+    { INVENTORY_PASSWORD: PASSWORD, WALCAST_SECRET: SECRET },
   )
   await process.line((line) => line.includes(' on http:'))
   await until(`${name} is ready`, () => answers(`http://${listen}/readyz`))
+  await until(`${name} has the key`, async () => keyring(db).latest() !== undefined)
   const url = `http://127.0.0.1:${port}`
   return { process, db, listen, url, browser: new Browser(url) }
 }
@@ -96,9 +96,8 @@ function use({ browser }: Server, name: string, changed: { isOver: boolean }): P
 }
 
 labTest('users stay logged in over a switchover and a failover', async (lab) => {
-  const kek = newKek()
-  const a = await startServer(lab, 'a', kek)
-  const b = await startServer(lab, 'b', kek, a)
+  const a = await startServer(lab, 'a')
+  const b = await startServer(lab, 'b', a)
   const both = [a, b]
   for (const server of both) await requireLoggedOut(server)
   for (const server of both) await logIn(server)

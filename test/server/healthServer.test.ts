@@ -30,6 +30,7 @@ const PARTS = {
     publicUrl: 'http://10.0.0.1/',
   },
   instance: { id: 'instance', upMs: 1 },
+  trust: { digest: '', fingerprint: '', takesPlainText: true },
   record: () => ({ node: 'node-a', cluster: 'cluster-a', lineage: [] }),
   nowMs: () => 1,
 } as unknown as HealthParts

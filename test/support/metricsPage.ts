@@ -87,6 +87,8 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.notices()
       metrics.claims()
       metrics.tokens()
+      metrics.onHandshakeFailed()
+      metrics.onPeerUnproven()
     },
   ],
   [

@@ -1,14 +1,15 @@
 /** What a node calls other nodes with, for tests of one part. */
 import { PeerCalls } from '../../src/cluster/peerCalls.ts'
-import { type KnownKeys, PeerDialer } from '../../src/cluster/peerDialer.ts'
+import { PeerDialer } from '../../src/cluster/peerDialer.ts'
 import { requestOver } from '../../src/cluster/peerRequest.ts'
 import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
+import type { KnownKeys } from '../../src/security/senderKeys.ts'
 
 /** No key of another node is known. */
 export const NO_KEYS: KnownKeys = {
   nodeOf: () => undefined,
   isRemoved: () => false,
-  wantsTls: () => false,
+  isRemovedNode: () => false,
   introduce: () => false,
 }
 
@@ -18,7 +19,7 @@ export function dialerWith(
   onUnproven: (address: string, why: string) => void = () => {},
 ): PeerDialer {
   const transport = secrets.isOpen ? 'open' : 'plain'
-  return new PeerDialer({ transport, secrets, keys: () => undefined, known: NO_KEYS, onUnproven })
+  return new PeerDialer({ transport, secrets, keys: undefined, known: NO_KEYS, onUnproven })
 }
 
 /** Calls of the node `node`. `secrets`: none for an open cluster. */

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { request } from 'undici'
 import type { LagReport, NodeStatus } from '../../src/api/nodeStatus.ts'
 import type { Child, Ended } from './child.ts'
-import { type OperatorRequest, operatorHeaders } from './signatures.ts'
+import { anyCertificate, type OperatorRequest, operatorHeaders } from './signatures.ts'
 import { PATIENCE_MS, until } from './until.ts'
 
 /** The command that starts a node; `node` keeps its role. */
@@ -46,7 +46,15 @@ export class TestNode {
   }
 
   get url(): string {
-    return `http://${this.address}`
+    return `${this.isTls ? 'https' : 'http'}://${this.address}`
+  }
+
+  /** Whether it takes only TLS. */
+  get isTls(): boolean {
+    const { flags = [], environment = {} } = this.options
+    if (flags.includes('--plaintext')) return false
+    const isWanted = flags.includes('--tls') || flags.includes('--tls-cert')
+    return isWanted || environment['WALCAST_TLS'] === 'true'
   }
 
   get db(): string {
@@ -147,6 +155,7 @@ async function requestOnce(
   const answer = await request(url, {
     method,
     headers,
+    ...(url.startsWith('https:') ? { dispatcher: anyCertificate } : {}),
     ...(body === undefined ? {} : { body }),
     ...(signal ? { signal } : {}),
   })

@@ -86,6 +86,7 @@ export function answerOf(from: SimulatedNode, instance: string, nowMs: number): 
     address: from.engine === 'leader' ? from.address : from.leaderAddress,
     timeMs: nowMs,
     trust: '',
+    takesPlainText: true,
   }
 }
 

@@ -1,0 +1,24 @@
+/** Options that fit each other and the role in which a node starts. */
+import { WalcastError } from '../errors.ts'
+import { isEverywhere } from '../hostPort.ts'
+import { addressOf, ownAddress } from '../options/address.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
+import { optionProblems } from '../options/optionProblems.ts'
+import type { StartAs } from './nodeFolder.ts'
+
+/** Throws USAGE, which names every problem at once, or SELF_LEADER. */
+export function requireSoundOptions(options: NodeOptions, as: StartAs): void {
+  const { leader, listen } = options
+  const problems = optionProblems(options)
+  if (as === 'replica' && !leader) problems.push('a replica needs --leader HOST:PORT')
+  const own = ownAddress(options)
+  if (isEverywhere(addressOf(own)))
+    problems.push(
+      `other nodes cannot reach this one at ${own}: give --advertise HOST:PORT, ` +
+        'an address of this machine',
+    )
+  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
+  if (leader === undefined) return
+  addressOf(leader)
+  if (leader === listen) throw new WalcastError('SELF_LEADER')
+}
