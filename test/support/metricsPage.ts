@@ -86,9 +86,9 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.onRole('leader')
       metrics.notices()
       metrics.claims()
-      metrics.tokens()
       metrics.onHandshakeFailed()
       metrics.onPeerUnproven()
+      metrics.tokens()
     },
   ],
   [
