@@ -5,7 +5,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
-import { asWalcastError, systemCode, WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf, systemCode, WalcastError } from '../errors.ts'
 import { request } from '../platform/sockets.ts'
 import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
 import { type Asked, failureOf, type Head, MAX_ANSWER_BYTES } from './answerFailures.ts'
@@ -93,6 +93,8 @@ async function askProven(way: Way, credential: Credential, question: Question): 
   try {
     proven = await provenNode(way.url, credential, Math.min(question.timeoutMs, TIMEOUT_MS))
   } catch (error) {
+    // Certificates of nodes are of their own making: asking once more would only tell that.
+    if (keyOf(error) === 'PEER_UNPROVEN' && way.url.protocol === 'https:') throw error
     // Nothing was sent. What is there tells more when it is asked like this.
     const { method, node, environment } = { ...question, method: 'GET' as const }
     const about = { method, node, path: '/leader', environment, timeoutMs: TIMEOUT_MS }

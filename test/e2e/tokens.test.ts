@@ -1,10 +1,13 @@
 /** Tokens: what each role may do, who knows them, and what strangers get. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { connect } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { connect as connectTls, createServer } from 'node:tls'
 import type { CreatedToken, TokensAnswer } from '../../src/api/tokens.ts'
+import { makeKeys } from '../../src/security/nodeKeys.ts'
 import { isEnough, newToken, TOKEN_ROLES, type TokenRole } from '../../src/security/token.ts'
 import { LEAST_ROLES } from '../../src/server/leastRoles.ts'
 import { fakeNode } from '../support/fakeNode.ts'
@@ -26,7 +29,8 @@ const BAD_BODIES: Readonly<Record<string, object>> = {
 async function startLeader(lab: Lab, flags: readonly string[] = []): Promise<TestNode> {
   await makeDatabase(lab, lab.path('leader.db'))
   const leader = await lab.leader(lab.path('leader.db'), { environment: SECRET, flags })
-  await leader.ready()
+  // In TLS mode a plain question gets no answer.
+  if (!flags.includes('--tls')) await leader.ready()
   return leader
 }
 
@@ -240,6 +244,30 @@ labTest('the command line sends its token to nobody who does not know it', async
   const both = { WALCAST_TOKEN: token, WALCAST_TOKEN_FILE: file }
   assert.match((await run(lab, ['lag', '--node', leader.address], both)).err, /^WALCAST_TOKEN_UNR/)
   assert.ok(!leader.child.err.some((logged) => logged.includes(token.slice(15))))
+})
+
+labTest('who passes on bytes to a node over TLS never sees the token', async (lab) => {
+  const leader = await startLeader(lab, ['--tls'])
+  const made = await run(lab, ['token', 'create', '--role', 'read', '--db', leader.db])
+  const { key, certificate: cert } = makeKeys()
+  const seen: string[] = []
+  const server = createServer({ key, cert }, (client) => {
+    const there = connectTls({ port: leader.options.port, rejectUnauthorized: false })
+    for (const side of [client, there]) side.on('error', () => {})
+    client.on('data', (bytes) => seen.push(bytes.toString('latin1')))
+    client.pipe(there).pipe(client)
+  })
+  server.on('tlsClientError', () => {})
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  lab.atEnd(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const environment = { WALCAST_TOKEN: made.out }
+  const status = await run(lab, ['status', '--node', `https://127.0.0.1:${port}`], environment)
+  assert.match(status.err, /^WALCAST_PEER_UNPROVEN: /)
+  assert.ok(seen.length > 0 && !seen.join('').includes('wct_'))
+  const direct = `https://${leader.address}`
+  assert.equal((await run(lab, ['status', '--node', direct], environment)).code, 0)
 })
 
 labTest('a cluster without a secret has no tokens', async (lab) => {
