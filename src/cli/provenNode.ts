@@ -15,6 +15,7 @@ import { COMMAND_LINE } from '../security/senderKeys.ts'
 import { tokenProofKey } from '../security/token.ts'
 import type { Credential } from './credential.ts'
 
+const RESERVED = '/_walcast/'
 /** Any node that knows the secret or the token is believed: the person typed its address. */
 const ANY_KEY = {
   nodeOf: () => undefined,
@@ -78,7 +79,8 @@ export async function provenNode(
         headers: {
           host: address,
           ...question.headers,
-          ...headersFor(peer, { ...question, body }),
+          // On other paths anyone may ask, and a signature would make it a forwarded request.
+          ...(question.path.startsWith(RESERVED) ? headersFor(peer, { ...question, body }) : {}),
         },
       }),
     close: () => socket.destroy(),

@@ -1,6 +1,6 @@
 /** Calls between nodes over HTTP, apart from the stream. */
 import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
-import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { timeLimit } from '../platform/time.ts'
 import type { ClusterSecrets } from '../security/clusterSecrets.ts'
@@ -224,7 +224,8 @@ export class PeerCalls {
  * established connection never fails like this.
  */
 export function wasNotSent(error: unknown): boolean {
-  return error instanceof WalcastError && error.cause instanceof NotConnected
+  if (!(error instanceof WalcastError)) return false
+  return error.cause instanceof NotConnected || systemCode(error.cause) === 'ECONNREFUSED'
 }
 
 function answeredError(

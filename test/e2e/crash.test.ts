@@ -15,7 +15,7 @@ import {
 } from '../support/lab.ts'
 import type { SqlSession } from '../support/sqlSession.ts'
 import { TestNode } from '../support/testNode.ts'
-import { randomOf, within } from '../support/until.ts'
+import { randomOf, until, within } from '../support/until.ts'
 import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
 
 const ROUNDS = 4
@@ -84,6 +84,7 @@ labTest('a restarted leader keeps epoch and txid if nobody wrote meanwhile', asy
   ).ready()
   const writing = lab.sql(db)
   await writing.rows("INSERT INTO log (who) VALUES ('x')")
+  await until('the leader has seen the commit', async () => (await leader.status()).txid === 2)
   const first = await waitLevel(leader, replica)
 
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {

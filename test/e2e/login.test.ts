@@ -54,7 +54,7 @@ async function answers(url: string, token?: string): Promise<boolean> {
 }
 
 async function runCommand(lab: Lab, args: readonly string[]): Promise<string> {
-  const child = lab.cli(args)
+  const child = lab.cli(args, { WALCAST_SECRET: SECRET })
   child.expectEnd()
   assert.equal((await child.ended).code, 0, child.tail())
   return child.out.join('\n')
