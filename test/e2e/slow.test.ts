@@ -31,7 +31,8 @@ labTest(
             'FROM numbers)',
         ),
       )
-    for (let i = 0; i < 10; i++) await change()
+    // Until the heap of the leader has the size that this load needs.
+    for (let i = 0; i < 40; i++) await change()
     await requireCatchUp()
     const rssBefore = leader.rssBytes
     slow.kill('SIGSTOP')
