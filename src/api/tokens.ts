@@ -22,7 +22,7 @@ export interface RevokedTokenInfo {
 
 export interface TokensAnswer {
   readonly tokens: readonly TokenInfo[]
-  /** Also those that had expired for long. */
+  /** Those that expired long ago are among them. */
   readonly revoked: readonly RevokedTokenInfo[]
 }
 

@@ -82,7 +82,7 @@ async function nodeById(
     throw unknownId(id, `${plainText(node, MAX_SHOWN_CHARS)} knows no node ${id}`)
   } catch (error) {
     const { key, message, cure } = asWalcastError(error)
-    // With nobody to ask, it is as likely a mistyped address.
+    // No node is there to ask for an id, so it may well be an address with a typing error.
     const isAlone = key === 'NO_LOCAL_NODE' || key === 'SEVERAL_NODES'
     throw isAlone ? unknownId(id, `${message}; ${cure}`) : error
   }

@@ -1,6 +1,6 @@
 /**
- * What a node answered to a command: what was asked for, or a refusal. Its text never reaches the
- * terminal unescaped.
+ * The answer of a node to a command: what the command asked for, or a refusal. Its text never
+ * reaches the terminal unescaped.
  */
 import { AnswerTooLong } from '../cluster/socketExchange.ts'
 import { isErrorCode, WalcastError } from '../errors.ts'
@@ -28,8 +28,8 @@ export interface Answer {
 }
 
 /**
- * `credential`: what was sent along. Throws NODE_ANSWER when something else than a node answered,
- * UNAUTHORIZED for 401.
+ * `credential`: what the question carried. Throws NODE_ANSWER for the answer of something other
+ * than a node, and UNAUTHORIZED for 401.
  */
 export function answerIn(
   way: Asked,

@@ -10,9 +10,9 @@ import { type SettingInfo, type Settings, settings } from '../settings/settings.
 import { isSettingType, type SettingValue, shownName } from '../settings/settingValue.ts'
 import { databaseError } from '../sqlite/databaseFiles.ts'
 import { parseAll } from './commandArguments.ts'
-import { nearestName } from './nearestName.ts'
 import { table } from './queryCommand.ts'
 import { settingOf, settingsIn } from './settingsInput.ts'
+import { requireFlags, subcommandOf } from './subcommand.ts'
 
 const HELP = `walcast settings get NAME
 walcast settings set NAME [VALUE] [--encrypt] [--type text|json|bytes]
@@ -93,29 +93,18 @@ export async function runSettings(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const [name, ...rest] = positionals
-  const command = commandOf(name)
+  const [name = '', ...rest] = positionals
+  const command = subcommandOf(COMMANDS, 'settings', name)
   const call = callOf(name, command, rest, flags)
   const { json, text } = await withDatabase(command, call)
   process.stdout.write(flags.json ? `${JSON.stringify(json)}\n` : text)
   return 0
 }
 
-function commandOf(name: string | undefined): Command {
-  if (name !== undefined && Object.hasOwn(COMMANDS, name)) return COMMANDS[name]
-  const names = Object.keys(COMMANDS)
-  const nearest = nearestName(name ?? '', names)
-  const hint = nearest ? ` (did you mean ${nearest}?)` : ''
-  throw usage(`settings takes one of ${names.join(', ')}${hint}`)
-}
-
 function callOf(name: string, command: Command, rest: readonly string[], flags: Flags): Call {
   const [least, most] = command.takes
   if (rest.length < least || rest.length > most) throw usage(`settings ${name}: ${WANTED[name]}`)
-  const foreign = Object.keys(flags).find(
-    (flag) => !OF_ALL.includes(flag) && !command.flags.some((known) => known === flag),
-  )
-  if (foreign) throw usage(`settings ${name} takes no --${foreign}`)
+  requireFlags(flags, [...OF_ALL, ...command.flags], `settings ${name}`)
   const path = flags.db ?? process.env['WALCAST_DB']
   if (!path) throw usage('--db FILE is required')
   const [subject = '', value] = rest

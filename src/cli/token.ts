@@ -17,10 +17,10 @@ import { isTokenId, parseToken, TOKEN_ROLES } from '../security/token.ts'
 import { CREATED_TOKEN, REVOKED_TOKEN, TOKENS } from './answerShapes.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
 import { namedNode } from './namedNode.ts'
-import { nearestName } from './nearestName.ts'
 import { bodyOf } from './nodeAnswer.ts'
 import { askNode, getJson } from './nodeClient.ts'
 import { jsonLine, shown, table } from './queryCommand.ts'
+import { requireFlags, subcommandOf } from './subcommand.ts'
 
 const HELP = `walcast token create --role ROLE [--expires TIME] [--note TEXT]
 walcast token list
@@ -84,23 +84,12 @@ export async function runToken(args: readonly string[]): Promise<number> {
     return 0
   }
   const [name = '', ...rest] = positionals
-  const command = commandOf(name)
+  const command = subcommandOf(COMMANDS, 'token', name)
   const most = command.argument === undefined ? 0 : 1
   if (rest.length !== most) throw usage(`token ${name} takes ${command.argument ?? 'no argument'}`)
-  const foreign = Object.keys(flags).find(
-    (flag) => !Object.hasOwn(NODE_FLAGS, flag) && !command.flags.includes(flag),
-  )
-  if (foreign) throw usage(`token ${name} takes no --${foreign}`)
+  requireFlags(flags, [...Object.keys(NODE_FLAGS), ...command.flags], `token ${name}`)
   await command.run(flags, rest[0] ?? '')
   return 0
-}
-
-function commandOf(name: string): Command {
-  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]
-  const names = Object.keys(COMMANDS)
-  const nearest = nearestName(name, names)
-  const hint = nearest ? ` (did you mean ${nearest}?)` : ''
-  throw usage(`token takes one of ${names.join(', ')}${hint}`)
 }
 
 async function create(flags: Flags): Promise<void> {

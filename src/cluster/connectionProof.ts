@@ -52,8 +52,7 @@ export async function proveConnection(
   })
   if (status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
   const metMs = (beganMs + nowMs()) / 2
-  const header = headers[PROOF_HEADER]
-  const prover = nodeProvenBy(keys, typeof header === 'string' ? header : undefined, {
+  const prover = nodeProvenBy(keys, headers[PROOF_HEADER], {
     challenge,
     method: 'GET',
     path: PROOF_PATH,

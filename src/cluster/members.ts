@@ -102,7 +102,7 @@ export class Members {
       this.#changed({ node, address, gone: true })
   }
 
-  /** Forgets those that were removed from the cluster. */
+  /** Forgets the nodes that were removed from the cluster. */
   forgetRemoved(): void {
     for (const node of [...this.#addresses.keys()]) if (this.#isRemoved(node)) this.forget(node)
   }

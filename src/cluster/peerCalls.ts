@@ -14,7 +14,7 @@ import {
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
 import { type PeerAnswer, parsePeerAnswer } from './peerAnswer.ts'
 import type { PeerDialer } from './peerDialer.ts'
-import { NotConnected, type RequestPeer } from './peerRequest.ts'
+import { NOT_CONNECTED, type RequestPeer } from './peerRequest.ts'
 
 /** What goes with a call beside its parameters. */
 export interface Sent {
@@ -35,7 +35,7 @@ export interface Asker {
   nowMs(): number
 }
 
-/** What another node told of itself, and what it costs nobody to believe. */
+/** Another node and its clock, as it told them. */
 export interface PeerClock {
   /** Its id, as it proved; '' in an open cluster. */
   readonly node: string
@@ -207,9 +207,8 @@ export class PeerCalls {
     const body = answered.body.toString('utf8')
     const value = Object(JSON.parse(body))
     if (secrets.isOpen) return { status, value, node: '' }
-    const proof = answered.headers[PROOF_HEADER]
     const proven = { challenge, method, path, status, body, fingerprint }
-    const prover = nodeProvenBy(secrets, typeof proof === 'string' ? proof : undefined, proven)
+    const prover = nodeProvenBy(secrets, answered.headers[PROOF_HEADER], proven)
     if (!prover) throw dialer.unproven(address, 'its answer proves nothing')
     dialer.requirePlaced(address, prover)
     const { keyOwner = prover.node } = answered
@@ -224,8 +223,7 @@ export class PeerCalls {
  * established connection never fails like this.
  */
 export function wasNotSent(error: unknown): boolean {
-  if (!(error instanceof WalcastError)) return false
-  return error.cause instanceof NotConnected || systemCode(error.cause) === 'ECONNREFUSED'
+  return error instanceof WalcastError && systemCode(error.cause) === NOT_CONNECTED
 }
 
 function answeredError(

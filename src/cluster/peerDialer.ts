@@ -9,7 +9,7 @@ import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { connectTcp, connectTls } from '../platform/sockets.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
-import { fingerprintOf } from '../security/nodeKeys.ts'
+import { peerFingerprint } from '../security/connectionKeys.ts'
 import type { ProofKeys, Prover } from '../security/proof.ts'
 import type { KnownKeys } from '../security/senderKeys.ts'
 import { type ServedKeys, TLS_VERSION } from '../security/servedKeys.ts'
@@ -174,12 +174,6 @@ export class PeerDialer {
     this.#parts.onUnproven?.(address, detail)
     return new WalcastError('PEER_UNPROVEN', { address, detail })
   }
-}
-
-/** Fingerprint of the key at the other end; undefined without a certificate. */
-export function peerFingerprint(socket: TLSSocket): string | undefined {
-  const certificate = socket.getPeerX509Certificate()
-  return certificate && fingerprintOf(certificate.publicKey)
 }
 
 function hostPortOf(address: string): { readonly host: string; readonly port: number } {

@@ -22,8 +22,13 @@ export type RequestPeer = (
   to: string | undefined,
 ) => Promise<AnsweredRequest>
 
+/** Code of NotConnected. */
+export const NOT_CONNECTED = 'NOT_CONNECTED'
+
 /** No connection was made, or who is there did not prove to be a node. */
-export class NotConnected extends Error {}
+export class NotConnected extends Error {
+  readonly code = NOT_CONNECTED
+}
 
 export function requestOver(dialer: PeerDialer): RequestPeer {
   const ask: RequestPeer = async (address, request, connectMs, to) => {

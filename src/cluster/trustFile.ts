@@ -8,17 +8,11 @@ import { EventEmitter } from 'node:events'
 import type { Logger } from 'pino'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  readFileSync,
-} from '../platform/files.ts'
+import { chmodSync, constants, lstatSync } from '../platform/files.ts'
 import { openPlain, strangeFile } from '../platform/plainFiles.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
-import { requirePrivate } from '../security/privateFile.ts'
+import { keysFolder } from '../security/nodeKeys.ts'
+import { readOpened } from '../security/privateFile.ts'
 import { withCluster } from './trustChanges.ts'
 import { formatTrust, parseTrust } from './trustFormat.ts'
 import { isSameTrust, mergeTrust } from './trustMerge.ts'
@@ -59,7 +53,7 @@ export class TrustFile extends EventEmitter<TrustFileEvents> {
     written: TrustRecord | undefined,
   ) {
     super()
-    this.#folder = folderIn(stateFolder)
+    this.#folder = keysFolder(stateFolder)
     this.path = pathIn(stateFolder)
     this.#ops = ops
     this.#log = log
@@ -182,12 +176,8 @@ export class TrustFile extends EventEmitter<TrustFileEvents> {
   }
 }
 
-function folderIn(stateFolder: string): string {
-  return `${stateFolder}/keys`
-}
-
 function pathIn(stateFolder: string): string {
-  return `${folderIn(stateFolder)}/cluster.json`
+  return `${keysFolder(stateFolder)}/cluster.json`
 }
 
 /** Makes the folder, or closes one to other users that is there. Throws STRANGE_FILE for a link. */
@@ -200,20 +190,14 @@ function closeFolder(folder: string): void {
 
 function read(stateFolder: string): TrustRecord | undefined {
   const path = pathIn(stateFolder)
-  let fd: number | undefined
   try {
-    requireOwnFolder(folderIn(stateFolder))
-    fd = openPlain(path, constants.O_RDONLY)
-    const stats = fstatSync(fd)
-    requirePrivate(path, stats)
-    if (stats.size > MAX_TRUST_BYTES) throw new Error(`${stats.size} bytes are too many`)
-    return parseTrust(readFileSync(fd, 'utf8'))
+    requireOwnFolder(keysFolder(stateFolder))
+    const file = openPlain(path, constants.O_RDONLY)
+    return parseTrust(readOpened(file, path, { maxBytes: MAX_TRUST_BYTES }))
   } catch (error) {
     if (error instanceof WalcastError) throw error
     if (systemCode(error) === 'ENOENT') return undefined
     throw new WalcastError('TRUST_BROKEN', { path, detail: messageOf(error) }, error)
-  } finally {
-    if (fd !== undefined) closeSync(fd)
   }
 }
 

@@ -5,6 +5,8 @@
  */
 import { MAX_NOTE_CHARS } from '../api/tokens.ts'
 import { messageOf } from '../errors.ts'
+import { NODE_ID } from '../nodeId.ts'
+import { MIN_SECRET_CHARS } from '../security/givenSecret.ts'
 import { TOKEN_ROLES } from '../security/token.ts'
 import { Fields } from './checkedFields.ts'
 import { type EntryKind, isPast, latest, type Mark, type RemovalSet } from './removalSet.ts'
@@ -39,13 +41,11 @@ import {
 const FORMAT = 1
 /** A node or a cluster that may be unknown. */
 const NAME_OR_NONE = /^[\w.-]{0,128}$/
-const NODE = /^[\w.-]{1,128}$/
 const SETTING_NAME = /^[\w.-]{1,64}$/
 const TOKEN_ID = /^[\w-]{10}$/
 const ID = /^[0-9a-f]{8}$/
 const DIGEST = /^[0-9a-f]{64}$/
 const MAX_SETTING_CHARS = 256
-const MIN_SECRET_CHARS = 16
 const MAX_SECRET_CHARS = 1024
 
 /** The same text for equal records, on every node. */
@@ -140,7 +140,7 @@ function readKek(fields: Fields): TrustKek {
 function readMember(fields: Fields): TrustMember {
   return {
     fingerprint: fields.match('fingerprint', DIGEST),
-    node: fields.match('node', NODE),
+    node: fields.match('node', NODE_ID),
     address: fields.address('address'),
     addedAt: fields.time('addedAt'),
     changedAt: fields.time('changedAt'),
@@ -178,7 +178,7 @@ function readSetting(fields: Fields): TrustSetting {
     name: fields.match('name', SETTING_NAME),
     value: fields.text('value', MAX_SETTING_CHARS),
     changedAt: fields.time('changedAt'),
-    by: fields.match('by', NODE),
+    by: fields.match('by', NODE_ID),
   }
 }
 

@@ -24,12 +24,17 @@ export function connectionKeys(socket: Socket): ConnectionKeys | undefined {
   return keys
 }
 
+/** Fingerprint of the key at the other end; undefined without a certificate. */
+export function peerFingerprint(socket: TLSSocket): string | undefined {
+  const certificate = socket.getPeerX509Certificate()
+  return certificate && fingerprintOf(certificate.publicKey)
+}
+
 function keysOn(socket: TLSSocket): ConnectionKeys {
   const own = socket.getX509Certificate()
-  const client = socket.getPeerX509Certificate()
   return {
     own: own ? fingerprintOf(own.publicKey) : '',
-    client: client && fingerprintOf(client.publicKey),
+    client: peerFingerprint(socket),
     isVerified: socket.authorized,
   }
 }

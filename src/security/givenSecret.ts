@@ -2,7 +2,7 @@
 import { messageOf, WalcastError } from '../errors.ts'
 import { readPrivateFile } from './privateFile.ts'
 
-const MIN_SECRET_CHARS = 16
+export const MIN_SECRET_CHARS = 16
 
 /**
  * Reads the cluster secret from WALCAST_SECRET, or from the file that WALCAST_SECRET_FILE names;

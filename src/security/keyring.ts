@@ -6,18 +6,11 @@
  * Several may be known at once, by id. The latest wraps what is new; the others open what is old.
  */
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  statSync,
-} from '../platform/files.ts'
+import { constants, openSync, statSync } from '../platform/files.ts'
 import { randomBytes } from '../platform/random.ts'
 import { wallMs } from '../platform/time.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
-import { requirePrivate } from './privateFile.ts'
+import { readOpened } from './privateFile.ts'
 import { KEY_BYTES, newKey } from './valueEncryption.ts'
 
 /** A key-encryption key as files hold it. */
@@ -141,6 +134,7 @@ class KekFile {
       const found = statSync(this.path, { bigint: true, throwIfNoEntry: false })
       const state = found ? `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}` : ''
       if (state === this.#state) return this.#keks
+      if (found && !found.isFile()) throw unreadable(this.path, 'it is no plain file')
       this.#keks = found ? keksIn(readPrivate(this.path), this.path) : []
       this.#state = state
       return this.#keks
@@ -154,17 +148,9 @@ class KekFile {
 }
 
 function readPrivate(path: string): string {
-  // A pipe in its place must not hold up the thread.
+  // A pipe that takes its place must not hold up the thread.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const stats = fstatSync(file)
-    if (!stats.isFile()) throw unreadable(path, 'it is no plain file')
-    requirePrivate(path, stats)
-    if (stats.size > MAX_FILE_BYTES) throw unreadable(path, `${stats.size} bytes are too many`)
-    return readFileSync(file, 'utf8')
-  } finally {
-    closeSync(file)
-  }
+  return readOpened(file, path, { maxBytes: MAX_FILE_BYTES })
 }
 
 /** What JSON.parse says would quote the file, and so a key. */

@@ -6,8 +6,8 @@
 import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
-import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
-import { requirePrivate } from './privateFile.ts'
+import { openSync } from '../platform/files.ts'
+import { readOpened } from './privateFile.ts'
 import { makeSelfSigned } from './selfSigned.ts'
 
 export interface NodeKeys {
@@ -72,19 +72,12 @@ export function keysOf(key: string, certificate: string, path: string): NodeKeys
  * KEYS_BROKEN or SECRET_SHARED.
  */
 export function readPem(path: string, isPrivate = true): string | undefined {
-  let file: number | undefined
   try {
-    file = openSync(path, 'r')
-    const stats = fstatSync(file)
-    if (isPrivate) requirePrivate(path, stats)
-    if (stats.size > MAX_PEM_BYTES) throw new Error(`${stats.size} bytes are too many`)
-    return readFileSync(file, 'utf8')
+    return readOpened(openSync(path, 'r'), path, { maxBytes: MAX_PEM_BYTES, isPrivate })
   } catch (error) {
     if (error instanceof WalcastError) throw error
     if (systemCode(error) === 'ENOENT') return undefined
     throw new WalcastError('KEYS_BROKEN', { path, detail: messageOf(error) }, error)
-  } finally {
-    if (file !== undefined) closeSync(file)
   }
 }
 

@@ -8,7 +8,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.
  * group may as well, as a system's secret reaches one service that way. Pipes and devices are
  * exempt. Throws SECRET_SHARED.
  */
-export function requirePrivate(path: string, stats: Stats): void {
+function requirePrivate(path: string, stats: Stats): void {
   const refused = stats.uid === 0 ? 0o037 : 0o077
   if (!stats.isFile() || (stats.mode & refused) === 0) return
   throw new WalcastError('SECRET_SHARED', { path, mode: `0${(stats.mode & 0o777).toString(8)}` })
@@ -16,10 +16,23 @@ export function requirePrivate(path: string, stats: Stats): void {
 
 /** The text of a file that only its owner may read. Throws SECRET_SHARED, or the system's error. */
 export function readPrivateFile(path: string): string {
-  const file = openSync(path, 'r')
+  return readOpened(openSync(path, 'r'), path).trim()
+}
+
+/**
+ * The text of an opened file, which is closed. `isPrivate`: nobody but the owner may read it.
+ * Throws SECRET_SHARED, an Error for more than `maxBytes`, or the system's error.
+ */
+export function readOpened(
+  file: number,
+  path: string,
+  { maxBytes = Infinity, isPrivate = true } = {},
+): string {
   try {
-    requirePrivate(path, fstatSync(file))
-    return readFileSync(file, 'utf8').trim()
+    const stats = fstatSync(file)
+    if (isPrivate) requirePrivate(path, stats)
+    if (stats.size > maxBytes) throw new Error(`${stats.size} bytes are too many`)
+    return readFileSync(file, 'utf8')
   } finally {
     closeSync(file)
   }

@@ -84,29 +84,23 @@ export function proveAnswer({ id, key }: DerivedKey, prover: Prover, answer: Pro
   return `v1 key=${id} node=${node} instance=${instance} at=${address} mac=${mac}`
 }
 
-/** Whose proof this is; undefined when it proves nothing. */
-export function provenNode(
-  keyOf: (id: string) => Buffer | undefined,
-  header: string | undefined,
+/**
+ * Whose proof this is, by the keys of an asker; undefined when it proves nothing. Those of an open
+ * cluster prove nothing. `header`: as a request or an answer has it.
+ */
+export function nodeProvenBy(
+  keys: ProofKeys,
+  header: string | readonly string[] | undefined,
   answer: ProvenAnswer,
 ): Prover | undefined {
-  const match = PROOF.exec(header ?? '')
+  const match = typeof header === 'string' ? PROOF.exec(header) : null
   if (!match) return undefined
   const [, id, node, instance, address, mac] = match
-  const key = keyOf(id)
+  const key = keys.key(id, 'proof')
   if (!key) return undefined
   const prover = { node, instance, address }
   const isRight = timingSafeEqual(Buffer.from(mac, 'hex'), macOf(key, prover, answer))
   return isRight ? prover : undefined
-}
-
-/** The same with the keys of an asker. Those of an open cluster prove nothing. */
-export function nodeProvenBy(
-  keys: ProofKeys,
-  header: string | undefined,
-  answer: ProvenAnswer,
-): Prover | undefined {
-  return provenNode((id) => keys.key(id, 'proof'), header, answer)
 }
 
 function macOf(

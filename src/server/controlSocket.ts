@@ -15,9 +15,9 @@ import { chmodSync, lstatSync, unlinkSync } from '../platform/files.ts'
 import { kindOf, strangeFile } from '../platform/plainFiles.ts'
 import { SocketPath } from '../platform/socketPath.ts'
 import { createHttpServer } from '../platform/sockets.ts'
-import type { Cut } from '../proxy/connectionBudget.ts'
-import { ConnectionBudget, type ConnectionLimits } from '../proxy/connectionBudget.ts'
+import type { ConnectionLimits, Cut } from '../proxy/connectionBudget.ts'
 import { CONTROL_CONNECTIONS } from '../proxy/openFiles.ts'
+import { counted, fewConnections } from './countedRequests.ts'
 
 /** Leaves only the owner's right to connect, which is that to write. */
 const UMASK = 0o177
@@ -46,24 +46,8 @@ export class ControlSocket {
   constructor(options: ControlSocketOptions) {
     this.#options = options
     const { http, limits, onCut, handle } = options
-    const bounds = {
-      maxConnections: CONTROL_CONNECTIONS,
-      maxClientConnections: CONTROL_CONNECTIONS,
-    }
-    const connections = new ConnectionBudget(
-      { ...limits, ...bounds },
-      {
-        clientAt: () => undefined,
-        onCut,
-        refuse: (response) => void response.req.socket.destroy(),
-      },
-    )
-    this.#server = createHttpServer(http, (request, response) => {
-      if (connections.overflows(request.socket)) return
-      connections.arrive(response)
-      response.once('close', () => connections.leave(response))
-      handle(request, response)
-    })
+    const connections = fewConnections(limits, CONTROL_CONNECTIONS, onCut)
+    this.#server = createHttpServer(http, counted(connections, handle))
     connections.attach(this.#server)
     this.#server.on('connection', (socket: Socket) => this.#connections.add(socket))
   }

@@ -12,8 +12,9 @@ import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.
 import type { HostPort } from '../hostPort.ts'
 import { createHttpServer } from '../platform/sockets.ts'
 import { errorBody, sendFailure } from '../proxy/answer.ts'
-import { ConnectionBudget, type ConnectionLimits, type Cut } from '../proxy/connectionBudget.ts'
+import type { ConnectionBudget, ConnectionLimits, Cut } from '../proxy/connectionBudget.ts'
 import { HEALTH_CONNECTIONS } from '../proxy/openFiles.ts'
+import { counted, fewConnections } from './countedRequests.ts'
 import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
@@ -44,16 +45,8 @@ export class HealthServer {
   constructor(options: HealthServerOptions) {
     this.#options = options
     const { limits, log, onCut, isStopping } = options
-    const bounds = { maxConnections: HEALTH_CONNECTIONS, maxClientConnections: HEALTH_CONNECTIONS }
-    this.#connections = new ConnectionBudget(
-      { ...limits, ...bounds },
-      {
-        // Balancers are few, and may share an address with everything behind one NAT.
-        clientAt: () => undefined,
-        onCut,
-        refuse: (response) => void response.req.socket.destroy(),
-      },
-    )
+    // Balancers are few, and may share an address with everything behind one NAT.
+    this.#connections = fewConnections(limits, HEALTH_CONNECTIONS, onCut)
     this.#app = fastify({
       logger: false,
       forceCloseConnections: true,
@@ -92,12 +85,7 @@ export class HealthServer {
         keepAliveTimeout: KEEP_ALIVE_MS,
         maxHeaderSize: MAX_HEAD_BYTES,
       },
-      (request, response) => {
-        if (connections.overflows(request.socket)) return
-        connections.arrive(response)
-        response.once('close', () => connections.leave(response))
-        this.#answer(request, response, handler)
-      },
+      counted(connections, (request, response) => this.#answer(request, response, handler)),
     )
     connections.attach(server)
     return server

@@ -3,7 +3,7 @@
  * replication stream, and the requests that other nodes forward to the application. It answers from
  * the start of the node on, before there is a role.
  */
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
+import type { Server as HttpServer, IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -29,6 +29,7 @@ import { ApplicationUpgrades } from './applicationUpgrades.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
+import { counted } from './countedRequests.ts'
 import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
@@ -196,16 +197,14 @@ export class PrivateServer {
     this.#replicationUpgrades.close()
   }
 
-  #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
+  #newServer(handler: RequestListener): HttpServer {
     const { limits, traffic } = this.#options
     const connections = this.#connections
-    const server = createHttpServer(httpLimits(limits), (request, response) => {
-      if (connections.overflows(request.socket)) return
-      connections.arrive(response)
-      response.once('close', () => connections.leave(response))
+    const take: RequestListener = (request, response) => {
       if (this.#isForIntake(request)) void traffic.intake.handle(request, response, connections)
       else handler(request, response)
-    })
+    }
+    const server = createHttpServer(httpLimits(limits), counted(connections, take))
     this.#front?.attach(server, connections)
     connections.attach(server)
     // The bytes of a head are bounded. Past a number of headers Node would leave the rest out

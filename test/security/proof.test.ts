@@ -11,7 +11,6 @@ import {
   type Prover,
   parseChallenge,
   proveAnswer,
-  provenNode,
 } from '../../src/security/proof.ts'
 import { fakeProof } from '../support/fakeProof.ts'
 
@@ -151,10 +150,9 @@ test('property: a proof is taken with the answer that it was made for and no oth
   fc.assert(
     fc.property(prover, answer, answer, (who, proven, other) => {
       const proof = proveAnswer(KEY, who, proven)
-      const keyOf = (id: string) => SECRETS.key(id, 'proof')
-      assert.deepEqual(provenNode(keyOf, proof, proven), { ...who })
+      assert.deepEqual(nodeProvenBy(SECRETS, proof, proven), { ...who })
       const isSame = JSON.stringify(proven) === JSON.stringify(other)
-      assert.equal(provenNode(keyOf, proof, other) !== undefined, isSame)
+      assert.equal(nodeProvenBy(SECRETS, proof, other) !== undefined, isSame)
     }),
   )
 })

@@ -208,7 +208,7 @@ export class RoleWorld {
         { url: address, detail: code },
         Object.assign(new Error(code), { code }),
       )
-    if (!peer?.isUp) return this.after(1, () => end({ error: error('ECONNREFUSED') }))
+    if (!peer?.isUp) return this.after(1, () => end({ error: error('NOT_CONNECTED') }))
     let isFirst = true
     this.#send(from, peer, () => {
       const tells = isFirst
