@@ -44,13 +44,14 @@ export class HeartbeatSender {
 
   /**
    * Answers a ping with the clock and with where the leader stands: a replica that asks may want to
-   * know that it misses nothing.
+   * know that it misses nothing. Without an answer it cannot tell how old heartbeats are, so one
+   * waits while batches leave no room.
    */
   onPing(pingMs: number): void {
-    if (!this.#outbox.hasRoom) return
+    if (this.#isSending && !this.#outbox.hasRoom) return
     const { db } = this.#host
     this.#outbox.write(encode('pong', { db, pingMs, timeMs: this.#host.leaderMs() }))
-    this.#outbox.write(encode('heartbeat', this.#host.heartbeat()))
+    this.send(this.#host.heartbeat())
     this.#isWaiting = true
     this.#host.onPing()
   }

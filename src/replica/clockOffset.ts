@@ -4,8 +4,14 @@
  */
 const MAX_SAMPLES = 16
 
+interface Sample {
+  readonly roundTripMs: number
+  readonly offsetMs: number
+  readonly mostAheadMs: number
+}
+
 export class ClockOffset {
-  readonly #samples: { readonly roundTripMs: number; readonly offsetMs: number }[] = []
+  readonly #samples: Sample[] = []
   #isOfEarlier = false
 
   /**
@@ -23,12 +29,19 @@ export class ClockOffset {
     this.#samples.push({
       roundTripMs: receivedMs - sentMs,
       offsetMs: leaderMs - (sentMs + receivedMs) / 2,
+      mostAheadMs: leaderMs - sentMs,
     })
     if (this.#samples.length > MAX_SAMPLES) this.#samples.shift()
   }
 
-  get isKnown(): boolean {
-    return this.#samples.length > 0
+  /**
+   * The most that the leader's clock can be ahead of this node's, ms: the leader read it after the
+   * ping was sent. Unlike the offset it errs on one side only, also where the two ways take
+   * different times. Undefined before the first sample of this connection.
+   */
+  get mostAheadMs(): number | undefined {
+    if (this.#isOfEarlier || this.#samples.length === 0) return undefined
+    return Math.min(...this.#samples.map((sample) => sample.mostAheadMs))
   }
 
   /**

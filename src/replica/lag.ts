@@ -113,8 +113,7 @@ export class LagTracker {
   onLeaderAt(txid: number, leaderMs: number, staleMs: number): void {
     this.#sourceStaleMs = staleMs
     this.#leaderTxid = Math.max(this.#leaderTxid, txid)
-    const saidMs = this.offset.isKnown ? leaderMs - this.offset.offsetMs : this.#lastHeardMs
-    this.#onTold(Math.min(this.#lastHeardMs, saidMs) - staleMs)
+    this.#onTold(leaderMs, this.#lastHeardMs, staleMs)
   }
 
   /** Age of the last heard leader position at its sender; 0 when the leader itself sent it. */
@@ -133,8 +132,17 @@ export class LagTracker {
     return this.#clock.nowMs() - this.#toldMs
   }
 
-  #onTold(atMs: number): void {
-    this.#toldMs = Math.max(this.#toldMs, atMs)
+  /**
+   * Reads wait for what the leader says after they came, so this errs to an earlier time only: a
+   * position that was told before may lack what they ask for. Before the first ping of a connection
+   * is answered nothing tells when its messages were sent.
+   */
+  #onTold(leaderMs: number, receivedMs: number, staleMs: number): void {
+    const { mostAheadMs } = this.offset
+    if (mostAheadMs !== undefined) {
+      const atMs = Math.min(receivedMs, leaderMs - mostAheadMs) - staleMs
+      this.#toldMs = Math.max(this.#toldMs, atMs)
+    }
     if (this.#txid >= this.#leaderTxid) this.#onLevel()
   }
 
@@ -168,7 +176,7 @@ export class LagTracker {
     this.#lastLagMs = lagMs
     this.#lastAppliedMs = visibleMs
     this.onAt(txid)
-    this.#onTold(Math.min(receivedMs, times.sentMs - skewMs))
+    this.#onTold(times.sentMs, receivedMs, 0)
     return lagMs
   }
 

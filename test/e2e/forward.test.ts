@@ -151,7 +151,9 @@ labTest(
     assert.equal(((await refused.json()) as { code: string }).code, 'WALCAST_STALE_READ')
 
     await refusing.stop()
-    await (await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'forward'] })).ready()
+    // The leader's word on a claim must come within the wait.
+    const asking = [...flags, '--read-wait', '2s', '--on-stale', 'forward']
+    await (await lab.restart(replica.node, { flags: asking })).ready()
     assert.equal((await newest(replica.url, promised)).by, 'leader')
     // The leader does not have the claimed position either.
     assert.equal((await newest(replica.url, ahead)).by, 'replica1')

@@ -10,7 +10,7 @@ function setUp(offsetMs = 0) {
   const lag = new LagTracker(clock)
   lag.onConnected(100)
   lag.onHeard(at.ms)
-  lag.offset.add(at.ms - 1, at.ms + offsetMs, at.ms + 1)
+  lag.offset.add(at.ms, at.ms + offsetMs, at.ms)
   lag.onAt(5)
   return { lag, at, leaderMs: () => at.ms + offsetMs }
 }
@@ -161,4 +161,30 @@ test('a new connection measures the clock anew', () => {
   assert.equal(lag.offset.offsetMs, 600_000, 'until the first measurement')
   lag.offset.add(at.ms - 50, at.ms, at.ms + 50)
   assert.equal(lag.offset.offsetMs, 0)
+})
+
+test('a slow way back makes no heartbeat younger than it is', () => {
+  const { lag, at } = setUp()
+  const aheadMs = -1
+  lag.onConnected(100)
+  for (let ping = 0; ping < 40; ping++) {
+    const sentMs = at.ms
+    const pongMs = at.ms + 0.5 + aheadMs
+    at.ms += 200.5
+    lag.onHeard(at.ms)
+    lag.offset.add(sentMs, pongMs, at.ms)
+    lag.onLeaderAt(5, pongMs, 0)
+    assert.ok(lag.toldAgoMs >= 200, `the leader said it 200 ms ago, not ${lag.toldAgoMs}`)
+    assert.ok(lag.toldAgoMs <= 201, 'and after it was asked')
+  }
+})
+
+test('before a connection has measured the clock, nothing tells when a heartbeat was sent', () => {
+  const { lag, at, leaderMs } = setUp(600_000)
+  lag.onConnected(100)
+  lag.onLeaderAt(5, leaderMs(), 0)
+  assert.equal(lag.toldAgoMs, Number.POSITIVE_INFINITY)
+  lag.offset.add(at.ms, leaderMs(), at.ms)
+  lag.onLeaderAt(5, leaderMs(), 0)
+  assert.equal(lag.toldAgoMs, 0)
 })
