@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { manifestPath } from './programs.ts'
 
 /** The version of the package, from the package.json above the compiled files. */
 export const version: string = readVersion()
 
 function readVersion(): string {
-  const path = new URL('../../package.json', import.meta.url)
-  return String(JSON.parse(readFileSync(path, 'utf8')).version)
+  return String(JSON.parse(readFileSync(manifestPath(), 'utf8')).version)
 }

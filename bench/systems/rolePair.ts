@@ -121,7 +121,7 @@ async function startNode(
   })
   app.go()
   const args = [
-    [join(context.root, 'dist/src/cli/main.js'), role, '--db', db, '--listen', address],
+    [join(context.root, 'dist/bundle/cli/main.js'), role, '--db', db, '--listen', address],
     ['--proxy', door, '--upstream', `http://127.0.0.1:${port}`, ...HEARTBEAT],
     leader === undefined ? [] : ['--leader', leader],
   ].flat()

@@ -241,7 +241,7 @@ export class RunningWalcast implements RunningSystem {
 
   #startNode(name: string, db: string, place: NodePlace, args: readonly string[]): WalcastNode {
     const { processes, root, nodeArgs } = this.#setup
-    const cli = [process.execPath, ...nodeArgs, join(root, 'dist/src/cli/main.js'), ...args]
+    const cli = [process.execPath, ...nodeArgs, join(root, 'dist/bundle/cli/main.js'), ...args]
     const tls = place.url.startsWith('https:') ? ['--tls'] : []
     const [file, ...rest] = [...place.prefix, ...cli, '--db', db, '--listen', place.listen, ...tls]
     const env = place.secret ? { WALCAST_SECRET: place.secret } : {}

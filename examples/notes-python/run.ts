@@ -9,7 +9,7 @@ import { runExample, type Stage } from '../example.ts'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 /** Paths are relative to dist/examples/notes-python. */
-const WALCAST = path('../../src/cli/main.js')
+const WALCAST = path('../../bundle/cli/main.js')
 const APPLICATION = path('../../../examples/notes-python/app.py')
 const PYTHON = process.env['PYTHON'] ?? 'python3'
 const NAMES = ['leader', 'replica-1', 'replica-2']

@@ -3,18 +3,19 @@
  * depend on it.
  */
 import { constants } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { messageOf, WalcastError } from '../errors.ts'
 import { spawn } from '../platform/processes.ts'
+import { programPath } from '../programs.ts'
 
-const HARNESS = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
  * Returns the harness's exit code, or 128 + N after signal N, as shells do.
  */
 export async function runBench(args: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, [HARNESS, ...args], { stdio: 'inherit' })
+  const child = spawn(process.execPath, [programPath('../bench/main'), ...args], {
+    stdio: 'inherit',
+  })
   const passOn = (signal: NodeJS.Signals) => void child.kill(signal)
   for (const signal of SIGNALS) process.on(signal, passOn)
   try {

@@ -1,5 +1,6 @@
 import { WalcastError } from '../errors.ts'
 import { Worker } from '../platform/processes.ts'
+import { programPath } from '../programs.ts'
 import type { CheckpointCounts } from './checkpointCounts.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
 import type { ResetPass, ResetPassRequest } from './resetPass.ts'
@@ -132,7 +133,7 @@ export class SqliteThread {
    */
   constructor(onDead: (error: WalcastError) => void = () => {}) {
     this.#onDead = onDead
-    this.#worker = new Worker(new URL('./sqliteWorker.js', import.meta.url))
+    this.#worker = new Worker(programPath('sqlite/sqliteWorker'))
     this.#worker.on('message', (message: ThreadMessage) => {
       const pending = this.#pending.get(message.id)
       if ('wanted' in message) return pending?.onWanted(message.wanted)

@@ -1,19 +1,15 @@
 /** The processes of one demo. Each is ended by its process id, whatever happens. */
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { closeSync, openSync, readFileSync } from '../../platform/files.ts'
 import { spawn } from '../../platform/processes.ts'
 import { cancelTimer, setTimer } from '../../platform/time.ts'
+import { type Program, programPath } from '../../programs.ts'
 import { DemoFailure } from './failure.ts'
 
 const STOP_TIMEOUT_MS = 12_000
 const LOG_TAIL_LINES = 12
-
-/** `name` is relative to src/cli. */
-function programPath(name: string): string {
-  return fileURLToPath(new URL(`../${name}.js`, import.meta.url))
-}
 
 export class Children {
   readonly #folder: string
@@ -36,7 +32,7 @@ export class Children {
   }
 
   /** Starts a program of this package. A restarted program appends to its log. */
-  start(name: string, program: string, args: readonly string[]): Child {
+  start(name: string, program: Program, args: readonly string[]): Child {
     const process = this.#spawn(name, program, args)
     const child = new Child(name, this.#logPath(name), process)
     this.#running.add(child)
@@ -63,11 +59,11 @@ export class Children {
     return join(this.#folder, `${name}.log`)
   }
 
-  #spawn(name: string, program: string, args: readonly string[]): ChildProcess {
+  #spawn(name: string, program: Program, args: readonly string[]): ChildProcess {
     const log = openSync(this.#logPath(name), 'a')
     // Detached, so that Ctrl-C reaches only the demo, which then stops each process in order.
     const preload =
-      program === 'main' ? ['--import', pathToFileURL(programPath('demo/guard')).href] : []
+      program === 'cli/main' ? ['--import', pathToFileURL(programPath('cli/demo/guard')).href] : []
     const child = spawn(process.execPath, [...preload, programPath(program), ...args], {
       stdio: ['ignore', 'ignore', log, 'ipc'],
       detached: true,

@@ -49,7 +49,7 @@ export class DemoNode {
     const role = leader ? ['replica', '--leader', leader] : ['leader']
     this.tally.onRestart()
     this.note = 'starting'
-    this.#child = this.#children.start(this.name, 'main', [
+    this.#child = this.#children.start(this.name, 'cli/main', [
       ...role,
       '--db',
       this.db,

@@ -104,7 +104,7 @@ export class DemoRun {
 
   #startWriter(): Child {
     const { rate } = this.#options
-    const writer = this.#stage.children.start('writer', 'demo/writer', [
+    const writer = this.#stage.children.start('writer', 'cli/demo/writer', [
       this.#cluster.leader.db,
       String(rate),
     ])
@@ -185,7 +185,7 @@ export class DemoRun {
   /** Reads all three databases in a process of its own. */
   async #read<T>(mode: 'live' | 'stopped'): Promise<readonly T[]> {
     const { children, signal } = this.#stage
-    const child = children.start('proof', 'demo/proof', [
+    const child = children.start('proof', 'cli/demo/proof', [
       mode,
       ...this.#cluster.nodes.map((node) => node.db),
     ])

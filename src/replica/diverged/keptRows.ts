@@ -2,9 +2,9 @@
  * Compares a bundle with the live database, row by row, in a process of its own. The node can end
  * that process at any time, and its locks go with it.
  */
-import { fileURLToPath } from 'node:url'
 import { isErrorCode, WalcastError } from '../../errors.ts'
 import { execFile } from '../../platform/processes.ts'
+import { programPath } from '../../programs.ts'
 import type { KeptRows } from './keptFolder.ts'
 
 export interface RowResult {
@@ -30,8 +30,6 @@ function failureOf(line: string, cause: unknown): WalcastError {
     : new WalcastError('INTERNAL', { detail: line }, cause)
 }
 
-const PROGRAM = fileURLToPath(new URL('./keptRowsProgram.js', import.meta.url))
-
 /**
  * Makes `database.db` and `rows.jsonl` in the bundle `folder` (see keptFolder.ts) from the rows
  * that the database `live` lacks, or that differ there.
@@ -40,21 +38,26 @@ export function compareRows(folder: string, live: string): RowComparison {
   const stopped = new AbortController()
   const result = new Promise<RowResult>((resolve, reject) => {
     const options = { signal: stopped.signal, killSignal: 'SIGKILL' } as const
-    execFile(process.execPath, [PROGRAM, folder, live], options, (error, output, said) => {
-      const detail = said.trim().split('\n')[0] || error?.message || ''
-      if (error) return reject(failureOf(detail, error))
-      try {
-        resolve(JSON.parse(output))
-      } catch (cause) {
-        reject(
-          new WalcastError(
-            'INTERNAL',
-            { detail: `its answer was "${output.slice(0, 100)}"` },
-            cause,
-          ),
-        )
-      }
-    })
+    execFile(
+      process.execPath,
+      [programPath('replica/diverged/keptRowsProgram'), folder, live],
+      options,
+      (error, output, said) => {
+        const detail = said.trim().split('\n')[0] || error?.message || ''
+        if (error) return reject(failureOf(detail, error))
+        try {
+          resolve(JSON.parse(output))
+        } catch (cause) {
+          reject(
+            new WalcastError(
+              'INTERNAL',
+              { detail: `its answer was "${output.slice(0, 100)}"` },
+              cause,
+            ),
+          )
+        }
+      },
+    )
   })
   return { result, stop: () => stopped.abort() }
 }

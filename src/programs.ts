@@ -1,0 +1,27 @@
+/**
+ * Where the programs lie that walcast starts as processes or threads of their own. They are found
+ * from this file, so it is compiled to the top of both trees: `dist/src`, which mirrors `src`, and
+ * `dist/bundle`, where the modules of each program are one file, so that it starts in half the time
+ * (see `scripts/bundle`).
+ */
+import { fileURLToPath } from 'node:url'
+
+/** The programs of this package, by their path below `src` or beside it, without extension. */
+export type Program =
+  | 'cli/main'
+  | 'cli/demo/guard'
+  | 'cli/demo/proof'
+  | 'cli/demo/writer'
+  | 'sqlite/sqliteWorker'
+  | 'replica/diverged/keptRowsProgram'
+  | '../bench/main'
+
+/** Path of a program's compiled file. */
+export function programPath(program: Program): string {
+  return fileURLToPath(new URL(`./${program}.js`, import.meta.url))
+}
+
+/** Path of the package.json of this package. */
+export function manifestPath(): string {
+  return fileURLToPath(new URL('../../package.json', import.meta.url))
+}
