@@ -14,6 +14,7 @@ export const AUDIT_ACTIONS = [
   'create-token',
   'revoke-token',
   'token',
+  'peer',
   'role',
   'start',
 ] as const

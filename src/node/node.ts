@@ -37,12 +37,13 @@ import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
-import { newClaims, newUnprovenReport } from './nodeClaims.ts'
+import { newClaims, newHandshakeReport, newUnprovenReport } from './nodeClaims.ts'
 import { NodeFolder, type StartAs, warnOfLinks } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
 import { requireSoundOptions } from './soundOptions.ts'
+import { StrangerJournal } from './strangerJournal.ts'
 
 const EVENT_KEEP_ALIVE_MS = 15_000
 
@@ -64,6 +65,7 @@ interface Ground extends ClusterLinks {
   readonly databases: ReadonlyMap<string, Database>
   readonly peersFile: PeersFile
   readonly metrics: Metrics
+  readonly strangers: StrangerJournal
   readonly auth: Authenticator
   /** Undefined in an open cluster. */
   readonly tls: NodeTls | undefined
@@ -178,7 +180,8 @@ async function layGround(
   const instance = new Instance(() => clock.nowMs())
   const tls = await tlsOf(setup, trustFile, stateFolder, ops)
   started.tls = tls
-  const onUnproven = newUnprovenReport(metrics, log)
+  const strangers = new StrangerJournal({ audit, clock, nodeFile, view: () => database.view })
+  const onUnproven = newUnprovenReport(metrics, log, strangers)
   const links = newClusterLinks({
     setup,
     clock,
@@ -217,11 +220,13 @@ async function layGround(
     databases: new Map([[database.name, database]]),
     peersFile,
     metrics,
+    strangers,
     auth: new Authenticator(
       links.secrets,
       clock,
       () => nodeFile.record.node,
       new SenderKeys(links.trust.keys, () => tls?.keys.current.authority !== undefined),
+      (...refused) => strangers.onRefused(...refused),
     ),
     tls,
     ...links,
@@ -253,7 +258,7 @@ function newServer(
   events: Events,
   roles: () => Roles | undefined,
 ): PrivateServer {
-  const { setup, bounds, clock, nodeFile, metrics, tls } = ground
+  const { setup, bounds, clock, nodeFile, metrics, strangers, tls } = ground
   const { options, log } = setup
   return new PrivateServer({
     ...ground,
@@ -269,7 +274,7 @@ function newServer(
     traffic,
     record: () => nodeFile.record,
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
-    onHandshakeFailed: metrics.onHandshakeFailed(),
+    onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
     tokens: new ClusterTokens(ground),
     roles: () => roles()?.requests,

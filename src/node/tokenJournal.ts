@@ -9,8 +9,8 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { Clock } from '../platform/clock.ts'
-import { monotonicMs } from '../platform/time.ts'
 import type { TokenRefusal } from '../server/tokenGate.ts'
+import { EntryBudget } from './entryBudget.ts'
 
 export interface TokenJournalParts {
   readonly audit: Pick<AuditLog, 'append'>
@@ -19,8 +19,7 @@ export interface TokenJournalParts {
   readonly databases: Databases
 }
 
-const BURST = 5
-const EVERY_MS = 600_000
+const LIMITS = { burst: 5, everyMs: 600_000 }
 
 const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
   foreign: 'something else than a token in its place',
@@ -32,9 +31,7 @@ const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
 
 export class TokenJournal {
   readonly #parts: TokenJournalParts
-  /** How many refusals it may still tell of, as of then. */
-  #left = BURST
-  #asOfMs = monotonicMs()
+  readonly #budget = new EntryBudget(LIMITS)
   #untold = 0
 
   constructor(parts: TokenJournalParts) {
@@ -60,7 +57,7 @@ export class TokenJournal {
 
   /** `id`: of a token that is right. */
   refused(why: TokenRefusal, address: string, id?: string): void {
-    if (!this.#mayTell()) {
+    if (!this.#budget.take()) {
       this.#untold++
       return
     }
@@ -69,15 +66,6 @@ export class TokenJournal {
     this.#untold = 0
     const by = id === undefined ? address : `token ${id} (${address})`
     this.#write('token', 'refused', by, `${REFUSALS[why]}${more}`)
-  }
-
-  #mayTell(): boolean {
-    const nowMs = monotonicMs()
-    this.#left = Math.min(BURST, this.#left + (nowMs - this.#asOfMs) / EVERY_MS)
-    this.#asOfMs = nowMs
-    if (this.#left < 1) return false
-    this.#left--
-    return true
   }
 
   #write(

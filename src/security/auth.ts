@@ -3,7 +3,7 @@
  * clock, only if it names this node as the receiver, and only if it is younger than this process.
  */
 import type { IncomingMessage } from 'node:http'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ClusterSecrets, KeyPurpose } from './clusterSecrets.ts'
 import {
@@ -29,11 +29,22 @@ const MAX_NONCES = 100_000
 export type SignedMessage = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'headers'> &
   Partial<Pick<IncomingMessage, 'socket'>>
 
+/**
+ * Why a signed request proves no node. `node`: who has signed it, when that is certain: it knows
+ * the secret, and comes with a wrong key.
+ */
+export type RefusedSender = (
+  detail: string,
+  address: string | undefined,
+  node: string | undefined,
+) => void
+
 export class Authenticator {
   readonly #secrets: ClusterSecrets
   readonly #clock: Clock
   readonly #node: () => string
   readonly #senders: Pick<SenderKeys, 'refuse'> | undefined
+  readonly #onRefused: RefusedSender
   /** Older signatures are refused: the start of this process, or the last forgotten nonce. */
   #notBeforeMs: number
   /** Used nonces in order of arrival, with the times of their signatures. */
@@ -41,18 +52,20 @@ export class Authenticator {
 
   /**
    * `node`: id of this node, which a request must name. `senders`: judges the connection over which
-   * a request comes.
+   * a request comes. `onRefused` hears who did not prove to be a node.
    */
   constructor(
     secrets: ClusterSecrets,
     clock: Clock,
     node: () => string,
     senders?: Pick<SenderKeys, 'refuse'>,
+    onRefused: RefusedSender = () => {},
   ) {
     this.#secrets = secrets
     this.#clock = clock
     this.#node = node
     this.#senders = senders
+    this.#onRefused = onRefused
     this.#notBeforeMs = Math.floor(clock.nowMs())
   }
 
@@ -65,7 +78,7 @@ export class Authenticator {
    * is. WRONG_SECRET, WRONG_RECEIVER, CLOCKS_DIFFER or WRONG_KEY.
    */
   refuseNode(request: SignedMessage, purpose: 'stream' | 'order'): WalcastError | undefined {
-    return this.isOpen ? undefined : this.#refuse(request, purpose)
+    return this.isOpen ? undefined : this.#told(request, this.#refuse(request, purpose))
   }
 
   /**
@@ -73,7 +86,20 @@ export class Authenticator {
    * foreign web page can make a browser send requests to this machine, but not with this header.
    */
   refuseForward(request: SignedMessage): WalcastError | undefined {
-    return this.#refuse(request, 'forward')
+    return this.#told(request, this.#refuse(request, 'forward'))
+  }
+
+  #told(
+    { headers, socket }: SignedMessage,
+    refused: WalcastError | undefined,
+  ): WalcastError | undefined {
+    const header = headers[REPLICA_AUTH_HEADER]
+    const key = keyOf(refused)
+    if (refused && header !== undefined && (key === 'WRONG_SECRET' || key === 'WRONG_KEY')) {
+      const node = key === 'WRONG_KEY' ? parseSignature(String(header))?.from : undefined
+      this.#onRefused(String(refused.details['detail']), socket?.remoteAddress, node)
+    }
+    return refused
   }
 
   #refuse(request: SignedMessage, purpose: KeyPurpose): WalcastError | undefined {

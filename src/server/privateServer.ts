@@ -39,7 +39,7 @@ import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
-import { type HandshakeFailure, TlsFront } from './tlsFront.ts'
+import { TlsFront, type TlsFrontOptions } from './tlsFront.ts'
 import type { TokenGateParts } from './tokenGate.ts'
 import { addTokenRoutes } from './tokenRoutes.ts'
 import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
@@ -71,7 +71,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
   onCut(side: 'listen' | 'control'): ConnectionHost['onCut']
-  onHandshakeFailed(why: HandshakeFailure): void
+  onHandshakeFailed: TlsFrontOptions['onFailed']
 }
 
 export interface ListenerTls {

@@ -41,7 +41,8 @@ export interface TlsFrontOptions {
   readonly headTimeoutMs: number
   /** The most handshakes at once. */
   readonly maxHandshakes: number
-  onFailed(why: HandshakeFailure): void
+  /** `address`: of the other side; undefined when it is gone. */
+  onFailed(why: HandshakeFailure, address: string | undefined): void
 }
 
 const HANDSHAKE = 22
@@ -50,6 +51,8 @@ const LATE_HEAD = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n'
 /** A connection that has not got to its first request. */
 interface Arrival {
   readonly socket: Socket
+  /** A socket that has closed no longer tells it. */
+  readonly address: string | undefined
   timer: Timer | undefined
 }
 
@@ -114,7 +117,7 @@ export class TlsFront {
 
   #meet(http: HttpServer, socket: Socket): void {
     const { takesPlainText, handshakeTimeoutMs, headTimeoutMs } = this.#options
-    const arrival: Arrival = { socket, timer: undefined }
+    const arrival: Arrival = { socket, address: socket.remoteAddress, timer: undefined }
     this.#arrivals.set(socket, arrival)
     if (!takesPlainText) this.#addHandshake(arrival)
     arrival.timer = setTimer(
@@ -155,9 +158,9 @@ export class TlsFront {
   }
 
   #refusePlainText(arrival: Arrival): void {
-    const { socket } = arrival
+    const { socket, address } = arrival
     this.#settle(arrival)
-    this.#options.onFailed('plaintext')
+    this.#options.onFailed('plaintext', address)
     refuseUpgrade(socket, new WalcastError('TLS_WANTED'), {}, { upgrade: 'TLS/1.3' })
   }
 
@@ -178,7 +181,7 @@ export class TlsFront {
   }
 
   #end(arrival: Arrival, why: HandshakeFailure): void {
-    if (this.#handshakes.has(arrival)) this.#options.onFailed(why)
+    if (this.#handshakes.has(arrival)) this.#options.onFailed(why, arrival.address)
     this.#settle(arrival)
     arrival.socket.destroy()
   }

@@ -11,10 +11,11 @@ import { withoutMember } from '../../src/cluster/trustChanges.ts'
 import { TrustFile } from '../../src/cluster/trustFile.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { makeKeys } from '../../src/security/nodeKeys.ts'
-import { Authority, writeIssued } from '../support/certificates.ts'
+import { Authority, type Issued, writeIssued } from '../support/certificates.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { promote, switchover } from '../support/leadership.ts'
 import { post, type Site, startNotes } from '../support/notesCluster.ts'
+import { receiverAt, signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { ask, SECRET, startTraffic } from '../support/trafficLab.ts'
 import { until, within } from '../support/until.ts'
@@ -190,6 +191,9 @@ labTest('the node of another cluster is not followed', async (lab) => {
   )
   assert.equal((await replica.status()).txid, 0)
   assert.equal((await leader.status()).replicas?.length, 0)
+  // However often it tries.
+  const told = await strangersIn(replica)
+  assert.deepEqual(told, [`${leader.address}: it does not know the cluster secret`])
 })
 
 labTest('a node that wants TLS never falls back to plain text', async (lab) => {
@@ -264,7 +268,16 @@ labTest('a removed key is refused, whatever it signs', async (lab) => {
   assert.equal(refused.status, 503)
   assert.equal(await traffic.leaderApp.count('POST', '/w'), 0)
   assert.notEqual((await replica.status()).txid, (await again.status()).txid)
+  assert.deepEqual(await strangersIn(again), [
+    `${node} (127.0.0.1): its key was removed from the cluster`,
+  ])
 })
+
+/** What the audit log of a node says of those who did not prove to be a node. */
+async function strangersIn(node: TestNode): Promise<readonly string[]> {
+  const { audit = [] } = await node.status()
+  return audit.flatMap(({ action, by, detail }) => (action === 'peer' ? `${by}: ${detail}` : []))
+}
 
 function keyOf({ db }: TestNode, node: string): string | undefined {
   const record = TrustFile.peek(`${db}-walcast`)
@@ -425,6 +438,70 @@ labTest(
     assert.equal((await start.ended).code, 1)
   },
 )
+
+labTest('a certificate that has ended, or not begun, is refused at both ends', async (lab) => {
+  const authority = new Authority('authority')
+  writeFileSync(lab.path('ca.crt'), authority.certificate)
+  const environment = { WALCAST_SECRET: SECRET }
+  const nowMs = Date.now()
+  const own = authority.issue('own')
+  const wrong = {
+    'CERT_HAS_EXPIRED|certificate has expired': authority.issue('ended', nowMs - 60_000),
+    'CERT_NOT_YET_VALID|certificate is not yet valid': authority.issue(
+      'not begun',
+      nowMs + 2 * DAY_MS,
+      nowMs + DAY_MS,
+    ),
+  }
+  writeIssued(lab.path('a'), own)
+  const flags = [
+    ...['--tls-cert', lab.path('a.crt'), '--tls-key', lab.path('a.key')],
+    ...['--tls-ca', lab.path('ca.crt'), '--reconnect-max', '100ms'],
+  ]
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.node(db, { environment, flags })
+  assert.match(await askedWith(leader, authority.issue('good')), /^HTTP\/1.1 200 /)
+  for (const [why, issued] of Object.entries(wrong)) {
+    // It calls the leader, with a signature that is right.
+    const answer = await askedWith(leader, issued)
+    assert.match(answer, /^HTTP\/1.1 401 [\s\S]*WALCAST_WRONG_KEY/)
+    // It is called, where a replica takes it for the leader.
+    const { key, certificate: cert } = issued
+    const seen: string[] = []
+    const server = createTlsServer({ key, cert }, (socket) => {
+      socket.on('error', () => {})
+      socket.on('data', (bytes) => seen.push(bytes.toString('latin1')))
+    })
+    server.on('tlsClientError', () => {})
+    const { port } = await listening(lab, server, 0, seen)
+    const name = `replica-${port}`
+    const there = `127.0.0.1:${port}`
+    const replica = await lab.replica(lab.path(`${name}.db`), there, { environment, flags })
+    await until('it is not believed', () => replica.logged('WALCAST_PEER_UNPROVEN').length > 0)
+    assert.deepEqual(seen, [])
+    const [told] = await strangersIn(replica)
+    assert.match(told, new RegExp(`^${there}: .*(?:${why})`))
+    await replica.stop()
+  }
+  // Each came with a key of its own, from the same address and for the same reason.
+  const told = await strangersIn(leader)
+  const unbelieved = 'no authority that is known here vouches for its certificate'
+  assert.deepEqual(told, [`node-x (127.0.0.1): ${unbelieved}`])
+})
+
+/** What a node answers to a signed question of `node-x` that comes with this certificate. */
+async function askedWith({ options, url }: TestNode, issued: Issued): Promise<string> {
+  const path = '/_walcast/status'
+  const { node: to, timeMs: nowMs } = await receiverAt(url)
+  const signature = signatureOf(SECRET, { purpose: 'order', path, to, nowMs, from: 'node-x' })
+  const { key, certificate: cert } = issued
+  const socket = connectTls({ port: options.port, rejectUnauthorized: false, key, cert })
+  socket.end(`GET ${path} HTTP/1.1\r\nHost: a\r\nX-Replica-Auth: ${signature}\r\n\r\n`)
+  let text = ''
+  for await (const bytes of socket) text += String(bytes)
+  return text
+}
 
 /** SHA-256 of the certificate that a node shows. */
 async function certificateOf({ options }: TestNode): Promise<string | undefined> {

@@ -18,16 +18,24 @@ export class Authority {
   constructor(name: string) {
     this.#name = name
     const { publicKey } = this.#keys
-    this.certificate = this.#certificateOf(name, publicKey, Date.now() + DAY_MS, [
+    const nowMs = Date.now()
+    this.certificate = this.#certificateOf(name, publicKey, nowMs - DAY_MS, nowMs + DAY_MS, [
       // basicConstraints, critical: CA.
       seq(hex('0603551d13'), hex('0101ff'), octets(seq(hex('0101ff')))),
     ])
   }
 
-  /** For a node at 127.0.0.1. `endsMs`: when it ends. */
-  issue(name: string, endsMs = Date.now() + DAY_MS): Issued {
+  /**
+   * For a node at 127.0.0.1. `endsMs`: when it ends. It begins a day before now, or before its end
+   * if that is earlier.
+   */
+  issue(
+    name: string,
+    endsMs = Date.now() + DAY_MS,
+    beginsMs = Math.min(Date.now(), endsMs) - DAY_MS,
+  ): Issued {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const certificate = this.#certificateOf(name, publicKey, endsMs, [
+    const certificate = this.#certificateOf(name, publicKey, beginsMs, endsMs, [
       // subjectAltName: the address.
       seq(hex('0603551d11'), octets(seq(tag(0x87, Buffer.of(127, 0, 0, 1))))),
     ])
@@ -35,7 +43,13 @@ export class Authority {
     return { key, certificate }
   }
 
-  #certificateOf(name: string, key: KeyObject, endsMs: number, extensions: Buffer[]): string {
+  #certificateOf(
+    name: string,
+    key: KeyObject,
+    beginsMs: number,
+    endsMs: number,
+    extensions: Buffer[],
+  ): string {
     const serial = randomBytes(8)
     serial[0] = 0x40
     const algorithm = seq(hex('06082a8648ce3d040302'))
@@ -44,7 +58,7 @@ export class Authority {
       tag(0x02, serial),
       algorithm,
       nameOf(this.#name),
-      seq(time(Math.min(Date.now(), endsMs) - DAY_MS), time(endsMs)),
+      seq(time(beginsMs), time(endsMs)),
       nameOf(name),
       key.export({ type: 'spki', format: 'der' }),
       tag(0xa3, seq(...extensions)),
