@@ -14,6 +14,8 @@ export const AUDIT_ACTIONS = [
   'create-token',
   'revoke-token',
   'token',
+  'pair',
+  'join',
   'role',
   'start',
 ] as const

@@ -34,6 +34,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
@@ -41,6 +42,7 @@ import { newClaims, newUnprovenReport } from './nodeClaims.ts'
 import { NodeFolder, type StartAs, warnOfLinks } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
+import { makeOwnSecret } from './ownSecret.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
 import { requireSoundOptions } from './soundOptions.ts'
 
@@ -175,6 +177,7 @@ async function layGround(
     database.engine?.tellMember(change),
   )
   started.members = members
+  await makeOwnSecret(setup, nodeFile, trustFile, clock)
   const instance = new Instance(() => clock.nowMs())
   const tls = await tlsOf(setup, trustFile, stateFolder, ops)
   started.tls = tls
@@ -272,6 +275,7 @@ function newServer(
     onHandshakeFailed: metrics.onHandshakeFailed(),
     advertised: ownAddress(options),
     tokens: new ClusterTokens(ground),
+    pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),

@@ -1,16 +1,12 @@
-/**
- * Tells the audit log of new and revoked tokens, and of tokens that were refused. Of the latter it
- * tells a few at once and then one every ten minutes: strangers must not push out of the log what
- * operators did.
- */
+/** Tells the audit log of new and revoked tokens, and of tokens that were refused. */
 import type { AuditEntry } from '../api/audit.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { Clock } from '../platform/clock.ts'
-import { monotonicMs } from '../platform/time.ts'
 import type { TokenRefusal } from '../server/tokenGate.ts'
+import { RefusalPace } from './refusalPace.ts'
 
 export interface TokenJournalParts {
   readonly audit: Pick<AuditLog, 'append'>
@@ -18,9 +14,6 @@ export interface TokenJournalParts {
   readonly nodeFile: Pick<NodeFile, 'record'>
   readonly databases: Databases
 }
-
-const BURST = 5
-const EVERY_MS = 600_000
 
 const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
   foreign: 'something else than a token in its place',
@@ -32,10 +25,7 @@ const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
 
 export class TokenJournal {
   readonly #parts: TokenJournalParts
-  /** How many refusals it may still tell of, as of then. */
-  #left = BURST
-  #asOfMs = monotonicMs()
-  #untold = 0
+  readonly #pace = new RefusalPace()
 
   constructor(parts: TokenJournalParts) {
     this.#parts = parts
@@ -60,24 +50,10 @@ export class TokenJournal {
 
   /** `id`: of a token that is right. */
   refused(why: TokenRefusal, address: string, id?: string): void {
-    if (!this.#mayTell()) {
-      this.#untold++
-      return
-    }
-    const more =
-      this.#untold > 0 ? `; ${this.#untold} more were refused since the entry before` : ''
-    this.#untold = 0
+    const more = this.#pace.take()
+    if (more === undefined) return
     const by = id === undefined ? address : `token ${id} (${address})`
     this.#write('token', 'refused', by, `${REFUSALS[why]}${more}`)
-  }
-
-  #mayTell(): boolean {
-    const nowMs = monotonicMs()
-    this.#left = Math.min(BURST, this.#left + (nowMs - this.#asOfMs) / EVERY_MS)
-    this.#asOfMs = nowMs
-    if (this.#left < 1) return false
-    this.#left--
-    return true
   }
 
   #write(
