@@ -6,10 +6,17 @@ import { connect as connectTls, createServer as createTlsServer } from 'node:tls
 import { freePort } from '../../src/cli/freePorts.ts'
 import { makeKeys } from '../../src/security/nodeKeys.ts'
 import { formatPairingCode, parsePairingCode } from '../../src/security/pairingCode.ts'
-import type { Child } from '../support/child.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
+import {
+  joinArguments,
+  joined,
+  pair,
+  run,
+  startLeader,
+  statusOf,
+  trustOf,
+} from '../support/pairing.ts'
 import { PROGRAMS } from '../support/paths.ts'
-import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
@@ -17,59 +24,6 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 const CLOCK = { NODE_OPTIONS: `--import ${PROGRAMS}/shiftedClock.js` }
 const LATER = { NODE_OPTIONS: `--import ${PROGRAMS}/laterClock.js` }
 const HOUR_MS = 3_600_000
-
-/** A leader that has made a secret of its own, and is asked over its control socket. */
-async function startLeader(
-  lab: Lab,
-  environment: Record<string, string> = {},
-  flags: readonly string[] = ['--tls'],
-): Promise<TestNode> {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  return lab.leader(db, { environment, flags })
-}
-
-/** What a command printed, and its exit code. */
-async function run(lab: Lab, args: readonly string[], environment: Record<string, string> = {}) {
-  const child = lab.cli(args, environment)
-  child.expectEnd()
-  const { code } = await child.ended
-  return { code, out: child.out.join('\n'), err: child.err.join('\n') }
-}
-
-async function pair(lab: Lab, node: TestNode): Promise<string> {
-  const { code, out, err } = await run(lab, ['pair', '--db', node.db])
-  assert.equal(code, 0, err)
-  const line = /^walcast join ([0-9A-Z]+) --db FILE --listen HOST:PORT$/.exec(out)
-  assert.ok(line, out)
-  assert.match(err, /^run this on the new host within 10 minutes, once; it asks node-\w+ at /)
-  return line[1]
-}
-
-async function joinArguments(lab: Lab, code: string, name: string): Promise<string[]> {
-  const listen = `127.0.0.1:${await freePort()}`
-  return ['join', code, '--db', lab.path(`${name}.db`), '--listen', listen, '--tls']
-}
-
-/** The node that `walcast join` runs, once it is level. */
-async function joined(lab: Lab, args: readonly string[]): Promise<TestNode> {
-  const child = lab.cli(args)
-  await child.errorLine((line) => line.includes('level with the leader'))
-  return nodeOf(lab, args, child)
-}
-
-function nodeOf(lab: Lab, args: readonly string[], child: Child): TestNode {
-  const [db, listen] = [args[3], args[5]]
-  const options = { db, port: Number(listen.split(':')[1]), flags: ['--tls'] }
-  return lab.nodeOf('node', options, child)
-}
-
-/** The status by the node's own socket: no test knows the secret of such a cluster. */
-async function statusOf(lab: Lab, node: TestNode) {
-  const { out, err } = await run(lab, ['status', '--db', node.db, '--json'])
-  assert.ok(out.startsWith('{'), err)
-  return JSON.parse(out)
-}
 
 /** The join fails with this code, and leaves no member and no secret behind. */
 async function refused(
@@ -130,10 +84,6 @@ labTest('from nothing to a level replica, with two commands', async (lab) => {
   )
   assert.equal(await leader.metric('walcast_pairings_total', 'joined'), 1)
 })
-
-function trustOf(db: string): { readonly members: readonly { readonly node: string }[] } {
-  return JSON.parse(readFileSync(`${db}-walcast/keys/cluster.json`, 'utf8'))
-}
 
 labTest('a code is good once, for one host, however many ask at the same moment', async (lab) => {
   const leader = await startLeader(lab)
