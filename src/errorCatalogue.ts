@@ -551,7 +551,8 @@ export const CATALOGUE = {
   OPEN_WITHOUT_SECRET: entry(
     500,
     'refusing to listen on {address} without a secret',
-    'set WALCAST_SECRET or WALCAST_SECRET_FILE, or listen on 127.0.0.1',
+    'run "walcast pair" on a node of the cluster and the "walcast join" that it prints here; or ' +
+      'set WALCAST_SECRET or WALCAST_SECRET_FILE, or listen on 127.0.0.1',
   ),
   SECRET_UNREADABLE: entry(
     500,
@@ -585,6 +586,90 @@ export const CATALOGUE = {
     'the key of {node} was removed from this cluster, and is refused for ever',
     'let the node join again with a new key: move its folder FILE-walcast/keys away first',
   ),
+  PAIRING_WITHOUT_SECRET: entry(
+    409,
+    'this cluster has no secret, so there is nothing to pair with',
+    'restart the leader with --listen beyond 127.0.0.1 or with --tls: it makes a secret then; ' +
+      'a node that does not lead gets it by walcast join',
+  ),
+  PAIRING_FULL: entry(
+    429,
+    '{limit} pairing codes of this node are waiting to be used; the first expires in {seconds} s',
+    'use one of them, or wait',
+  ),
+  PAIRING_CODE_BAD: entry(
+    400,
+    'this is no whole pairing code: {detail}',
+    'copy the whole line that "walcast pair" printed, or make a new code with it',
+  ),
+  PAIRING_CODE_WRONG: entry(
+    403,
+    'node {node} knows no such pairing code, or its secret is another one',
+    'make a new code with "walcast pair"; a restart of the node ends its codes',
+  ),
+  PAIRING_CODE_EXPIRED: entry(
+    403,
+    'the pairing code is older than {minutes} minutes',
+    'make a new code with "walcast pair"',
+  ),
+  PAIRING_CODE_USED: entry(
+    403,
+    'the pairing code was used already, by node {by}',
+    'make a new code with "walcast pair"; if you do not know that node, take it out',
+  ),
+  PAIRING_CODE_ENDED: entry(
+    403,
+    'the pairing code was ended by {limit} wrong tries',
+    'make a new code with "walcast pair", and look in "walcast audit" where the tries came from',
+  ),
+  PAIRING_CLOCK: entry(
+    409,
+    'the clock of this host says {theirs}, and that of node {node} says {mine}',
+    'set the clocks of both hosts (NTP), and run the same command again: the code is still good',
+  ),
+  PAIRING_NODE_TAKEN: entry(
+    409,
+    'another node of the cluster has the id {node}',
+    'give this one an id of its own: --name ID, or "walcast new-identity --db FILE" if it has ' +
+      'run before; the code is still good',
+  ),
+  PAIRING_OTHER_CLUSTER: entry(
+    409,
+    'the folder of this node belongs to cluster {theirs}, and the code is of {mine}',
+    'give --db another path, or move the database and FILE-walcast away; the code is still good',
+  ),
+  PAIRING_OTHER_NODE: entry(
+    502,
+    'another node than that of the code answers at {address}: {detail}',
+    'nothing was sent there; look what listens at that address, or make a new code with ' +
+      '"walcast pair"',
+  ),
+  PAIRING_UNSEALED: entry(
+    502,
+    'the answer from {address} is not that of the node that made the code: {detail}',
+    'nothing was written; make a new code with "walcast pair", and look who is on the way',
+  ),
+  JOIN_LEADS: entry(
+    409,
+    'the node of {path} leads a cluster of its own',
+    'give --db a path where no file exists yet; or pair the other way round: "walcast pair" ' +
+      'here, "walcast join" there',
+  ),
+  JOIN_SELF: entry(
+    409,
+    'the code was made by this node itself',
+    'run "walcast join" on the other host',
+  ),
+  JOIN_OTHER_SECRET: entry(
+    409,
+    'WALCAST_SECRET or WALCAST_SECRET_FILE is set to a secret that this cluster does not have',
+    'unset it (the node keeps the secret of the cluster itself), and run the same command again',
+  ),
+  UNIT_EXISTS: entry(
+    409,
+    '{path} is there already, and says something else',
+    'compare the two, remove it or give the node another --name, and run the same command again',
+  ),
   CONFIG_BAD: entry(
     500,
     'cannot use the configuration file {path}: {detail}',
@@ -615,7 +700,7 @@ export const CATALOGUE = {
   TOKENS_WITHOUT_SECRET: entry(
     409,
     'this cluster has no secret, so every request is allowed and a token would say nothing',
-    'give all nodes one secret first: WALCAST_SECRET or WALCAST_SECRET_FILE',
+    'give all nodes one secret first: WALCAST_SECRET or WALCAST_SECRET_FILE, or --tls',
   ),
   NOT_FOUND: entry(404, 'nothing at {path}', 'docs/http.md lists the paths of a node'),
   BAD_REQUEST: entry(400, '{detail}', 'correct the request'),

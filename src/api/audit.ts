@@ -15,6 +15,8 @@ export const AUDIT_ACTIONS = [
   'revoke-token',
   'token',
   'peer',
+  'pair',
+  'join',
   'role',
   'start',
 ] as const

@@ -71,8 +71,8 @@ export interface DatabaseStatus {
   readonly lag: { readonly lagMs: number; readonly txidLag: number; readonly connected: boolean }
   /** Why it lags or its WAL grows; empty when all is well. */
   readonly causes: readonly Cause[]
-  /** Progress of a copy or comparison in pages, while one runs. */
-  readonly sync?: { readonly remaining: number; readonly total: number }
+  /** Progress of a copy or comparison in pages, of `pageSize` bytes each, while one runs. */
+  readonly sync?: { readonly remaining: number; readonly total: number; readonly pageSize: number }
   /** Rows kept aside because the leader may lack them, oldest first. */
   readonly diverged?: readonly DivergedStatus[]
   readonly scrub?: ScrubReport

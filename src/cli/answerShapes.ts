@@ -236,6 +236,9 @@ export const TOKENS = fields({
 })
 
 /** `POST /_walcast/tokens`. */
+/** `POST /_walcast/pair`. */
+export const PAIRED = fields({ code: text, id: text, node: text, address: text, expiresMs: count })
+
 export const CREATED_TOKEN = fields({ ...TOKEN, token: text })
 
 /** `DELETE /_walcast/tokens`. */

@@ -14,6 +14,10 @@ Running nodes
   run           run a node, and the application as its child
   new-identity  give the node of a copied folder an id of its own
 
+Growing a cluster
+  pair          make a one-time code, and print the command that adds a node with it
+  join          become a node of a cluster with that code, and run it
+
 Changing the leader
   switchover    hand leadership over without losing a write
   rehearse      hand leadership over and back, and report what it cost
@@ -74,9 +78,9 @@ const OUTRO = `
 Each flag has an environment variable (--db: WALCAST_DB). A flag beats the environment, the
 environment beats the file.
 
-The cluster secret comes from WALCAST_SECRET or WALCAST_SECRET_FILE, never from a flag. Without one
-a node listens on loopback only. Only its owner may read the secret file (mode 0600, or 0640 if root
-owns it).
+A leader that others can reach (--listen beyond loopback, or --tls) makes a secret for its cluster,
+and walcast pair adds nodes. Or give all nodes one secret: WALCAST_SECRET or WALCAST_SECRET_FILE,
+never a flag. Only its owner may read that file (mode 0600, or 0640 if root owns it).
 
 Logs go to standard error. WALCAST_LOG_LEVEL sets how much: debug, info, warn, error or silent.
 `

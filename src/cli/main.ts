@@ -22,7 +22,7 @@ const COMMANDS = [
     'demote',
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
-  ...['webhook-key'],
+  ...['webhook-key', 'pair', 'join'],
   ...['--help', '--version'],
 ]
 
@@ -44,6 +44,10 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./forget.ts')).runForget(args)
     case 'token':
       return (await import('./token.ts')).runToken(args)
+    case 'pair':
+      return (await import('./pair.ts')).runPair(args)
+    case 'join':
+      return (await import('./join.ts')).runJoin(args)
     case 'settings':
       return (await import('./settings.ts')).runSettings(args)
     case 'new-identity':

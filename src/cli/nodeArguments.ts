@@ -2,6 +2,7 @@
  * Options of a node from flags, environment and file. A flag beats the environment, the environment
  * beats the file.
  */
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -64,6 +65,27 @@ export function nodeOptions(
   }
   if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
   return options as unknown as NodeOptions
+}
+
+/**
+ * The flags that make a node with the same options when nothing is in its environment: those of
+ * `args`, and the options that the environment sets, with paths made absolute. Throws USAGE.
+ */
+export function lastingArguments(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): readonly string[] {
+  const flags = parseFlags(args)
+  const lasting: string[] = []
+  const add = (flag: string, kind: OptionSpec['kind'], given: string | boolean | undefined) => {
+    if (given === undefined || given === '' || given === false || given === 'false') return
+    if (kind === 'flag') lasting.push(`--${flag}`)
+    else lasting.push(`--${flag}`, kind === 'path' ? resolve(String(given)) : String(given))
+  }
+  for (const spec of NODE_OPTIONS)
+    add(spec.flag, spec.kind, flags[spec.flag] ?? environment[environmentName(spec)])
+  add('config', 'path', flags['config'] ?? environment['WALCAST_CONFIG'])
+  return lasting
 }
 
 /** TOML reads 0640 without quotation marks as a number, and its digits are lost. */

@@ -12,7 +12,12 @@ import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
 import { reloadAtHangup } from './reloadAtHangup.ts'
 
-export async function runNode(as: StartAs, args: readonly string[]): Promise<number> {
+/** `onRunning`: called once the node runs. */
+export async function runNode(
+  as: StartAs,
+  args: readonly string[],
+  onRunning: (node: RunningNode) => void = () => {},
+): Promise<number> {
   if (args.includes('--help')) {
     process.stdout.write(nodeHelp(as, args.includes('--all')))
     return 0
@@ -30,6 +35,7 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   log.info({ role, db, listen, health, proxy, upstream, epoch, txid }, 'running')
   if (proxy && !upstream && !options.standby)
     log.warn('--proxy is set without --upstream; requests for the application get 503 here')
+  onRunning(node)
   return untilStopped(node, signalled, (text) => log.info(text))
 }
 

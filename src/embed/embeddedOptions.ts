@@ -11,7 +11,10 @@ import { MAX_DURATION_MS, parseValue } from '../options/optionValues.ts'
 export interface OpenOptions extends Partial<Omit<NodeOptions, 'db'>> {
   /** Path of the database file, or an open handle on it, which stays the caller's. */
   readonly db: string | Database.Database
-  /** The cluster secret, at least 16 characters; without one the node listens on loopback only. */
+  /**
+   * The cluster secret, at least 16 characters. Without one a leader that listens beyond loopback
+   * makes one, and other nodes get it by pairing.
+   */
   readonly secret?: string | undefined
   /** Nothing is logged without one. */
   readonly log?: Logger

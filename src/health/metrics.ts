@@ -158,6 +158,16 @@ export class Metrics {
     }
   }
 
+  /** Hears of pairing codes made here, nodes that joined with one, and refused attempts. */
+  pairing(): (event: string) => void {
+    const pairings = this.#metrics.labelled(
+      'pairings_total',
+      'Pairing codes made at this node (made), nodes that joined (joined), and refusals by why',
+      'event',
+    )
+    return (event) => pairings.inc({ event })
+  }
+
   /** Messages of replicas, and of the node that this one follows. */
   #refusedMessages() {
     return this.#metrics.labelled(

@@ -34,6 +34,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
@@ -41,6 +42,7 @@ import { newClaims, newHandshakeReport, newUnprovenReport } from './nodeClaims.t
 import { NodeFolder, type StartAs, warnOfLinks } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
+import { makeOwnSecret } from './ownSecret.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
 import { requireSoundOptions } from './soundOptions.ts'
 import { StrangerJournal } from './strangerJournal.ts'
@@ -177,6 +179,7 @@ async function layGround(
     database.engine?.tellMember(change),
   )
   started.members = members
+  await makeOwnSecret(setup, nodeFile, trustFile, clock)
   const instance = new Instance(() => clock.nowMs())
   const tls = await tlsOf(setup, trustFile, stateFolder, ops)
   started.tls = tls
@@ -277,6 +280,7 @@ function newServer(
     onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
     tokens: new ClusterTokens(ground),
+    pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     nowMs: () => clock.nowMs(),

@@ -43,18 +43,31 @@ export class NodeFolder {
     if (this.#isForeign() && !isOnePage(db)) throw new WalcastError('NOT_A_COPY', { path: db })
   }
 
-  /**
-   * Takes the lock and opens the role file. Checks again under the lock what the constructor
-   * checked: another node of this folder may have ended only now. Throws ALREADY_RUNNING,
-   * NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the constructor throws.
-   */
+  /** `enter` and `openFile` in one. */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
+    await this.enter(thread)
+    return this.openFile(ops)
+  }
+
+  /**
+   * Makes the folder and takes the lock. Checks again under the lock what the constructor checked:
+   * another node of this folder may have ended only now. Throws ALREADY_RUNNING, DISK_FULL or
+   * WRITE_FAILED, and what the constructor throws.
+   */
+  async enter(thread: SqliteThread): Promise<void> {
     await this.#refuseForeign(thread)
     makeFolder(this.path)
     keepOthersOut(this.path, this.#setup.log)
     await takeNodeLock(thread, this.#db, this.path)
     await this.#refuseForeign(thread)
-    const nodeFile = await NodeFile.open(this.path, ops, this.#first)
+  }
+
+  /**
+   * Opens the role file, under the lock. `first`: what it says at the first start beside the
+   * options. Throws NODE_NAMED, DISK_FULL or WRITE_FAILED.
+   */
+  async openFile(ops: FileOps, first: Partial<NodeRecord> = {}): Promise<NodeFile> {
+    const nodeFile = await NodeFile.open(this.path, ops, { ...this.#first, ...first })
     const change = givenNow(this.#setup, this.#as, nodeFile.record)
     requireOwnName(change, nodeFile.record)
     // A node that changes nothing starts on a full disk too.

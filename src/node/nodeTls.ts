@@ -50,15 +50,23 @@ async function openNodeTls({ options, log, stateFolder, ops }: NodeTlsParts): Pr
   const { tlsCert, tlsKey, tlsCa } = options
   const transport = transportOf(options)
   if (transport === 'plain') warnOfPlainText(options, log)
+  const keys = await ownKeys(options, stateFolder, ops)
+  if (tlsCert === undefined || tlsKey === undefined) return { keys, transport, watch: undefined }
+  return { keys, transport, watch: new OperatorKeyWatch({ tlsCert, tlsKey, tlsCa }, keys, log) }
+}
+
+/**
+ * The keys by which other nodes know this one: the operator's, or those that the node makes itself.
+ * Throws KEYS_BROKEN, CERTIFICATE_EXPIRED, SECRET_SHARED, DISK_FULL or WRITE_FAILED.
+ */
+export async function ownKeys(
+  { tlsCert, tlsKey, tlsCa }: NodeOptions,
+  stateFolder: string,
+  ops: FileOps,
+): Promise<ServedKeys> {
   if (tlsCert === undefined || tlsKey === undefined)
-    return {
-      keys: new ServedKeys(await openNodeKeys(stateFolder, ops)),
-      transport,
-      watch: undefined,
-    }
-  const paths = { tlsCert, tlsKey, tlsCa }
-  const keys = new ServedKeys(readOperatorKeys(paths))
-  return { keys, transport, watch: new OperatorKeyWatch(paths, keys, log) }
+    return new ServedKeys(await openNodeKeys(stateFolder, ops))
+  return new ServedKeys(readOperatorKeys({ tlsCert, tlsKey, tlsCa }))
 }
 
 /** Throws USAGE for options that mean nothing without a secret. */
@@ -66,7 +74,8 @@ function requireNoTls({ tls, tlsCert }: NodeOptions): void {
   if (tls || tlsCert !== undefined)
     throw new WalcastError('USAGE', {
       detail:
-        '--tls and --tls-cert want a cluster secret: set WALCAST_SECRET or WALCAST_SECRET_FILE',
+        '--tls and --tls-cert want a cluster secret: join the cluster (walcast pair, then ' +
+        'walcast join), or set WALCAST_SECRET or WALCAST_SECRET_FILE',
     })
 }
 

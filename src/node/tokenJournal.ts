@@ -1,8 +1,4 @@
-/**
- * Tells the audit log of new and revoked tokens, and of tokens that were refused. Of the latter it
- * tells a few at once and then one every ten minutes: strangers must not push out of the log what
- * operators did.
- */
+/** Tells the audit log of new and revoked tokens, and of tokens that were refused. */
 import type { AuditEntry } from '../api/audit.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -10,7 +6,7 @@ import { asWalcastError, messageOf } from '../errors.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { TokenRefusal } from '../server/tokenGate.ts'
-import { EntryBudget } from './entryBudget.ts'
+import { RefusalPace } from './refusalPace.ts'
 
 export interface TokenJournalParts {
   readonly audit: Pick<AuditLog, 'append'>
@@ -18,8 +14,6 @@ export interface TokenJournalParts {
   readonly nodeFile: Pick<NodeFile, 'record'>
   readonly databases: Databases
 }
-
-const LIMITS = { burst: 5, everyMs: 600_000 }
 
 const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
   foreign: 'something else than a token in its place',
@@ -31,8 +25,7 @@ const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
 
 export class TokenJournal {
   readonly #parts: TokenJournalParts
-  readonly #budget = new EntryBudget(LIMITS)
-  #untold = 0
+  readonly #pace = new RefusalPace()
 
   constructor(parts: TokenJournalParts) {
     this.#parts = parts
@@ -57,13 +50,8 @@ export class TokenJournal {
 
   /** `id`: of a token that is right. */
   refused(why: TokenRefusal, address: string, id?: string): void {
-    if (!this.#budget.take()) {
-      this.#untold++
-      return
-    }
-    const more =
-      this.#untold > 0 ? `; ${this.#untold} more were refused since the entry before` : ''
-    this.#untold = 0
+    const more = this.#pace.take()
+    if (more === undefined) return
     const by = id === undefined ? address : `token ${id} (${address})`
     this.#write('token', 'refused', by, `${REFUSALS[why]}${more}`)
   }

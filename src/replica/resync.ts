@@ -16,6 +16,8 @@ export interface ResyncProgress {
   /** Pages still to come, by what the leader has told so far. */
   readonly remaining: number
   readonly total: number
+  /** Bytes of each. */
+  readonly pageSize: number
 }
 
 export interface ResyncCause {
@@ -38,7 +40,7 @@ export class Resync {
   readonly #log: Logger
   #comparison: Comparison | undefined
   #cause: ResyncCause | undefined
-  #progress: ResyncProgress = { remaining: 0, total: 0 }
+  #progress: ResyncProgress = { remaining: 0, total: 0, pageSize: 0 }
 
   constructor(parts: {
     readonly db: string
@@ -62,7 +64,8 @@ export class Resync {
   async begin(cause: ResyncCause): Promise<void> {
     const { reason, leader, isDoubtful } = cause
     this.#cause = cause
-    this.#progress = { remaining: leader.pages, total: leader.pages }
+    const { pages, pageSize } = leader
+    this.#progress = { remaining: pages, total: pages, pageSize }
     this.#log.info({ reason, pages: leader.pages }, 'comparing pages with the leader')
     const known = this.#slot.copy
     if (isDoubtful) await known?.checkpoints.undisturbed(() => known.reread())
@@ -84,6 +87,7 @@ export class Resync {
 
   onPages(pages: Body<'pages'>, payload: Buffer): void | Promise<void> {
     this.#progress = {
+      ...this.#progress,
       remaining: pages.remaining,
       total: Math.max(pages.dbPages, this.#progress.total),
     }

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
+import { JOIN_PATH, PAIR_PATH } from '../api/pairing.ts'
 import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
   DEMOTE_PATH,
@@ -19,7 +20,7 @@ import { HEALTH_PATHS } from './publicPaths.ts'
 /** `public`: needs nothing. `node`: no token is enough, a key of the cluster must sign. */
 export type Least = 'public' | TokenRole | 'node'
 
-const PUBLIC: ReadonlySet<string> = new Set([...HEALTH_PATHS, PROOF_PATH])
+const PUBLIC: ReadonlySet<string> = new Set([...HEALTH_PATHS, PROOF_PATH, JOIN_PATH])
 
 export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   'GET /_walcast/status': 'read',
@@ -37,6 +38,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`GET ${TOKENS_PATH}`]: 'admin',
   [`POST ${TOKENS_PATH}`]: 'admin',
   [`DELETE ${TOKENS_PATH}`]: 'admin',
+  [`POST ${PAIR_PATH}`]: 'admin',
   [`POST ${TAKE_OVER_PATH}`]: 'node',
   [`POST ${TWIN_PATH}`]: 'node',
   [`POST ${TRUST_PATH}`]: 'node',

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
+import type { PairingDoor } from '../api/pairing.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { TokenDesk } from '../api/tokens.ts'
 import { listenError, WalcastError } from '../errors.ts'
@@ -35,6 +36,7 @@ import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { requireLeastRoles } from './leastRoles.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
+import { addPairingRoutes } from './pairingRoutes.ts'
 import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
@@ -66,6 +68,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly audit: AuditSource
   readonly trust: TrustDesk & HealthParts['trust']
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
+  readonly pairing: PairingDoor
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -103,7 +106,8 @@ export class PrivateServer {
       throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
     if (auth.isOpen)
       log.warn(
-        'no secret is set: listening on loopback only, every local user can read this database',
+        'no secret is set: listening on loopback only, every local user can read this database; ' +
+          'with --tls, or an address beyond loopback, a leader makes a secret of its own',
       )
     this.#control = new ControlSocket({
       folder: stateFolder,
@@ -244,7 +248,7 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens } = this.#options
+    const { databases, audit, roles, trust, tokens, pairing } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options)
@@ -252,6 +256,7 @@ export class PrivateServer {
     addAuditRoutes(this.#app, () => audit)
     addRoleRoutes(this.#app, roles, placeOf)
     addTokenRoutes(this.#app, tokens, placeOf)
+    addPairingRoutes(this.#app, pairing, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
   }

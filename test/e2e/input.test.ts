@@ -105,7 +105,9 @@ labTest('taken ports, second leaders and wrong roles are refused', async (lab) =
     nodeArguments('leader', { db: other, port: leader.options.port }),
     'PORT_TAKEN',
   )
-  await refused(lab, ['leader', '--db', other, '--listen', '192.0.2.1:80'], 'OPEN_WITHOUT_SECRET')
+  const far = ['--listen', '192.0.2.1:80']
+  const fresh = ['replica', '--db', lab.path('fresh.db'), '--leader', leader.address, ...far]
+  await refused(lab, fresh, 'OPEN_WITHOUT_SECRET')
   const environment = { WALCAST_SECRET: SECRET }
   await refused(lab, ['leader', '--db', other, '--listen', '192.0.2.1:80'], 'LISTEN_FAILED', {
     environment,

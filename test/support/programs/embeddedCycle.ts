@@ -46,7 +46,14 @@ const failures = {
   taken: await codeOf(() => openLeader({ db, listen: a })),
   takenReplica: await codeOf(() => openReplica({ db: `${folder}/b.db`, leader: b, listen: a })),
   secret: await codeOf(() => openLeader({ db, listen: b, secret: 'short' })),
-  open: await codeOf(() => openLeader({ db, listen: '0.0.0.0:1', advertise: '192.0.2.1:1' })),
+  open: await codeOf(() =>
+    openReplica({
+      db: `${folder}/b.db`,
+      leader: b,
+      listen: '0.0.0.0:1',
+      advertise: '192.0.2.1:1',
+    }),
+  ),
   everywhere: await codeOf(() => openLeader({ db, listen: '0.0.0.0:1' })),
   nowhere: await codeOf(() => openLeader({ db, listen: b, advertise: '[::]:1' })),
   noCopy: await codeOf(() => openReplica({ db: `${folder}/plain.db`, leader: a, listen: b })),

@@ -1,0 +1,58 @@
+/** How far the first copy of a new node is, for the person who waits for it. */
+import { rateText, sizeText } from '../health/causeText.ts'
+
+/** What a node knows of its copy. */
+export interface CopySample {
+  readonly state: string
+  /** In pages of `pageSize` bytes; undefined while nothing is copied. */
+  readonly sync?: { readonly remaining: number; readonly total: number; readonly pageSize: number }
+  readonly txid: number
+  readonly lag: { readonly txidLag: number }
+}
+
+export interface CopyLine {
+  readonly text: string
+  /** Whether the copy is level, and no line follows. */
+  readonly isLast: boolean
+}
+
+/** Of so many samples the rate is taken. */
+const WINDOW = 10
+
+interface Point {
+  readonly atMs: number
+  readonly bytes: number
+}
+
+export class CopyProgress {
+  readonly #points: Point[] = []
+
+  /** The line at that time; undefined while there is nothing to tell. */
+  next({ state, sync, txid, lag }: CopySample, atMs: number): CopyLine | undefined {
+    if (state === 'streaming' && lag.txidLag === 0)
+      return { text: `level with the leader at txid ${txid}`, isLast: true }
+    if (!sync || sync.total === 0 || sync.pageSize === 0) return undefined
+    const total = sync.total * sync.pageSize
+    const bytes = total - sync.remaining * sync.pageSize
+    this.#points.push({ atMs, bytes })
+    if (this.#points.length > WINDOW) this.#points.shift()
+    return { text: this.#textOf(bytes, total), isLast: false }
+  }
+
+  #textOf(bytes: number, total: number): string {
+    const [first] = this.#points
+    const last = this.#points[this.#points.length - 1]
+    const seconds = (last.atMs - first.atMs) / 1000
+    const perSecond = seconds > 0 ? (last.bytes - first.bytes) / seconds : 0
+    const done = `first copy: ${sizeText(bytes)} of ${sizeText(total)}`
+    if (perSecond <= 0) return done
+    const left = Math.ceil((total - bytes) / perSecond)
+    return `${done}, ${rateText(perSecond)}, ${timeText(left)} left`
+  }
+}
+
+function timeText(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.ceil(seconds / 60)
+  return minutes < 120 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`
+}

@@ -1,0 +1,46 @@
+/**
+ * The secret that a cluster makes for itself. A node that leads, that others can reach, and that
+ * was given no secret makes one before anything listens. Other nodes get it by pairing.
+ */
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { withCluster, withSecret } from '../cluster/trustChanges.ts'
+import type { TrustFile } from '../cluster/trustFile.ts'
+import { goodSecrets } from '../cluster/trustRecord.ts'
+import type { NodeSetup } from '../database/engine.ts'
+import { addressOf } from '../options/address.ts'
+import type { Clock } from '../platform/clock.ts'
+import { randomBytes } from '../platform/random.ts'
+import { secretId } from '../security/clusterSecrets.ts'
+import { isLoopback } from '../server/access.ts'
+
+const SECRET_BYTES = 32
+
+/**
+ * Makes nothing where the record has members: that cluster has a secret, which this node was not
+ * given this time. Throws DISK_FULL or WRITE_FAILED.
+ */
+export async function makeOwnSecret(
+  { options, secret, log }: NodeSetup,
+  nodeFile: Pick<NodeFile, 'record'>,
+  file: TrustFile,
+  clock: Clock,
+): Promise<void> {
+  const { listen, tls, tlsCert } = options
+  const { role, cluster } = nodeFile.record
+  const isWanted = tls || tlsCert !== undefined || !isLoopback(addressOf(listen).host)
+  const nowMs = Math.floor(clock.nowMs())
+  const isGiven = goodSecrets(secret, file.record, nowMs).length > 0
+  if (role !== 'leader' || !isWanted || isGiven || file.record.members.length > 0) return
+  const made = randomBytes(SECRET_BYTES).toString('hex')
+  await file.change((record) =>
+    withSecret(withCluster(record, cluster), {
+      id: secretId(made),
+      secret: made,
+      createdAt: nowMs,
+    }),
+  )
+  log.info(
+    { path: file.path },
+    'made a secret for this cluster: nodes and commands have to prove it; walcast pair adds a node',
+  )
+}
