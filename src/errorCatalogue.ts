@@ -192,6 +192,11 @@ export const CATALOGUE = {
     'the leader refused this node: {detail}',
     'set the same WALCAST_SECRET (or WALCAST_SECRET_FILE) on both nodes',
   ),
+  SECRET_ENDED: entry(
+    401,
+    'the secret {id} of the cluster has ended: it was replaced while this node was away',
+    'on a member: walcast pair; here: walcast join CODE --db FILE',
+  ),
   WRONG_RECEIVER: entry(
     401,
     'the request is signed for node {named}, and this is node {node}',

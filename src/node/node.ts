@@ -221,7 +221,11 @@ async function layGround(
       links.secrets,
       clock,
       () => nodeFile.record.node,
-      new SenderKeys(links.trust.keys, () => tls?.keys.current.authority !== undefined),
+      new SenderKeys(
+        links.trust.keys,
+        () => tls?.keys.current.authority !== undefined,
+        links.sockets,
+      ),
     ),
     tls,
     ...links,
