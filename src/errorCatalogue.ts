@@ -590,6 +590,44 @@ export const CATALOGUE = {
     'the key of {node} was removed from this cluster, and is refused for ever',
     'let the node join again with a new key: move its folder FILE-walcast/keys away first',
   ),
+  OPEN_CLUSTER: entry(
+    409,
+    'this cluster has no secret, so it has no members and no keys to change',
+    'give all nodes one secret first: WALCAST_SECRET or WALCAST_SECRET_FILE',
+  ),
+  ROTATION_UNDER_WAY: entry(
+    409,
+    'the secret is being replaced already: {older} is good until {ends}',
+    'wait until then; --force makes another one now, for a secret that is known to be stolen',
+  ),
+  MEMBER_UNKNOWN: entry(
+    404,
+    'this node knows no member {node}',
+    'see "walcast status" for the members, and name it by its id',
+  ),
+  MEMBER_KEPT: entry(
+    409,
+    'node {node} cannot be removed: {detail}',
+    'walcast leave lets a node go itself; walcast switchover moves leadership away from it; ' +
+      '--force removes a leader that is lost',
+  ),
+  LEADER_LEAVES: entry(
+    409,
+    'this node leads its cluster, and a leader cannot leave',
+    'walcast switchover hands leadership to another node; then try again',
+  ),
+  NOBODY_TOLD: entry(
+    503,
+    'no member was reached that could remove the keys of this node: {detail}',
+    'try again when one is there; --force leaves all the same: then type walcast remove {node} ' +
+      'on a member',
+  ),
+  LEFT: entry(
+    409,
+    'node {node} has left cluster {cluster}: {path} is a plain copy as of {position}',
+    'walcast join CODE --db FILE makes it a member again; to lead a cluster of its own, move ' +
+      'FILE-walcast away and start walcast leader',
+  ),
   CONFIG_BAD: entry(
     500,
     'cannot use the configuration file {path}: {detail}',

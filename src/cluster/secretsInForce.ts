@@ -48,8 +48,8 @@ export function secretsInForce(
 }
 
 /**
- * Whether who proves the secret from the environment becomes a member by that. Not from the moment
- * on at which the secret is being replaced: whoever has stolen it could come back under another key.
+ * Whether who proves the secret from the environment becomes a member by that. Not once the secret
+ * is being replaced: who has stolen it could come back under another key.
  */
 export function isGivenLasting(
   given: string | undefined,
@@ -67,7 +67,7 @@ export function isGivenLasting(
  * have dropped it with its end: then it is not good.
  */
 function secretOutside(given: string | undefined, known: readonly TrustSecret[]): TrustSecret[] {
-  if (given === undefined || (known.length >= MAX_SECRETS)) return []
+  if (given === undefined || known.length >= MAX_SECRETS) return []
   const id = secretId(given)
   return known.some((secret) => secret.id === id) ? [] : [{ id, secret: given, createdAt: 0 }]
 }

@@ -12,8 +12,8 @@ import { PeerCalls } from '../cluster/peerCalls.ts'
 import { PeerDialer } from '../cluster/peerDialer.ts'
 import { requestOver } from '../cluster/peerRequest.ts'
 import { misplaced } from '../cluster/place.ts'
-import { isGivenLasting } from '../cluster/secretsInForce.ts'
 import { SecretSchedule } from '../cluster/secretSchedule.ts'
+import { isGivenLasting } from '../cluster/secretsInForce.ts'
 import { MAX_SEALED_BYTES, type SealedTrust, TrustCalls } from '../cluster/trustCalls.ts'
 import { withCluster, withKek, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
 import { type ToldMember, TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
@@ -167,7 +167,7 @@ export class ClusterTrust implements TrustDesk, NodeTrust {
       file,
       log,
       limits: TRUST_EXCHANGE_LIMITS,
-      members: () => this.#others(),
+      members: () => this.others(),
       exchange: (member, record) => this.#calls.exchange(member, record),
       isReady: () => this.#isReady(),
     })
@@ -212,8 +212,8 @@ export class ClusterTrust implements TrustDesk, NodeTrust {
     await this.file.stop()
   }
 
-  /** Those that this node met, and those that the record names. */
-  #others(): Member[] {
+  /** The members that this node met or that the record names, with their addresses. */
+  others(): Member[] {
     const { record } = this.file
     const own = this.#parts.node()
     const addresses = new Map(record.members.map(({ node, address }) => [node, address]))

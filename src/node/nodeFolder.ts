@@ -15,6 +15,7 @@ import {
   linkCount,
 } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import { finishLeaving, leftError } from './departure.ts'
 import { keepOthersOut } from './folderAccess.ts'
 
 /** How a node is started: in a role, or (`node`) in the role that its role file says. */
@@ -46,13 +47,15 @@ export class NodeFolder {
   /**
    * Takes the lock and opens the role file. Checks again under the lock what the constructor
    * checked: another node of this folder may have ended only now. Throws ALREADY_RUNNING,
-   * NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the constructor throws.
+   * NODE_NAMED, LEFT, DISK_FULL or WRITE_FAILED, and what the constructor throws.
    */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     await this.#refuseForeign(thread)
     makeFolder(this.path)
     keepOthersOut(this.path, this.#setup.log)
     await takeNodeLock(thread, this.#db, this.path)
+    const left = finishLeaving(this.path, ops)
+    if (left) throw leftError(this.#db, left)
     await this.#refuseForeign(thread)
     const nodeFile = await NodeFile.open(this.path, ops, this.#first)
     const change = givenNow(this.#setup, this.#as, nodeFile.record)

@@ -3,21 +3,9 @@
  * tells a few at once and then one every ten minutes: strangers must not push out of the log what
  * operators did.
  */
-import type { AuditEntry } from '../api/audit.ts'
-import { type Databases, onlyDatabase } from '../api/databases.ts'
-import type { NodeFile } from '../cluster/nodeFile.ts'
-import { asWalcastError, messageOf } from '../errors.ts'
-import type { AuditLog } from '../notify/auditLog.ts'
-import type { Clock } from '../platform/clock.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { TokenRefusal } from '../server/tokenGate.ts'
-
-export interface TokenJournalParts {
-  readonly audit: Pick<AuditLog, 'append'>
-  readonly clock: Clock
-  readonly nodeFile: Pick<NodeFile, 'record'>
-  readonly databases: Databases
-}
+import { type AuditParts, audited, tellAudit } from './auditedChange.ts'
 
 const BURST = 5
 const EVERY_MS = 600_000
@@ -31,31 +19,24 @@ const REFUSALS: Readonly<Record<TokenRefusal, string>> = {
 }
 
 export class TokenJournal {
-  readonly #parts: TokenJournalParts
+  readonly #parts: AuditParts
   /** How many refusals it may still tell of, as of then. */
   #left = BURST
   #asOfMs = monotonicMs()
   #untold = 0
 
-  constructor(parts: TokenJournalParts) {
+  constructor(parts: AuditParts) {
     this.#parts = parts
   }
 
   /** Runs a change, and writes down who asked for it and how it ended. */
-  async audited(
+  audited(
     action: 'create-token' | 'revoke-token',
     by: string,
-    about: string,
+    detail: string,
     change: () => Promise<void>,
   ): Promise<void> {
-    try {
-      await change()
-      this.#write(action, 'done', by, about)
-    } catch (error) {
-      const outcome = asWalcastError(error).status < 500 ? 'refused' : 'failed'
-      this.#write(action, outcome, by, `${about}: ${messageOf(error)}`)
-      throw error
-    }
+    return audited(this.#parts, { action, by, detail }, change)
   }
 
   /** `id`: of a token that is right. */
@@ -68,7 +49,8 @@ export class TokenJournal {
       this.#untold > 0 ? `; ${this.#untold} more were refused since the entry before` : ''
     this.#untold = 0
     const by = id === undefined ? address : `token ${id} (${address})`
-    this.#write('token', 'refused', by, `${REFUSALS[why]}${more}`)
+    const detail = `${REFUSALS[why]}${more}`
+    tellAudit(this.#parts, { action: 'token', outcome: 'refused', by, detail })
   }
 
   #mayTell(): boolean {
@@ -78,19 +60,5 @@ export class TokenJournal {
     if (this.#left < 1) return false
     this.#left--
     return true
-  }
-
-  #write(
-    action: AuditEntry['action'],
-    outcome: AuditEntry['outcome'],
-    by: string,
-    detail: string,
-  ): void {
-    const { audit, clock, nodeFile, databases } = this.#parts
-    const { view } = onlyDatabase(databases)
-    const { node, epoch } = nodeFile.record
-    const at = new Date(clock.nowMs()).toISOString()
-    const { txid } = view.position()
-    void audit.append({ at, node, action, outcome, role: view.role(), epoch, txid, by, detail })
   }
 }

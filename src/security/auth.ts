@@ -94,10 +94,7 @@ export class Authenticator {
   }
 
   /** A node that was away while the secret was replaced is told so; a stranger learns nothing. */
-  #refuseEnded(
-    signature: Signature,
-    request: Parameters<typeof isSignedBy>[2],
-  ): WalcastError {
+  #refuseEnded(signature: Signature, request: Parameters<typeof isSignedBy>[2]): WalcastError {
     const key = this.#secrets.endedKey(signature.keyId, request.purpose)
     if (!key || !isSignedBy(key, signature, request)) return wrongSecret('it has another secret')
     return new WalcastError('SECRET_ENDED', { id: signature.keyId })

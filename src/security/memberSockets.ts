@@ -3,7 +3,12 @@
  * that is removed loses all of them at once. They are as many as the bounds of connections allow.
  */
 import type { Socket } from 'node:net'
-import type { KnownKeys } from './senderKeys.ts'
+
+/** Who was removed from the cluster. */
+export interface Removed {
+  isRemoved(fingerprint: string): boolean
+  isRemovedNode(node: string): boolean
+}
 
 interface Proven {
   readonly node: string
@@ -21,7 +26,7 @@ export class MemberSockets {
   }
 
   /** Ends the connections of removed keys and nodes. Returns how many there were. */
-  endRemoved(known: Pick<KnownKeys, 'isRemoved' | 'isRemovedNode'>): number {
+  endRemoved(known: Removed): number {
     const ended = [...this.#open].filter(([, { node, fingerprint }]) =>
       fingerprint === '' ? known.isRemovedNode(node) : known.isRemoved(fingerprint),
     )

@@ -33,11 +33,7 @@ export class SenderKeys {
    * `hasAuthority`: whether the operator's authority vouches for nodes. `sockets` hears of the
    * connections of nodes that are believed.
    */
-  constructor(
-    known: KnownKeys,
-    hasAuthority: () => boolean,
-    sockets: Pick<MemberSockets, 'add'>,
-  ) {
+  constructor(known: KnownKeys, hasAuthority: () => boolean, sockets: Pick<MemberSockets, 'add'>) {
     this.#known = known
     this.#hasAuthority = hasAuthority
     this.#sockets = sockets

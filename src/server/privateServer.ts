@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
+import type { MembershipDesk } from '../api/membership.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { TokenDesk } from '../api/tokens.ts'
 import { listenError, WalcastError } from '../errors.ts'
@@ -34,6 +35,7 @@ import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { requireLeastRoles } from './leastRoles.ts'
+import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
@@ -66,6 +68,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly audit: AuditSource
   readonly trust: TrustDesk & HealthParts['trust']
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
+  readonly membership: MembershipDesk
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -244,7 +247,7 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens } = this.#options
+    const { databases, audit, roles, trust, tokens, membership } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options)
@@ -252,6 +255,7 @@ export class PrivateServer {
     addAuditRoutes(this.#app, () => audit)
     addRoleRoutes(this.#app, roles, placeOf)
     addTokenRoutes(this.#app, tokens, placeOf)
+    addMemberRoutes(this.#app, membership, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
   }

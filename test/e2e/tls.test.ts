@@ -395,7 +395,7 @@ labTest(
     writeFileSync(lab.path('another.crt'), another.certificate)
     writeIssued(lab.path('c'), another.issue('c'))
     const foreign = await follow('foreign', flagsOf('c', 'another'))
-    await until('the first is refused', () => pinned.logged('KEY_REMOVED').length > 0)
+    await until('the first is refused', () => pinned.logged('WRONG_KEY').length > 0)
     await until(
       'the other believes nobody',
       async () => (await foreign.metric('walcast_peers_unproven_total')) >= 3,
