@@ -16,12 +16,14 @@ import {
 import type { Members } from '../cluster/members.ts'
 import { lastLeader, type Member } from '../cluster/nodeRecord.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
+import type { PeersFile } from '../cluster/peersFile.ts'
 import { withoutMember } from '../cluster/trustChanges.ts'
 import { isRemovedNode, type TrustRecord } from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
 import type { FileOps } from '../platform/fileOps.ts'
+import { setTimer } from '../platform/time.ts'
 import { type AuditParts, audited } from './auditedChange.ts'
 import { ClusterKeys } from './clusterKeys.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
@@ -34,6 +36,7 @@ export interface MembershipParts extends AuditParts {
   readonly members: Pick<Members, 'list'>
   readonly metrics: Pick<Metrics, 'membership'>
   readonly databases: Databases
+  readonly peersFile: Pick<PeersFile, 'forget'>
   readonly ops: FileOps
   readonly stateFolder: string
   /** Of the database file. */
@@ -41,6 +44,9 @@ export interface MembershipParts extends AuditParts {
   /** The node ends, for this reason. */
   onFatal(error: WalcastError): void
 }
+
+/** The connections of a removed node are closed by then, ms. */
+const FORGET_MS = 500
 
 export class Membership implements MembershipDesk {
   readonly #parts: MembershipParts
@@ -50,6 +56,17 @@ export class Membership implements MembershipDesk {
   constructor(parts: MembershipParts) {
     this.#parts = parts
     this.#keys = new ClusterKeys(parts)
+    parts.trust.file.on('changed', ({ now }) => {
+      if (now.removedMembers.length > 0) setTimer(() => this.#forgetRemoved(), FORGET_MS).unref()
+    })
+  }
+
+  /** Takes removed nodes off the list of replicas. */
+  #forgetRemoved(): void {
+    const { trust, databases, peersFile } = this.#parts
+    const listed = onlyDatabase(databases).view.status().replicas
+    for (const { node } of listed)
+      if (trust.keys.isRemovedNode(node)) void peersFile.forget(node).catch(() => {})
   }
 
   rotateSecret(
