@@ -192,6 +192,11 @@ export const CATALOGUE = {
     'the leader refused this node: {detail}',
     'set the same WALCAST_SECRET (or WALCAST_SECRET_FILE) on both nodes',
   ),
+  SECRET_ENDED: entry(
+    401,
+    'the secret {id} of the cluster has ended: it was replaced while this node was away',
+    'on a member: walcast pair; here: walcast join CODE --db FILE',
+  ),
   WRONG_RECEIVER: entry(
     401,
     'the request is signed for node {named}, and this is node {node}',
@@ -669,6 +674,44 @@ export const CATALOGUE = {
     409,
     '{path} is there already, and says something else',
     'compare the two, remove it or give the node another --name, and run the same command again',
+  ),
+  OPEN_CLUSTER: entry(
+    409,
+    'this cluster has no secret, so it has no members and no keys to change',
+    'give all nodes one secret first: WALCAST_SECRET or WALCAST_SECRET_FILE',
+  ),
+  ROTATION_UNDER_WAY: entry(
+    409,
+    'the secret is being replaced already: {older} is good until {ends}',
+    'wait until then; --force makes another one now, for a secret that is known to be stolen',
+  ),
+  MEMBER_UNKNOWN: entry(
+    404,
+    'this node knows no member {node}',
+    'see "walcast status" for the members, and name it by its id',
+  ),
+  MEMBER_KEPT: entry(
+    409,
+    'node {node} cannot be removed: {detail}',
+    'walcast leave lets a node go itself; walcast switchover moves leadership away from it; ' +
+      '--force removes a leader that is lost',
+  ),
+  LEADER_LEAVES: entry(
+    409,
+    'this node leads its cluster, and a leader cannot leave',
+    'walcast switchover hands leadership to another node; then try again',
+  ),
+  NOBODY_TOLD: entry(
+    503,
+    'no member was reached that could remove the keys of this node: {detail}',
+    'try again when one is there; --force leaves all the same: then type walcast remove {node} ' +
+      'on a member',
+  ),
+  LEFT: entry(
+    409,
+    'node {node} has left cluster {cluster}: {path} is a plain copy as of {position}',
+    'walcast join CODE --db FILE makes it a member again; to lead a cluster of its own, move ' +
+      'FILE-walcast away and start walcast leader',
   ),
   CONFIG_BAD: entry(
     500,

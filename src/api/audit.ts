@@ -1,4 +1,7 @@
-/** `GET /_walcast/audit`: who changed a node's role or its list of replicas, when and why. */
+/**
+ * `GET /_walcast/audit`: who changed a node's role, its list of replicas or the keys of its
+ * cluster, when and why.
+ */
 
 import type { NodeRole } from './roleAnswers.ts'
 
@@ -17,6 +20,10 @@ export const AUDIT_ACTIONS = [
   'peer',
   'pair',
   'join',
+  'rotate-secret',
+  'rotate-key',
+  'remove',
+  'leave',
   'role',
   'start',
 ] as const

@@ -244,5 +244,32 @@ export const CREATED_TOKEN = fields({ ...TOKEN, token: text })
 /** `DELETE /_walcast/tokens`. */
 export const REVOKED_TOKEN = fields({ revoked: text, known: flag })
 
+const TOLD = listOf(fields({ node: text, address: text, knows: flag, detail: nullable(text) }))
+
+/** `POST /_walcast/secret/rotate`. */
+export const ROTATED_SECRET = fields({ id: text, older: listOf(text), ends: text, members: TOLD })
+
+/** `POST /_walcast/key/rotate`. */
+export const ROTATED_KEY = fields({
+  id: text,
+  older: listOf(text),
+  members: TOLD,
+  wrapped: nullable(count),
+  detail: nullable(text),
+})
+
+/** `DELETE /_walcast/members`. */
+export const REMOVED = fields({ removed: text, keys: listOf(text), members: TOLD })
+
+/** `POST /_walcast/leave`. */
+export const LEFT = fields({
+  node: text,
+  cluster: text,
+  told: nullable(text),
+  db: text,
+  epoch: count,
+  txid: count,
+})
+
 /** `GET /leader`. */
 export const LEADER: Shape = fields({ role: ROLE, address: text })

@@ -33,6 +33,12 @@ Looking at nodes
 Who may ask
   token         make, list and revoke tokens for people and programs
 
+Members of the cluster
+  leave          take a replica out of its cluster; its file stays
+  remove         refuse the key of a node for ever, on all members
+  rotate-secret  replace the cluster secret while all nodes run
+  rotate-key     replace the key of encrypted settings
+
 Settings of the application
   settings      keep small settings in the database, encrypted where you say so
 

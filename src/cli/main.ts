@@ -22,7 +22,7 @@ const COMMANDS = [
     'demote',
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
-  ...['webhook-key', 'pair', 'join'],
+  ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
   ...['--help', '--version'],
 ]
 
@@ -48,6 +48,14 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./pair.ts')).runPair(args)
     case 'join':
       return (await import('./join.ts')).runJoin(args)
+    case 'leave':
+      return (await import('./leave.ts')).runLeave(args)
+    case 'remove':
+      return (await import('./remove.ts')).runRemove(args)
+    case 'rotate-secret':
+      return (await import('./rotateSecret.ts')).runRotateSecret(args)
+    case 'rotate-key':
+      return (await import('./rotateKey.ts')).runRotateKey(args)
     case 'settings':
       return (await import('./settings.ts')).runSettings(args)
     case 'new-identity':

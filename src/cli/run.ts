@@ -1,6 +1,6 @@
 /** `walcast run`: a node, and the application as its child process. */
 import type { Logger } from 'pino'
-import { WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -143,9 +143,10 @@ async function untilEnded(
         { code: ended },
         'the application exited; stopping the node',
       )
+    else if (keyOf(ended) === 'LEFT') log.info(messageOf(ended))
     else log.info(ended === 'signal' ? 'stopping' : 'stopping after a failure')
     await supervisor.stop()
-    if (ended instanceof WalcastError) throw ended
+    if (ended instanceof WalcastError && ended.key !== 'LEFT') throw ended
     return typeof ended === 'number' ? ended : 0
   } finally {
     await node.stop()

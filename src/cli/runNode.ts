@@ -63,8 +63,10 @@ async function untilStopped(
   say: (text: string) => void,
 ): Promise<number> {
   const ended = await Promise.race([signalled, node.failed])
-  say(ended === 'signal' ? 'stopping' : 'stopping after a failure')
+  const hasLeft = ended !== 'signal' && ended.key === 'LEFT'
+  say(ended === 'signal' || hasLeft ? 'stopping' : 'stopping after a failure')
   await node.stop()
-  if (ended instanceof WalcastError) throw ended
+  if (ended instanceof WalcastError && !hasLeft) throw ended
+  if (hasLeft) say(`${ended.message}; ${ended.cure}`)
   return 0
 }

@@ -16,6 +16,7 @@ import { isPlain } from '../plainText.ts'
 import { isTokenId, parseToken, TOKEN_ROLES } from '../security/token.ts'
 import { CREATED_TOKEN, REVOKED_TOKEN, TOKENS } from './answerShapes.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
+import { parseLifetime } from './lifetime.ts'
 import { namedNode } from './namedNode.ts'
 import { bodyOf } from './nodeAnswer.ts'
 import { askNode, getJson } from './nodeClient.ts'
@@ -68,14 +69,6 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   revoke: { argument: 'ID', flags: [], run: revoke },
 }
 const TIMEOUT_MS = 30_000
-const DAY_MS = 86_400_000
-const UNITS: Readonly<Record<string, number>> = {
-  m: 60_000,
-  h: 3_600_000,
-  d: DAY_MS,
-  w: 7 * DAY_MS,
-  y: 365 * DAY_MS,
-}
 
 export async function runToken(args: readonly string[]): Promise<number> {
   const { values: flags, positionals } = parseAll(args, FLAGS)
@@ -170,8 +163,7 @@ async function about(flags: Flags) {
 
 /** Throws USAGE. */
 function lifetimeMs(text: string): number {
-  const match = /^(\d{1,5})([mhdwy])$/.exec(text)
-  const ms = match ? Number(match[1]) * UNITS[match[2]] : 0
+  const ms = parseLifetime(text) ?? 0
   if (ms < 1 || ms > MAX_TOKEN_MS)
     throw usage('--expires wants a time such as 12h, 90d or 1y, at most 10y')
   return ms

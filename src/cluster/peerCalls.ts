@@ -22,6 +22,8 @@ export interface Sent {
   readonly body?: string
   /** The longest answer that is read. */
   readonly maxAnswerBytes?: number
+  /** Id of the secret that signs; otherwise the one that signs everything. */
+  readonly keyId?: string
 }
 
 /** The node that asks. */
@@ -153,9 +155,9 @@ export class PeerCalls {
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
-  #signed(path: string, theirs: PeerClock, { body }: Sent): Record<string, string> {
+  #signed(path: string, theirs: PeerClock, { body, keyId }: Sent): Record<string, string> {
     const { secrets, node, epoch, nowMs } = this.#asker
-    const signature = signRequest(secrets, {
+    const signature = signRequest(keyId ? secrets.signingWith(keyId) : secrets, {
       purpose: 'order',
       method: 'POST',
       path,

@@ -10,6 +10,7 @@ import { parseHostPort } from '../hostPort.ts'
 import { connectTcp, connectTls } from '../platform/sockets.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
 import { peerFingerprint } from '../security/connectionKeys.ts'
+import type { MemberSockets } from '../security/memberSockets.ts'
 import type { ProofKeys, Prover } from '../security/proof.ts'
 import type { KnownKeys } from '../security/senderKeys.ts'
 import { type ServedKeys, TLS_VERSION } from '../security/servedKeys.ts'
@@ -49,6 +50,8 @@ export interface PeerDialerParts {
   /** This node's own; undefined in an open cluster, and for the command line. */
   readonly keys: ServedKeys | undefined
   readonly known: Pick<KnownKeys, 'nodeOf' | 'isRemoved' | 'introduce'>
+  /** Hears of the connections to nodes that have proven themselves. */
+  readonly sockets?: Pick<MemberSockets, 'add'>
   /** Somebody at an address did not prove to be a node of this cluster. */
   readonly onUnproven?: (address: string, why: string) => void
   /**
@@ -124,9 +127,12 @@ export class PeerDialer {
   async #meet(socket: Socket, address: string, isTls: boolean, isProven: boolean): Promise<Peer> {
     try {
       await connected(socket, isTls)
-      if (isTls) return await this.#meetTls(socket as TLSSocket, address)
-      if (!isProven) return { node: '', fingerprint: '' }
-      return await this.#prove(socket, address, '')
+      if (!isTls && !isProven) return { node: '', fingerprint: '' }
+      const peer = await (isTls
+        ? this.#meetTls(socket as TLSSocket, address)
+        : this.#prove(socket, address, ''))
+      this.#parts.sockets?.add(socket, peer.node, peer.fingerprint)
+      return peer
     } catch (error) {
       socket.destroy()
       throw this.#failureOf(address, error, isTls)

@@ -3,8 +3,11 @@
  * answer are sealed with a key that is derived from the cluster secret, in TLS as well: secrets do
  * not travel in clear, and a record that opens comes from a node that knows the secret. An answer
  * is bound to its question.
+ *
+ * While the secret is being replaced, a question is sealed with the oldest that is good: a member
+ * that has not heard of the new one must be told it.
  */
-import { messageOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { openText, sealText } from '../security/sealedText.ts'
 import type { Member } from './nodeRecord.ts'
@@ -14,11 +17,15 @@ import { isRemovedNode, MAX_TRUST_BYTES, type TrustRecord } from './trustRecord.
 /** A record that is at all bounds, in base64, with what is around it. */
 export const MAX_SEALED_BYTES = Math.ceil((MAX_TRUST_BYTES * 4) / 3) + 1024
 const ASK = 'walcast trust ask'
+const NOT_GOOD_THERE: ReadonlySet<unknown> = new Set(['WRONG_SECRET', 'SECRET_ENDED'])
 
 export interface TrustCallsParts {
-  readonly secrets: Pick<ClusterSecrets, 'isOpen' | 'signingKey' | 'key'>
-  /** POSTs a body of JSON to a node's TRUST_PATH, and gives the fields of the answer. */
-  post(member: Member, body: string): Promise<Readonly<Record<string, unknown>>>
+  readonly secrets: Pick<ClusterSecrets, 'isOpen' | 'ids' | 'key'>
+  /**
+   * POSTs a body of JSON to a node's TRUST_PATH, signed with the secret of this id, and gives the
+   * fields of the answer.
+   */
+  post(member: Member, body: string, keyId: string): Promise<Readonly<Record<string, unknown>>>
 }
 
 /** One message: which key it is sealed with, and the sealed record. */
@@ -36,10 +43,24 @@ export class TrustCalls {
 
   /** Throws what `post` throws, or TRUST_REFUSED for an answer that is not a member's. */
   async exchange(member: Member, record: TrustRecord): Promise<TrustRecord> {
-    const { post, secrets } = this.#parts
-    const { id, key } = secrets.signingKey('trust')
-    const question: SealedTrust = { key: id, sealed: sealText(key, ASK, formatTrust(record)) }
-    const answer = await post(member, JSON.stringify(question))
+    const [oldest, ...others] = this.#parts.secrets.ids.toReversed()
+    if (oldest === undefined) throw refused('this node has no secret')
+    let id = oldest
+    for (;;)
+      try {
+        return await this.#ask(member, record, id)
+      } catch (error) {
+        // To the member it has ended already, or it has never heard of it.
+        const next = NOT_GOOD_THERE.has(keyOf(error)) ? others.shift() : undefined
+        if (next === undefined) throw error
+        id = next
+      }
+  }
+
+  async #ask(member: Member, record: TrustRecord, id: string): Promise<TrustRecord> {
+    const sealed = sealText(this.#keyOf(id), ASK, formatTrust(record))
+    const question: SealedTrust = { key: id, sealed }
+    const answer = await this.#parts.post(member, JSON.stringify(question), id)
     return this.#open(answer, answerTo(question))
   }
 

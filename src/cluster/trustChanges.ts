@@ -92,6 +92,32 @@ export function withSecret(record: TrustRecord, secret: TrustSecret): TrustRecor
   return { ...record, secrets: newestSecrets([...record.secrets, secret]) }
 }
 
+/** What replaces the secrets of a cluster. */
+export interface NewSecret {
+  readonly id: string
+  readonly secret: string
+  /** The secret from the environment; undefined without one. */
+  readonly given: { readonly id: string; readonly secret: string } | undefined
+  /** How long the older ones stay good. */
+  readonly overlapMs: number
+}
+
+/** A new secret, and the end of all older ones, that from the environment among them. */
+export function withNewSecret(
+  record: TrustRecord,
+  { id, secret, given, overlapMs }: NewSecret,
+  nowMs: number,
+): TrustRecord {
+  const isKnown = given === undefined || record.secrets.some((known) => known.id === given.id)
+  const older = isKnown ? record : withSecret(record, { ...given, createdAt: 0 })
+  const endsAt = Math.min(Math.floor(nowMs) + overlapMs, MAX_TRUST_TIME_MS)
+  const ended = older.secrets
+    .filter((each) => each.endsAt === undefined || each.endsAt > endsAt)
+    .reduce((so, each) => withSecretEnd(so, each.id, endsAt), older)
+  const createdAt = after(undefined, older.secrets.at(-1)?.createdAt, nowMs)
+  return withSecret(ended, { id, secret, createdAt })
+}
+
 /** Ends a secret at that time, or earlier if it already ends earlier. */
 export function withSecretEnd(record: TrustRecord, id: string, endsAt: number): TrustRecord {
   const ended = record.secrets

@@ -60,6 +60,12 @@ export interface TrustExchangeParts {
   isReady(): boolean
 }
 
+/** A member that was told of a change, and why it may not know it yet. */
+export interface ToldMember extends Member {
+  /** Undefined: it has the change. */
+  readonly error: string | undefined
+}
+
 /** Members that hear of a change that another one told. */
 const PASSED_ON_TO = 3
 
@@ -113,6 +119,34 @@ export class TrustExchange {
     if (members().some((member) => member.node === node))
       this.#contact(node).onMet(this.digest, this.digest)
     return file.record
+  }
+
+  /**
+   * Tells all members what this node knows now, whatever is known of them. Resolves when each has
+   * answered or failed; those that failed are tried again later, as always.
+   */
+  async tellAllNow(): Promise<ToldMember[]> {
+    const left = [...this.#parts.members()]
+    const told: ToldMember[] = []
+    const tellNext = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift())
+        told.push({ ...next, error: await this.#tellNow(next) })
+    }
+    const atOnce = Math.min(this.#parts.limits.atOnce, left.length)
+    await Promise.all(Array.from({ length: atOnce }, tellNext))
+    return told
+  }
+
+  async #tellNow(member: Member): Promise<string | undefined> {
+    const contact = this.#contact(member.node)
+    try {
+      await this.#meet(member, contact, this.#parts.file.record)
+      return undefined
+    } catch (error) {
+      contact.onFailed(error)
+      this.#wake(0)
+      return messageOf(error)
+    }
   }
 
   stop(): void {

@@ -9,7 +9,7 @@
 import type { KnownToken } from '../security/tokenCheck.ts'
 import type { Mark } from './removalSet.ts'
 
-/** A secret of the cluster. The newest that is good signs; all that are good verify. */
+/** A secret of the cluster. `secretsInForce.ts` says which signs; all that are good verify. */
 export interface TrustSecret {
   /** `secretId` of the secret, 8 hex digits. */
   readonly id: string
@@ -151,14 +151,4 @@ export function isGoodAt(
   nowMs: number,
 ): boolean {
   return endsAt === undefined || nowMs < endsAt
-}
-
-/** The one from the environment signs, otherwise the newest of the record. */
-export function goodSecrets(
-  given: string | undefined,
-  record: Pick<TrustRecord, 'secrets'>,
-  nowMs: number,
-): string[] {
-  const good = record.secrets.filter((secret) => isGoodAt(secret, nowMs)).reverse()
-  return [...(given === undefined ? [] : [given]), ...good.map(({ secret }) => secret)]
 }

@@ -11,7 +11,7 @@ export interface TrustedKeysParts {
    * Whether who proves the cluster secret becomes a member. In a cluster that was made by pairing
    * only pairing adds members.
    */
-  readonly introduces: boolean
+  introduces(): boolean
   nowMs(): number
   onFailed(error: unknown): void
 }
@@ -50,7 +50,7 @@ export class TrustedKeys implements KnownKeys {
    */
   introduce(node: string, fingerprint: string, address: string): boolean {
     const { file, introduces, nowMs, onFailed } = this.#parts
-    if (!introduces || this.isRemoved(fingerprint)) return false
+    if (!introduces() || this.isRemoved(fingerprint)) return false
     const known = memberByKey(file.record, fingerprint)
     if (known?.node === node && (address === '' || known.address === address)) return true
     const member = { fingerprint, node, address: address || (known?.address ?? '') }

@@ -24,6 +24,12 @@ export interface NoticeMetrics {
   onAuditDropped(): void
 }
 
+/** Hears of changes of keys and members. */
+export interface MembershipMetrics {
+  onChanged(change: 'rotate-secret' | 'rotate-key' | 'remove' | 'leave'): void
+  onNotTold(): void
+}
+
 /** Hears of tokens that were refused, and of changes. */
 export interface TokenMetrics {
   onRefused(why: string): void
@@ -166,6 +172,19 @@ export class Metrics {
       'event',
     )
     return (event) => pairings.inc({ event })
+  }
+
+  membership(): MembershipMetrics {
+    const changes = this.#metrics.labelled(
+      'membership_changes_total',
+      'Secrets and keys replaced, members removed and gone, as asked at this node',
+      'change',
+    )
+    const unreached = this.#metrics.counter(
+      'membership_not_told_total',
+      'Members that such a change did not reach at once; they are told when they are back',
+    )
+    return { onChanged: (change) => changes.inc({ change }), onNotTold: () => unreached.inc() }
   }
 
   /** Messages of replicas, and of the node that this one follows. */

@@ -12,19 +12,21 @@ import { PeerCalls } from '../cluster/peerCalls.ts'
 import { PeerDialer } from '../cluster/peerDialer.ts'
 import { requestOver } from '../cluster/peerRequest.ts'
 import { misplaced } from '../cluster/place.ts'
+import { SecretSchedule } from '../cluster/secretSchedule.ts'
+import { isGivenLasting } from '../cluster/secretsInForce.ts'
 import { MAX_SEALED_BYTES, type SealedTrust, TrustCalls } from '../cluster/trustCalls.ts'
 import { withCluster, withKek, withMember, withoutOldTokens } from '../cluster/trustChanges.ts'
-import { TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
+import { type ToldMember, TRUST_EXCHANGE_LIMITS, TrustExchange } from '../cluster/trustExchange.ts'
 import { TrustedKeys } from '../cluster/trustedKeys.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
-import { goodSecrets, memberByKey, type TrustRecord } from '../cluster/trustRecord.ts'
+import { memberByKey, type TrustRecord } from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
 import type { Clock } from '../platform/clock.ts'
-
 import { randomBytes } from '../platform/random.ts'
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
+import { MemberSockets } from '../security/memberSockets.ts'
 import { newKey } from '../security/valueEncryption.ts'
 import type { NodeTrust } from '../server/healthRoutes.ts'
 import type { TrustDesk } from '../server/trustRoutes.ts'
@@ -74,6 +76,8 @@ export interface ClusterLinks {
   readonly dialer: PeerDialer
   readonly calls: PeerCalls
   readonly trust: ClusterTrust
+  /** The open connections of other nodes, to them and from them. */
+  readonly sockets: MemberSockets
 }
 
 /** Throws what the constructor of ClusterTrust throws. */
@@ -89,10 +93,11 @@ export function newClusterLinks({
 }: TrustGround): ClusterLinks {
   const nowMs = () => clock.nowMs()
   const node = () => nodeFile.record.node
-  const secrets = new ClusterSecrets(goodSecrets(secret, file.record, nowMs()))
+  const secrets = new ClusterSecrets([])
+  const sockets = new MemberSockets()
   const keys = new TrustedKeys({
     file,
-    introduces: secret !== undefined,
+    introduces: () => isGivenLasting(secret, file.record),
     nowMs,
     onFailed: (error) => log.warn({ path: file.path, error: messageOf(error) }, UNWRITTEN),
   })
@@ -101,12 +106,16 @@ export function newClusterLinks({
     secrets,
     keys: tls?.keys,
     known: keys,
+    sockets,
     onUnproven,
     misplaced: (address, prover) => misplaced(address, prover, instance.id, members.list()),
   })
   const epoch = () => nodeFile.record.epoch
   const calls = new PeerCalls({ secrets, dialer, request: requestOver(dialer), node, epoch, nowMs })
-  file.on('changed', () => members.forgetRemoved())
+  file.on('changed', () => {
+    members.forgetRemoved()
+    sockets.endRemoved(keys)
+  })
   const trust = new ClusterTrust({
     file,
     log,
@@ -123,7 +132,7 @@ export function newClusterLinks({
     leads: () => nodeFile.record.role === 'leader',
     met: () => members.list(),
   })
-  return { secrets, dialer, calls, trust }
+  return { secrets, dialer, calls, trust, sockets }
 }
 
 export class ClusterTrust implements TrustDesk, NodeTrust {
@@ -133,30 +142,32 @@ export class ClusterTrust implements TrustDesk, NodeTrust {
   readonly #parts: ClusterTrustParts
   readonly #calls: TrustCalls
   readonly #exchange: TrustExchange
+  readonly #schedule: SecretSchedule
   #preparing: Promise<void> | undefined
 
   /** Throws TRUST_REFUSED when the record is that of another cluster. */
   constructor(parts: ClusterTrustParts) {
-    const { file, log, secret, secrets, keys, calls, nowMs } = parts
+    const { file, log, secret: given, secrets, keys, calls, nowMs } = parts
     this.#parts = parts
     this.file = file
     withCluster(file.record, parts.cluster() || file.record.cluster)
     this.secrets = secrets
     this.keys = keys
-    file.on('changed', ({ now }) => secrets.replace(goodSecrets(secret, now, nowMs())))
+    this.#schedule = new SecretSchedule({ file, given, secrets, log, nowMs })
     this.#calls = new TrustCalls({
       secrets: this.secrets,
-      post: (member, body) =>
+      post: (member, body, keyId) =>
         calls.tell(member.address, TRUST_PATH, {}, parts.timeoutMs, undefined, {
           body,
           maxAnswerBytes: MAX_SEALED_BYTES,
+          keyId,
         }),
     })
     this.#exchange = new TrustExchange({
       file,
       log,
       limits: TRUST_EXCHANGE_LIMITS,
-      members: () => this.#others(),
+      members: () => this.others(),
       exchange: (member, record) => this.#calls.exchange(member, record),
       isReady: () => this.#isReady(),
     })
@@ -189,14 +200,20 @@ export class ClusterTrust implements TrustDesk, NodeTrust {
     )
   }
 
+  /** Tells all members now what this node knows, and gives who has it and who was not reached. */
+  tellAllNow(): Promise<ToldMember[]> {
+    return this.#exchange.tellAllNow()
+  }
+
   async stop(): Promise<void> {
     this.#exchange.stop()
+    this.#schedule.stop()
     await this.#preparing
     await this.file.stop()
   }
 
-  /** Those that this node met, and those that the record names. */
-  #others(): Member[] {
+  /** The members that this node met or that the record names, with their addresses. */
+  others(): Member[] {
     const { record } = this.file
     const own = this.#parts.node()
     const addresses = new Map(record.members.map(({ node, address }) => [node, address]))

@@ -38,6 +38,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newHealthServer } from './healthListener.ts'
+import { Membership } from './membership.ts'
 import { newClaims, newHandshakeReport, newUnprovenReport } from './nodeClaims.ts'
 import { NodeFolder, type StartAs, warnOfLinks } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
@@ -129,7 +130,8 @@ async function startIn(
     { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
     view,
   )
-  const server = newServer(ground, traffic, report, events, () =>
+  const membership = new Membership({ ...ground, path, onFatal })
+  const server = newServer({ ...ground, membership }, traffic, report, events, () =>
     started.roles?.hasStarted ? started.roles : undefined,
   )
   started.server = server
@@ -228,7 +230,11 @@ async function layGround(
       links.secrets,
       clock,
       () => nodeFile.record.node,
-      new SenderKeys(links.trust.keys, () => tls?.keys.current.authority !== undefined),
+      new SenderKeys(
+        links.trust.keys,
+        () => tls?.keys.current.authority !== undefined,
+        links.sockets,
+      ),
       (...refused) => strangers.onRefused(...refused),
     ),
     tls,
@@ -255,7 +261,7 @@ function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
 
 /** Listens before the node has a role: requests learn that it starts. */
 function newServer(
-  ground: Ground,
+  ground: Ground & { readonly membership: Membership },
   traffic: Traffic,
   report: NodeReport,
   events: Events,

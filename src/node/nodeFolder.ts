@@ -15,6 +15,7 @@ import {
   linkCount,
 } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import { finishLeaving, leftError } from './departure.ts'
 import { keepOthersOut } from './folderAccess.ts'
 
 /** How a node is started: in a role, or (`node`) in the role that its role file says. */
@@ -43,9 +44,11 @@ export class NodeFolder {
     if (this.#isForeign() && !isOnePage(db)) throw new WalcastError('NOT_A_COPY', { path: db })
   }
 
-  /** `enter` and `openFile` in one. */
+  /** `enter` and `openFile` in one. Throws LEFT, and what both throw. */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     await this.enter(thread)
+    const left = finishLeaving(this.path, ops)
+    if (left) throw leftError(this.#db, left)
     return this.openFile(ops)
   }
 

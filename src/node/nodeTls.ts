@@ -1,8 +1,8 @@
 /** Which of TLS and plain text a node takes and speaks, and the keys for it. */
 import type { Logger } from 'pino'
 import type { Transport } from '../cluster/peerDialer.ts'
+import { secretsInForce } from '../cluster/secretsInForce.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
-import { goodSecrets } from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import { addressOf } from '../options/address.ts'
@@ -36,7 +36,7 @@ export async function tlsOf(
   stateFolder: string,
   ops: FileOps,
 ): Promise<NodeTls | undefined> {
-  if (goodSecrets(secret, record, clock.nowMs()).length > 0)
+  if (secretsInForce(secret, record, clock.nowMs()).good.length > 0)
     return openNodeTls({ options, log, stateFolder, ops })
   requireNoTls(options)
   return undefined

@@ -3,9 +3,9 @@
  * was given no secret makes one before anything listens. Other nodes get it by pairing.
  */
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import { secretsInForce } from '../cluster/secretsInForce.ts'
 import { withCluster, withSecret } from '../cluster/trustChanges.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
-import { goodSecrets } from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { addressOf } from '../options/address.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -29,7 +29,7 @@ export async function makeOwnSecret(
   const { role, cluster } = nodeFile.record
   const isWanted = tls || tlsCert !== undefined || !isLoopback(addressOf(listen).host)
   const nowMs = Math.floor(clock.nowMs())
-  const isGiven = goodSecrets(secret, file.record, nowMs).length > 0
+  const isGiven = secretsInForce(secret, file.record, nowMs).good.length > 0
   if (role !== 'leader' || !isWanted || isGiven || file.record.members.length > 0) return
   const made = randomBytes(SECRET_BYTES).toString('hex')
   await file.change((record) =>

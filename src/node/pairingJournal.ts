@@ -1,20 +1,12 @@
 /** Tells the audit log, the log and the metrics of pairing codes, and of who joined with one. */
 import type { Logger } from 'pino'
-import type { AuditEntry } from '../api/audit.ts'
-import { type Databases, onlyDatabase } from '../api/databases.ts'
-import type { NodeFile } from '../cluster/nodeFile.ts'
 import { asWalcastError, type ErrorCode } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
-import type { AuditLog } from '../notify/auditLog.ts'
-import type { Clock } from '../platform/clock.ts'
 import type { JoinClaim } from '../security/pairingProof.ts'
+import { type AuditParts, tellAudit } from './auditedChange.ts'
 import { RefusalPace } from './refusalPace.ts'
 
-export interface PairingJournalParts {
-  readonly audit: Pick<AuditLog, 'append'>
-  readonly clock: Clock
-  readonly nodeFile: Pick<NodeFile, 'record'>
-  readonly databases: Databases
+export interface PairingJournalParts extends AuditParts {
   readonly metrics: Pick<Metrics, 'pairing'>
   readonly log: Logger
 }
@@ -48,13 +40,14 @@ export class PairingJournal {
 
   made(id: string, by: string): void {
     this.#count('made')
-    this.#write('pair', 'done', by, `code ${id}`)
+    tellAudit(this.#parts, { action: 'pair', outcome: 'done', by, detail: `code ${id}` })
   }
 
   joined({ code, node, address }: JoinClaim, from: string): void {
     this.#count('joined')
     this.#parts.log.info({ node, address, code }, 'a node joined the cluster with a pairing code')
-    this.#write('join', 'done', `node ${node} (${from})`, `code ${code}, at ${address}`)
+    const [by, detail] = [`node ${node} (${from})`, `code ${code}, at ${address}`]
+    tellAudit(this.#parts, { action: 'join', outcome: 'done', by, detail })
   }
 
   refused({ code, node }: JoinClaim, from: string, error: unknown): void {
@@ -67,20 +60,7 @@ export class PairingJournal {
     const by = isStranger ? from : `node ${node} (${from})`
     const outcome = status < 500 ? 'refused' : 'failed'
     this.#parts.log.warn({ from, code, why: message }, 'refused a host that wants to join')
-    this.#write('join', outcome, by, `code ${code}: ${message}${more}`)
-  }
-
-  #write(
-    action: AuditEntry['action'],
-    outcome: AuditEntry['outcome'],
-    by: string,
-    detail: string,
-  ): void {
-    const { audit, clock, nodeFile, databases } = this.#parts
-    const { view } = onlyDatabase(databases)
-    const { node, epoch } = nodeFile.record
-    const at = new Date(clock.nowMs()).toISOString()
-    const { txid } = view.position()
-    void audit.append({ at, node, action, outcome, role: view.role(), epoch, txid, by, detail })
+    const detail = `code ${code}: ${message}${more}`
+    tellAudit(this.#parts, { action: 'join', outcome, by, detail })
   }
 }

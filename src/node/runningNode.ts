@@ -12,12 +12,14 @@ import type { WalcastError } from '../errors.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Roles } from '../roles/roles.ts'
 import type { HealthServer } from '../server/healthServer.ts'
 import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
+import { finishLeaving } from './departure.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 import type { NodeTls } from './nodeTls.ts'
 
@@ -36,6 +38,8 @@ export interface NodeParts {
   readonly peersFile: PeersFile
   readonly audit: AuditLog
   readonly hooks: RoleHooks
+  readonly ops: FileOps
+  readonly stateFolder: string
 }
 
 export class RunningNode {
@@ -130,6 +134,8 @@ export async function endAll({
   hooks,
   audit,
   thread,
+  ops,
+  stateFolder,
 }: Partial<NodeParts>): Promise<void> {
   const failures: unknown[] = []
   for (const end of [
@@ -141,6 +147,7 @@ export async function endAll({
     () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
     // Before the lock goes: the next node of this folder opens the role file for itself.
     () => nodeFile?.stop(),
+    () => ops && stateFolder && void finishLeaving(stateFolder, ops),
     () => thread?.stop([LOCK_CONNECTION]),
   ])
     try {

@@ -61,6 +61,13 @@ export type FileOp =
   | 'trust.write'
   | 'trust.rename'
   | 'trust.folder'
+  | 'left.write'
+  | 'left.rename'
+  | 'left.folder'
+  | 'left.erase'
+
+/** What `replace` writes: names its three steps. */
+export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
@@ -82,7 +89,12 @@ export interface FileOps {
    * Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names
    * the three steps. Only the owner may read the file, whoever could read what it replaces.
    */
-  replace(path: string, content: string, kind?: 'state' | 'role' | 'keys' | 'trust'): Promise<void>
+  replace(path: string, content: string, kind?: ReplacedKind): Promise<void>
+  /**
+   * Removes a file, or a folder with all that is in it, if it is there, and syncs the folder that
+   * has it.
+   */
+  erase(op: FileOp, path: string): void
   /**
    * Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of
    * both.
@@ -196,6 +208,15 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         await renameAside(temporary, path)
         before(`${kind}.folder`)
         await syncFolderAside(dirname(path))
+      } catch (error) {
+        throw writeError(path, error)
+      }
+    },
+    erase(op, path) {
+      try {
+        before(op)
+        rmSync(path, { recursive: true, force: true })
+        syncFolder(dirname(path))
       } catch (error) {
         throw writeError(path, error)
       }

@@ -75,7 +75,7 @@ export class Authenticator {
 
   /**
    * Why a node's request is not believed, or undefined when it is. Without a secret every request
-   * is. WRONG_SECRET, WRONG_RECEIVER, CLOCKS_DIFFER or WRONG_KEY.
+   * is. WRONG_SECRET, SECRET_ENDED, WRONG_RECEIVER, CLOCKS_DIFFER, WRONG_KEY or KEY_REMOVED.
    */
   refuseNode(request: SignedMessage, purpose: 'stream' | 'order'): WalcastError | undefined {
     return this.isOpen ? undefined : this.#told(request, this.#refuse(request, purpose))
@@ -109,7 +109,7 @@ export class Authenticator {
     const signature = typeof header === 'string' ? parseSignature(header) : undefined
     if (!signature) return wrongSecret('its signature is malformed')
     const key = this.#secrets.key(signature.keyId, purpose)
-    if (!key) return wrongSecret('it has another secret')
+    if (!key) return this.#refuseEnded(signature, { purpose, method, path, headers: rawHeaders })
     if (!isSignedBy(key, signature, { purpose, method, path, headers: rawHeaders }))
       return wrongSecret('its signature is that of another request')
     return (
@@ -119,14 +119,20 @@ export class Authenticator {
     )
   }
 
+  /** A node that was away while the secret was replaced is told so; a stranger learns nothing. */
+  #refuseEnded(signature: Signature, request: Parameters<typeof isSignedBy>[2]): WalcastError {
+    const key = this.#secrets.endedKey(signature.keyId, request.purpose)
+    if (!key || !isSignedBy(key, signature, request)) return wrongSecret('it has another secret')
+    return new WalcastError('SECRET_ENDED', { id: signature.keyId })
+  }
+
   #refuseSender(
     { socket }: SignedMessage,
     { from }: Signature,
     purpose: KeyPurpose,
   ): WalcastError | undefined {
     if (!socket || this.isOpen || (from === COMMAND_LINE && purpose === 'order')) return undefined
-    const detail = this.#senders?.refuse(socket, from)
-    return detail === undefined ? undefined : new WalcastError('WRONG_KEY', { node: from, detail })
+    return this.#senders?.refuse(socket, from)
   }
 
   #refuseReceiver({ to }: Signature): WalcastError | undefined {

@@ -39,17 +39,20 @@ export function secretId(secret: string): string {
 export class ClusterSecrets {
   #ids: readonly string[] = []
   #secrets = new Map<string, string>()
+  /** They open nothing. */
+  #ended = new Map<string, string>()
   /** By id and purpose: a derivation costs more than a signature. */
   readonly #keys = new Map<string, Buffer>()
 
-  /** The first signs. None: the cluster is open. */
-  constructor(secrets: readonly string[]) {
-    this.replace(secrets)
+  /** The first signs. None: the cluster is open. `ended`: those that were good once. */
+  constructor(secrets: readonly string[], ended: readonly string[] = []) {
+    this.replace(secrets, ended)
   }
 
   /** Other secrets from now on. */
-  replace(secrets: readonly string[]): void {
+  replace(secrets: readonly string[], ended: readonly string[] = []): void {
     this.#secrets = new Map(secrets.map((secret) => [secretId(secret), secret]))
+    this.#ended = new Map(ended.map((secret) => [secretId(secret), secret]))
     this.#ids = [...this.#secrets.keys()]
     this.#keys.clear()
   }
@@ -81,11 +84,25 @@ export class ClusterSecrets {
     return this.#derive(id, purpose)
   }
 
+  /**
+   * The key of a secret that has ended. It makes nobody believed: it tells a node that was away
+   * from one that was never of this cluster.
+   */
+  endedKey(id: string, purpose: KeyPurpose): Buffer | undefined {
+    return this.#ended.has(id) ? this.#derive(id, purpose) : undefined
+  }
+
+  /** The same secrets, of which this one signs. */
+  signingWith(id: string): Pick<ClusterSecrets, 'signingKey'> {
+    return { signingKey: (purpose) => ({ id, key: this.#derive(id, purpose) }) }
+  }
+
   #derive(id: string, purpose: KeyPurpose): Buffer {
     const name = `${id} ${purpose}`
     const known = this.#keys.get(name)
     if (known) return known
-    const key = deriveKey(this.#secrets.get(id) ?? '', purpose)
+    const secret = this.#secrets.get(id) ?? this.#ended.get(id) ?? ''
+    const key = deriveKey(secret, purpose)
     this.#keys.set(name, key)
     return key
   }

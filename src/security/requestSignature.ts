@@ -63,7 +63,10 @@ export function sha256(content: string | Uint8Array): string {
 }
 
 /** The header's value. */
-export function signRequest(secrets: ClusterSecrets, request: RequestToSign): string {
+export function signRequest(
+  secrets: Pick<ClusterSecrets, 'signingKey'>,
+  request: RequestToSign,
+): string {
   const { id, key } = secrets.signingKey(request.purpose)
   const timeMs = Math.round(request.nowMs)
   const nonce = randomBytes(16).toString('hex')

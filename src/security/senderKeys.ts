@@ -3,7 +3,9 @@
  * the cluster secret, which all nodes share; the key of the connection tells which of them it is.
  */
 import type { Socket } from 'node:net'
+import { WalcastError } from '../errors.ts'
 import { type ConnectionKeys, connectionKeys } from './connectionKeys.ts'
+import type { MemberSockets } from './memberSockets.ts'
 
 /** As whom the command line signs. It has no key of its own. */
 export const COMMAND_LINE = 'cli'
@@ -25,24 +27,39 @@ export interface KnownKeys {
 export class SenderKeys {
   readonly #known: KnownKeys
   readonly #hasAuthority: () => boolean
+  readonly #sockets: Pick<MemberSockets, 'add'>
 
-  /** `hasAuthority`: whether the operator's authority vouches for nodes. */
-  constructor(known: KnownKeys, hasAuthority: () => boolean) {
+  /**
+   * `hasAuthority`: whether the operator's authority vouches for nodes. `sockets` hears of the
+   * connections of nodes that are believed.
+   */
+  constructor(known: KnownKeys, hasAuthority: () => boolean, sockets: Pick<MemberSockets, 'add'>) {
     this.#known = known
     this.#hasAuthority = hasAuthority
+    this.#sockets = sockets
   }
 
-  /** Why a request with a valid signature of `node` is not believed on this connection. */
-  refuse(socket: Socket, node: string): string | undefined {
+  /**
+   * Why a request with a valid signature of `node` is not believed on this connection: KEY_REMOVED
+   * or WRONG_KEY.
+   */
+  refuse(socket: Socket, node: string): WalcastError | undefined {
     const keys = connectionKeys(socket)
-    if (keys) return this.#refuseKey(keys, node)
-    return this.#known.isRemovedNode(node) ? 'it was removed from the cluster' : undefined
+    if (keys ? this.#isRemovedKey(keys) : this.#known.isRemovedNode(node))
+      return new WalcastError('KEY_REMOVED', { node })
+    const detail = keys && this.#refuseKey(keys, node)
+    if (detail !== undefined) return new WalcastError('WRONG_KEY', { node, detail })
+    this.#sockets.add(socket, node, keys?.client ?? '')
+    return undefined
+  }
+
+  #isRemovedKey({ client }: ConnectionKeys): boolean {
+    return client !== undefined && this.#known.isRemoved(client)
   }
 
   #refuseKey({ client, isVerified }: ConnectionKeys, node: string): string | undefined {
     const known = this.#known
     if (client === undefined) return 'its connection has no certificate'
-    if (known.isRemoved(client)) return 'its key was removed from the cluster'
     if (this.#hasAuthority() && !isVerified)
       return 'no authority that is known here vouches for its certificate'
     const owner = known.nodeOf(client)

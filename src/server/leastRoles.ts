@@ -2,6 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
+import {
+  DEPARTURE_PATH,
+  LEAVE_PATH,
+  MEMBERS_PATH,
+  REWRAP_PATH,
+  ROTATE_KEY_PATH,
+  ROTATE_SECRET_PATH,
+} from '../api/membership.ts'
 import { JOIN_PATH, PAIR_PATH } from '../api/pairing.ts'
 import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
@@ -39,6 +47,12 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`POST ${TOKENS_PATH}`]: 'admin',
   [`DELETE ${TOKENS_PATH}`]: 'admin',
   [`POST ${PAIR_PATH}`]: 'admin',
+  [`POST ${ROTATE_SECRET_PATH}`]: 'admin',
+  [`POST ${ROTATE_KEY_PATH}`]: 'admin',
+  [`DELETE ${MEMBERS_PATH}`]: 'admin',
+  [`POST ${LEAVE_PATH}`]: 'admin',
+  [`POST ${DEPARTURE_PATH}`]: 'node',
+  [`POST ${REWRAP_PATH}`]: 'node',
   [`POST ${TAKE_OVER_PATH}`]: 'node',
   [`POST ${TWIN_PATH}`]: 'node',
   [`POST ${TRUST_PATH}`]: 'node',

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
+import type { MembershipDesk } from '../api/membership.ts'
 import type { PairingDoor } from '../api/pairing.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { TokenDesk } from '../api/tokens.ts'
@@ -35,6 +36,7 @@ import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { requireLeastRoles } from './leastRoles.ts'
+import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { addPairingRoutes } from './pairingRoutes.ts'
 import { answerErrors } from './refusals.ts'
@@ -69,6 +71,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly trust: TrustDesk & HealthParts['trust']
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   readonly pairing: PairingDoor
+  readonly membership: MembershipDesk
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -248,7 +251,7 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens, pairing } = this.#options
+    const { databases, audit, roles, trust, tokens, pairing, membership } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options)
@@ -257,6 +260,7 @@ export class PrivateServer {
     addRoleRoutes(this.#app, roles, placeOf)
     addTokenRoutes(this.#app, tokens, placeOf)
     addPairingRoutes(this.#app, pairing, placeOf)
+    addMemberRoutes(this.#app, membership, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
   }

@@ -50,6 +50,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'limit',
     'node',
     'note',
+    'overlap',
     'role',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],

@@ -263,7 +263,7 @@ labTest('a removed key is refused, whatever it signs', async (lab) => {
   await file.stop()
   const again = await lab.restart(leader)
   await lab.exec(leader.db, "INSERT INTO log (who) VALUES ('after')")
-  await until('the replica is refused', () => replica.logged('WRONG_KEY').length > 0)
+  await until('the replica is refused', () => replica.logged('KEY_REMOVED').length > 0)
   const refused = await ask(traffic.atReplica, { method: 'POST', path: '/w', body: 'x' })
   assert.equal(refused.status, 503)
   assert.equal(await traffic.leaderApp.count('POST', '/w'), 0)

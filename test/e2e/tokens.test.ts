@@ -24,6 +24,9 @@ const BAD_BODIES: Readonly<Record<string, object>> = {
   'POST /_walcast/promote': { force: 'perhaps' },
   'POST /_walcast/demote': { leader: 'nowhere' },
   'POST /_walcast/switchover': { timeoutMs: 'soon' },
+  'POST /_walcast/secret/rotate': { overlapMs: 'soon' },
+  'POST /_walcast/key/rotate': { force: 'perhaps' },
+  'POST /_walcast/leave': { force: 'perhaps' },
 }
 
 async function startLeader(lab: Lab, flags: readonly string[] = []): Promise<TestNode> {

@@ -155,6 +155,11 @@ export class Lab {
     return new TestNode(role, options, child)
   }
 
+  /** The node may end by itself from now on. */
+  mayEnd({ child }: TestNode): void {
+    this.#nodes.delete(child)
+  }
+
   requireAlive(): void {
     for (const child of this.#nodes) {
       if (child.end && !child.isStopped) throw new Error(`a node ended by itself\n${child.tail()}`)

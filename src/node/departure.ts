@@ -1,0 +1,76 @@
+/**
+ * How a node ends its membership. `FILE-walcast/left.json` is written first; from then on no node
+ * runs in this folder, and every start and every `walcast leave` erases what is left of its keys.
+ * So a crash between two steps leaves nothing that a later start does not finish. The database file
+ * and the role file stay: the copy can become that of a member again.
+ */
+import { WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
+import type { FileOps } from '../platform/fileOps.ts'
+import { readFileSync } from '../platform/files.ts'
+import { keysFolder } from '../security/nodeKeys.ts'
+
+/** What the file says. */
+export interface Left {
+  readonly node: string
+  readonly cluster: string
+  readonly epoch: number
+  readonly txid: number
+}
+
+const MAX_SHOWN_CHARS = 128
+
+export function leftPathIn(stateFolder: string): string {
+  return `${stateFolder}/left.json`
+}
+
+/** What a node's folder says of its departure; undefined unless it has left. */
+export function readLeft(stateFolder: string): Left | undefined {
+  let text: string
+  try {
+    text = readFileSync(leftPathIn(stateFolder), 'utf8')
+  } catch {
+    return undefined
+  }
+  // It is written whole, so its presence is what counts.
+  const { node, cluster, epoch, txid } = fieldsOf(text)
+  return {
+    node: plainText(String(node ?? ''), MAX_SHOWN_CHARS),
+    cluster: plainText(String(cluster ?? ''), MAX_SHOWN_CHARS),
+    epoch: Number(epoch ?? 0),
+    txid: Number(txid ?? 0),
+  }
+}
+
+/** From here on the node has left. Throws DISK_FULL or WRITE_FAILED: then it has not. */
+export async function markLeft(stateFolder: string, left: Left, ops: FileOps): Promise<void> {
+  await ops.replace(leftPathIn(stateFolder), `${JSON.stringify(left)}\n`, 'left')
+}
+
+/**
+ * Erases the keys and secrets of a node that has left; nothing for any other. Only under its lock.
+ * Throws WRITE_FAILED.
+ */
+export function finishLeaving(stateFolder: string, ops: FileOps): Left | undefined {
+  const left = readLeft(stateFolder)
+  if (left) ops.erase('left.erase', keysFolder(stateFolder))
+  return left
+}
+
+/** The node has become a member again. Throws WRITE_FAILED. */
+export function unmarkLeft(stateFolder: string, ops: FileOps): void {
+  if (readLeft(stateFolder)) ops.erase('left.erase', leftPathIn(stateFolder))
+}
+
+/** `path`: of the database. */
+export function leftError(path: string, { node, cluster, epoch, txid }: Left): WalcastError {
+  return new WalcastError('LEFT', { node, cluster, path, position: `${epoch}-${txid}` })
+}
+
+function fieldsOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(text))
+  } catch {
+    return {}
+  }
+}
