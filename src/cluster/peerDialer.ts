@@ -14,6 +14,7 @@ import type { ProofKeys, Prover } from '../security/proof.ts'
 import type { KnownKeys } from '../security/senderKeys.ts'
 import { type ServedKeys, TLS_VERSION } from '../security/servedKeys.ts'
 import { proveConnection, TlsWanted } from './connectionProof.ts'
+import type { OldNodes } from './oldNodes.ts'
 
 /** Addresses of nodes of which it is remembered that they take no plain text. */
 const MAX_TOLD = 256
@@ -28,6 +29,8 @@ export interface Peer {
   readonly fingerprint: string
   /** How far its clock is ahead, ms; undefined when its key was proof enough. */
   readonly aheadMs?: number
+  /** Whether it is taken for a node of the version before keys. */
+  readonly isOld?: boolean
 }
 
 /** A connection on its way. Nothing may be sent before `ready` resolves. */
@@ -56,6 +59,8 @@ export interface PeerDialerParts {
    * stranger there may have passed on the challenge.
    */
   readonly misplaced?: (address: string, prover: Prover) => string | undefined
+  /** Undefined unless nodes of the version before keys are talked to as well. */
+  readonly old?: OldNodes | undefined
 }
 
 export class PeerDialer {
@@ -82,7 +87,9 @@ export class PeerDialer {
     const socket = isTls ? this.#connectTls(address) : this.#connectTcp(address)
     // It may fail between two users, each of whom learns that from its close.
     socket.on('error', () => {})
-    const ready = this.#meet(socket, address, isTls, isProven && !this.isOpen)
+    // An old node is told from a stranger at least by its answer.
+    const isAsked = isProven || this.#parts.old !== undefined
+    const ready = this.#meet(socket, address, isTls, isAsked && !this.isOpen)
     const timer = setTimer(
       () => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)),
       timeoutMs,
@@ -124,9 +131,12 @@ export class PeerDialer {
   async #meet(socket: Socket, address: string, isTls: boolean, isProven: boolean): Promise<Peer> {
     try {
       await connected(socket, isTls)
-      if (isTls) return await this.#meetTls(socket as TLSSocket, address)
-      if (!isProven) return { node: '', fingerprint: '' }
-      return await this.#prove(socket, address, '')
+      if (!isTls && !isProven) return { node: '', fingerprint: '' }
+      const peer = isTls
+        ? await this.#meetTls(socket as TLSSocket, address)
+        : await this.#prove(socket, address, '')
+      if (!peer.isOld) this.#parts.old?.onProven(address)
+      return peer
     } catch (error) {
       socket.destroy()
       throw this.#failureOf(address, error, isTls)
@@ -155,8 +165,12 @@ export class PeerDialer {
   }
 
   async #prove(socket: Socket, address: string, fingerprint: string): Promise<Peer> {
-    const { secrets, secretText = 'the cluster secret' } = this.#parts
-    const proven = await proveConnection(socket, secrets, address, fingerprint)
+    const { secrets, secretText = 'the cluster secret', old } = this.#parts
+    let isOld = false
+    const proven = await proveConnection(socket, secrets, address, fingerprint, (answer) => {
+      isOld = fingerprint === '' && old?.takes(address, answer) === true
+    })
+    if (isOld) return { node: '', fingerprint, isOld }
     if (!proven) throw this.unproven(address, `it does not know ${secretText}`)
     this.requirePlaced(address, proven)
     const { node, aheadMs } = proven

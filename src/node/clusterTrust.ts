@@ -8,6 +8,7 @@ import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { Member } from '../cluster/nodeRecord.ts'
+import type { OldNodes } from '../cluster/oldNodes.ts'
 import { PeerCalls } from '../cluster/peerCalls.ts'
 import { PeerDialer } from '../cluster/peerDialer.ts'
 import { requestOver } from '../cluster/peerRequest.ts'
@@ -29,6 +30,7 @@ import { newKey } from '../security/valueEncryption.ts'
 import type { NodeTrust } from '../server/healthRoutes.ts'
 import type { TrustDesk } from '../server/trustRoutes.ts'
 import type { NodeTls } from './nodeTls.ts'
+import { oldNodesOf } from './oldFormat.ts'
 
 const UNWRITTEN = 'could not write the keys and members of the cluster'
 
@@ -73,10 +75,11 @@ export interface ClusterLinks {
   readonly secrets: ClusterSecrets
   readonly dialer: PeerDialer
   readonly calls: PeerCalls
+  readonly old: OldNodes | undefined
   readonly trust: ClusterTrust
 }
 
-/** Throws what the constructor of ClusterTrust throws. */
+/** Throws what the constructor of ClusterTrust throws, and USAGE. */
 export function newClusterLinks({
   setup: { options, log, secret },
   clock,
@@ -96,7 +99,9 @@ export function newClusterLinks({
     nowMs,
     onFailed: (error) => log.warn({ path: file.path, error: messageOf(error) }, UNWRITTEN),
   })
+  const old = oldNodesOf(options, log, secrets, tls)
   const dialer = new PeerDialer({
+    old,
     transport: tls?.transport ?? 'open',
     secrets,
     keys: tls?.keys,
@@ -105,7 +110,8 @@ export function newClusterLinks({
     misplaced: (address, prover) => misplaced(address, prover, instance.id, members.list()),
   })
   const epoch = () => nodeFile.record.epoch
-  const calls = new PeerCalls({ secrets, dialer, request: requestOver(dialer), node, epoch, nowMs })
+  const request = requestOver(dialer)
+  const calls = new PeerCalls({ secrets, dialer, request, old, node, epoch, nowMs })
   file.on('changed', () => members.forgetRemoved())
   const trust = new ClusterTrust({
     file,
@@ -123,7 +129,7 @@ export function newClusterLinks({
     leads: () => nodeFile.record.role === 'leader',
     met: () => members.list(),
   })
-  return { secrets, dialer, calls, trust }
+  return { secrets, dialer, calls, old, trust }
 }
 
 export class ClusterTrust implements TrustDesk, NodeTrust {

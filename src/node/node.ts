@@ -222,6 +222,7 @@ async function layGround(
       clock,
       () => nodeFile.record.node,
       new SenderKeys(links.trust.keys, () => tls?.keys.current.authority !== undefined),
+      links.old !== undefined,
     ),
     tls,
     ...links,

@@ -6,6 +6,8 @@ import type { IncomingMessage } from 'node:http'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ClusterSecrets, KeyPurpose } from './clusterSecrets.ts'
+import { connectionKeys } from './connectionKeys.ts'
+import { isOldSignatureOf, type OldSignature, parseOldSignature } from './oldSignature.ts'
 import {
   ANYONE,
   isSignedBy,
@@ -34,6 +36,7 @@ export class Authenticator {
   readonly #clock: Clock
   readonly #node: () => string
   readonly #senders: Pick<SenderKeys, 'refuse'> | undefined
+  readonly #takesOld: boolean
   /** Older signatures are refused: the start of this process, or the last forgotten nonce. */
   #notBeforeMs: number
   /** Used nonces in order of arrival, with the times of their signatures. */
@@ -41,18 +44,20 @@ export class Authenticator {
 
   /**
    * `node`: id of this node, which a request must name. `senders`: judges the connection over which
-   * a request comes.
+   * a request comes. `takesOld`: whether signatures of the version before keys count as well.
    */
   constructor(
     secrets: ClusterSecrets,
     clock: Clock,
     node: () => string,
     senders?: Pick<SenderKeys, 'refuse'>,
+    takesOld = false,
   ) {
     this.#secrets = secrets
     this.#clock = clock
     this.#node = node
     this.#senders = senders
+    this.#takesOld = takesOld
     this.#notBeforeMs = Math.floor(clock.nowMs())
   }
 
@@ -80,6 +85,8 @@ export class Authenticator {
     const { method = 'GET', url: path = '/', rawHeaders } = request
     const header = request.headers[REPLICA_AUTH_HEADER]
     if (header === undefined) return wrongSecret('it sent no signature')
+    const old = this.#takesOld ? parseOldSignature(String(header)) : undefined
+    if (old) return this.#refuseOld(request, old)
     const signature = typeof header === 'string' ? parseSignature(header) : undefined
     if (!signature) return wrongSecret('its signature is malformed')
     const key = this.#secrets.key(signature.keyId, purpose)
@@ -91,6 +98,20 @@ export class Authenticator {
       this.#refuseReplay(signature) ??
       this.#refuseSender(request, signature, purpose)
     )
+  }
+
+  /** It names no receiver, and a node of the version before keys has no key of its own. */
+  #refuseOld(request: SignedMessage, signature: OldSignature): WalcastError | undefined {
+    const { method = 'GET', url: path = '/', socket } = request
+    const { current } = this.#secrets
+    if (current === undefined || (socket && connectionKeys(socket)))
+      return wrongSecret('its signature is that of an older version')
+    if (!isOldSignatureOf(current, signature, { method, path }))
+      return wrongSecret('its signature is that of another secret or request')
+    const refused = this.#refuseReplay(signature)
+    const detail = socket && this.#senders?.refuse(socket, signature.node)
+    if (refused || detail === undefined) return refused
+    return new WalcastError('WRONG_KEY', { node: signature.node, detail })
   }
 
   #refuseSender(
@@ -108,7 +129,7 @@ export class Authenticator {
     return new WalcastError('WRONG_RECEIVER', { node: this.#node(), named: to })
   }
 
-  #refuseReplay({ timeMs, nonce }: Signature): WalcastError | undefined {
+  #refuseReplay({ timeMs, nonce }: Pick<Signature, 'timeMs' | 'nonce'>): WalcastError | undefined {
     const detail = this.#refuseTime(timeMs) ?? this.#refuseNonce(nonce, timeMs)
     return detail === undefined ? undefined : new WalcastError('CLOCKS_DIFFER', { detail })
   }
