@@ -32,8 +32,8 @@ export interface ProvenNode extends Prover {
 
 /**
  * The node at the other end of `socket`, which is left open for what follows. Undefined when it
- * proves nothing, and `onUnproven` is told what it answered. `fingerprint`: that of its TLS key, '' in plain text. Rejects with TlsWanted, or
- * when the connection breaks.
+ * proves nothing, and `onUnproven` is told what it answered. `fingerprint`: that of its TLS key, ''
+ * in plain text. Rejects with TlsWanted, or when the connection breaks.
  */
 export async function proveConnection(
   socket: Socket,

@@ -21,8 +21,8 @@ export function oldNodesOf(
   if (tls.transport === 'tls')
     throw new WalcastError('USAGE', {
       detail:
-        '--old-signatures wants plain text, which is all that the older version speaks: leave out ' +
-        '--tls and --tls-cert, and beyond this machine add --plaintext',
+        '--old-signatures wants plain text, which is all that the older version speaks: leave ' +
+        'out --tls and --tls-cert, and beyond this machine add --plaintext',
     })
   log.warn(
     '--old-signatures: who answers like a node of the version before keys is believed without a ' +

@@ -31,9 +31,8 @@ for (let round = 1; round <= Number(values.rounds); round++) {
   try {
     await run(lab, round, oldProgram)
   } catch (error) {
-    process.stdout.write(
-      `FAILED: ${error instanceof Error ? error.stack : String(error)}\n${lab.tails().join('\n')}\n`,
-    )
+    const why = error instanceof Error ? error.stack : String(error)
+    process.stdout.write(`FAILED: ${why}\n${lab.tails().join('\n')}\n`)
     process.exitCode = 1
     break
   } finally {
@@ -41,7 +40,7 @@ for (let round = 1; round <= Number(values.rounds); round++) {
   }
 }
 
-/** The nodes, the clients of each, and who leads. */
+/** The nodes, and the clients of each. */
 interface Rolling {
   readonly lab: Lab
   /** By the name of the file. */
