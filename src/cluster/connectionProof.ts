@@ -11,7 +11,7 @@ import {
   type ProofKeys,
   type Prover,
 } from '../security/proof.ts'
-import { exchangeOver } from './socketExchange.ts'
+import { exchangeOver, type SocketAnswer } from './socketExchange.ts'
 
 /** The answer is a node's id and that of its cluster. */
 const MAX_ANSWER_BYTES = 4096
@@ -32,24 +32,26 @@ export interface ProvenNode extends Prover {
 
 /**
  * The node at the other end of `socket`, which is left open for what follows. Undefined when it
- * proves nothing. `fingerprint`: that of its TLS key, '' in plain text. Rejects with TlsWanted, or
- * when the connection breaks.
+ * proves nothing, and `onUnproven` is told what it answered. `fingerprint`: that of its TLS key, ''
+ * in plain text. Rejects with TlsWanted, or when the connection breaks.
  */
 export async function proveConnection(
   socket: Socket,
   keys: ProofKeys,
   address: string,
   fingerprint: string,
+  onUnproven?: (answer: SocketAnswer) => void,
 ): Promise<ProvenNode | undefined> {
   const challenge = newChallenge()
   const asked = formatChallenge({ challenge, keyIds: keys.ids })
   const beganMs = nowMs()
-  const { status, headers, body } = await exchangeOver(socket, {
+  const answer = await exchangeOver(socket, {
     method: 'GET',
     path: PROOF_PATH,
     headers: { host: address, [CHALLENGE_HEADER]: asked },
     maxBytes: MAX_ANSWER_BYTES,
   })
+  const { status, headers, body } = answer
   if (status === TLS_WANTED_STATUS && fingerprint === '') throw new TlsWanted()
   const metMs = (beganMs + nowMs()) / 2
   const prover = nodeProvenBy(keys, headers[PROOF_HEADER], {
@@ -60,7 +62,10 @@ export async function proveConnection(
     body,
     fingerprint,
   })
-  if (!prover) return undefined
+  if (!prover) {
+    onUnproven?.(answer)
+    return undefined
+  }
   const { timeMs } = Object(JSON.parse(body.toString('utf8')))
   return { ...prover, aheadMs: Number.isFinite(timeMs) ? timeMs - metMs : 0 }
 }

@@ -12,6 +12,7 @@ import {
   PROOF_HEADER,
 } from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
+import type { OldNodes } from './oldNodes.ts'
 import { type PeerAnswer, parsePeerAnswer } from './peerAnswer.ts'
 import type { PeerDialer } from './peerDialer.ts'
 import { NOT_CONNECTED, type RequestPeer } from './peerRequest.ts'
@@ -31,6 +32,8 @@ export interface Asker {
   readonly secrets: ClusterSecrets
   readonly dialer: Pick<PeerDialer, 'unproven' | 'requirePlaced' | 'onTransportTold'>
   readonly request: RequestPeer
+  /** Undefined unless nodes of the version before keys are talked to as well. */
+  readonly old?: OldNodes | undefined
   node(): string
   epoch(): number
   /** Reading of this node's clock. */
@@ -49,7 +52,7 @@ export interface PeerClock {
 export interface Told {
   readonly status: number
   readonly value: Readonly<Record<string, unknown>>
-  /** Id of the node, as it proved; '' in an open cluster. */
+  /** Id of the node, as it proved; '' in an open cluster, and of one that proves nothing. */
   readonly node: string
 }
 
@@ -57,6 +60,8 @@ export interface Told {
 interface Signed {
   readonly to: PeerClock
   readonly headers: Readonly<Record<string, string>>
+  /** The same for a node of the version before keys. */
+  readonly oldHeaders: Readonly<Record<string, string>> | undefined
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024
@@ -122,7 +127,7 @@ export class PeerCalls {
       const { isOpen } = this.#asker.secrets
       const theirs = isOpen ? undefined : (clock ?? (await this.clock(address, timeoutMs)))
       if (!theirs && !isOpen) throw new Error('it gave no answer that proves who it is')
-      const signed = theirs && { to: theirs, headers: this.#signed(target, theirs, sent) }
+      const signed = theirs && this.#signed(target, theirs, sent)
       const { status, value } = await this.#call(address, 'POST', target, timeoutMs, signed, sent)
       if (status === 200) return value
       throw answeredError(url, status, value)
@@ -155,20 +160,22 @@ export class PeerCalls {
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
-  #signed(path: string, theirs: PeerClock, { body, keyId }: Sent): Record<string, string> {
-    const { secrets, node, epoch, nowMs } = this.#asker
+  #signed(path: string, theirs: PeerClock, { body, keyId }: Sent): Signed {
+    const { secrets, node, epoch, nowMs, old } = this.#asker
+    const claim = { method: 'POST', path, epoch: epoch(), nowMs: nowMs() + theirs.aheadMs }
     const signature = signRequest(keyId ? secrets.signingWith(keyId) : secrets, {
+      ...claim,
       purpose: 'order',
-      method: 'POST',
-      path,
       from: node(),
       to: theirs.node,
-      epoch: epoch(),
-      nowMs: nowMs() + theirs.aheadMs,
       body: body === undefined ? NO_BODY : sha256(body),
       headers: [],
     })
-    return { [REPLICA_AUTH_HEADER]: signature }
+    return {
+      to: theirs,
+      headers: { [REPLICA_AUTH_HEADER]: signature },
+      oldHeaders: old?.headersFor({ ...claim, node: node() }),
+    }
   }
 
   #challengeHeader(challenge: string): Record<string, string> {
@@ -189,16 +196,17 @@ export class PeerCalls {
     const challenge = newChallenge()
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
+    const common = { host: address, ...NODE_AGENT }
     const question = {
       method,
       path,
       headers: {
-        host: address,
-        ...NODE_AGENT,
+        ...common,
         ...(sent === undefined ? {} : JSON_BODY),
         ...signed?.headers,
         ...this.#challengeHeader(challenge),
       },
+      oldHeaders: { ...common, ...signed?.oldHeaders },
       ...(sent === undefined ? {} : { body: sent }),
       maxBytes: maxAnswerBytes,
       signal: timeLimit(timeoutMs),
@@ -208,7 +216,7 @@ export class PeerCalls {
     const { status, fingerprint } = answered
     const body = answered.body.toString('utf8')
     const value = Object(JSON.parse(body))
-    if (secrets.isOpen) return { status, value, node: '' }
+    if (secrets.isOpen || answered.isOld) return { status, value, node: '' }
     const proven = { challenge, method, path, status, body, fingerprint }
     const prover = nodeProvenBy(secrets, answered.headers[PROOF_HEADER], proven)
     if (!prover) throw dialer.unproven(address, 'its answer proves nothing')

@@ -15,6 +15,7 @@ import type { ProofKeys, Prover } from '../security/proof.ts'
 import type { KnownKeys } from '../security/senderKeys.ts'
 import { type ServedKeys, TLS_VERSION } from '../security/servedKeys.ts'
 import { proveConnection, TlsWanted } from './connectionProof.ts'
+import type { OldNodes } from './oldNodes.ts'
 
 /** Addresses of nodes of which it is remembered that they take no plain text. */
 const MAX_TOLD = 256
@@ -29,6 +30,8 @@ export interface Peer {
   readonly fingerprint: string
   /** How far its clock is ahead, ms; undefined when its key was proof enough. */
   readonly aheadMs?: number
+  /** Whether it is taken for a node of the version before keys. */
+  readonly isOld?: boolean
 }
 
 /** A connection on its way. Nothing may be sent before `ready` resolves. */
@@ -59,6 +62,8 @@ export interface PeerDialerParts {
    * stranger there may have passed on the challenge.
    */
   readonly misplaced?: (address: string, prover: Prover) => string | undefined
+  /** Undefined unless nodes of the version before keys are talked to as well. */
+  readonly old?: OldNodes | undefined
 }
 
 export class PeerDialer {
@@ -85,7 +90,9 @@ export class PeerDialer {
     const socket = isTls ? this.#connectTls(address) : this.#connectTcp(address)
     // It may fail between two users, each of whom learns that from its close.
     socket.on('error', () => {})
-    const ready = this.#meet(socket, address, isTls, isProven && !this.isOpen)
+    // An old node is told from a stranger at least by its answer.
+    const isAsked = isProven || this.#parts.old !== undefined
+    const ready = this.#meet(socket, address, isTls, isAsked && !this.isOpen)
     const timer = setTimer(
       () => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)),
       timeoutMs,
@@ -131,6 +138,7 @@ export class PeerDialer {
       const peer = await (isTls
         ? this.#meetTls(socket as TLSSocket, address)
         : this.#prove(socket, address, ''))
+      if (!peer.isOld) this.#parts.old?.onProven(address)
       this.#parts.sockets?.add(socket, peer.node, peer.fingerprint)
       return peer
     } catch (error) {
@@ -161,8 +169,12 @@ export class PeerDialer {
   }
 
   async #prove(socket: Socket, address: string, fingerprint: string): Promise<Peer> {
-    const { secrets, secretText = 'the cluster secret' } = this.#parts
-    const proven = await proveConnection(socket, secrets, address, fingerprint)
+    const { secrets, secretText = 'the cluster secret', old } = this.#parts
+    let isOld = false
+    const proven = await proveConnection(socket, secrets, address, fingerprint, (answer) => {
+      isOld = fingerprint === '' && old?.takes(address, answer) === true
+    })
+    if (isOld) return { node: '', fingerprint, isOld }
     if (!proven) throw this.unproven(address, `it does not know ${secretText}`)
     this.requirePlaced(address, proven)
     const { node, aheadMs } = proven

@@ -1,4 +1,5 @@
 /** One request to another node, over a connection of its own. */
+import type { Socket } from 'node:net'
 import { messageOf } from '../errors.ts'
 import { TLS_WANTED_STATUS, TlsWanted } from './connectionProof.ts'
 import type { PeerDialer } from './peerDialer.ts'
@@ -9,6 +10,13 @@ export interface AnsweredRequest extends SocketAnswer {
   readonly fingerprint: string
   /** Id of the node whose key that is; absent when the key is not known. */
   readonly keyOwner?: string
+  /** Whether a node of the version before keys is there. */
+  readonly isOld?: boolean
+}
+
+export interface PeerRequest extends SocketRequest {
+  /** In place of `headers`, for a node of the version before keys. */
+  readonly oldHeaders?: Readonly<Record<string, string>>
 }
 
 /**
@@ -17,7 +25,7 @@ export interface AnsweredRequest extends SocketAnswer {
  */
 export type RequestPeer = (
   address: string,
-  request: SocketRequest,
+  request: PeerRequest,
   connectMs: number,
   to: string | undefined,
 ) => Promise<AnsweredRequest>
@@ -33,10 +41,15 @@ export class NotConnected extends Error {
 export function requestOver(dialer: PeerDialer): RequestPeer {
   const ask: RequestPeer = async (address, request, connectMs, to) => {
     const { socket, ready } = dialer.dial(address, connectMs, to !== undefined)
-    const { fingerprint, node } = await ready.catch((error) => {
+    const {
+      fingerprint,
+      node,
+      isOld = false,
+    } = await ready.catch((error) => {
       throw new NotConnected(messageOf(error), { cause: error })
     })
     try {
+      if (isOld) return { ...(await askOld(socket, request)), fingerprint, isOld }
       if (to !== undefined && node !== to)
         throw new NotConnected(`node ${node} is there, not ${to}`)
       const answer = await exchangeOver(socket, request)
@@ -57,4 +70,13 @@ export function requestOver(dialer: PeerDialer): RequestPeer {
       return ask(address, request, connectMs, to)
     }
   }
+}
+
+/** Its version takes no body from another node, and would not check one. */
+async function askOld(
+  socket: Socket,
+  { oldHeaders, headers, ...request }: PeerRequest,
+): Promise<SocketAnswer> {
+  if (request.body !== undefined) throw new NotConnected('a node of an older version is there')
+  return exchangeOver(socket, { ...request, headers: oldHeaders ?? headers })
 }

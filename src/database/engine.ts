@@ -7,6 +7,7 @@ import type { DatabaseView } from '../api/databaseView.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { OldNodes } from '../cluster/oldNodes.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import type { PeerDialer } from '../cluster/peerDialer.ts'
 import type { WalcastError } from '../errors.ts'
@@ -98,6 +99,8 @@ export interface EngineParts {
   readonly secrets: ClusterSecrets
   /** How other nodes are connected to. */
   readonly dialer: PeerDialer
+  /** Undefined without --old-signatures. */
+  readonly old?: OldNodes | undefined
   readonly calls: PeerCalls
   readonly metrics: Metrics
   readonly traffic: Traffic

@@ -133,22 +133,21 @@ export async function buildReplica(
 }
 
 async function dialStream(
-  { dialer, secrets, nodeFile, clock }: EngineParts,
+  { dialer, secrets, nodeFile, clock, old }: EngineParts,
   address: string,
   timeoutMs: number,
   offsetMs: number,
 ): Promise<StreamDial> {
   const { socket, ready } = dialer.dial(address, timeoutMs)
-  const { node: to } = await ready
+  const { node: to, isOld } = await ready
   const { node: from, epoch } = nodeFile.record
+  const claim = { method: 'GET', path: STREAM_PATH, epoch, nowMs: clock.nowMs() + offsetMs }
+  if (isOld && old) return { socket, headers: old.headersFor({ ...claim, node: from }) }
   const signature = signRequest(secrets, {
+    ...claim,
     purpose: 'stream',
-    method: 'GET',
-    path: STREAM_PATH,
     from,
     to,
-    epoch,
-    nowMs: clock.nowMs() + offsetMs,
     body: NO_BODY,
     headers: [],
   })

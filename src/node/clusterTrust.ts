@@ -8,6 +8,7 @@ import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { Member } from '../cluster/nodeRecord.ts'
+import type { OldNodes } from '../cluster/oldNodes.ts'
 import { PeerCalls } from '../cluster/peerCalls.ts'
 import { PeerDialer } from '../cluster/peerDialer.ts'
 import { requestOver } from '../cluster/peerRequest.ts'
@@ -31,6 +32,7 @@ import { newKey } from '../security/valueEncryption.ts'
 import type { NodeTrust } from '../server/healthRoutes.ts'
 import type { TrustDesk } from '../server/trustRoutes.ts'
 import type { NodeTls } from './nodeTls.ts'
+import { oldNodesOf } from './oldFormat.ts'
 
 const UNWRITTEN = 'could not write the keys and members of the cluster'
 
@@ -75,12 +77,13 @@ export interface ClusterLinks {
   readonly secrets: ClusterSecrets
   readonly dialer: PeerDialer
   readonly calls: PeerCalls
+  readonly old: OldNodes | undefined
   readonly trust: ClusterTrust
   /** The open connections of other nodes, to them and from them. */
   readonly sockets: MemberSockets
 }
 
-/** Throws what the constructor of ClusterTrust throws. */
+/** Throws what the constructor of ClusterTrust throws, and USAGE. */
 export function newClusterLinks({
   setup: { options, log, secret },
   clock,
@@ -101,7 +104,9 @@ export function newClusterLinks({
     nowMs,
     onFailed: (error) => log.warn({ path: file.path, error: messageOf(error) }, UNWRITTEN),
   })
+  const old = oldNodesOf(options, log, secrets, tls)
   const dialer = new PeerDialer({
+    old,
     transport: tls?.transport ?? 'open',
     secrets,
     keys: tls?.keys,
@@ -111,7 +116,8 @@ export function newClusterLinks({
     misplaced: (address, prover) => misplaced(address, prover, instance.id, members.list()),
   })
   const epoch = () => nodeFile.record.epoch
-  const calls = new PeerCalls({ secrets, dialer, request: requestOver(dialer), node, epoch, nowMs })
+  const request = requestOver(dialer)
+  const calls = new PeerCalls({ secrets, dialer, request, old, node, epoch, nowMs })
   file.on('changed', () => {
     members.forgetRemoved()
     sockets.endRemoved(keys)
@@ -132,7 +138,7 @@ export function newClusterLinks({
     leads: () => nodeFile.record.role === 'leader',
     met: () => members.list(),
   })
-  return { secrets, dialer, calls, trust, sockets }
+  return { secrets, dialer, calls, old, trust, sockets }
 }
 
 export class ClusterTrust implements TrustDesk, NodeTrust {

@@ -87,6 +87,7 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
 export interface TlsOptions {
   readonly tls?: boolean
   readonly plaintext?: boolean
+  readonly oldSignatures?: boolean
   /** Paths. */
   readonly tlsCert?: string
   readonly tlsKey?: string

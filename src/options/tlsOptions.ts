@@ -21,6 +21,17 @@ export const TLS_OPTIONS: readonly OptionSpec[] = [
     roles: BOTH,
   },
   {
+    key: 'oldSignatures',
+    flag: 'old-signatures',
+    kind: 'flag',
+    value: '',
+    help:
+      'only while a cluster is changed node by node: talk to nodes of the version before keys as ' +
+      'well, in plain text. They prove nothing: who answers like one is believed, and a stranger ' +
+      'on the network can take the place of a node, lead, and read the database',
+    roles: BOTH,
+  },
+  {
     key: 'tlsCert',
     flag: 'tls-cert',
     kind: 'path',

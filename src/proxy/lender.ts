@@ -43,7 +43,7 @@ export interface LenderParts {
   replicas(): readonly Lending[]
   readonly dialer: PeerDialer
   /** The signature of a request that is sent to the node `to` now. */
-  sign(method: string, target: string, headers: FlatHeaders, to: string): string
+  sign(method: string, target: string, headers: FlatHeaders, to: Lending): string
 }
 
 const CONNECT_TIMEOUT_MS = 500
@@ -87,16 +87,13 @@ export class Lender {
    * Undefined when the replica's application did not answer. The request only reads, so another one
    * may be asked.
    */
-  async #ask(
-    client: Client,
-    { node, address }: Lending,
-    position: string,
-  ): Promise<Answer | undefined> {
+  async #ask(client: Client, replica: Lending, position: string): Promise<Answer | undefined> {
     const { view, sign } = this.#parts
     const { method, target, request, origin } = client
+    const { address } = replica
     const headers = toNode(fromClient(request, origin), address, view.incarnation(), origin.address)
     headers.push(LENT_HEADER, position)
-    headers.push(REPLICA_AUTH_HEADER, sign(method, target, headers, node))
+    headers.push(REPLICA_AUTH_HEADER, sign(method, target, headers, replica))
     const exchange = this.#upstreamOf(address).send({ method, path: target, headers, body: null })
     client.follow(exchange)
     try {

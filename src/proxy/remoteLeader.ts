@@ -6,6 +6,8 @@
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { Member } from '../cluster/nodeRecord.ts'
+import type { OldNodes } from '../cluster/oldNodes.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import type { PeerDialer } from '../cluster/peerDialer.ts'
 import type { WalcastError } from '../errors.ts'
@@ -33,6 +35,8 @@ export interface RemoteLeaderParts {
   readonly secrets: ClusterSecrets
   readonly calls: PeerCalls
   readonly dialer: PeerDialer
+  /** Undefined without --old-signatures. */
+  readonly old?: OldNodes | undefined
   readonly clock: Clock
   readonly nodeFile: NodeFile
   readonly view: DatabaseView
@@ -51,7 +55,7 @@ export class RemoteLeader {
   readonly #parts: RemoteLeaderParts
   readonly #known: KnownLeader
   readonly #sign: SignForward = (method, path, headers) =>
-    this.sign(method, path, headers, this.#known.node)
+    this.sign(method, path, headers, { node: this.#known.node, address: this.#known.address ?? '' })
   readonly #dial: ((address: string) => WireDial) | undefined
   #offsetMs: () => number = () => 0
 
@@ -88,17 +92,17 @@ export class RemoteLeader {
   }
 
   /** The signature of a request that is sent to the node `to` now. */
-  sign(method: string, path: string, headers: FlatHeaders, to: string): string {
-    const { secrets, nodeFile, clock } = this.#parts
+  sign(method: string, path: string, headers: FlatHeaders, to: Member): string {
+    const { secrets, nodeFile, clock, old } = this.#parts
     const { node, epoch: ownEpoch } = nodeFile.record
+    const epoch = Math.max(ownEpoch, this.#known.epoch)
+    const claim = { method, path, epoch, nowMs: clock.nowMs() + this.#offsetMs() }
+    if (old?.isOldAt(to.address)) return old.sign({ ...claim, node })
     return signRequest(secrets, {
+      ...claim,
       purpose: 'forward',
-      method,
-      path,
       from: node,
-      to: secrets.isOpen || to === '' ? ANYONE : to,
-      epoch: Math.max(ownEpoch, this.#known.epoch),
-      nowMs: clock.nowMs() + this.#offsetMs(),
+      to: secrets.isOpen || to.node === '' ? ANYONE : to.node,
       body: STREAMED,
       headers,
     })
@@ -121,7 +125,10 @@ export class RemoteLeader {
   onThere(address: string, incarnation: string, node: string): void {
     this.#known.set(address, incarnation, node)
     this.forwarder.pointTo(address)
-    this.gate.open()
+    const { old } = this.#parts
+    // A request that waits has it asked, which tells how to sign.
+    if (old && old.isOldAt(address) === undefined) this.gate.close('it has not been asked yet')
+    else this.gate.open()
     void this.#known.probe()
   }
 

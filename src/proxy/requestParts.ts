@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { OldNodes } from '../cluster/oldNodes.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import type { PeerDialer } from '../cluster/peerDialer.ts'
 import type { WalcastError } from '../errors.ts'
@@ -49,6 +50,7 @@ export interface RequestPartsNeeds {
   readonly bounds: Bounds
   readonly secrets: ClusterSecrets
   readonly dialer: PeerDialer
+  readonly old?: OldNodes | undefined
   readonly calls: PeerCalls
   readonly clock: Clock
   readonly log: Logger

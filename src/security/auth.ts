@@ -6,6 +6,8 @@ import type { IncomingMessage } from 'node:http'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ClusterSecrets, KeyPurpose } from './clusterSecrets.ts'
+import { connectionKeys } from './connectionKeys.ts'
+import { isOldSignatureOf, type OldSignature, parseOldSignature } from './oldSignature.ts'
 import {
   ANYONE,
   isSignedBy,
@@ -39,33 +41,43 @@ export type RefusedSender = (
   node: string | undefined,
 ) => void
 
+/** What decides beside the secret. */
+export interface Judgement {
+  /** Judges the connection over which a request comes. */
+  readonly senders?: Pick<SenderKeys, 'refuse'>
+  /** Hears who did not prove to be a node. */
+  readonly onRefused?: RefusedSender
+  /** Whether signatures of the version before keys count as well. */
+  readonly takesOld?: boolean
+}
+
 export class Authenticator {
   readonly #secrets: ClusterSecrets
   readonly #clock: Clock
   readonly #node: () => string
   readonly #senders: Pick<SenderKeys, 'refuse'> | undefined
   readonly #onRefused: RefusedSender
+  readonly #takesOld: boolean
   /** Older signatures are refused: the start of this process, or the last forgotten nonce. */
   #notBeforeMs: number
   /** Used nonces in order of arrival, with the times of their signatures. */
   readonly #nonces = new Map<string, number>()
 
   /**
-   * `node`: id of this node, which a request must name. `senders`: judges the connection over which
-   * a request comes. `onRefused` hears who did not prove to be a node.
+   * `node`: id of this node, which a request must name.
    */
   constructor(
     secrets: ClusterSecrets,
     clock: Clock,
     node: () => string,
-    senders?: Pick<SenderKeys, 'refuse'>,
-    onRefused: RefusedSender = () => {},
+    { senders, onRefused = () => {}, takesOld = false }: Judgement = {},
   ) {
     this.#secrets = secrets
     this.#clock = clock
     this.#node = node
     this.#senders = senders
     this.#onRefused = onRefused
+    this.#takesOld = takesOld
     this.#notBeforeMs = Math.floor(clock.nowMs())
   }
 
@@ -106,6 +118,8 @@ export class Authenticator {
     const { method = 'GET', url: path = '/', rawHeaders } = request
     const header = request.headers[REPLICA_AUTH_HEADER]
     if (header === undefined) return wrongSecret('it sent no signature')
+    const old = this.#takesOld ? parseOldSignature(String(header)) : undefined
+    if (old) return this.#refuseOld(request, old)
     const signature = typeof header === 'string' ? parseSignature(header) : undefined
     if (!signature) return wrongSecret('its signature is malformed')
     const key = this.#secrets.key(signature.keyId, purpose)
@@ -126,6 +140,18 @@ export class Authenticator {
     return new WalcastError('SECRET_ENDED', { id: signature.keyId })
   }
 
+  /** It names no receiver, and a node of the version before keys has no key of its own. */
+  #refuseOld(request: SignedMessage, signature: OldSignature): WalcastError | undefined {
+    const { method = 'GET', url: path = '/', socket } = request
+    const { current } = this.#secrets
+    if (current === undefined || (socket && connectionKeys(socket)))
+      return wrongSecret('its signature is that of an older version')
+    if (!isOldSignatureOf(current, signature, { method, path }))
+      return wrongSecret('its signature is that of another secret or request')
+    const refused = this.#refuseReplay(signature)
+    return refused ?? (socket && this.#senders?.refuse(socket, signature.node))
+  }
+
   #refuseSender(
     { socket }: SignedMessage,
     { from }: Signature,
@@ -140,7 +166,7 @@ export class Authenticator {
     return new WalcastError('WRONG_RECEIVER', { node: this.#node(), named: to })
   }
 
-  #refuseReplay({ timeMs, nonce }: Signature): WalcastError | undefined {
+  #refuseReplay({ timeMs, nonce }: Pick<Signature, 'timeMs' | 'nonce'>): WalcastError | undefined {
     const detail = this.#refuseTime(timeMs) ?? this.#refuseNonce(nonce, timeMs)
     return detail === undefined ? undefined : new WalcastError('CLOCKS_DIFFER', { detail })
   }

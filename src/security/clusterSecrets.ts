@@ -67,7 +67,10 @@ export class ClusterSecrets {
     return this.#ids
   }
 
-  /** The secret that signs; undefined when open. For the trust record only. */
+  /**
+   * The secret that signs; undefined when open. For the trust record, and for nodes of the version
+   * before keys.
+   */
   get current(): string | undefined {
     const [id] = this.#ids
     return id === undefined ? undefined : this.#secrets.get(id)

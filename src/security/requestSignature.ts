@@ -11,6 +11,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'
 import type { ClusterSecrets, KeyPurpose } from './clusterSecrets.ts'
+import { parseOldSignature } from './oldSignature.ts'
 
 export const REPLICA_AUTH_HEADER = 'x-replica-auth'
 /** In place of the digest of a body that is streamed. */
@@ -91,7 +92,7 @@ export function senderOf(
   header: string | undefined,
 ): { readonly node: string; readonly epoch: number } | undefined {
   const signature = parseSignature(header)
-  return signature && { node: signature.from, epoch: signature.epoch }
+  return signature ? { node: signature.from, epoch: signature.epoch } : parseOldSignature(header)
 }
 
 /** Whether the MAC is that of this request under this key. Takes the same time in any case. */

@@ -14,7 +14,8 @@ import { makeKeys } from '../../src/security/nodeKeys.ts'
 import { Authority, type Issued, writeIssued } from '../support/certificates.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { promote, switchover } from '../support/leadership.ts'
-import { post, type Site, startNotes } from '../support/notesCluster.ts'
+import { type Site, startNotes } from '../support/notesCluster.ts'
+import { NotesWriter } from '../support/notesWriter.ts'
 import { receiverAt, signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { ask, SECRET, startTraffic } from '../support/trafficLab.ts'
@@ -291,7 +292,7 @@ labTest('nodes change from plain text to TLS one by one, and no write fails', as
     leaderFlags: ['--hold', '60s', '--peer-look', '200ms'],
   })
   const [first, second] = replicas
-  const writer = new Writer(second)
+  const writer = new NotesWriter(second)
   const encrypt = async (site: Site): Promise<Site> => {
     await site.node.stop()
     const flags = [...(site.node.options.flags ?? []), '--tls']
@@ -315,61 +316,6 @@ labTest('nodes change from plain text to TLS one by one, and no write fails', as
     if (node !== newSecond.node) await requireSame(lab, newSecond.node, node)
   }
 })
-
-/** Writes all the time through one node, and notes what fails. */
-class Writer {
-  #site: Site
-  #written = 0
-  #isStopped = false
-  #isBetween: Promise<void> = Promise.resolve()
-  readonly #failed: string[] = []
-  readonly #done: Promise<void>
-
-  constructor(site: Site) {
-    this.#site = site
-    this.#done = this.#run()
-  }
-
-  /** Through another node from the next write on. */
-  async moveTo(site: Site): Promise<void> {
-    this.#site = site
-    await this.#isBetween
-    await this.goOn()
-  }
-
-  async goOn(): Promise<void> {
-    const goal = this.#written + 20
-    await until('writes go on', (saw) => {
-      saw(String(this.#written))
-      return this.#written >= goal || this.#failed.length > 0
-    })
-  }
-
-  async stop(): Promise<readonly string[]> {
-    this.#isStopped = true
-    await this.#done
-    return this.#failed
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isStopped) {
-      const write = this.#write()
-      this.#isBetween = write
-      await write
-    }
-  }
-
-  async #write(): Promise<void> {
-    try {
-      const answer = await post(`${this.#site.url}/notes`, `note ${this.#written}`)
-      if (answer.status !== 201) this.#failed.push(`${answer.status} ${await answer.text()}`)
-      await answer.arrayBuffer().catch(() => {})
-    } catch (error) {
-      this.#failed.push(String(error))
-    }
-    this.#written++
-  }
-}
 
 labTest('the port of a node is not asked in plain text, and says so', async (lab) => {
   const db = lab.path('leader.db')

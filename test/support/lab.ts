@@ -183,7 +183,8 @@ export class Lab {
     given: StartOptions & { readonly db: string },
   ): Promise<TestNode> {
     const options: NodeOptions = { port: await freePort(), ...given }
-    const child = this.cli(nodeArguments(role, options), options.environment)
+    const args = [options.oldProgram ?? CLI, ...nodeArguments(role, options)]
+    const child = this.spawn(`walcast ${role}`, process.execPath, args, options.environment)
     await child.errorLine((line) => line.includes('"msg":"running"'))
     return this.nodeOf(role, options, child)
   }

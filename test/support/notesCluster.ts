@@ -26,12 +26,14 @@ export interface ClusterOptions {
   readonly replicas?: number
   readonly leaderFlags?: readonly string[]
   readonly replicaFlags?: readonly string[]
+  /** See NodeOptions. */
+  readonly oldProgram?: string | undefined
 }
 
 const ENVIRONMENT = { WALCAST_SECRET: SECRET }
 
 export async function startNotes(lab: Lab, options: ClusterOptions = {}): Promise<NotesCluster> {
-  const { replicas: count = 2, leaderFlags = [], replicaFlags = [] } = options
+  const { replicas: count = 2, leaderFlags = [], replicaFlags = [], oldProgram } = options
   const db = lab.path('leader.db')
   await lab.exec(
     db,
@@ -39,7 +41,8 @@ export async function startNotes(lab: Lab, options: ClusterOptions = {}): Promis
     'CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)',
     'CREATE INDEX notes_body ON notes (body)',
   )
-  const leader = await startSite(lab, db, undefined, ['--heartbeat', '100ms', ...leaderFlags])
+  const all = ['--heartbeat', '100ms', ...leaderFlags]
+  const leader = await startSite(lab, db, undefined, all, oldProgram)
   const links: TcpProxy[] = []
   const replicas: Site[] = []
   for (let i = 1; i <= count; i++) {
@@ -47,7 +50,7 @@ export async function startNotes(lab: Lab, options: ClusterOptions = {}): Promis
     lab.atEnd(() => link.close())
     links.push(link)
     const flags = ['--reconnect-max', '100ms', ...replicaFlags]
-    replicas.push(await startSite(lab, lab.path(`replica${i}.db`), link.address, flags))
+    replicas.push(await startSite(lab, lab.path(`replica${i}.db`), link.address, flags, oldProgram))
   }
   for (const { node } of replicas) await node.ready()
   return { leader, replicas, links }
@@ -59,6 +62,7 @@ export async function startSite(
   db: string,
   leader: string | undefined,
   flags: readonly string[],
+  oldProgram?: string,
 ): Promise<Site> {
   const name = db.replace(/^.*\/|\.db$/g, '')
   const [proxyPort, appPort] = [await freePort(), await freePort()]
@@ -71,7 +75,7 @@ export async function startSite(
     '--upstream',
     `http://127.0.0.1:${appPort}`,
   ]
-  const options = { flags: all, environment: ENVIRONMENT }
+  const options = { flags: all, environment: ENVIRONMENT, oldProgram }
   const node = leader ? await lab.replica(db, leader, options) : await lab.leader(db, options)
   return { node, app, url: `http://127.0.0.1:${proxyPort}` }
 }

@@ -17,6 +17,8 @@ export interface NodeOptions {
   readonly leader?: string
   readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
+  /** Command line of the version before keys, in place of this one. */
+  readonly oldProgram?: string | undefined
 }
 
 export interface Answer {
@@ -87,11 +89,20 @@ export class TestNode {
     const asked = { ...given, signal: AbortSignal.timeout(timeoutMs) }
     const secret = this.options.environment?.['WALCAST_SECRET']
     const isSigned = isOperator && secret !== undefined && path.startsWith('/_walcast/')
-    const headers = isSigned ? await operatorHeaders(secret, this.url, path, asked) : {}
+    const headers = isSigned ? await this.#credential(secret, path, asked) : {}
     return requestOnce(`${this.url}${path}`, {
       ...asked,
       headers: { ...given.headers, ...headers },
     })
+  }
+
+  async #credential(
+    secret: string,
+    path: string,
+    asked: OperatorRequest,
+  ): Promise<Record<string, string>> {
+    if (this.options.oldProgram !== undefined) return { authorization: `Bearer ${secret}` }
+    return operatorHeaders(secret, this.url, path, asked)
   }
 
   async status(): Promise<NodeStatus> {
