@@ -54,7 +54,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'role',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
-  ...['moves', 'values', 'version'],
+  ...['moves', 'systemd', 'values', 'version'],
 ])
 
 test('every option named in a document exists', () => {
