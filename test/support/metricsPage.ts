@@ -89,6 +89,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.onHandshakeFailed()
       metrics.onPeerUnproven()
       metrics.tokens()
+      metrics.membership()
     },
   ],
   [
