@@ -100,7 +100,9 @@ export class ClusterKeys {
   async rewrap(id: string, by: string): Promise<number> {
     const { databases, path } = this.#parts
     const file = this.file()
-    if (onlyDatabase(databases).view.role() !== 'leader') throw new WalcastError('NOT_LEADER')
+    const { view } = onlyDatabase(databases)
+    const [role, address] = [view.role(), view.leaderAddress()]
+    if (role !== 'leader') throw new WalcastError('NOT_LEADER', { role, address })
     if (file.record.keks.at(-1)?.id !== id)
       throw new WalcastError('TRUST_REFUSED', { detail: `the newest key here is not ${id}` })
     const detail = `data keys under ${id}`

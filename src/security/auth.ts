@@ -41,6 +41,14 @@ export type RefusedSender = (
   node: string | undefined,
 ) => void
 
+/** Of which refusals is told. `isKnown`: the sender knows the secret. */
+const WHY: Readonly<Record<string, { readonly isKnown: boolean; readonly detail?: string }>> = {
+  WRONG_SECRET: { isKnown: false },
+  WRONG_KEY: { isKnown: true },
+  KEY_REMOVED: { isKnown: true, detail: 'its key was removed from the cluster' },
+  SECRET_ENDED: { isKnown: true, detail: 'its secret was replaced while it was away' },
+}
+
 /** What decides beside the secret. */
 export interface Judgement {
   /** Judges the connection over which a request comes. */
@@ -106,10 +114,11 @@ export class Authenticator {
     refused: WalcastError | undefined,
   ): WalcastError | undefined {
     const header = headers[REPLICA_AUTH_HEADER]
-    const key = keyOf(refused)
-    if (refused && header !== undefined && (key === 'WRONG_SECRET' || key === 'WRONG_KEY')) {
-      const node = key === 'WRONG_KEY' ? parseSignature(String(header))?.from : undefined
-      this.#onRefused(String(refused.details['detail']), socket?.remoteAddress, node)
+    const why = header === undefined ? undefined : WHY[keyOf(refused) ?? '']
+    if (refused && why) {
+      const node = why.isKnown ? parseSignature(String(header))?.from : undefined
+      const detail = why.detail ?? String(refused.details['detail'])
+      this.#onRefused(detail, socket?.remoteAddress, node)
     }
     return refused
   }

@@ -90,6 +90,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.onPeerUnproven()
       metrics.tokens()
       metrics.pairing()
+      metrics.membership()
     },
   ],
   [
