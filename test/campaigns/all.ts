@@ -3,10 +3,13 @@
  * count.
  */
 import { labTest } from '../support/lab.ts'
+import { startNotes } from '../support/notesCluster.ts'
 import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
 import { KEEPING_STEPS, keptRowCrashes } from './keptRowCrashes.ts'
 import { leaderRestarts } from './leaderRestarts.ts'
+import { ownWrites } from './ownWrites.ts'
 import { REOPENED, reopenedCopies } from './reopenedCopies.ts'
+import { COMMANDS, rogueCommands } from './rogueCommands.ts'
 import { promotionCrashes, ROLE_STEPS, switchoverCrashes } from './roleCrashes.ts'
 
 labTest('forty leader restarts under a writer keep almost nothing aside', (lab, t) =>
@@ -33,3 +36,11 @@ for (const [state, options] of Object.entries(REOPENED))
   labTest(`20,000 openings of a copy without an error while it is ${state}`, (lab) =>
     reopenedCopies(lab, options, 20_000),
   )
+
+labTest('2,000 writes are read at once where they were sent', async (lab) =>
+  ownWrites(lab, await startNotes(lab), 2000),
+)
+
+labTest('no command gives a stranger a secret, a signature or its question', (lab) =>
+  rogueCommands(lab, () => COMMANDS),
+)
