@@ -182,12 +182,13 @@ async function waitForStreaming(replica: TestNode): Promise<void> {
 }
 
 /**
- * Before the pages of a transaction, before it becomes visible, and before its position is noted.
- * The campaign has each step.
+ * In the middle of the pages of a transaction, of the wal-index, before it becomes visible, and
+ * before its position is noted. The campaign has each step, early and late.
  */
 const SAMPLE = [
-  ['wal.append', undefined],
-  ['index.publish', 7],
+  ['wal.append', 12],
+  ['index.pages', undefined],
+  ['index.publish', undefined],
   ['position.append', undefined],
 ] as const
 
