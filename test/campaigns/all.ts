@@ -8,7 +8,7 @@ import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
 import { KEEPING_STEPS, keptRowCrashes } from './keptRowCrashes.ts'
 import { leaderRestarts } from './leaderRestarts.ts'
 import { ownWrites } from './ownWrites.ts'
-import { REOPENED, reopenedCopies } from './reopenedCopies.ts'
+import { REOPENED, reopenedCopies, reopenedInRestarts } from './reopenedCopies.ts'
 import { COMMANDS, rogueCommands } from './rogueCommands.ts'
 import { promotionCrashes, ROLE_STEPS, switchoverCrashes } from './roleCrashes.ts'
 
@@ -36,6 +36,10 @@ for (const [state, options] of Object.entries(REOPENED))
   labTest(`20,000 openings of a copy without an error while it is ${state}`, (lab) =>
     reopenedCopies(lab, options, 20_000),
   )
+
+labTest('another user can reopen the copy without errors over three restarts of its node', (lab) =>
+  reopenedInRestarts(lab, 3),
+)
 
 labTest('2,000 writes are read at once where they were sent', async (lab) =>
   ownWrites(lab, await startNotes(lab), 2000),

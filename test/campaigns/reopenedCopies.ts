@@ -34,6 +34,28 @@ export async function reopenedCopies(
   await requireSame(lab, leader, replica)
 }
 
+/** Its node stops and starts meanwhile. */
+export async function reopenedInRestarts(lab: Lab, restarts: number): Promise<void> {
+  const { leader, replica, source, copy } = await cluster(lab, [
+    '--copy-mode',
+    '0644',
+    '--idle',
+    '20ms',
+  ])
+  const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
+  const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
+  let node = replica
+  for (let i = 0; i < restarts; i++) {
+    await openers[0].advance(500)
+    await node.stop()
+    await openers[1].advance(500)
+    node = await (await lab.restart(node)).ready()
+  }
+  await writer.stop()
+  for (const opener of openers) await opener.stop(true)
+  await requireSame(lab, leader, node)
+}
+
 /** Waits until a new WAL generation has begun, or the WAL is empty. */
 async function checkpointed(replica: TestNode): Promise<void> {
   const before = await replica.metric('walcast_checkpoints_total')

@@ -4,14 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, statSync } from 'node:fs'
-import { REOPENED, reopenedCopies } from '../campaigns/reopenedCopies.ts'
-import { cluster, commit, NEWEST, Opener, STRANGER, twoFolders } from '../support/copyReaders.ts'
+import { REOPENED, reopenedCopies, reopenedInRestarts } from '../campaigns/reopenedCopies.ts'
+import { cluster, commit, NEWEST, STRANGER, twoFolders } from '../support/copyReaders.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import type { SqlSession } from '../support/sqlSession.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
-import { numbers, Writer } from '../support/workload.ts'
+import { numbers } from '../support/workload.ts'
 
 /** No automatic checkpoint, so that a state stays until it has been checked. */
 const STILL = ['--copy-mode', '0644', '--idle', '1h', '--scrub-rate', '0']
@@ -186,26 +186,9 @@ for (const [state, options] of Object.entries(REOPENED))
     reopenedCopies(lab, options, 2000),
   )
 
-labTest('another user can reopen the copy without errors while its node restarts', async (lab) => {
-  const { leader, replica, source, copy } = await cluster(lab, [
-    '--copy-mode',
-    '0644',
-    '--idle',
-    '20ms',
-  ])
-  const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
-  const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
-  let node = replica
-  for (let i = 0; i < 3; i++) {
-    await openers[0].advance(500)
-    await node.stop()
-    await openers[1].advance(500)
-    node = await (await lab.restart(node)).ready()
-  }
-  await writer.stop()
-  for (const opener of openers) await opener.stop(true)
-  await requireSame(lab, leader, node)
-})
+labTest('another user can reopen the copy without errors while its node restarts', (lab) =>
+  reopenedInRestarts(lab, 1),
+)
 
 labTest(
   'an application in the reading group can read, and its writes fail at once',
