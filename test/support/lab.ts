@@ -24,7 +24,7 @@ export type StartOptions = Partial<NodeOptions>
 
 /** Waits find what hangs; this limit is for tests that go on without end. */
 const ENDLESS_MS = 15 * 60_000
-/** Python starts in half the time without looking for installed packages and the user's settings. */
+/** Python starts in half the time when it looks for no packages and no settings of the user. */
 const BARE = ['-I', '-S']
 /** How long connections of tests wait for SQLite's locks by default. */
 const BUSY_MS = 30_000
