@@ -64,6 +64,7 @@ async function crashesAt(
   }
   const replica = await lab.replica(path, leader, { port })
   await requireSame(lab, leader, replica)
+  assert.equal(await replica.metric('walcast_syncs_total'), 0, `${op}: it went on where it was`)
   await replica.stop()
 }
 
