@@ -54,7 +54,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'role',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
-  ...['moves', 'systemd', 'values', 'version'],
+  ...['moves', 'systemd', 'unit', 'values', 'version'],
 ])
 
 test('every option named in a document exists', () => {
