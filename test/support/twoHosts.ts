@@ -117,6 +117,10 @@ export class Host {
       const { lines } = await this.#shell(`curl -s -w '%{http_code}' http://${this.address}/readyz`)
       return lines.at(-1)?.endsWith('200')
     })
+    await until('it captures or follows', async () => {
+      const { lines } = await this.#shell('walcast status --json')
+      return /"state":"(capturing|streaming)"/.test(lines.join(''))
+    })
   }
 }
 
