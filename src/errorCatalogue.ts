@@ -678,7 +678,7 @@ export const CATALOGUE = {
   UNIT_USER: entry(
     409,
     'the node would run as {user}, who owns {owns}: {detail}',
-    'mend that, or give {owns} to the user that shall run the node (chown), and run the same command again',
+    'mend that, or give {owns} to another user (chown), and run the same command again',
   ),
   OPEN_CLUSTER: entry(
     409,

@@ -4,7 +4,7 @@ import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { requireSoundOptions } from './soundOptions.ts'
 
-/** The folder of a node that may start. Makes nothing. Throws USAGE, and what `NodeFolder` throws. */
+/** The folder of a node. Makes nothing. Throws USAGE, SELF_LEADER, and what `NodeFolder` throws. */
 export function startableFolder(setup: NodeSetup, as: StartAs): NodeFolder {
   requireSoundOptions(setup.options, as)
   return new NodeFolder(resolveDatabase(setup.options.db), setup, as)

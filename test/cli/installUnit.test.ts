@@ -51,14 +51,14 @@ async function runBehind(
 test('words of a command reach the program as they are', () => {
   const text = unitText({
     description: 'node 100%',
-    command: ['/usr/bin/node', '/opt/a b/main.js', '--name', 'x%y$z"q\\', 'a\nb', '--standby'],
+    command: ['/usr/bin/node', '/opt/a b/main.js', '--name', 'x%y$z"q\\', 'a\nb', '-x'],
     environment: ['A=50% $x y'],
     folder: '/srv/50%',
     stopMs: 10_000,
     wantedBy: 'default.target',
   })
   assert.match(text, /^Description=node 100%%$/m)
-  const words = String.raw`/usr/bin/node "/opt/a b/main.js" --name "x%%y$$z\"q\\" "a\x0ab" --standby`
+  const words = String.raw`/usr/bin/node "/opt/a b/main.js" --name "x%%y$$z\"q\\" "a\x0ab" -x`
   assert.ok(text.includes(`ExecStart=${words}\n`), text)
   assert.match(text, /^Environment="A=50%% \$x y"$/m)
   assert.match(text, /^WorkingDirectory=\/srv\/50%%$/m)
