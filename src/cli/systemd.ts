@@ -1,4 +1,4 @@
-/** `walcast systemd`: writes the unit that runs a node on this host, alone or with its application. */
+/** `walcast systemd`: writes the unit that runs a node here, alone or with its application. */
 import { WalcastError } from '../errors.ts'
 import { startableFolder } from '../node/startCheck.ts'
 import { readSecret } from '../security/givenSecret.ts'
