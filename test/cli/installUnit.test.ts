@@ -10,11 +10,13 @@ import { unitText } from '../../src/cli/systemdUnit.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { joinArguments, pair, startLeader, trustOf } from '../support/pairing.ts'
 import { CLI } from '../support/paths.ts'
+import { makeEtc } from '../support/twoHosts.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 const ANALYZE = '/usr/bin/systemd-analyze'
 /** The user `nobody` of any Linux. */
 const NOBODY = 65534
+const UNITS = 'etc/systemd/system'
 
 function requireTaken(path: string): void {
   if (existsSync(ANALYZE)) execFileSync(ANALYZE, ['verify', path])
@@ -26,12 +28,11 @@ async function runAsUser(lab: Lab, args: readonly string[], environment: Record<
   return runBehind(lab, user, args, environment)
 }
 
-/** Runs a command as root, with a folder of the test in place of the units of the system. */
+/** Runs a command as root, with an `/etc` of the test's own. */
 function runAsRoot(lab: Lab, args: readonly string[], environment: Record<string, string> = {}) {
   const user = process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user']
-  const units = lab.path('units')
-  mkdirSync(units, { recursive: true })
-  const mount = `mount --bind "${units}" /etc/systemd/system && exec "$@"`
+  if (!existsSync(lab.path('etc'))) makeEtc(lab.path('etc'))
+  const mount = `mount --bind "${lab.path('etc')}" /etc && exec "$@"`
   return runBehind(lab, ['unshare', ...user, '--mount', 'sh', '-c', mount, 'sh'], args, environment)
 }
 
@@ -175,15 +176,15 @@ labTest('a unit by root runs as the owner of the database, who owns all of it', 
   const joined = await runAsRoot(lab, joining)
   assert.equal(joined.code, 0, joined.err)
   const name = /^User=(\S+)$/m.exec(
-    readFileSync(lab.path('units/walcast-app.service'), 'utf8'),
+    readFileSync(lab.path(`${UNITS}/walcast-app.service`), 'utf8'),
   )?.[1]
   assert.ok(name)
   assert.ok(joined.err.includes(`the unit runs as ${name}, who owns ${folder} in `), joined.err)
   assert.match(joined.out, /^systemctl daemon-reload\nsystemctl enable --now walcast-app$/)
-  const text = readFileSync(lab.path('units/walcast-app.service'), 'utf8')
+  const text = readFileSync(lab.path(`${UNITS}/walcast-app.service`), 'utf8')
   assert.match(text, /^AmbientCapabilities=CAP_NET_BIND_SERVICE$/m)
   assert.match(text, /^WantedBy=multi-user.target$/m)
-  requireTaken(lab.path('units/walcast-app.service'))
+  requireTaken(lab.path(`${UNITS}/walcast-app.service`))
   for (const file of ['', '/node.json', '/keys', '/keys/cluster.json', '/keys/node.key'])
     assert.equal(statSync(`${db}-walcast${file}`).uid, NOBODY, file)
 

@@ -135,20 +135,24 @@ function wordsOf(command: string): string[] {
   )
 }
 
+/** An `/etc` with an empty folder for units of the system. */
+export function makeEtc(folder: string): void {
+  mkdirSync(`${folder}/systemd/system`, { recursive: true })
+  for (const name of OF_ETC.filter((each) => existsSync(`/etc/${each}`)))
+    cpSync(`/etc/${name}`, `${folder}/${name}`, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (path) => !path.includes('/private'),
+    })
+}
+
 /** Makes a host for each of the two addresses, and the cable between them. */
 export async function twoHosts(lab: Lab, addresses: readonly [string, string]): Promise<Host[]> {
   const holders = []
   for (const address of addresses) {
     const folder = lab.path(address)
     mkdirSync(`${folder}/srv`, { recursive: true })
-    mkdirSync(`${folder}/etc/systemd/system`, { recursive: true })
-    for (const name of OF_ETC)
-      if (existsSync(`/etc/${name}`))
-        cpSync(`/etc/${name}`, `${folder}/etc/${name}`, {
-          recursive: true,
-          verbatimSymlinks: true,
-          filter: (path) => !path.includes('/private'),
-        })
+    makeEtc(`${folder}/etc`)
     const mounts = ['srv', 'etc'].map((name) => `mount --bind ${folder}/${name} /${name}`)
     const script = [...mounts, 'ip link set lo up', 'echo ready', 'exec sleep infinity']
     const holder = lab.spawn(`host ${address}`, 'unshare', [
