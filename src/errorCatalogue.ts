@@ -673,7 +673,12 @@ export const CATALOGUE = {
   UNIT_EXISTS: entry(
     409,
     '{path} is there already, and says something else',
-    'compare the two, remove it or give the node another --name, and run the same command again',
+    'compare the two, remove it or give another name with --unit, and run the same command again',
+  ),
+  UNIT_USER: entry(
+    409,
+    'the node would run as {user}, who owns {owns}: {detail}',
+    'mend that, or give {owns} to another user (chown), and run the same command again',
   ),
   OPEN_CLUSTER: entry(
     409,

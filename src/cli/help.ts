@@ -12,6 +12,7 @@ Running nodes
   replica       run a replica: keep a live copy that any SQLite reader may open
   node          run a node whose role may change by switchover or promotion
   run           run a node, and the application as its child
+  systemd       write the systemd unit of a node, with or without its application
   new-identity  give the node of a copied folder an id of its own
 
 Growing a cluster

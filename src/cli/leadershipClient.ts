@@ -36,7 +36,7 @@ export async function leaderOf(node: NodeTarget): Promise<NodeTarget | undefined
     environment: process.env,
     timeoutMs: LOOK_MS,
   })
-  return LEADER(body, WHOLE) === undefined ? leaderIn(body['address']) : undefined
+  return LEADER(body, WHOLE) === undefined ? leaderIn(body['address'], node) : undefined
 }
 
 /**
@@ -62,7 +62,7 @@ export async function postSwitchover(
   const timeoutMs = ROLE_CHANGE_MS + (request.timeoutMs ?? SWITCHOVER_MS)
   const first = await askChange(node, SWITCHOVER_PATH, request, timeoutMs)
   const leader =
-    first.body['code'] === 'WALCAST_NOT_LEADER' ? leaderIn(first.body['leader']) : undefined
+    first.body['code'] === 'WALCAST_NOT_LEADER' ? leaderIn(first.body['leader'], node) : undefined
   return bodyOf(
     leader ? await askChange(leader, SWITCHOVER_PATH, request, timeoutMs) : first,
     SWITCHED,
@@ -87,6 +87,8 @@ async function askChange(
   }
 }
 
-function leaderIn(address: unknown): NodeTarget | undefined {
-  return typeof address === 'string' && parseHostPort(address) ? addressTarget(address) : undefined
+function leaderIn(address: unknown, namedBy: NodeTarget): NodeTarget | undefined {
+  return typeof address === 'string' && parseHostPort(address)
+    ? addressTarget(address, namedBy)
+    : undefined
 }

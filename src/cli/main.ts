@@ -23,6 +23,7 @@ const COMMANDS = [
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
+  ...['systemd'],
   ...['--help', '--version'],
 ]
 
@@ -48,6 +49,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./pair.ts')).runPair(args)
     case 'join':
       return (await import('./join.ts')).runJoin(args)
+    case 'systemd':
+      return (await import('./systemd.ts')).runSystemd(args)
     case 'leave':
       return (await import('./leave.ts')).runLeave(args)
     case 'remove':

@@ -78,7 +78,7 @@ async function nodeById(
     const { node, members } = await getJson<Known>(here, '/_walcast/status', environment, MEMBERS)
     if (node === id) return here
     const address = members?.find((member) => member.node === id)?.address
-    if (address) return addressTarget(address)
+    if (address) return addressTarget(address, here)
     throw unknownId(id, `${plainText(node, MAX_SHOWN_CHARS)} knows no node ${id}`)
   } catch (error) {
     const { key, message, cure } = asWalcastError(error)

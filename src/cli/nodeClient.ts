@@ -11,7 +11,7 @@ import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
 import { type Asked, failureOf, type Head, MAX_ANSWER_BYTES } from './answerFailures.ts'
 import { askedUrl } from './askedUrl.ts'
 import { controlError, openControlConnection } from './controlConnection.ts'
-import { type Credential, readCredential } from './credential.ts'
+import { type Credential, memberCredential, readCredential } from './credential.ts'
 import { type Answer, answerIn, bodyOf, readAll } from './nodeAnswer.ts'
 import { type NodeTarget, targetText } from './nodeTarget.ts'
 import { type ProvenNode, provenNode } from './provenNode.ts'
@@ -82,7 +82,7 @@ export async function askNode(question: Question): Promise<Answer> {
   const { node, path, environment } = question
   if (node.kind === 'socket') return askLocalNode(node, question)
   const url = askedUrl(node.address, path)
-  const credential = readCredential(environment)
+  const credential = readCredential(environment) ?? memberCredential(node.folder)
   const way = { url, shown: url.href }
   return credential ? askProven({ ...way, credential }, credential, question) : ask(way, question)
 }

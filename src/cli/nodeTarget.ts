@@ -3,13 +3,17 @@ import { CONTROL_SOCKET, nodeFolderOf } from '../api/controlSocket.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 
 export type NodeTarget =
-  /** URL or HOST:PORT of its private side. */
-  | { readonly kind: 'address'; readonly address: string }
+  /**
+   * URL or HOST:PORT of its private side. `folder`: of the node on this machine that named it.
+   * Who may read that folder is a member's operator, and needs no secret of the environment.
+   */
+  | { readonly kind: 'address'; readonly address: string; readonly folder?: string | undefined }
   /** `folder`: its node folder. */
   | { readonly kind: 'socket'; readonly db: string; readonly folder: string }
 
-export function addressTarget(address: string): NodeTarget {
-  return { kind: 'address', address }
+/** `namedBy`: the node that was asked for the address. */
+export function addressTarget(address: string, namedBy?: NodeTarget): NodeTarget {
+  return { kind: 'address', address, folder: namedBy?.folder }
 }
 
 /**

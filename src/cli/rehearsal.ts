@@ -49,8 +49,13 @@ export interface Rehearsal {
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const first = await leaderOf(options.node)
   const target = targetAmong(first.fitness, options.to)
-  const there = await goOver(first.target, addressTarget(target.address), target.node, options)
-  const second = addressTarget(there.switchover.to.address)
+  const there = await goOver(
+    first.target,
+    addressTarget(target.address, options.node),
+    target.node,
+    options,
+  )
+  const second = addressTarget(there.switchover.to.address, options.node)
   try {
     await untilFit(first.target)
     const back = await goOver(second, first.target, first.fitness.node, options)
@@ -73,7 +78,7 @@ async function leaderOf(
   const asked = await fitnessOf(node)
   if (asked.role === 'leader') return { target: node, fitness: asked }
   const member = asked.members.find(({ role }) => role === 'leader')
-  const target = (await leaderKnownTo(node)) ?? (member && addressTarget(member.address))
+  const target = (await leaderKnownTo(node)) ?? (member && addressTarget(member.address, node))
   if (!target) throw new WalcastError('NO_LEADER')
   const fitness = await fitnessOf(target)
   if (fitness.role !== 'leader')

@@ -1,5 +1,6 @@
 /** `walcast run`: a node, and the application as its child process. */
 import type { Logger } from 'pino'
+import type { DatabaseView } from '../api/databaseView.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
@@ -15,7 +16,7 @@ import { warnOfUnknownVariables } from './environment.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
 import { reloadAtHangup } from './reloadAtHangup.ts'
-import { beforeCommand, type RunArguments, runArguments } from './runArguments.ts'
+import { beforeCommand, type RunArguments, runArguments, withUpstream } from './runArguments.ts'
 import { ownOptionLines } from './runOptions.ts'
 
 const HELP = `walcast run --db FILE [--leader HOST:PORT] [node options] [options] -- COMMAND ARGS...
@@ -37,7 +38,11 @@ are those of walcast node: see walcast node --help.
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost'])
 
-export async function runRun(args: readonly string[]): Promise<number> {
+/** `onRunning`: called once the node runs. */
+export async function runRun(
+  args: readonly string[],
+  onRunning: (node: { readonly view: DatabaseView }) => void = () => {},
+): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
     process.stdout.write(HELP)
     return 0
@@ -56,6 +61,7 @@ export async function runRun(args: readonly string[]): Promise<number> {
   const { role, position } = node.situation()
   const { epoch, txid } = position
   log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
+  onRunning(node)
   return untilEnded(node, supervise(node, { ...given, ports }, log), signalled, log)
 }
 
@@ -86,16 +92,6 @@ async function sayIfTaken(
     { upstream, holder: holderOf(Number(port)) },
     'another process listens at --upstream before the application has started',
   )
-}
-
-/** Throws USAGE. */
-function withUpstream(options: NodeOptions, ports: readonly number[]): NodeOptions {
-  if (ports.length === 0) return options
-  if (options.upstream !== undefined)
-    throw new WalcastError('USAGE', {
-      detail: '--upstream and --ports exclude each other: give one of them',
-    })
-  return { ...options, upstream: `http://127.0.0.1:${ports[0]}` }
 }
 
 function supervise(

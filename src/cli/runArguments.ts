@@ -1,13 +1,15 @@
 /** Arguments of `walcast run`: its own, those of its node, and after `--` the command. */
 import { constants } from 'node:os'
 import { WalcastError } from '../errors.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import { parseValue } from '../options/optionValues.ts'
 import type {
   RestartMode,
   RoleChangeMode,
   SupervisionRules,
 } from '../supervisor/supervisionStates.ts'
-import { environmentName } from './nodeArguments.ts'
+import { environmentName, lastingArguments } from './nodeArguments.ts'
+import { programPath } from './programPath.ts'
 import { defaultOf, OWN_FLAGS, type OwnFlag } from './runOptions.ts'
 
 export interface RunArguments {
@@ -57,6 +59,35 @@ export function runArguments(
     nodeArguments: others,
     command: [file, ...rest],
   }
+}
+
+/**
+ * The node's options with the application's port as its upstream. Throws USAGE when both are given.
+ */
+export function withUpstream(options: NodeOptions, ports: readonly number[]): NodeOptions {
+  if (ports.length === 0) return options
+  if (options.upstream !== undefined)
+    throw usage('--upstream and --ports exclude each other: give one of them')
+  return { ...options, upstream: `http://127.0.0.1:${ports[0]}` }
+}
+
+/**
+ * The arguments that mean the same when nothing is in the environment, with absolute paths of
+ * options and of the program. Throws USAGE.
+ */
+export function lastingRunArguments(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): readonly string[] {
+  const { nodeArguments, command } = runArguments(args, environment)
+  const { own } = takeOwn(beforeCommand(args))
+  const ownArguments = OWN_FLAGS.flatMap((flag) => {
+    const value = own.get(flag) || environment[environmentName({ flag })]
+    return value ? [`--${flag}`, value] : []
+  })
+  const [file, ...rest] = command
+  const program = programPath(file, environment)
+  return [...lastingArguments(nodeArguments, environment), ...ownArguments, '--', program, ...rest]
 }
 
 /** Takes out its own flags, `--flag VALUE` or `--flag=VALUE`, and leaves the rest unchanged. */

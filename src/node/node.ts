@@ -24,19 +24,18 @@ import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
-import { NodeFolder, type StartAs } from './nodeFolder.ts'
+import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { endAll, RunningNode } from './runningNode.ts'
-import { requireSoundOptions } from './soundOptions.ts'
+import { startableFolder } from './startCheck.ts'
 
 const EVENT_KEEP_ALIVE_MS = 15_000
 
 /** Throws the catalogue's start-up errors, and then leaves nothing running. */
 export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningNode> {
-  requireSoundOptions(setup.options, as)
+  const folder = startableFolder(setup, as)
   const path = resolveDatabase(setup.options.db)
-  const folder = new NodeFolder(path, setup, as)
   const started: Started = {}
   try {
     return await startIn(folder, path, setup, started)

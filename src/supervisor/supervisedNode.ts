@@ -13,6 +13,7 @@ import type { ApplicationSituation } from './applicationProcess.ts'
 export interface SupervisedNode {
   /** Resolves with the reason when the node cannot go on. */
   readonly failed: Promise<WalcastError>
+  readonly view: DatabaseView
   situation(): ApplicationSituation
   /** The application, as this node's requests see it. */
   application(stopTimeoutMs: number): ServedApplication
@@ -38,6 +39,7 @@ export async function startSupervisedNode(setup: NodeSetup): Promise<SupervisedN
   const url = nodeUrl(options.listen, node.takesPlainText ? 'http' : 'https')
   return {
     failed: node.failed,
+    view,
     situation: () => ({ role: view.role(), position: view.position(), nodeUrl: url, db }),
     application: (stopTimeoutMs) =>
       servedApplication({ traffic: node.traffic, view, options, stopTimeoutMs }),

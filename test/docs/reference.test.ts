@@ -44,17 +44,19 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'exit-zero',
     'expires',
     'force',
+    'global',
     'help',
     'json',
     'key',
     'limit',
     'node',
     'note',
+    'now',
     'overlap',
     'role',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
-  ...['moves', 'systemd', 'values', 'version'],
+  ...['moves', 'systemd', 'unit', 'values', 'version'],
 ])
 
 test('every option named in a document exists', () => {

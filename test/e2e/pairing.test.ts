@@ -85,6 +85,37 @@ labTest('from nothing to a level replica, with two commands', async (lab) => {
   assert.equal(await leader.metric('walcast_pairings_total', 'joined'), 1)
 })
 
+labTest('commands at one member reach the others without a secret of their own', async (lab) => {
+  const leader = await startLeader(lab)
+  const replica = await joined(lab, await joinArguments(lab, await pair(lab, leader), 'a'))
+  const { node } = await statusOf(lab, leader)
+  const asked = await run(lab, ['status', node, '--db', replica.db, '--json'])
+  assert.equal(asked.code, 0, asked.err)
+  assert.equal(JSON.parse(asked.out).role, 'leader')
+  const moved = await run(lab, ['switchover', '--db', replica.db])
+  assert.equal(moved.code, 0, moved.err)
+  const rehearsed = await run(lab, ['rehearse', '--db', leader.db])
+  assert.equal(rehearsed.code, 0, rehearsed.err)
+  assert.equal((await statusOf(lab, leader)).role, 'replica')
+  // An address that was typed is another matter.
+  const typed = await run(lab, ['status', replica.address])
+  assert.match(typed.err, /^WALCAST_TLS_WANTED/)
+})
+
+labTest('a host that joins with a command goes on as walcast run', async (lab) => {
+  const leader = await startLeader(lab)
+  const args = await joinArguments(lab, await pair(lab, leader), 'a')
+  const script = 'echo "up as $WALCAST_ROLE"; exec sleep infinity'
+  const child = lab.cli([...args, '--', 'sh', '-c', script])
+  await child.errorLine((line) => line.includes('level with the leader'))
+  await child.line((line) => line === 'up as replica')
+  assert.equal((await child.stop()).code, 0)
+  const [, code] = await joinArguments(lab, await pair(lab, leader), 'b')
+  const contrary = ['--ports', '3000', '--upstream', 'http://127.0.0.1:1', '--', 'true']
+  const refusedArgs = ['join', code, '--db', lab.path('b.db'), '--listen', '127.0.0.1:1']
+  await refused(lab, [...refusedArgs, ...contrary], 'USAGE')
+})
+
 labTest('a code is good once, for one host, however many ask at the same moment', async (lab) => {
   const leader = await startLeader(lab)
   const code = await pair(lab, leader)
