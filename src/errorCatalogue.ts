@@ -541,6 +541,13 @@ export const CATALOGUE = {
     'run this as the user of the node, or give the program its keys itself (Keyring.of)',
   ),
 
+  // Archive
+  ARCHIVE_BROKEN: entry(
+    500,
+    'the archive file {name} is not sound: {detail}',
+    'use another copy of the archive; the files before and after this one may be whole',
+  ),
+
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),
   PORT_TAKEN: entry(
