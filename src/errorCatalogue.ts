@@ -547,6 +547,16 @@ export const CATALOGUE = {
     'the archive file {name} is not sound: {detail}',
     'use another copy of the archive; the files before and after this one may be whole',
   ),
+  ARCHIVE_GAP: entry(
+    409,
+    'the archive has no way to {name}: {detail}',
+    'restore an earlier position, or use another copy of the archive',
+  ),
+  ARCHIVE_MISMATCH: entry(
+    500,
+    'the archive does not give the state that it says it had at txid {txid}: {detail}',
+    'restore an earlier position, or use another copy of the archive',
+  ),
 
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),
