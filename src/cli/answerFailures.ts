@@ -1,9 +1,9 @@
 /** What is said when something other than a whole answer of a node comes. */
 import type { IncomingHttpHeaders } from 'node:http'
-import { errors } from 'undici'
 import { AnswerTooLong } from '../cluster/socketExchange.ts'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
+import { httpClient } from '../platform/httpClient.ts'
 
 /** No answer of a node is as long: its longest list, 1025 positions, takes some 100 KB. */
 export const MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -41,9 +41,9 @@ export function failureOf(
   if (head && error instanceof AnswerTooLong)
     return strangeAnswer(way, head, `more than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`, error)
   if (head && isLate) return strangeAnswer(way, head, `a body that did not end ${late}`, error)
-  if (error instanceof errors.InvalidArgumentError)
+  if (error instanceof httpClient().errors.InvalidArgumentError)
     return new WalcastError('SECRET_UNREADABLE', { detail: 'no HTTP header can carry it' }, error)
-  if (error instanceof errors.HTTPParserError)
+  if (error instanceof httpClient().errors.HTTPParserError)
     return new WalcastError(
       'NODE_ANSWER',
       { url: way.shown, detail: 'in something other than HTTP' },

@@ -2,15 +2,16 @@
  * The way to the control socket of a node on this machine. Nothing secret goes over it: the system
  * tells the node that the caller may ask. A link in its place is not followed.
  */
+import type { Dispatcher } from 'undici'
 import { CONTROL_SOCKET } from '../api/controlSocket.ts'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { lstatSync } from '../platform/files.ts'
+import { httpClient } from '../platform/httpClient.ts'
 import { kindOf, strangeFile } from '../platform/plainFiles.ts'
 import { SocketPath } from '../platform/socketPath.ts'
-import { Agent } from '../platform/sockets.ts'
 
 export interface ControlConnection {
-  readonly dispatcher: Agent
+  readonly dispatcher: Dispatcher
   close(): Promise<void>
 }
 
@@ -25,7 +26,7 @@ export function openControlConnection(db: string, folder: string): ControlConnec
     throw controlError(db, error) ?? error
   }
   const opened = path
-  const dispatcher = new Agent({ connect: { socketPath: opened.path } })
+  const dispatcher = new (httpClient().Agent)({ connect: { socketPath: opened.path } })
   return {
     dispatcher,
     async close() {

@@ -6,7 +6,7 @@
 import type { Dispatcher } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { asWalcastError, keyOf, systemCode, WalcastError } from '../errors.ts'
-import { request } from '../platform/sockets.ts'
+import { httpClient } from '../platform/httpClient.ts'
 import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
 import { type Asked, failureOf, type Head, MAX_ANSWER_BYTES } from './answerFailures.ts'
 import { askedUrl } from './askedUrl.ts'
@@ -162,7 +162,13 @@ async function send(
     // headers.
     const limits = { signal, headersTimeout: 0, bodyTimeout: 0, reset: true } as const
     const over = dispatcher ? { dispatcher } : {}
-    const answer = await request(url, { method, headers, body: body ?? null, ...limits, ...over })
+    const answer = await httpClient().request(url, {
+      method,
+      headers,
+      body: body ?? null,
+      ...limits,
+      ...over,
+    })
     head = answer
     return { head, bytes: await readAll(answer.body) }
   } catch (error) {

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { messageOf } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
-import { request } from '../platform/sockets.ts'
+import { httpClient } from '../platform/httpClient.ts'
 import { delay, timeLimit } from '../platform/time.ts'
 
 const SIGNATURE_HEADER = 'walcast-signature'
@@ -82,7 +82,13 @@ async function post(
   if (key !== undefined) headers[SIGNATURE_HEADER] = signatureOf(key, body)
   const limit = AbortSignal.any([signal, timeLimit(timeoutMs)])
   try {
-    const answer = await request(url, { method: 'POST', headers, body, signal: limit, reset: true })
+    const answer = await httpClient().request(url, {
+      method: 'POST',
+      headers,
+      body,
+      signal: limit,
+      reset: true,
+    })
     // The status is enough; an endless body is no failure.
     await answer.body.dump({ limit: MAX_ANSWER_BYTES, signal: limit }).catch(() => {})
     return { status: answer.statusCode }

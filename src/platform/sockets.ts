@@ -17,7 +17,6 @@ export {
   createSecureContext,
   createServer as createTlsServer,
 } from 'node:tls'
-export { Agent, fetch, request } from 'undici'
 
 /**
  * Required, since a node has to start fast: to import it, Node first parses its CommonJS for the

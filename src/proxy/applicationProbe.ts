@@ -4,7 +4,8 @@
  */
 
 import { messageOf, systemCode } from '../errors.ts'
-import { connectTcp, request } from '../platform/sockets.ts'
+import { httpClient } from '../platform/httpClient.ts'
+import { connectTcp } from '../platform/sockets.ts'
 import { timeLimit } from '../platform/time.ts'
 
 const TIMEOUT_MS = 1000
@@ -43,7 +44,10 @@ function connects(url: string): Promise<Look> {
 async function passes(url: string, check: string): Promise<Look> {
   try {
     const signal = timeLimit(TIMEOUT_MS)
-    const { statusCode, headers, body } = await request(`${url}${check}`, { signal, reset: true })
+    const { statusCode, headers, body } = await httpClient().request(`${url}${check}`, {
+      signal,
+      reset: true,
+    })
     await body.dump()
     const role = headers['walcast-role']
     const isUp = statusCode >= 200 && statusCode < 400

@@ -27,14 +27,18 @@ import { WalReader } from './walReader.ts'
 const FRAMES_AT_ONCE = 128
 
 /** A point among the frames that were appended and are not published. */
-export interface WalMark {
+export interface WalMark extends WalPlace {
+  readonly swap: boolean
+  readonly pending: number
+}
+
+/** Where a frame lies, and the WAL's checksum there. */
+export interface WalPlace {
   readonly salt1: number
   readonly salt2: number
   readonly frame: number
   readonly s0: number
   readonly s1: number
-  readonly swap: boolean
-  readonly pending: number
 }
 
 export class WalWriter {
@@ -77,15 +81,8 @@ export class WalWriter {
   }
 
   /** Where the last frame appended lies, published or not, and the WAL's checksum there. */
-  get tail(): {
-    readonly salt1: number
-    readonly salt2: number
-    readonly frame: number
-    readonly s0: number
-    readonly s1: number
-  } {
-    const { salt1, salt2, sum } = this.#chain
-    return { salt1, salt2, frame: this.#tail, ...sum }
+  get tail(): WalPlace {
+    return this.#placeAt(this.#tail)
   }
 
   get hasPending(): boolean {
@@ -165,12 +162,13 @@ export class WalWriter {
 
   /**
    * Appends frames that no reader sees yet. `commitPages`, the size of the database in pages, marks
-   * the last of them as a commit; 0 when the transaction goes on. Throws DISK_FULL or WRITE_FAILED;
-   * then call `returnTo` or `discard`.
+   * the last of them as a commit; 0 when the transaction goes on. `beforeCommit` is called with the
+   * place of that commit just before it is written: from then on a recovery may find it. Throws
+   * DISK_FULL or WRITE_FAILED; then call `returnTo` or `discard`.
    */
-  append(images: PageImages, commitPages: number): void {
+  append(images: PageImages, commitPages: number, beforeCommit?: (end: WalPlace) => void): void {
     if (images.count === 0) {
-      if (commitPages > 0 && this.hasPending) this.#commitAgain(commitPages)
+      if (commitPages > 0 && this.hasPending) this.#commitAgain(commitPages, beforeCommit)
       return
     }
     if (this.#tail === 0) this.#beginGeneration()
@@ -179,6 +177,7 @@ export class WalWriter {
       const count = Math.min(maxFrames, images.count - first)
       const isLast = first + count === images.count
       const bytes = this.#buffer.fill(images, first, count, isLast ? commitPages : 0, this.#chain)
+      if (isLast && commitPages > 0) beforeCommit?.(this.#placeAt(this.#tail + count))
       this.#ops.write(
         'wal.append',
         this.#files.walFd,
@@ -238,12 +237,18 @@ export class WalWriter {
   /**
    * A commit needs a frame to stand on: without one, a recovery would drop what readers have seen.
    */
-  #commitAgain(commitPages: number): void {
+  #commitAgain(commitPages: number, beforeCommit?: (end: WalPlace) => void): void {
     const { pageSize, walFd } = this.#files
     const image = Buffer.allocUnsafeSlow(pageSize)
     readFrameImage(walFd, this.#tail, pageSize, image)
     const last = this.#pending[this.#pending.length - 1]
-    this.append({ count: 1, number: () => last, page: () => image }, commitPages)
+    this.append({ count: 1, number: () => last, page: () => image }, commitPages, beforeCommit)
+  }
+
+  /** `frame`: the last one that the running checksum covers. */
+  #placeAt(frame: number): WalPlace {
+    const { salt1, salt2, sum } = this.#chain
+    return { salt1, salt2, frame, ...sum }
   }
 
   #beginGeneration(): void {

@@ -3,51 +3,19 @@
  * in every state of the replica, with SQLite of two versions.
  */
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
-import type { Child } from '../support/child.ts'
-import { type Lab, labTest, requireSame, type StartOptions, waitLevel } from '../support/lab.ts'
+import { chmodSync, chownSync, statSync } from 'node:fs'
+import { REOPENED, reopenedCopies, reopenedInRestarts } from '../campaigns/reopenedCopies.ts'
+import { cluster, commit, NEWEST, STRANGER, twoFolders } from '../support/copyReaders.ts'
+import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import type { SqlSession } from '../support/sqlSession.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
-import { makeDatabase, numbers, Writer } from '../support/workload.ts'
+import { numbers } from '../support/workload.ts'
 
-/** The user `nobody`, on any Linux. */
-const STRANGER = { uid: 65534, gid: 65534 }
 /** No automatic checkpoint, so that a state stays until it has been checked. */
 const STILL = ['--copy-mode', '0644', '--idle', '1h', '--scrub-rate', '0']
 const MIB = 1024 * 1024
-const NEWEST = "SELECT (SELECT max(id) FROM log), (SELECT value FROM meta WHERE key = 'last')"
-
-/** Two databases in folders that everybody may enter and only the owner may write. */
-async function twoFolders(lab: Lab): Promise<{ source: string; copy: string }> {
-  assert.equal(process.getuid?.(), 0, 'readers run as another user: run these tests as root')
-  chmodSync(lab.folder, 0o755)
-  for (const name of ['a', 'b']) mkdirSync(lab.path(name), { mode: 0o755 })
-  const source = lab.path('a/app.db')
-  await makeDatabase(lab, source, { rows: 10 })
-  const session = lab.sql(source)
-  await commit(session)
-  await session.close()
-  return { source, copy: lab.path('b/copy.db') }
-}
-
-async function cluster(lab: Lab, flags: readonly string[], leaderOptions: StartOptions = {}) {
-  const { source, copy } = await twoFolders(lab)
-  const leader = await lab.leader(source, leaderOptions)
-  const replica = await (await lab.replica(copy, leader, { flags })).ready()
-  await waitLevel(leader, replica)
-  return { leader, replica, source, copy }
-}
-
-/** Commits one more log row and returns its id. */
-async function commit(session: SqlSession): Promise<number> {
-  await session.rows('BEGIN IMMEDIATE')
-  await session.rows("INSERT INTO log (who) VALUES ('test')")
-  await session.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
-  await session.rows('COMMIT')
-  return Number(await session.value('SELECT max(id) FROM log'))
-}
 
 /**
  * The same, and waits until the replica has it: a status shows no commit that the leader has not
@@ -98,46 +66,6 @@ class Strangers {
   #open(): SqlSession[] {
     return [this.#lab.sql(this.#path, STRANGER), this.#lab.modernSql(this.#path, STRANGER)]
   }
-}
-
-/** Opens the copy again and again as another user, until told to stop. */
-class Opener {
-  readonly #child: Child
-
-  constructor(lab: Lab, language: 'python' | 'node', path: string) {
-    const options = { path, sql: NEWEST, ...STRANGER }
-    this.#child =
-      language === 'python' ? lab.python('opener', options) : lab.program('opener', options)
-  }
-
-  get opened(): number {
-    return JSON.parse(this.#child.out.at(-1) ?? '{}').opened ?? 0
-  }
-
-  async advance(opens: number): Promise<void> {
-    const from = this.opened
-    await until('opens', () => this.opened >= from + opens, 60_000)
-  }
-
-  /** Ends it, and proves that it met no error, except a brief one while SQLite resets a WAL. */
-  async stop(isReset: boolean): Promise<void> {
-    this.#child.expectEnd()
-    this.#child.write('stop')
-    const { text } = await this.#child.line((line) => line.includes('"done"'))
-    const { errors, lasting } = JSON.parse(text).done
-    const { SQLITE_READONLY_CANTINIT: passing = 0, ...others } = errors
-    assert.deepEqual([others, lasting], [{}, 0], text)
-    if (!isReset) assert.equal(passing, 0, text)
-  }
-}
-
-/** Waits until a new WAL generation has begun, or the WAL is empty. */
-async function checkpointed(replica: TestNode): Promise<void> {
-  const before = await replica.metric('walcast_checkpoints_total')
-  await until(
-    'a checkpoint',
-    async () => (await replica.metric('walcast_checkpoints_total')) > before,
-  )
 }
 
 labTest('another user can read the copy in every resting state of the replica', async (lab) => {
@@ -253,41 +181,14 @@ labTest('another user can read the copy after a kill during a resync', async (la
   await strangers.close()
 })
 
-for (const [state, flags, isEmptied] of [
-  ['written', ['--idle', '1h'], false],
-  ['written and emptied', ['--replica-wal', '64KiB', '--idle', '20ms'], true],
-] as const)
-  labTest(`another user can reopen the copy without errors while it is ${state}`, async (lab) => {
-    const { leader, replica, source, copy } = await cluster(lab, ['--copy-mode', '0644', ...flags])
-    const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
-    const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
-    await until('20,000 opens', () => openers[0].opened + openers[1].opened >= 20_000, 90_000)
-    if (isEmptied) await checkpointed(replica)
-    await writer.stop()
-    for (const opener of openers) await opener.stop(isEmptied)
-    await requireSame(lab, leader, replica)
-  })
+for (const [state, options] of Object.entries(REOPENED))
+  labTest(`another user can reopen the copy without errors while it is ${state}`, (lab) =>
+    reopenedCopies(lab, options, 2000),
+  )
 
-labTest('another user can reopen the copy without errors while its node restarts', async (lab) => {
-  const { leader, replica, source, copy } = await cluster(lab, [
-    '--copy-mode',
-    '0644',
-    '--idle',
-    '20ms',
-  ])
-  const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
-  const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
-  let node = replica
-  for (let i = 0; i < 3; i++) {
-    await openers[0].advance(500)
-    await node.stop()
-    await openers[1].advance(500)
-    node = await (await lab.restart(node)).ready()
-  }
-  await writer.stop()
-  for (const opener of openers) await opener.stop(true)
-  await requireSame(lab, leader, node)
-})
+labTest('another user can reopen the copy without errors while its node restarts', (lab) =>
+  reopenedInRestarts(lab, 1),
+)
 
 labTest(
   'an application in the reading group can read, and its writes fail at once',

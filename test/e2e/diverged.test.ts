@@ -12,52 +12,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import type { DivergedStatus } from '../../src/api/databaseStatus.ts'
-import type { FileOp } from '../../src/platform/fileOps.ts'
-import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
+import { keptRowCrashes } from '../campaigns/keptRowCrashes.ts'
+import { compared, keptPath, restore, startPair } from '../support/keptPair.ts'
+import { labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
 import { promote, Refused, switchover } from '../support/leadership.ts'
-import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
-import { makeDatabase, Writer } from '../support/workload.ts'
-
-/** Both nodes are level, with a copy of the leader's file from before its last two commits. */
-async function startPair(
-  lab: Lab,
-  flags: readonly string[] = [],
-  rows = 500,
-): Promise<{ leader: TestNode; replica: TestNode; backup: string }> {
-  const db = lab.path('leader.db')
-  const backup = lab.path('backup.db')
-  await makeDatabase(lab, db, { rows })
-  cpSync(db, backup)
-  const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
-  await lab.exec(
-    db,
-    "INSERT INTO log (who, body) VALUES ('lost', x'0102')",
-    'UPDATE accounts SET balance = balance + 1 WHERE id = 7',
-  )
-  await waitLevel(leader, replica)
-  return { leader, replica, backup }
-}
-
-/** The leader's database is replaced by a backup of it while nothing runs. */
-async function restore(leader: TestNode, backup: string): Promise<void> {
-  await leader.stop()
-  for (const suffix of ['', '-wal', '-shm']) rmSync(`${leader.db}${suffix}`, { force: true })
-  cpSync(backup, leader.db)
-}
-
-async function compared(replica: TestNode): Promise<DivergedStatus> {
-  return until('its rows were compared', async () => {
-    const { diverged = [] } = await replica.status()
-    return diverged.find(({ state }) => state === 'compared')
-  })
-}
-
-function keptPath(replica: TestNode, { name }: { readonly name: string }): string {
-  return `${replica.db}-walcast/diverged/${name}`
-}
+import { Writer } from '../support/workload.ts'
 
 labTest('commits that a restored backup lacks are kept aside', async (lab) => {
   const { leader, replica, backup } = await startPair(lab)
@@ -276,45 +236,17 @@ labTest('on a full disk nothing is overwritten until there is room', async (lab)
   assert.deepEqual((await compared(back)).rows, { removed: 1, changed: 1, added: 0 })
 })
 
-const STEPS: readonly (readonly [FileOp, number])[] = [
-  ['kept.write', 1],
-  ['kept.sync', 1],
+/** While the rows are written, before they have their name, and in and after the resync. */
+const SAMPLE = [
   ['kept.write', 2],
-  ['kept.write', 3],
-  ['kept.sync', 3],
-  ['state.write', 1],
-  ['state.rename', 1],
-  ['state.folder', 1],
   ['kept.rename', 1],
   ['wal.append', 1],
-  ['index.publish', 1],
   ['state.rename', 2],
-]
+] as const
 
-labTest('a replica killed while it keeps rows aside loses none of them', async (lab, t) => {
-  const { leader, replica, backup } = await startPair(lab)
-  await replica.stop()
-  await restore(leader, backup)
-  const restored = await lab.restart(leader)
-  const { port } = replica.options
-  for (const [op, count] of STEPS) {
-    t.diagnostic(`${op} ${count}`)
-    const db = lab.path(`${op}-${count}.db`)
-    for (const suffix of ['', '-walcast'])
-      cpSync(`${replica.db}${suffix}`, `${db}${suffix}`, { recursive: true })
-    const args = nodeArguments('replica', { db, port, leader: restored.address })
-    const child = lab.program('replicaAt', { args, op, count })
-    child.expectEnd()
-    assert.equal((await child.ended).signal, 'SIGKILL', child.tail())
-    const back = await lab.replica(db, restored, { port })
-    await requireSame(lab, restored, back)
-    const kept = await compared(back)
-    assert.deepEqual(kept.rows, { removed: 1, changed: 1, added: 0 })
-    assert.equal(readdirSync(`${db}-walcast/diverged`).length, 1, 'kept once')
-    assert.ok(existsSync(`${keptPath(back, kept)}/rows.jsonl`))
-    await back.stop()
-  }
-})
+labTest('a replica killed while it keeps rows aside loses none of them', (lab, t) =>
+  keptRowCrashes(lab, t, SAMPLE),
+)
 
 /** The statements of a script, without BEGIN and COMMIT. */
 function statementsOf(script: string): string[] {

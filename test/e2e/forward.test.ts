@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { request } from 'undici'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
 import { STREAMED } from '../../src/security/requestSignature.ts'
+import { ownWrites, writeAndRead } from '../campaigns/ownWrites.ts'
 import { labTest, requireSame } from '../support/lab.ts'
 import {
   cookieOf,
@@ -19,10 +20,6 @@ import {
 } from '../support/notesCluster.ts'
 import { signatureOf } from '../support/signatures.ts'
 import { until } from '../support/until.ts'
-
-/** How many writes, each followed by a read, on both replicas together. */
-const PAIRS = 2000
-const CLIENTS = 8
 
 async function newest(url: string, headers: Record<string, string> = {}) {
   const answer = await fetch(url, { headers })
@@ -60,41 +57,10 @@ async function fiveChecks({ leader }: NotesCluster, replica: Site): Promise<void
   )
 }
 
-async function writeAndRead(url: string, name: string, count: number): Promise<string[]> {
-  const misses: string[] = []
-  for (let i = 0; i < count; i++) {
-    const body = `${name}-${i}`
-    const made = await post(`${url}/notes`, body)
-    assert.equal(made.status, 201, await made.text())
-    await made.arrayBuffer().catch(() => {})
-    const read = await fetch(`${url}/note?body=${body}`)
-    if (read.status !== 200) misses.push(`${body}: ${read.status}`)
-    await read.arrayBuffer()
-  }
-  return misses
-}
-
 labTest('a client reads its own write at once, on each replica', async (lab) => {
   const cluster = await startNotes(lab)
   for (const replica of cluster.replicas) await fiveChecks(cluster, replica)
-  const before = await Promise.all(
-    cluster.replicas.map(({ node }) => node.metric('walcast_forwarded_requests_total')),
-  )
-  const share = PAIRS / CLIENTS
-  const runs = Array.from({ length: CLIENTS }, (_, i) =>
-    writeAndRead(cluster.replicas[i % 2].url, `client${i}`, share),
-  )
-  assert.deepEqual((await Promise.all(runs)).flat(), [])
-  const after = await Promise.all(
-    cluster.replicas.map(({ node }) => node.metric('walcast_forwarded_requests_total')),
-  )
-  const forwarded = after.reduce((sum, each, i) => sum + each - before[i], 0)
-  assert.equal(forwarded, PAIRS, 'the writes and none of the reads were forwarded')
-  for (const { node } of cluster.replicas) {
-    assert.equal(await node.metric('walcast_stale_reads_total'), 0)
-    assert.equal(await node.metric('walcast_write_waits_failed_total'), 0)
-    await requireSame(lab, cluster.leader.node, node)
-  }
+  await ownWrites(lab, cluster, 200)
 })
 
 labTest('a slow apply delays the answer, up to --write-wait', async (lab) => {

@@ -4,21 +4,18 @@ import {
   cpSync,
   existsSync,
   linkSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { freePort } from '../../src/cli/freePorts.ts'
+import { leaderRestarts } from '../campaigns/leaderRestarts.ts'
 import { cameFirst, copyAll, putBack, requireTaken, SUFFIXES } from '../support/clones.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
-import { makeDatabase } from '../support/workload.ts'
 
 const LOST = 50
 const OTHER = 60
@@ -430,45 +427,6 @@ labTest('a silent replica does not block its id for its next process', async (la
   await requireSame(lab, leader, first)
 })
 
-const RESTARTS = 40
-const COMMITS_BETWEEN = 1500
-/** What replicas may keep aside over so many restarts, as a share of the database. */
-const KEPT_SHARE = 0.05
-
-labTest('forty leader restarts under a writer keep almost nothing aside', async (lab, t) => {
-  const db = lab.path('a.db')
-  await makeDatabase(lab, db, { rows: 12_000 })
-  let leader = await lab.leader(db)
-  const replicas = [
-    await (await lab.replica(lab.path('b.db'), leader)).ready(),
-    await (await lab.replica(lab.path('c.db'), leader)).ready(),
-  ]
-  for (let i = 0; i < RESTARTS; i++) {
-    await leader.stop(i % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
-    const application = lab.program('burst', { path: db, commits: COMMITS_BETWEEN, seed: i })
-    application.expectEnd()
-    // Half of the writers go on while the node starts.
-    if (i % 4 < 2) await application.ended
-    leader = await lab.restart(leader)
-    assert.equal((await application.ended).code, 0, application.tail())
-    await Promise.all(replicas.map((replica) => waitLevel(leader, replica)))
-  }
-  for (const replica of replicas) {
-    await requireSame(lab, leader, replica)
-    const { diverged = [] } = await until('everything is compared', async () => {
-      const status = await replica.status()
-      return (status.diverged ?? []).every(({ state }) => state === 'compared') ? status : undefined
-    })
-    const keptBytes = folderBytes(`${replica.db}-walcast/diverged`)
-    const share = keptBytes / statSync(replica.db).size
-    t.diagnostic(`${diverged.length} kept, ${keptBytes} bytes, ${(100 * share).toFixed(2)} %`)
-    assert.ok(share < KEPT_SHARE, `${keptBytes} bytes are kept`)
-    assert.ok(diverged.every(({ kind }) => kind === 'routine'))
-  }
-})
-
-function folderBytes(folder: string): number {
-  if (!existsSync(folder)) return 0
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  return names.reduce((bytes, name) => bytes + statSync(join(folder, name)).size, 0)
-}
+labTest('leader restarts under a writer keep almost nothing aside', (lab, t) =>
+  leaderRestarts(lab, t, 4),
+)

@@ -4,18 +4,17 @@
  * for proof and nothing else, and moves no node.
  */
 import assert from 'node:assert/strict'
+import { COMMANDS, rogueCommands } from '../campaigns/rogueCommands.ts'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
 import type { BankSite } from '../support/bankSite.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { type Answering, Rogue } from '../support/rogue.ts'
 import { forging, leading, passingOn, ROLE_PATHS } from '../support/rogueAnswers.ts'
+import { BODY, COOKIE, requireNothingIn, SECRET, WITH_SECRET } from '../support/rogueSpoils.ts'
 import { operatorFetch } from '../support/signatures.ts'
 import { RawHttp } from '../support/trafficLab.ts'
 import { until, within } from '../support/until.ts'
 
-const SECRET = 'correct horse battery staple'
-const WITH_SECRET = { WALCAST_SECRET: SECRET }
-const [COOKIE, BODY] = ['session=of-a-client', 'words-of-a-client']
 const FAST = { WALCAST_PEER_LOOK: '50ms' }
 /** How often each lie is heard, at least. */
 const HEARD = 3
@@ -56,14 +55,6 @@ async function tellAll(
     const before = rogue.requests.length
     await until(`it is heard that he ${what}`, () => rogue.requests.length >= before + HEARD)
     await check(what)
-  }
-}
-
-function requireNothingIn(...rogues: readonly Rogue[]): void {
-  for (const rogue of rogues) {
-    assert.deepEqual(rogue.taken, [])
-    for (const text of [SECRET, COOKIE, BODY, 'mac=', 'Sec-WebSocket', 'SQLite format'])
-      assert.ok(!rogue.bytes.includes(text), text)
   }
 }
 
@@ -285,50 +276,7 @@ labTest('an address in an answer is a hint: what is there is asked for proof', a
   requireNothingIn(service, rogue)
 })
 
-labTest(
-  'the command line gives him neither secret nor signature, nor its question',
-  async (lab) => {
-    const { sites } = await startBank(lab, { nodes: 1 })
-    const [leader] = sites
-    const ending = { after: (end: () => void) => lab.atEnd(end) }
-    const told = JSON.parse((await leader.node.get('/leader', {})).text)
-    const answers: readonly (readonly [string, Answering])[] = [
-      ['leads', leading({ ...told, address: leader.address })],
-      ['forges a proof', forging({ ...told, address: leader.address })],
-      ['refuses', () => ({ status: 401, body: { code: 'WALCAST_UNAUTHORIZED', message: 'no' } })],
-      ['redirects', () => ({ status: 307, headers: { location: leader.node.url } })],
-      ['is no node', () => ({ body: 'hello' })],
-    ]
-    const commands = [
-      ['status'],
-      ['lag'],
-      ['audit'],
-      ['switchover'],
-      ['promote'],
-      ['promote', '--force'],
-      ['demote'],
-      ['rehearse'],
-      ['forget', 'node1'],
-    ]
-    for (const [what, answer] of answers) {
-      const rogue = await Rogue.start(ending, answer)
-      for (const [command, ...more] of commands) {
-        const child = lab.cli([command, ...more, '--node', rogue.address], WITH_SECRET)
-        child.expectEnd()
-        assert.equal((await child.ended).code, 1, `${command} when he ${what}`)
-        assert.match(child.err.join('\n'), /^WALCAST_(PEER_UNPROVEN|UNAUTHORIZED|NODE_ANSWER)/)
-      }
-      const verify = ['verify', '--node', leader.address, '--node', rogue.address]
-      const child = lab.cli(verify, WITH_SECRET)
-      child.expectEnd()
-      assert.equal((await child.ended).code, 1)
-      assert.match(child.out.join('\n'), /NOT VERIFIED/)
-      assert.deepEqual(
-        [...new Set(rogue.questions)].sort(),
-        ['GET /_walcast/proof', 'GET /leader'],
-        what,
-      )
-      requireNothingIn(rogue)
-    }
-  },
+/** Each command, and each of his answers. The campaign has each command at each answer. */
+labTest('the command line gives him neither secret nor signature, nor its question', (lab) =>
+  rogueCommands(lab, (answer) => COMMANDS.filter((_, i) => i % 5 === answer)),
 )

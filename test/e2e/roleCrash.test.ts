@@ -1,90 +1,16 @@
 /**
- * A node dies at a step of a role change: at most one node leads, no answered write is lost, and
- * both end level.
+ * A node dies in a role change, at one step of writing its role. The campaign has each step.
  */
-import assert from 'node:assert/strict'
-import { type BankCluster, startBank } from '../support/bankCluster.ts'
-import { leaderOrPromoted } from '../support/bankOperator.ts'
-import type { BankSite, Dying } from '../support/bankSite.ts'
-import { faultsIn } from '../support/historyCheck.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { promotionCrashes, type RoleStep, switchoverCrashes } from '../campaigns/roleCrashes.ts'
+import { labTest } from '../support/lab.ts'
 
-/** Steps of writing the role file, and of a second write in the same change, where there is one. */
-const STEPS = [
-  { op: 'role.write', count: 1 },
-  { op: 'role.rename', count: 1 },
-  { op: 'role.write', count: 2 },
-  { op: 'role.rename', count: 2 },
-] as const
+/** The role is written and synced, and not yet in its place. */
+const SAMPLE: readonly RoleStep[] = [{ op: 'role.rename', count: 1 }]
 
-/** Both nodes, each in a process that can be told to die. */
-async function startMortal(lab: Lab) {
-  const cluster = await startBank(lab, { nodes: 2 })
-  const dying = new Map<BankSite, Dying>()
-  for (const site of cluster.sites) {
-    dying.set(site, await site.restartDying())
-    await cluster.settled()
-  }
-  return { cluster, dying }
-}
+labTest('a switchover survives a death in the middle of writing a role', (lab, t) =>
+  switchoverCrashes(lab, t, SAMPLE),
+)
 
-/**
- * Kills it at `step` of the change that `act` asks for, and restarts it. If the change has no
- * second step of that kind, it dies after the change.
- */
-async function dieIn(
-  dying: Map<BankSite, Dying>,
-  victim: BankSite,
-  step: (typeof STEPS)[number],
-  act: () => Promise<unknown>,
-): Promise<boolean> {
-  await dying.get(victim)?.arm(step.op, step.count)
-  await act().catch(() => {})
-  const hasDied = await dying.get(victim)?.end()
-  dying.set(victim, await victim.restartDying())
-  return hasDied === true
-}
-
-labTest('a switchover survives a death at each step of writing a role', async (lab, t) => {
-  const { cluster, dying } = await startMortal(lab)
-  const client = cluster.client({ sessions: 4, isKeyed: true })
-  for (const which of ['from', 'to'] as const) {
-    for (const step of STEPS) {
-      const { leader: from, other: to } = await pairOf(cluster)
-      const victim = which === 'from' ? from : to
-      const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
-      if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
-      t.diagnostic(
-        `${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`,
-      )
-      await leaderOrPromoted(cluster.sites)
-      await cluster.settled()
-      await client.writesEverywhere()
-    }
-  }
-  const record = await client.stop()
-  const leader = await cluster.settled()
-  assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
-  await cluster.requireSame(leader)
-})
-
-labTest('a promotion survives a death at each step of writing the role', async (lab, t) => {
-  const { cluster, dying } = await startMortal(lab)
-  for (const step of STEPS) {
-    const { leader: old, other: heir } = await pairOf(cluster)
-    await cluster.requireSame(old)
-    await old.node.stop('SIGKILL')
-    const hasDied = await dieIn(dying, heir, step, () => heir.promote())
-    t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
-    dying.set(old, await old.restartDying())
-    await leaderOrPromoted(cluster.sites)
-    await cluster.requireSame(await cluster.settled())
-  }
-})
-
-async function pairOf(cluster: BankCluster): Promise<{ leader: BankSite; other: BankSite }> {
-  const leader = await cluster.settled()
-  const other = cluster.sites.find((site) => site !== leader)
-  assert.ok(other)
-  return { leader, other }
-}
+labTest('a promotion survives a death in the middle of writing the role', (lab, t) =>
+  promotionCrashes(lab, t, SAMPLE),
+)

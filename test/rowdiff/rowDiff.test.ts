@@ -31,6 +31,7 @@ import { jsonValue, type SqlValue } from '../../src/rowdiff/rowValues.ts'
 import { matchTables } from '../../src/rowdiff/tableMatch.ts'
 import { readShapes } from '../../src/rowdiff/tableShape.ts'
 import { dump, PairFolder, run } from '../support/databasePairs.ts'
+import { propertyRuns } from '../support/propertyRuns.ts'
 
 const folder = new PairFolder()
 after(() => folder.remove())
@@ -311,7 +312,7 @@ test('random tables: the differences are those that maps find, and the SQL takes
       const columns = hasOwnRowid(table) && table.key === 'none' ? ['_rowid_', ...quoted] : quoted
       assert.deepEqual(dump(pair[1], TABLE, columns), dump(pair[0], TABLE, columns))
     }),
-    { numRuns: 400 },
+    { numRuns: propertyRuns(400) },
   )
   const { refused, ...wanted } = seen
   for (const [what, count] of Object.entries(wanted)) assert.ok(count > 0, what)

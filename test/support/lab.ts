@@ -24,6 +24,8 @@ export type StartOptions = Partial<NodeOptions>
 
 /** Waits find what hangs; this limit is for tests that go on without end. */
 const ENDLESS_MS = 15 * 60_000
+/** Python starts in half the time when it looks for no packages and no settings of the user. */
+const BARE = ['-I', '-S']
 /** How long connections of tests wait for SQLite's locks by default. */
 const BUSY_MS = 30_000
 
@@ -99,6 +101,7 @@ export class Lab {
   /** A program of test/support/py, which brings another SQLite version. */
   python(name: string, options: object): Child {
     return this.spawn(`${name}.py ${++this.#names}`, PYTHON, [
+      ...BARE,
       '-u',
       join(PYTHON_PROGRAMS, `${name}.py`),
       JSON.stringify(options),

@@ -2,7 +2,7 @@
 
 import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 import { keyOf } from '../../errors.ts'
-import { fetch } from '../../platform/sockets.ts'
+import { httpClient } from '../../platform/httpClient.ts'
 import { timeLimit } from '../../platform/time.ts'
 import { LAG, STATUS } from '../answerShapes.ts'
 import { getJson } from '../nodeClient.ts'
@@ -85,7 +85,7 @@ export class DemoNode {
   async counts(): Promise<Counts> {
     try {
       const signal = timeLimit(METRICS_TIMEOUT_MS)
-      const answer = await fetch(`http://${this.address}/metrics`, { signal })
+      const answer = await httpClient().fetch(`http://${this.address}/metrics`, { signal })
       if (answer.ok) this.tally.set(countsIn(await answer.text()))
     } catch {
       // The node is away: the last counts stay.

@@ -13,8 +13,17 @@ import { NO_COUNTERS } from '../../sqlite/databaseHeader.ts'
 import type { PageImages } from '../../sqlite/frameBuffer.ts'
 import { type PageSums, pageSum } from '../../sqlite/pageSums.ts'
 import type { PositionLog } from '../../sqlite/positionLog.ts'
-import type { WalWriter } from '../../sqlite/walWriter.ts'
+import type { WalPlace, WalWriter } from '../../sqlite/walWriter.ts'
 import { checksumHex } from '../../xxh64.ts'
+
+/** The fields of a batch, or of pages of a resync, that matter here. */
+interface PagesMessage {
+  readonly pages: number
+  readonly pageSize: number
+  readonly dbPages: number
+  /** State checksum after the last page. */
+  readonly checksum?: string
+}
 
 export class Applier {
   readonly #writer: WalWriter
@@ -86,11 +95,13 @@ export class Applier {
       )
     }
     return this.#guarded(() => {
-      this.#addPages(batch, payload, batch.last)
+      if (batch.last) {
+        this.#finish({ epoch, incarnation, txid: batch.txid }, batch, payload)
+        return true
+      }
+      this.#addPages(batch, payload)
       this.#chunk++
-      if (!batch.last) return false
-      this.#finish({ epoch, incarnation, txid: batch.txid }, batch.dbPages)
-      return true
+      return false
     })
   }
 
@@ -100,7 +111,7 @@ export class Applier {
   enter({ epoch, incarnation }: Pick<Standing, 'epoch' | 'incarnation'>): void {
     const position = { epoch, incarnation, txid: this.#position.txid }
     const { state: checksum, pages } = this.#sums.settled
-    this.#record(position, checksum, pages)
+    this.#record(position, checksum, pages, this.#writer.tail)
     this.#position = position
   }
 
@@ -112,7 +123,7 @@ export class Applier {
     this.#isSyncing = true
     const [sums, frames] = [this.#sums.mark(), this.#writer.mark()]
     try {
-      this.#addPages(pages, payload, false)
+      this.#addPages(pages, payload)
     } catch (error) {
       this.#sums.returnTo(sums)
       this.#writer.returnTo(frames)
@@ -123,9 +134,8 @@ export class Applier {
   /** Takes the last page images of a resync and makes all of them visible as one commit. */
   finishSync(synced: Body<'synced'>, payload: Buffer): void {
     this.#guarded(() => {
-      this.#addPages(synced, payload, true)
       const { epoch, incarnation, txid } = synced
-      this.#finish({ epoch, incarnation, txid }, synced.dbPages)
+      this.#finish({ epoch, incarnation, txid }, synced, payload)
     })
   }
 
@@ -173,31 +183,25 @@ export class Applier {
     }
   }
 
-  /** `isEnd`: verifies the state first, then appends with the commit mark. */
-  #addPages(
-    message: {
-      readonly pages: number
-      readonly pageSize: number
-      readonly dbPages: number
-      readonly checksum?: string
-    },
-    payload: Buffer,
-    isEnd: boolean,
-  ): void {
-    const { pages, pageSize } = message
+  /** `position`: the pages end there, and get a commit mark once the state has verified. */
+  #addPages(message: PagesMessage, payload: Buffer, position?: Standing): void {
+    const { pages, pageSize, dbPages, checksum = '' } = message
     if (pageSize !== this.#pageSize)
       throw new WalcastError('WRONG_PAGE_SIZE', { mine: this.#pageSize, theirs: pageSize })
     for (let i = 0; i < pages; i++) {
       const page = payloadPageNumber(payload, i)
       this.#sums.set(page, pageSum(page, payloadPage(payload, i, pages, pageSize)))
     }
-    if (isEnd) this.#verify(message.dbPages, message.checksum ?? '')
+    if (position) this.#verify(dbPages, checksum)
     const images: PageImages = {
       count: pages,
       number: (i) => payloadPageNumber(payload, i),
       page: (i) => payloadPage(payload, i, pages, pageSize),
     }
-    this.#writer.append(images, isEnd ? message.dbPages : 0)
+    if (!position) return this.#writer.append(images, 0)
+    // A crash from here on leaves the state before or the one after, and both are recorded.
+    const { state } = this.#sums
+    this.#writer.append(images, dbPages, (end) => this.#record(position, state, dbPages, end))
   }
 
   #verify(dbPages: number, expected: string): void {
@@ -206,9 +210,12 @@ export class Applier {
     requireState(this.#sums, Math.min(before, dbPages) + 1, expected, 'the batch')
   }
 
-  #finish(position: Standing, dbPages: number): void {
-    this.#record(position, this.#sums.state, dbPages)
+  /** The last pages come, and all become visible as one commit. */
+  #finish(position: Standing, message: PagesMessage, payload: Buffer): void {
+    const { dbPages } = message
+    this.#addPages(message, payload, position)
     if (this.#writer.hasPending) this.#writer.publish(dbPages)
+    else this.#record(position, this.#sums.state, dbPages, this.#writer.tail)
     this.#sums.settle()
     this.#position = position
     this.#chunk = 0
@@ -216,8 +223,8 @@ export class Applier {
   }
 
   /** Only a leader uses the counters of the first page. */
-  #record(position: Standing, checksum: bigint, pages: number): void {
-    this.#positions.append({ ...position, checksum, ...this.#writer.tail, pages, ...NO_COUNTERS })
+  #record(position: Standing, checksum: bigint, pages: number, end: WalPlace): void {
+    this.#positions.append({ ...position, checksum, ...end, pages, ...NO_COUNTERS })
   }
 }
 

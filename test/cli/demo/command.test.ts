@@ -63,8 +63,7 @@ function checkInterruptions({ leader, interruptions }: DemoResult): void {
   const [restart, kill] = interruptions
   assert.deepEqual([restart.node, restart.signal], ['leader', 'SIGTERM'])
   assert.equal(restart.resumed, leader.epoch === 1)
-  // One that dies between its WAL and its record of the position compares pages.
-  assert.deepEqual([kill.node, kill.signal], ['replica-2', 'SIGKILL'])
+  assert.deepEqual([kill.node, kill.signal, kill.resumed], ['replica-2', 'SIGKILL', true])
 }
 
 function checkProof({ leader, proof }: DemoResult): void {

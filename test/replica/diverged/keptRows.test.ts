@@ -9,6 +9,7 @@ import fc from 'fast-check'
 import { makeKeptDatabase } from '../../../src/replica/diverged/keptDatabase.ts'
 import { KeptRecords } from '../../../src/replica/diverged/keptRecords.ts'
 import { type BundleOptions, type MadeBundle, makeBundle } from '../../support/keptBundle.ts'
+import { propertyRuns } from '../../support/propertyRuns.ts'
 import { PAGE_SIZES } from '../../support/sourceDatabase.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walcast-kept-rows-'))
@@ -292,7 +293,7 @@ test('exactly the rows that the new state lacks, or that differ there, are kept'
           rmSync(path, { recursive: true })
       },
     ),
-    { numRuns: Number(process.env['KEPT_RUNS'] ?? 150) },
+    { numRuns: propertyRuns(150) },
   )
 })
 
@@ -501,6 +502,6 @@ test('no damage makes it throw or loop', async () => {
       records.close()
       rmSync(bundle.folder, { recursive: true })
     }),
-    { numRuns: 150 },
+    { numRuns: propertyRuns(150) },
   )
 })

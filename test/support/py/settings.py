@@ -7,8 +7,11 @@ Options: module (the program, as a file), database, and steps: {"get": NAME}, or
 import base64
 import importlib.util
 import json
+import site
 import sys
 
+# The test starts Python without installed packages, and this program uses one.
+site.main()
 options = json.loads(sys.argv[1])
 spec = importlib.util.spec_from_file_location("program", options["module"])
 program = importlib.util.module_from_spec(spec)

@@ -1,0 +1,50 @@
+/**
+ * npm run campaigns: what tests of test/e2e do a few times, many times, each function with its own
+ * count.
+ */
+import { labTest } from '../support/lab.ts'
+import { startNotes } from '../support/notesCluster.ts'
+import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
+import { KEEPING_STEPS, keptRowCrashes } from './keptRowCrashes.ts'
+import { leaderRestarts } from './leaderRestarts.ts'
+import { ownWrites } from './ownWrites.ts'
+import { REOPENED, reopenedCopies, reopenedInRestarts } from './reopenedCopies.ts'
+import { COMMANDS, rogueCommands } from './rogueCommands.ts'
+import { promotionCrashes, ROLE_STEPS, switchoverCrashes } from './roleCrashes.ts'
+
+labTest('forty leader restarts under a writer keep almost nothing aside', (lab, t) =>
+  leaderRestarts(lab, t, 40),
+)
+
+labTest('a replica killed at any step of the apply comes back intact', (lab) =>
+  applyCrashes(lab, APPLY_STEPS),
+)
+
+labTest('a replica killed at any step of keeping rows aside loses none of them', (lab, t) =>
+  keptRowCrashes(lab, t, KEEPING_STEPS),
+)
+
+labTest('a switchover survives a death at each step of writing a role', (lab, t) =>
+  switchoverCrashes(lab, t, ROLE_STEPS),
+)
+
+labTest('a promotion survives a death at each step of writing the role', (lab, t) =>
+  promotionCrashes(lab, t, ROLE_STEPS),
+)
+
+for (const [state, options] of Object.entries(REOPENED))
+  labTest(`20,000 openings of a copy without an error while it is ${state}`, (lab) =>
+    reopenedCopies(lab, options, 20_000),
+  )
+
+labTest('another user can reopen the copy without errors over three restarts of its node', (lab) =>
+  reopenedInRestarts(lab, 3),
+)
+
+labTest('2,000 writes are read at once where they were sent', async (lab) =>
+  ownWrites(lab, await startNotes(lab), 2000),
+)
+
+labTest('no command gives a stranger a secret, a signature or its question', (lab) =>
+  rogueCommands(lab, () => COMMANDS),
+)
