@@ -547,6 +547,11 @@ export const CATALOGUE = {
     'the archive file {name} is not sound: {detail}',
     'use another copy of the archive; the files before and after this one may be whole',
   ),
+  ARCHIVE_MISSING: entry(
+    404,
+    'the archive in {store} has no file {name}',
+    'it may have been removed meanwhile: try again; otherwise use another copy of the archive',
+  ),
   ARCHIVE_GAP: entry(
     409,
     'the archive has no way to {name}: {detail}',

@@ -65,6 +65,9 @@ export type FileOp =
   | 'left.rename'
   | 'left.folder'
   | 'left.erase'
+  | 'archive.write'
+  | 'archive.sync'
+  | 'archive.erase'
   | 'restore.write'
   | 'restore.sync'
 
