@@ -31,7 +31,7 @@ const text = (maxChars: number): Field<string> =>
     (value): value is string => typeof value === 'string' && value.length <= maxChars,
   )
 
-const whole = (max: number): Field<number> =>
+export const whole = (max: number): Field<number> =>
   field(
     `whole number up to ${max}`,
     (value): value is number =>

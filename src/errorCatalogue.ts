@@ -541,6 +541,28 @@ export const CATALOGUE = {
     'run this as the user of the node, or give the program its keys itself (Keyring.of)',
   ),
 
+  // Archive
+  ARCHIVE_BROKEN: entry(
+    500,
+    'the archive file {name} is not sound: {detail}',
+    'use another copy of the archive; the files before and after this one may be whole',
+  ),
+  ARCHIVE_MISSING: entry(
+    404,
+    'the archive in {store} has no file {name}',
+    'it may have been removed meanwhile: try again; otherwise use another copy of the archive',
+  ),
+  ARCHIVE_GAP: entry(
+    409,
+    'the archive has no way to {name}: {detail}',
+    'restore an earlier position, or use another copy of the archive',
+  ),
+  ARCHIVE_MISMATCH: entry(
+    500,
+    'the archive does not give the state that it says it had at txid {txid}: {detail}',
+    'restore an earlier position, or use another copy of the archive',
+  ),
+
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),
   PORT_TAKEN: entry(

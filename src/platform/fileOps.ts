@@ -65,6 +65,11 @@ export type FileOp =
   | 'left.rename'
   | 'left.folder'
   | 'left.erase'
+  | 'archive.write'
+  | 'archive.sync'
+  | 'archive.erase'
+  | 'restore.write'
+  | 'restore.sync'
 
 /** What `replace` writes: names its three steps. */
 export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left'

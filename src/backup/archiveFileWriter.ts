@@ -1,0 +1,117 @@
+/**
+ * Writes one archive file from its beginning to its end, in pieces that may go over a network: no
+ * piece is written twice or out of order. Memory is bound by one block and the page numbers.
+ */
+import { type ArchiveHeader, encodeArchiveHeader } from '../../proto/archiveHeader.ts'
+import {
+  type ArchiveBlock,
+  type ArchivePoint,
+  encodeArchiveIndex,
+  MAX_IMAGES,
+  MAX_POINTS,
+} from '../../proto/archiveIndex.ts'
+import { encodeArchiveTrailer } from '../../proto/archiveTrailer.ts'
+import { xxh64 } from '../xxh64.ts'
+import { CODECS } from './codecs.ts'
+
+export interface PageImage {
+  readonly number: number
+  readonly bytes: Uint8Array
+}
+
+export type PointOf = Omit<ArchivePoint, 'pageNumbers'>
+
+/** How the file is tied to the one before and the one after it. */
+export interface FileLinks {
+  readonly continues: boolean
+  readonly isOpen: boolean
+}
+
+const WHOLE: FileLinks = { continues: false, isOpen: false }
+
+export class ArchiveFileWriter {
+  readonly #header: ArchiveHeader
+  readonly #write: (bytes: Buffer) => Promise<void>
+  readonly #points: ArchivePoint[] = []
+  readonly #blocks: ArchiveBlock[] = []
+  readonly #block: Buffer
+  #blockImages = 0
+  #images = 0
+  #bytes = 0
+  #headerSum = 0n
+
+  private constructor(header: ArchiveHeader, write: (bytes: Buffer) => Promise<void>) {
+    this.#header = header
+    this.#write = write
+    this.#block = Buffer.alloc(header.blockPages * header.pageSize)
+  }
+
+  /** Writes the header. `write` takes the pieces in order, each once the one before is taken. */
+  static async begin(
+    header: ArchiveHeader,
+    write: (bytes: Buffer) => Promise<void>,
+  ): Promise<ArchiveFileWriter> {
+    const writer = new ArchiveFileWriter(header, write)
+    const bytes = encodeArchiveHeader(header)
+    writer.#headerSum = bytes.readBigUInt64LE(bytes.length - 8)
+    await writer.#emit(bytes)
+    return writer
+  }
+
+  /** Bytes written so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Whether `images` more pages, and one position, fit into this file. */
+  hasRoom(images: number): boolean {
+    return this.#images + images <= MAX_IMAGES && this.#points.length < MAX_POINTS
+  }
+
+  /** `images`: the pages that changed, in ascending order, each once. */
+  async add(point: PointOf, images: Iterable<PageImage> | AsyncIterable<PageImage>): Promise<void> {
+    const numbers: number[] = []
+    for await (const { number, bytes } of images) {
+      numbers.push(number)
+      this.#block.set(bytes, this.#blockImages * this.#header.pageSize)
+      this.#images++
+      if (++this.#blockImages === this.#header.blockPages) await this.#endBlock()
+    }
+    this.#points.push({ ...point, pageNumbers: Uint32Array.from(numbers) })
+  }
+
+  /** Writes the index and the end. */
+  async end({ continues, isOpen }: FileLinks = WHOLE): Promise<void> {
+    if (this.#blockImages > 0) await this.#endBlock()
+    const raw = encodeArchiveIndex({
+      points: this.#points,
+      blocks: this.#blocks,
+      continues,
+      isOpen,
+    })
+    const stored = await CODECS[this.#header.codec].compress(raw)
+    const indexAt = this.#bytes
+    await this.#emit(stored)
+    const trailer = encodeArchiveTrailer({
+      indexAt,
+      indexBytes: stored.length,
+      indexRawBytes: raw.length,
+      indexSum: xxh64(stored, 0n),
+      headerSum: this.#headerSum,
+    })
+    await this.#emit(trailer)
+  }
+
+  async #endBlock(): Promise<void> {
+    const raw = this.#block.subarray(0, this.#blockImages * this.#header.pageSize)
+    const stored = await CODECS[this.#header.codec].compress(raw)
+    this.#blocks.push({ bytes: stored.length, sum: xxh64(stored, 0n) })
+    this.#blockImages = 0
+    await this.#emit(stored)
+  }
+
+  async #emit(bytes: Buffer): Promise<void> {
+    await this.#write(bytes)
+    this.#bytes += bytes.length
+  }
+}
