@@ -197,6 +197,17 @@ export const CATALOGUE = {
     'the secret {id} of the cluster has ended: it was replaced while this node was away',
     'on a member: walcast pair; here: walcast join CODE --db FILE',
   ),
+  SECRET_ENDS: entry(
+    403,
+    'the secret {id} is being replaced: it no longer changes members, keys and tokens',
+    'on the machine of a member leave out --node: no secret is needed there; elsewhere give a ' +
+      'token of role admin in WALCAST_TOKEN_FILE',
+  ),
+  WRONG_SENDER: entry(
+    403,
+    'only a node of the cluster may ask this, with its own key',
+    'nothing was done; the commands of walcast ask other paths',
+  ),
   WRONG_RECEIVER: entry(
     401,
     'the request is signed for node {named}, and this is node {node}',
