@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { keyOf, WalcastError } from '../errors.ts'
+import { COMMAND_LINE } from '../nodeId.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ClusterSecrets, KeyPurpose } from './clusterSecrets.ts'
 import { connectionKeys } from './connectionKeys.ts'
@@ -15,7 +16,7 @@ import {
   REPLICA_AUTH_HEADER,
   type Signature,
 } from './requestSignature.ts'
-import { COMMAND_LINE, type SenderKeys } from './senderKeys.ts'
+import type { SenderKeys } from './senderKeys.ts'
 
 const VALID_MS = 30_000
 /**
