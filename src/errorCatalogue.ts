@@ -61,6 +61,12 @@ export const CATALOGUE = {
     '{path} is {kind}, and not a file of this node',
     'move it away, then start the node again; what lies behind it was not touched',
   ),
+  FOLDER_FOREIGN: entry(
+    500,
+    '{path} belongs to user {uid}, and this node runs as user {own}',
+    'run the node as that user, or give the folder and all in it to the user of the node: ' +
+      'chown -R; if you do not know the folder, move it away',
+  ),
   NOT_A_COPY: entry(
     500,
     '{path} exists and is not a copy made by this cluster',
