@@ -631,7 +631,7 @@ export const CATALOGUE = {
   ),
   PAIRING_CODE_EXPIRED: entry(
     403,
-    'the pairing code is older than {minutes} minutes',
+    'the pairing code is older than {minutes} minutes, or than a new secret of the cluster',
     'make a new code with "walcast pair"',
   ),
   PAIRING_CODE_USED: entry(

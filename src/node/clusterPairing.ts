@@ -56,6 +56,10 @@ export class ClusterPairing implements PairingDoor {
   constructor(parts: ClusterPairingParts) {
     this.#parts = parts
     this.#journal = new PairingJournal({ ...parts, log: parts.setup.log })
+    // Who has stolen the secret may have made a code with it.
+    parts.trust.file.on('changed', ({ before, now }) => {
+      if (isReplaced(before, now)) this.#desk.expireAll()
+    })
   }
 
   pair(by: string): PairAnswer {
@@ -199,4 +203,12 @@ export class ClusterPairing implements PairingDoor {
     if (trust.digest === '') throw new WalcastError('STARTING')
     return { file: trust.file, fingerprint: tls.keys.current.fingerprint }
   }
+}
+
+/** Whether a secret has got an end. */
+function isReplaced(before: TrustRecord, now: TrustRecord): boolean {
+  const ending = ({ secrets }: TrustRecord) =>
+    secrets.flatMap(({ id, endsAt }) => (endsAt === undefined ? [] : [id]))
+  const known = ending(before)
+  return ending(now).some((id) => !known.includes(id))
 }

@@ -41,6 +41,10 @@ async function robbed(lab: Lab) {
   const { cluster = '', secrets = [] } = TrustFile.peek(`${replica.db}-walcast`) ?? {}
   const { node } = await statusOf(lab, replica)
   await replica.stop()
+  const made = await operatorFetch(secrets[0].secret, leader.url, '/_walcast/pair', {
+    method: 'POST',
+  })
+  const { code: oldCode } = Object(await made.json())
   for (const args of [
     ['remove', node],
     ['rotate-secret', '--overlap', '5m'],
@@ -48,11 +52,11 @@ async function robbed(lab: Lab) {
     const { code, err } = await run(lab, [...args, '--db', leader.db])
     assert.equal(code, 0, err)
   }
-  return { leader, cluster, old: secrets[0].secret }
+  return { leader, cluster, oldCode, old: secrets[0].secret }
 }
 
 labTest('the old secret gives nobody the new one, nor anything that outlasts it', async (lab) => {
-  const { leader, cluster, old } = await robbed(lab)
+  const { leader, cluster, oldCode, old } = await robbed(lab)
   assert.deepEqual(await askForTrust(old, cluster, leader.url), [])
   const lasting = [
     ['POST', '/_walcast/tokens?role=admin'],
@@ -63,6 +67,8 @@ labTest('the old secret gives nobody the new one, nor anything that outlasts it'
     const { status, code } = await asked(old, leader.url, method, path)
     assert.deepEqual([path, status, code], [path, 403, 'WALCAST_SECRET_ENDS'])
   }
+  const late = await run(lab, await joinArguments(lab, oldCode, 'b'))
+  assert.match(late.err, /WALCAST_PAIRING_CODE_EXPIRED/)
   // Who has the secret from before still asks how the cluster is, until it ends.
   assert.equal((await asked(old, leader.url, 'GET', '/_walcast/status')).status, 200)
 })
