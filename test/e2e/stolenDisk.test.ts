@@ -67,8 +67,10 @@ labTest('the old secret gives nobody the new one, nor anything that outlasts it'
     const { status, code } = await asked(old, leader.url, method, path)
     assert.deepEqual([path, status, code], [path, 403, 'WALCAST_SECRET_ENDS'])
   }
-  const late = await run(lab, await joinArguments(lab, oldCode, 'b'))
-  assert.match(late.err, /WALCAST_PAIRING_CODE_EXPIRED/)
+  const late = lab.cli(await joinArguments(lab, oldCode, 'b'))
+  late.expectEnd()
+  const { text } = await late.errorLine((line) => /WALCAST_|joined the cluster/.test(line))
+  assert.match(text, /WALCAST_PAIRING_CODE_EXPIRED/)
   // Who has the secret from before still asks how the cluster is, until it ends.
   assert.equal((await asked(old, leader.url, 'GET', '/_walcast/status')).status, 200)
 })
