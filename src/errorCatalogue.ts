@@ -61,6 +61,12 @@ export const CATALOGUE = {
     '{path} is {kind}, and not a file of this node',
     'move it away, then start the node again; what lies behind it was not touched',
   ),
+  FOLDER_FOREIGN: entry(
+    500,
+    '{path} belongs to user {uid}, and this node runs as user {own}',
+    'run the node as that user, or give the folder and all in it to the user of the node: ' +
+      'chown -R; if you do not know the folder, move it away',
+  ),
   NOT_A_COPY: entry(
     500,
     '{path} exists and is not a copy made by this cluster',
@@ -196,6 +202,17 @@ export const CATALOGUE = {
     401,
     'the secret {id} of the cluster has ended: it was replaced while this node was away',
     'on a member: walcast pair; here: walcast join CODE --db FILE',
+  ),
+  SECRET_ENDS: entry(
+    403,
+    'the secret {id} is being replaced: it no longer changes members, keys and tokens',
+    'on the machine of a member leave out --node: no secret is needed there; elsewhere give a ' +
+      'token of role admin in WALCAST_TOKEN_FILE',
+  ),
+  WRONG_SENDER: entry(
+    403,
+    'only a node of the cluster may ask this, with its own key',
+    'nothing was done; the commands of walcast ask other paths',
   ),
   WRONG_RECEIVER: entry(
     401,
@@ -636,7 +653,7 @@ export const CATALOGUE = {
   ),
   PAIRING_CODE_EXPIRED: entry(
     403,
-    'the pairing code is older than {minutes} minutes',
+    'the pairing code is older than {minutes} minutes, or than a new secret of the cluster',
     'make a new code with "walcast pair"',
   ),
   PAIRING_CODE_USED: entry(

@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
-import { type ClusterSecrets, secretId } from '../security/clusterSecrets.ts'
+import { type ClusterSecrets, type OtherSecrets, secretId } from '../security/clusterSecrets.ts'
 import { secretsInForce } from './secretsInForce.ts'
 import type { TrustFile } from './trustFile.ts'
 
@@ -41,8 +41,8 @@ export class SecretSchedule {
     if (this.#isStopped) return
     const { file, given, nowMs } = this.#parts
     const atMs = nowMs()
-    const { good, ended, nextChangeMs } = secretsInForce(given, file.record, atMs)
-    this.#apply(good, ended)
+    const { good, ended, ending, nextChangeMs } = secretsInForce(given, file.record, atMs)
+    this.#apply(good, { ended, ending })
     if (given !== undefined && ended.includes(given)) this.#warn(secretId(given))
     cancelTimer(this.#timer)
     if (nextChangeMs === Infinity) return
@@ -50,11 +50,11 @@ export class SecretSchedule {
     this.#timer = setTimer(() => this.#look(), afterMs).unref()
   }
 
-  #apply(good: readonly string[], ended: readonly string[]): void {
+  #apply(good: readonly string[], others: OtherSecrets): void {
     const { secrets, log } = this.#parts
     const before = secrets.ids
     const ids = good.map(secretId)
-    secrets.replace(good, ended)
+    secrets.replace(good, others)
     const [signs] = ids
     if (before.length > 0 && signs !== before[0])
       log.info({ secret: signs, before: before[0] }, 'another secret of the cluster signs now')

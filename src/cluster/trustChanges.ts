@@ -22,6 +22,11 @@ import {
   type TrustToken,
 } from './trustRecord.ts'
 
+/**
+ * When the secret from the environment was made, as far as a record tells: before all others, and
+ * the same on each node. So of two nodes that write it down, the one that knows its end counts.
+ */
+export const GIVEN_AT_MS = 0
 /** How long an expired token is listed, ms. */
 const LISTED_MS = 30 * 86_400_000
 
@@ -109,7 +114,7 @@ export function withNewSecret(
   nowMs: number,
 ): TrustRecord {
   const isKnown = given === undefined || record.secrets.some((known) => known.id === given.id)
-  const older = isKnown ? record : withSecret(record, { ...given, createdAt: 0 })
+  const older = isKnown ? record : withSecret(record, { ...given, createdAt: GIVEN_AT_MS })
   const endsAt = Math.min(Math.floor(nowMs) + overlapMs, MAX_TRUST_TIME_MS)
   const ended = older.secrets
     .filter((each) => each.endsAt === undefined || each.endsAt > endsAt)

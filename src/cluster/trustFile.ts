@@ -9,9 +9,9 @@ import type { Logger } from 'pino'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import { chmodSync, constants, lstatSync } from '../platform/files.ts'
-import { openPlain, strangeFile } from '../platform/plainFiles.ts'
+import { openPlain } from '../platform/plainFiles.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
-import { keysFolder } from '../security/nodeKeys.ts'
+import { keysFolder, requireFolder } from '../security/nodeKeys.ts'
 import { readOpened } from '../security/privateFile.ts'
 import { withCluster } from './trustChanges.ts'
 import { formatTrust, parseTrust } from './trustFormat.ts'
@@ -182,16 +182,16 @@ function pathIn(stateFolder: string): string {
 
 /** Makes the folder, or closes one to other users that is there. Throws STRANGE_FILE for a link. */
 function closeFolder(folder: string): void {
+  requireFolder(folder)
   const found = lstatSync(folder, { throwIfNoEntry: false })
   if (!found) return makeFolder(folder)
-  if (!found.isDirectory()) throw strangeFile(folder, 'something else than a folder')
   if ((found.mode & OTHERS) !== 0) chmodSync(folder, 0o700)
 }
 
 function read(stateFolder: string): TrustRecord | undefined {
   const path = pathIn(stateFolder)
   try {
-    requireOwnFolder(keysFolder(stateFolder))
+    requireFolder(keysFolder(stateFolder))
     const file = openPlain(path, constants.O_RDONLY)
     return parseTrust(readOpened(file, path, { maxBytes: MAX_TRUST_BYTES }))
   } catch (error) {
@@ -199,10 +199,4 @@ function read(stateFolder: string): TrustRecord | undefined {
     if (systemCode(error) === 'ENOENT') return undefined
     throw new WalcastError('TRUST_BROKEN', { path, detail: messageOf(error) }, error)
   }
-}
-
-/** Whoever makes the folder a link decides what this node trusts. Throws STRANGE_FILE. */
-function requireOwnFolder(folder: string): void {
-  const found = lstatSync(folder, { throwIfNoEntry: false })
-  if (found && !found.isDirectory()) throw strangeFile(folder, 'something else than a folder')
 }

@@ -6,10 +6,16 @@
 
 import { onlyDatabase } from '../api/databases.ts'
 import type { JoinAnswer, JoinBundle, JoinCaller, PairAnswer, PairingDoor } from '../api/pairing.ts'
-import { withMember, withSecret } from '../cluster/trustChanges.ts'
+import { GIVEN_AT_MS, withMember, withSecret } from '../cluster/trustChanges.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
 import { formatTrust } from '../cluster/trustFormat.ts'
-import { isGoodAt, isRemovedKey, membersByNode, type TrustRecord } from '../cluster/trustRecord.ts'
+import {
+  isGoodAt,
+  isRemovedKey,
+  MAX_SECRETS,
+  membersByNode,
+  type TrustRecord,
+} from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
@@ -50,6 +56,10 @@ export class ClusterPairing implements PairingDoor {
   constructor(parts: ClusterPairingParts) {
     this.#parts = parts
     this.#journal = new PairingJournal({ ...parts, log: parts.setup.log })
+    // Who has stolen the secret may have made a code with it.
+    parts.trust.file.on('changed', ({ before, now }) => {
+      if (isReplaced(before, now)) this.#desk.expireAll()
+    })
   }
 
   pair(by: string): PairAnswer {
@@ -162,16 +172,18 @@ export class ClusterPairing implements PairingDoor {
     this.#requireFree(record, claim.node, keys.client)
     const own = { fingerprint: keys.server, node: this.#node, address: ownAddress(setup.options) }
     const { node, address } = claim
-    const withOwn = withMember(this.#withGivenSecret(record, nowMs), own, nowMs)
+    const withOwn = withMember(this.#withGivenSecret(record), own, nowMs)
     return withMember(withOwn, { fingerprint: keys.client, node, address }, nowMs)
   }
 
-  #withGivenSecret(record: TrustRecord, nowMs: number): TrustRecord {
+  #withGivenSecret(record: TrustRecord): TrustRecord {
     const { secret } = this.#parts.setup
     if (secret === undefined) return record
     const id = secretId(secret)
-    if (record.secrets.some((known) => known.id === id)) return record
-    return withSecret(record, { id, secret, createdAt: Math.floor(nowMs) })
+    // A full record may have dropped it with its end: it must not come back without one.
+    const isKnown = record.secrets.some((known) => known.id === id)
+    if (isKnown || record.secrets.length >= MAX_SECRETS) return record
+    return withSecret(record, { id, secret, createdAt: GIVEN_AT_MS })
   }
 
   #bundle(record: TrustRecord): JoinBundle {
@@ -191,4 +203,12 @@ export class ClusterPairing implements PairingDoor {
     if (trust.digest === '') throw new WalcastError('STARTING')
     return { file: trust.file, fingerprint: tls.keys.current.fingerprint }
   }
+}
+
+/** Whether a secret has got an end. */
+function isReplaced(before: TrustRecord, now: TrustRecord): boolean {
+  const ending = ({ secrets }: TrustRecord) =>
+    secrets.flatMap(({ id, endsAt }) => (endsAt === undefined ? [] : [id]))
+  const known = ending(before)
+  return ending(now).some((id) => !known.includes(id))
 }

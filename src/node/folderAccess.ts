@@ -3,7 +3,7 @@
  * be open to others.
  */
 import type { Logger } from 'pino'
-import { messageOf } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
 import {
   closeSync,
   constants,
@@ -15,6 +15,16 @@ import {
 } from '../platform/files.ts'
 
 const OTHERS = 0o077
+
+/**
+ * Whoever owns the folder at `path` can put keys, secrets and a control socket there, so it is that
+ * of the user that runs this node, or of root. Throws FOLDER_FOREIGN.
+ */
+export function requireOwnFolder(path: string): void {
+  const { uid } = statSync(path)
+  const own = process.geteuid?.() ?? uid
+  if (uid !== own && uid !== 0) throw new WalcastError('FOLDER_FOREIGN', { path, uid, own })
+}
 
 /**
  * Closes the folder at `path` to other users if it belongs to this user. A folder behind a symbolic

@@ -16,7 +16,7 @@ import {
 } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { finishLeaving, leftError } from './departure.ts'
-import { keepOthersOut } from './folderAccess.ts'
+import { keepOthersOut, requireOwnFolder } from './folderAccess.ts'
 
 /** How a node is started: in a role, or (`node`) in the role that its role file says. */
 export type StartAs = 'leader' | 'replica' | 'node'
@@ -54,12 +54,13 @@ export class NodeFolder {
 
   /**
    * Makes the folder and takes the lock. Checks again under the lock what the constructor checked:
-   * another node of this folder may have ended only now. Throws ALREADY_RUNNING, DISK_FULL or
-   * WRITE_FAILED, and what the constructor throws.
+   * another node of this folder may have ended only now. Throws FOLDER_FOREIGN, ALREADY_RUNNING,
+   * DISK_FULL or WRITE_FAILED, and what the constructor throws.
    */
   async enter(thread: SqliteThread): Promise<void> {
     await this.#refuseForeign(thread)
     makeFolder(this.path)
+    requireOwnFolder(this.path)
     keepOthersOut(this.path, this.#setup.log)
     await takeNodeLock(thread, this.#db, this.path)
     await this.#refuseForeign(thread)

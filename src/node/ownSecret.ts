@@ -26,7 +26,7 @@ export async function makeOwnSecret(
   clock: Clock,
 ): Promise<void> {
   const { listen, tls, tlsCert } = options
-  const { role, cluster } = nodeFile.record
+  const { role, cluster, members } = nodeFile.record
   const isWanted = tls || tlsCert !== undefined || !isLoopback(addressOf(listen).host)
   const nowMs = Math.floor(clock.nowMs())
   const isGiven = secretsInForce(secret, file.record, nowMs).good.length > 0
@@ -39,6 +39,12 @@ export async function makeOwnSecret(
       createdAt: nowMs,
     }),
   )
+  if (members.length > 0)
+    log.warn(
+      { path: file.path, nodes: members.map(({ node }) => node) },
+      'made a secret that the other nodes do not know, and they follow no more: join each again ' +
+        '(walcast pair); if FILE-walcast/keys was lost, stop this node and put it back from a copy',
+    )
   log.info(
     { path: file.path },
     'made a secret for this cluster: nodes and commands have to prove it; walcast pair adds a node',

@@ -49,7 +49,8 @@ export function parseValue(
         .filter(Boolean)
         .map((network) => parseTrusted(flag, network.trim()))
     case 'text':
-      if (!isNodeId(text)) throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
+      if (!isNodeId(text))
+        throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-", other than "cli"')
       return text
     case 'url':
       return parseUrl(flag, text)

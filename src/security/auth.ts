@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { keyOf, WalcastError } from '../errors.ts'
+import { COMMAND_LINE } from '../nodeId.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ClusterSecrets, KeyPurpose } from './clusterSecrets.ts'
 import { connectionKeys } from './connectionKeys.ts'
@@ -15,7 +16,7 @@ import {
   REPLICA_AUTH_HEADER,
   type Signature,
 } from './requestSignature.ts'
-import { COMMAND_LINE, type SenderKeys } from './senderKeys.ts'
+import type { SenderKeys } from './senderKeys.ts'
 
 const VALID_MS = 30_000
 /**
@@ -107,6 +108,27 @@ export class Authenticator {
    */
   refuseForward(request: SignedMessage): WalcastError | undefined {
     return this.#told(request, this.#refuse(request, 'forward'))
+  }
+
+  /**
+   * Why a request that is believed may not ask for this all the same. `least`: what it needs. What
+   * is for nodes, such as the secrets of the cluster, is not for who only knows its secret; and a
+   * secret that is being replaced, because it was stolen perhaps, changes nothing that outlasts it.
+   * WRONG_SENDER or SECRET_ENDS.
+   */
+  refuseRight({ headers }: SignedMessage, least: string): WalcastError | undefined {
+    const signature = parseSignature(String(headers[REPLICA_AUTH_HEADER] ?? ''))
+    if (signature === undefined || this.isOpen) return undefined
+    if (least === 'node' && signature.from === COMMAND_LINE) return new WalcastError('WRONG_SENDER')
+    return least === 'admin' && this.#secrets.isEnding(signature.keyId)
+      ? new WalcastError('SECRET_ENDS', { id: signature.keyId })
+      : undefined
+  }
+
+  /** Whether the secret that has signed a request is still good, its time and nonce aside. */
+  isStillGood({ headers }: SignedMessage): boolean {
+    const signature = parseSignature(String(headers[REPLICA_AUTH_HEADER] ?? ''))
+    return signature === undefined || this.#secrets.key(signature.keyId, 'order') !== undefined
   }
 
   #told(

@@ -36,23 +36,33 @@ export function secretId(secret: string): string {
   return createHash('sha256').update(Buffer.from(derived)).digest('hex').slice(0, 8)
 }
 
+/** What a node knows of secrets beside those that are good. */
+export interface OtherSecrets {
+  /** They open nothing. */
+  readonly ended?: readonly string[]
+  /** Good ones that are being replaced: somebody may have stolen them. */
+  readonly ending?: readonly string[]
+}
+
 export class ClusterSecrets {
   #ids: readonly string[] = []
   #secrets = new Map<string, string>()
   /** They open nothing. */
   #ended = new Map<string, string>()
+  #endingIds: ReadonlySet<string> = new Set()
   /** By id and purpose: a derivation costs more than a signature. */
   readonly #keys = new Map<string, Buffer>()
 
-  /** The first signs. None: the cluster is open. `ended`: those that were good once. */
-  constructor(secrets: readonly string[], ended: readonly string[] = []) {
-    this.replace(secrets, ended)
+  /** The first signs. None: the cluster is open. */
+  constructor(secrets: readonly string[], others: OtherSecrets = {}) {
+    this.replace(secrets, others)
   }
 
   /** Other secrets from now on. */
-  replace(secrets: readonly string[], ended: readonly string[] = []): void {
+  replace(secrets: readonly string[], { ended = [], ending = [] }: OtherSecrets = {}): void {
     this.#secrets = new Map(secrets.map((secret) => [secretId(secret), secret]))
     this.#ended = new Map(ended.map((secret) => [secretId(secret), secret]))
+    this.#endingIds = new Set(ending.map(secretId))
     this.#ids = [...this.#secrets.keys()]
     this.#keys.clear()
   }
@@ -93,6 +103,11 @@ export class ClusterSecrets {
    */
   endedKey(id: string, purpose: KeyPurpose): Buffer | undefined {
     return this.#ended.has(id) ? this.#derive(id, purpose) : undefined
+  }
+
+  /** Whether a secret that is good is being replaced. */
+  isEnding(id: string): boolean {
+    return this.#endingIds.has(id)
   }
 
   /** The same secrets, of which this one signs. */

@@ -6,7 +6,8 @@
 import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
-import { openSync } from '../platform/files.ts'
+import { lstatSync, openSync } from '../platform/files.ts'
+import { strangeFile } from '../platform/plainFiles.ts'
 import { readOpened } from './privateFile.ts'
 import { makeSelfSigned } from './selfSigned.ts'
 
@@ -34,12 +35,19 @@ export function keysFolder(stateFolder: string): string {
   return `${stateFolder}/keys`
 }
 
+/** Whoever makes the folder a link decides what this node trusts. Throws STRANGE_FILE. */
+export function requireFolder(folder: string): void {
+  const found = lstatSync(folder, { throwIfNoEntry: false })
+  if (found && !found.isDirectory()) throw strangeFile(folder, 'something else than a folder')
+}
+
 /**
  * The keys in a node's folder; makes them at the first start. Throws KEYS_BROKEN, SECRET_SHARED,
- * DISK_FULL or WRITE_FAILED.
+ * STRANGE_FILE, DISK_FULL or WRITE_FAILED.
  */
 export async function openNodeKeys(stateFolder: string, ops: FileOps): Promise<NodeKeys> {
   const folder = keysFolder(stateFolder)
+  requireFolder(folder)
   makeFolder(folder)
   const [keyPath, certificatePath] = [`${folder}/node.key`, `${folder}/node.crt`]
   const key = readPem(keyPath)

@@ -1,7 +1,7 @@
 /**
  * The pairing codes of this node, in memory only: a restart ends them all.
  *
- *     open ── a right proof ──> used by one key ── ten minutes ──> expired
+ *     open ── a right proof ──> used by one key ── ten minutes, or another secret ──> expired
  *      └──── five wrong proofs ──> ended
  *
  * A code is good for one key. That key may ask again while the code lives, so that a join that a
@@ -31,7 +31,7 @@ export type PairingVerdict =
   | { readonly state: 'good'; readonly secret: Buffer }
 
 interface Code extends NewPairing {
-  readonly untilMs: number
+  untilMs: number
   wrongProofs: number
   /** The key and the node that used it. */
   user: { readonly fingerprint: string; readonly node: string } | undefined
@@ -84,6 +84,12 @@ export class PairingDesk {
   use(id: string, fingerprint: string, node: string): void {
     const code = this.#codes.get(id)
     if (code) code.user = { fingerprint, node }
+  }
+
+  /** All codes expire now: who has made them may have been no friend. */
+  expireAll(): void {
+    const nowMs = monotonicMs()
+    for (const code of this.#codes.values()) code.untilMs = Math.min(code.untilMs, nowMs)
   }
 
   #open(): Code[] {

@@ -7,9 +7,6 @@ import { WalcastError } from '../errors.ts'
 import { type ConnectionKeys, connectionKeys } from './connectionKeys.ts'
 import type { MemberSockets } from './memberSockets.ts'
 
-/** As whom the command line signs. It has no key of its own. */
-export const COMMAND_LINE = 'cli'
-
 /** What this node knows of other nodes' keys. Fingerprints are 64 hex digits. */
 export interface KnownKeys {
   /** Id of the living member with this key. */

@@ -66,6 +66,12 @@ export class TokenCheck {
     return this.#parts.nowMs() < expiresAt ? { holder: { id, role } } : { fault: 'expired' }
   }
 
+  /** Whether a token is neither revoked nor expired. */
+  isGood(id: string): boolean {
+    const known = this.#find(id)
+    return known !== undefined && this.#parts.nowMs() < (known.expiresAt ?? Infinity)
+  }
+
   /**
    * The key that proves this node to the holder of a token. Also of one that has expired, so that
    * the holder is told so. Undefined for an unknown one.

@@ -16,7 +16,7 @@ import {
   sha256,
 } from '../security/requestSignature.ts'
 import type { TokenHolder } from '../security/tokenCheck.ts'
-import { leastRole } from './leastRoles.ts'
+import { type Least, leastRole } from './leastRoles.ts'
 import { isRoleQuestion } from './publicPaths.ts'
 import type { Place } from './requestFields.ts'
 import { TokenGate, type TokenGateParts } from './tokenGate.ts'
@@ -51,7 +51,7 @@ export class Access {
 
   /**
    * Throws FOREIGN_PAGE, UNAUTHORIZED, TOO_MANY_ATTEMPTS, TOKEN_TOO_WEAK, WRONG_SECRET,
-   * CLOCKS_DIFFER or FORWARD_REFUSED.
+   * CLOCKS_DIFFER, WRONG_SENDER, SECRET_ENDS or FORWARD_REFUSED.
    */
   async require(request: FastifyRequest): Promise<void> {
     const { auth, onRoleAsked } = this.#options
@@ -61,12 +61,19 @@ export class Access {
     if (isRoleQuestion(path, request.headers)) onRoleAsked(isLocal ? THIS_MACHINE : request.ip)
     const least = leastRole(request.method, request.routeOptions.url ?? path)
     if (isLocal || auth.isOpen || least === 'public') return
-    if (headerOf(request.raw, REPLICA_AUTH_HEADER) !== undefined)
-      return this.#requireSigned(request)
-    if (this.#isForApplication(request)) throw noToken(request.raw)
     // Whoever has any token may learn that there is nothing at a path.
     const needed = least ?? (request.is404 ? 'metrics' : 'node')
+    if (headerOf(request.raw, REPLICA_AUTH_HEADER) !== undefined)
+      return this.#requireSigned(request, needed)
+    if (this.#isForApplication(request)) throw noToken(request.raw)
     this.#holders.set(request.raw, await this.#gate.require(request, needed))
+  }
+
+  /** Whether what let a request in would do so now: for an answer that never ends. */
+  isStillIn({ raw }: FastifyRequest): boolean {
+    const { auth, isLocal } = this.#options
+    const holder = this.#holders.get(raw)
+    return holder ? this.#gate.isGood(holder) : isLocal(raw) || auth.isStillGood(raw)
   }
 
   /** Where a request came from, for the audit log. */
@@ -104,8 +111,9 @@ export class Access {
       throw new WalcastError('WRONG_SECRET', { detail: 'its signature is that of another body' })
   }
 
-  #requireSigned(request: FastifyRequest): void {
-    const refused = this.#options.auth.refuseNode(request.raw, 'order')
+  #requireSigned(request: FastifyRequest, needed: Exclude<Least, 'public'>): void {
+    const { auth } = this.#options
+    const refused = auth.refuseNode(request.raw, 'order') ?? auth.refuseRight(request.raw, needed)
     if (refused) throw refused
     const signature = parseSignature(headerOf(request.raw, REPLICA_AUTH_HEADER))
     this.#bodies.set(request.raw, signature?.body ?? NO_BODY)

@@ -20,6 +20,8 @@ const MAX_UNREAD_BYTES = 64 * 1024
 
 interface Listener {
   readonly response: ServerResponse
+  /** Whether it would still be let in. */
+  readonly isStillIn: () => boolean
   role: string
   sync: string
   position: string
@@ -42,16 +44,16 @@ export class Events {
   }
 
   /**
-   * Sends the present state and then each change, until the client closes. Throws
-   * TOO_MANY_EVENT_STREAMS.
+   * Sends the present state and then each change, until the client closes, or would no longer be
+   * let in: that is looked at before each event and comment. Throws TOO_MANY_EVENT_STREAMS.
    */
-  add(response: ServerResponse): void {
+  add(response: ServerResponse, isStillIn: () => boolean = () => true): void {
     const { maxListeners, keepAliveMs } = this.#options
     if (response.destroyed) return
     if (this.#listeners.size >= maxListeners)
       throw new WalcastError('TOO_MANY_EVENT_STREAMS', { limit: maxListeners })
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-    const listener: Listener = { response, role: '', sync: '', position: '' }
+    const listener: Listener = { response, isStillIn, role: '', sync: '', position: '' }
     this.#listeners.add(listener)
     this.#timer ??= setRepeatingTimer(() => this.#keepAlive(), keepAliveMs)
     response.once('close', () => this.#remove(listener))
@@ -78,6 +80,7 @@ export class Events {
   }
 
   #tell(listener: Listener, status: DatabaseStatus): void {
+    if (!listener.isStillIn()) return void listener.response.destroy()
     const { role, leader, epoch, txid, sync, state } = status
     const roleText = JSON.stringify({ role, leader, epoch })
     if (listener.role !== roleText) {
@@ -103,7 +106,9 @@ export class Events {
   }
 
   #keepAlive(): void {
-    for (const { response } of this.#listeners) if (!response.writableEnded) response.write(':\n\n')
+    for (const { response, isStillIn } of this.#listeners)
+      if (!isStillIn()) response.destroy()
+      else if (!response.writableEnded) response.write(':\n\n')
   }
 
   #remove(listener: Listener): void {

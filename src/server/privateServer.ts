@@ -254,7 +254,7 @@ export class PrivateServer {
     const { databases, audit, roles, trust, tokens, pairing, membership } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
-    addStatusRoutes(this.#app, this.#options)
+    addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
     addAuditRoutes(this.#app, () => audit)
     addRoleRoutes(this.#app, roles, placeOf)

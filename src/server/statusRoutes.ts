@@ -1,5 +1,5 @@
 /** Where the node stands: status, lag, the wait for a position, and the stream of events. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parsePosition } from '../../proto/position.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { WaitTarget } from '../api/positionWaits.ts'
@@ -20,6 +20,7 @@ export interface StatusParts {
 export function addStatusRoutes(
   app: FastifyInstance,
   { databases, report, events, limits }: StatusParts,
+  isStillIn: (request: FastifyRequest) => boolean,
 ): void {
   app.get('/_walcast/status', async () => report.status())
   app.get('/_walcast/lag', async () => report.lag())
@@ -31,8 +32,8 @@ export function addStatusRoutes(
     const { epoch, txid } = view.status()
     return { epoch, txid }
   })
-  app.get('/_walcast/events', (_request, reply) => {
-    events.add(reply.raw)
+  app.get('/_walcast/events', (request, reply) => {
+    events.add(reply.raw, () => isStillIn(request))
     reply.hijack()
   })
 }

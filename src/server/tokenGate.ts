@@ -11,7 +11,7 @@ import type { TokenCheck, TokenFault, TokenHolder } from '../security/tokenCheck
 export type TokenRefusal = Exclude<TokenFault, 'none'> | 'too-many' | 'too-weak'
 
 export interface TokenGateParts {
-  readonly check: Pick<TokenCheck, 'check'>
+  readonly check: Pick<TokenCheck, 'check' | 'isGood'>
   /** `id`: of a token that is right, and may not do what was asked. */
   onRefused(why: TokenRefusal, address: string, id?: string): void
 }
@@ -49,6 +49,11 @@ export class TokenGate {
       what: `${request.method} ${request.routeOptions.url ?? ''}`,
       needed: least === 'node' ? 'the signature of a node' : least,
     })
+  }
+
+  /** Whether a token that let somebody in would let him in now. */
+  isGood({ id }: TokenHolder): boolean {
+    return this.#parts.check.isGood(id)
   }
 
   async #refused(fault: TokenFault, address: string): Promise<WalcastError> {

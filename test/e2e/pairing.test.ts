@@ -1,6 +1,6 @@
 /** Two hosts become a cluster with one pasted command; nobody else becomes a part of it. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer as createTcpServer } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -241,6 +241,19 @@ labTest('strangers on the way get no word of the secret', async (lab) => {
   assert.match(failed, /version|alert/i)
   const keyless = await leader.post('/_walcast/join', {})
   assert.equal(keyless.status, 400, keyless.text)
+})
+
+labTest('a leader that has lost its keys says that nobody follows it any more', async (lab) => {
+  const leader = await startLeader(lab)
+  const replica = await joined(lab, await joinArguments(lab, await pair(lab, leader), 'a'))
+  const { node } = await statusOf(lab, replica)
+  await replica.stop()
+  await leader.stop()
+  assert.equal(leader.logged('do not know').length, 0)
+  rmSync(`${leader.db}-walcast/keys`, { recursive: true })
+  const alone = await lab.restart(leader)
+  const [line] = alone.logged('made a secret that the other nodes do not know')
+  assert.ok(line?.includes(node), line)
 })
 
 labTest('a cluster with a secret from the environment pairs, in plain text too', async (lab) => {

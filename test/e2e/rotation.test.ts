@@ -14,6 +14,7 @@ import type { NodeStatus } from '../../src/api/nodeStatus.ts'
 import { TrustFile } from '../../src/cluster/trustFile.ts'
 import type { TrustRecord } from '../../src/cluster/trustRecord.ts'
 import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
+import { joinArguments, pair } from '../support/pairing.ts'
 import { PROGRAMS } from '../support/paths.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
@@ -122,6 +123,31 @@ labTest('a node that was away longer than the overlap is told how to come back',
   await level(led, follower)
   assert.notEqual((await statusOf(away)).txid, (await statusOf(led)).txid)
   assert.equal((await statusOf(led)).role, 'leader')
+})
+
+labTest('a node that heard nothing of a rotation does not undo it by pairing', async (lab) => {
+  const { leader, replicas } = await start(lab, ['a'])
+  const [a] = replicas
+  await a.stop()
+  const rotated = await run(lab, ['rotate-secret', '--db', leader.db, '--overlap', '1h'])
+  assert.equal(rotated.code, 0, rotated.err)
+  await leader.stop()
+  const alone = await lab.restart(a)
+  const code = await pair(lab, alone)
+  const child = lab.cli(await joinArguments(lab, code, 'c'))
+  await child.errorLine((line) => line.includes('joined the cluster'))
+  await child.stop()
+  const led = await lab.restart(leader)
+  const both = [led, alone]
+  for (const node of both)
+    await until('all know all', () => {
+      const { members = [], secrets = [] } = recordOf(node) ?? {}
+      return members.length === 3 && secrets.length === 2
+    })
+  for (const node of both) {
+    const ends = recordOf(node)?.secrets.map(({ endsAt }) => endsAt !== undefined)
+    assert.deepEqual(ends, [true, false])
+  }
 })
 
 labTest('a node within the overlap is back by itself', async (lab) => {

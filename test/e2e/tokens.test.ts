@@ -13,7 +13,7 @@ import { LEAST_ROLES } from '../../src/server/leastRoles.ts'
 import { fakeNode } from '../support/fakeNode.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
-import { until } from '../support/until.ts'
+import { until, within } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 const SECRET = { WALCAST_SECRET: 'a secret of sixteen characters and more' }
@@ -163,6 +163,21 @@ labTest('a token made at a replica while the leader is away ends on all nodes', 
   const status = await run(lab, ['status', '--node', again.url], environment)
   assert.equal(status.code, 1)
   assert.match(status.err, /^WALCAST_PEER_UNPROVEN: .*does not know token/)
+})
+
+labTest('a stream of events ends with the token that opened it', async (lab) => {
+  const leader = await startLeader(lab)
+  const { token, id } = await create(leader, 'read')
+  const stream = await fetch(`${leader.url}/_walcast/events`, { headers: bearer(token) })
+  assert.equal(stream.status, 200)
+  const ended = within(
+    'the end of the stream',
+    new Response(stream.body).text().catch((error) => error),
+  )
+  const revoked = await run(lab, ['token', 'revoke', id, '--db', leader.db])
+  assert.equal(revoked.code, 0, revoked.err)
+  await lab.exec(leader.db, "INSERT INTO log (who) VALUES ('later')")
+  await ended
 })
 
 labTest('wrong tokens are slowed down, right ones from the same address are not', async (lab) => {

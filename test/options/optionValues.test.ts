@@ -34,6 +34,11 @@ test('an address is one that a request can go to', () => {
   refuses('address', ['http://a:1', 'user@a:1', 'a/b:1', 'a?b:1', 'a#b:1', 'a:1/', 'a:1\n'])
 })
 
+test('a node is not called like the command line, which signs without a key', () => {
+  for (const name of ['client', 'cli-1', 'CLI', 'node.a']) assert.equal(parse('text', name), name)
+  refuses('text', ['cli', '', 'a b', 'a\n', 'x'.repeat(129)])
+})
+
 test('a URL names a web server and holds no secret', () => {
   for (const url of ['http://127.0.0.1:3000', 'https://shop.example/base', 'http://[::1]:1/'])
     assert.equal(parse('url', url), url)

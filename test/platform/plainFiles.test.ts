@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { keepOthersOut } from '../../src/node/folderAccess.ts'
+import { keepOthersOut, requireOwnFolder } from '../../src/node/folderAccess.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { openPlain, setMode } from '../../src/platform/plainFiles.ts'
 import { FirstCopy } from '../../src/replica/copy/firstCopy.ts'
@@ -139,4 +139,13 @@ test('a folder of ours is closed to others, and one behind a link is not changed
   keepOthersOut(link('b.db-walcast', elsewhere), log)
   assert.equal(modeOf(elsewhere), '755')
   assert.match(lines[1].msg, /other users may enter the node folder; give it mode 0700/)
+})
+
+test('a folder of another user is not that of this node', (t) => {
+  const { path } = folderOf(t)
+  const folder = path('a.db-walcast')
+  mkdirSync(folder, { mode: 0o700 })
+  requireOwnFolder(folder)
+  chownSync(folder, 65534, 65534)
+  assert.throws(() => requireOwnFolder(folder), { key: 'FOLDER_FOREIGN' })
 })

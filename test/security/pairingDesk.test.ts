@@ -52,6 +52,15 @@ test('a code is good for one key, again and again for that one', () => {
   assert.equal(ask(desk, made, HERE), 'good')
 })
 
+test('all codes can be made to expire', () => {
+  const desk = new PairingDesk()
+  const [used, unused] = [opened(desk), opened(desk)]
+  assert.equal(ask(desk, used, HERE), 'good')
+  desk.expireAll()
+  assert.deepEqual([ask(desk, used, HERE), ask(desk, unused, THERE)], ['expired', 'expired'])
+  assert.equal(ask(desk, opened(desk), THERE), 'good')
+})
+
 test('a proof covers every field and both keys', () => {
   const desk = new PairingDesk()
   for (const change of [
