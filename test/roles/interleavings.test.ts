@@ -9,13 +9,12 @@ import { test } from 'node:test'
 import { replaceRandom } from '../../src/platform/random.ts'
 import { step } from '../../src/roles/roleState.ts'
 import { roleFacts } from '../support/drivenRoles.ts'
-import { propertyRuns } from '../support/propertyRuns.ts'
 import { replay } from '../support/roleTranscript.ts'
 import { BROKEN_RULES } from '../support/roleWorld/brokenRules.ts'
 import { RoleWorld, Violation } from '../support/roleWorld/roleWorld.ts'
 import { SeededRandom } from '../support/roleWorld/seededRandom.ts'
 
-const RUNS = Number(process.env['WALCAST_ROLE_RUNS'] ?? propertyRuns(10_000))
+const RUNS = Number(process.env['WALCAST_ROLE_RUNS'] ?? 10_000)
 /** Enough that each fault is met. */
 const BROKEN_RUNS = 2000
 const FIRST_SEED = Number(process.env['WALCAST_ROLE_SEED'] ?? Date.now() % 2 ** 31)
