@@ -6,6 +6,7 @@
 
 import { onlyDatabase } from '../api/databases.ts'
 import type { JoinAnswer, JoinBundle, JoinCaller, PairAnswer, PairingDoor } from '../api/pairing.ts'
+import { isGivenLasting } from '../cluster/secretsInForce.ts'
 import { withMember, withSecret } from '../cluster/trustChanges.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
 import { formatTrust } from '../cluster/trustFormat.ts'
@@ -162,16 +163,15 @@ export class ClusterPairing implements PairingDoor {
     this.#requireFree(record, claim.node, keys.client)
     const own = { fingerprint: keys.server, node: this.#node, address: ownAddress(setup.options) }
     const { node, address } = claim
-    const withOwn = withMember(this.#withGivenSecret(record, nowMs), own, nowMs)
+    const withOwn = withMember(this.#withGivenSecret(record), own, nowMs)
     return withMember(withOwn, { fingerprint: keys.client, node, address }, nowMs)
   }
 
-  #withGivenSecret(record: TrustRecord, nowMs: number): TrustRecord {
+  /** It is the oldest, as everywhere. One that was replaced stays as it is. */
+  #withGivenSecret(record: TrustRecord): TrustRecord {
     const { secret } = this.#parts.setup
-    if (secret === undefined) return record
-    const id = secretId(secret)
-    if (record.secrets.some((known) => known.id === id)) return record
-    return withSecret(record, { id, secret, createdAt: Math.floor(nowMs) })
+    if (secret === undefined || !isGivenLasting(secret, record)) return record
+    return withSecret(record, { id: secretId(secret), secret, createdAt: 0 })
   }
 
   #bundle(record: TrustRecord): JoinBundle {
