@@ -1,18 +1,15 @@
 /** Secrets and keys replaced, members removed and gone, while nodes run. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
-import { request } from 'node:http'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import type {
   RemovedAnswer,
   RotatedKeyAnswer,
   RotatedSecretAnswer,
 } from '../../src/api/membership.ts'
-import type { NodeStatus } from '../../src/api/nodeStatus.ts'
 import { TrustFile } from '../../src/cluster/trustFile.ts'
 import type { TrustRecord } from '../../src/cluster/trustRecord.ts'
+import { statusLocally } from '../support/controlSocket.ts'
 import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
 import { PROGRAMS } from '../support/paths.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -46,13 +43,8 @@ async function start(lab: Lab, names: readonly string[]) {
   return { leader, replicas }
 }
 
-/** Over the control socket: the secret of the environment may have ended. */
-async function statusOf({ db }: TestNode): Promise<NodeStatus> {
-  const asked = request({ socketPath: `${db}-walcast/control.sock`, path: '/_walcast/status' })
-  asked.end()
-  const [answer] = await once(asked, 'response')
-  return JSON.parse(await text(answer))
-}
+/** The secret of the environment may have ended. */
+const statusOf = ({ db }: TestNode) => statusLocally(db)
 
 async function insert(lab: Lab, leader: TestNode): Promise<void> {
   await lab.exec(leader.db, "INSERT INTO log (who) VALUES ('later')")
