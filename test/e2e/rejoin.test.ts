@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { statusLocally } from '../support/controlSocket.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { joinArguments, joined, pair, run, startLeader, trustOf } from '../support/pairing.ts'
@@ -85,4 +86,25 @@ labTest('in plain text too a node learns that its secret has ended, and joins ag
   assert.equal(again.logged('"mode":"resume"').length, 1)
   assert.equal((await statusLocally(again.db)).node, node)
   await follows(lab, led, again)
+})
+
+labTest('walcast run ends its application, then its node, when the node has left', async (lab) => {
+  const leader = await startLeader(lab, SECRET)
+  const [db, port] = [lab.path('a.db'), await freePort()]
+  const app = [join(PROGRAMS, 'bootingApp.js'), JSON.stringify({ db, name: 'app', bootMs: 0 })]
+  const flags = ['--db', db, '--listen', `127.0.0.1:${port}`, '--leader', leader.address, '--tls']
+  const ports = ['--ports', String(await freePort()), '--restart', 'always']
+  const command = ['--', process.execPath, ...app]
+  const child = lab.cli(['run', ...flags, ...ports, ...command], SECRET)
+  child.expectEnd()
+  await child.line((line) => line.includes('"listens"'))
+  const left = await run(lab, ['leave', '--db', db])
+  assert.equal(left.code, 0, left.err)
+  assert.match(left.out, /^node \S+ has left cluster \S+: \S+ is a plain copy as of \d+-\d+$/m)
+  assert.equal((await child.ended).code, 0)
+  const order = ['leaves its cluster; stopping', 'the application has ended', 'has left cluster']
+  const places = order.map((text) => child.err.findIndex((line) => line.includes(text)))
+  assert.deepEqual(places.toSorted((a, b) => a - b), places)
+  assert.ok(places.every((at) => at >= 0), child.err.join('\n'))
+  assert.match(child.err[places[2]], /walcast join CODE --db FILE/)
 })
