@@ -5,7 +5,7 @@
 import type { Logger } from 'pino'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import { type ClusterSecrets, secretId } from '../security/clusterSecrets.ts'
-import { secretsInForce } from './secretsInForce.ts'
+import { type SecretsInForce, secretsInForce } from './secretsInForce.ts'
 import type { TrustFile } from './trustFile.ts'
 
 /** The longest time between two looks: the clock of a machine may be set. */
@@ -41,8 +41,9 @@ export class SecretSchedule {
     if (this.#isStopped) return
     const { file, given, nowMs } = this.#parts
     const atMs = nowMs()
-    const { good, ended, nextChangeMs } = secretsInForce(given, file.record, atMs)
-    this.#apply(good, ended)
+    const inForce = secretsInForce(given, file.record, atMs)
+    const { ended, nextChangeMs } = inForce
+    this.#apply(inForce)
     if (given !== undefined && ended.includes(given)) this.#warn(secretId(given))
     cancelTimer(this.#timer)
     if (nextChangeMs === Infinity) return
@@ -50,11 +51,11 @@ export class SecretSchedule {
     this.#timer = setTimer(() => this.#look(), afterMs).unref()
   }
 
-  #apply(good: readonly string[], ended: readonly string[]): void {
+  #apply({ good, ended, oldest }: SecretsInForce): void {
     const { secrets, log } = this.#parts
     const before = secrets.ids
     const ids = good.map(secretId)
-    secrets.replace(good, ended)
+    secrets.replace(good, ended, oldest)
     const [signs] = ids
     if (before.length > 0 && signs !== before[0])
       log.info({ secret: signs, before: before[0] }, 'another secret of the cluster signs now')

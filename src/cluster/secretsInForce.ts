@@ -21,6 +21,8 @@ export const SETTLE_MS = 120_000
 export interface SecretsInForce {
   /** The first signs. Empty only in a cluster that has none. */
   readonly good: readonly string[]
+  /** Of the good ones: all members know it. */
+  readonly oldest: string | undefined
   /** They open nothing. Who still signs with one can be told so. */
   readonly ended: readonly string[]
   /** When the next one settles or ends, in this node's clock; Infinity when none will. */
@@ -42,6 +44,7 @@ export function secretsInForce(
   const all = [...known.map(({ secret }) => secret), ...(given === undefined ? [] : [given])]
   return {
     good: inUse,
+    oldest: inForce[0]?.secret,
     ended: [...new Set(all)].filter((secret) => !inUse.includes(secret)),
     nextChangeMs: Math.min(...known.flatMap(changesOf).filter((atMs) => atMs > nowMs), Infinity),
   }

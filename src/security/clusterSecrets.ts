@@ -38,6 +38,7 @@ export function secretId(secret: string): string {
 
 export class ClusterSecrets {
   #ids: readonly string[] = []
+  #oldestId: string | undefined
   #secrets = new Map<string, string>()
   /** They open nothing. */
   #ended = new Map<string, string>()
@@ -49,11 +50,16 @@ export class ClusterSecrets {
     this.replace(secrets, ended)
   }
 
-  /** Other secrets from now on. */
-  replace(secrets: readonly string[], ended: readonly string[] = []): void {
+  /** Other secrets from now on. `oldest`: of them. */
+  replace(
+    secrets: readonly string[],
+    ended: readonly string[] = [],
+    oldest: string | undefined = secrets.at(-1),
+  ): void {
     this.#secrets = new Map(secrets.map((secret) => [secretId(secret), secret]))
     this.#ended = new Map(ended.map((secret) => [secretId(secret), secret]))
     this.#ids = [...this.#secrets.keys()]
+    this.#oldestId = oldest === undefined ? undefined : secretId(oldest)
     this.#keys.clear()
   }
 
@@ -65,6 +71,12 @@ export class ClusterSecrets {
   /** Ids of the secrets that are good; the first signs. */
   get ids(): readonly string[] {
     return this.#ids
+  }
+
+  /** Ids of the same from the oldest on: a member may not have heard of the newest. */
+  get idsByAge(): readonly string[] {
+    const older = this.#ids.filter((id) => id === this.#oldestId)
+    return [...older, ...this.#ids.filter((id) => id !== this.#oldestId).reverse()]
   }
 
   /**

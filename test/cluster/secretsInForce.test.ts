@@ -33,6 +33,7 @@ test('alone the given one is good; after a rotation it signs until the new one s
   const record = rotated(empty, named(1), START_MS)
   const at = (ms: number) => secretsInForce(GIVEN, record, START_MS + ms)
   assert.deepEqual(at(0).good, [GIVEN, named(1)])
+  for (const ms of [0, SETTLE_MS]) assert.equal(at(ms).oldest, GIVEN)
   assert.equal(at(0).nextChangeMs, START_MS + SETTLE_MS)
   assert.deepEqual(at(SETTLE_MS).good, [named(1), GIVEN])
   assert.equal(at(SETTLE_MS).nextChangeMs, START_MS + OVERLAP_MS)

@@ -403,7 +403,7 @@ test('a secret that nine others followed is gone, and the earliest end of one co
   }
 })
 
-test('a secret that has ended anywhere ends in every join, whenever it was written elsewhere', () => {
+test('a secret that has ended anywhere ends in every join, whenever it was written', () => {
   fc.assert(
     fc.property(record, record, (a, b) => {
       const { secrets } = joinTrust(a, b)

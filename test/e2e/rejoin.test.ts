@@ -63,30 +63,33 @@ labTest('a node that was removed joins with a new key, by the same command', asy
   assert.equal(lost.code, 0, lost.err)
 })
 
-labTest('in plain text too a node learns that its secret has ended, and joins again', async (lab) => {
-  const leader = await startLeader(lab, SECRET, ['--peer-look', '200ms'])
-  const options = { environment: SECRET, flags: ['--peer-look', '200ms'] }
-  const away = await lab.replica(lab.path('a.db'), leader, options)
-  await until('both know both', () =>
-    [leader, away].every(({ db }) => trustOf(db).members.length === 2),
-  )
-  const { node } = await statusLocally(away.db)
-  await away.stop()
-  const rotated = await run(lab, ['rotate-secret', '--db', leader.db, '--overlap', '5m'])
-  assert.equal(rotated.code, 0, rotated.err)
-  await leader.stop()
-  const led = await lab.restart(leader, { environment: LATE })
-  const back = await lab.restart(away, { environment: LATE })
-  await told(back, 'WALCAST_SECRET_ENDED')
-  assert.ok((await led.metric('walcast_ended_secret_refusals_total')) > 0)
-  await back.stop()
-  const code = await pair(lab, led)
-  const listen = `127.0.0.1:${away.options.port}`
-  const again = await joined(lab, ['join', code, '--db', away.db, '--listen', listen], LATE)
-  assert.equal(again.logged('"mode":"resume"').length, 1)
-  assert.equal((await statusLocally(again.db)).node, node)
-  await follows(lab, led, again)
-})
+labTest(
+  'in plain text too a node learns that its secret has ended, and joins again',
+  async (lab) => {
+    const leader = await startLeader(lab, SECRET, ['--peer-look', '200ms'])
+    const options = { environment: SECRET, flags: ['--peer-look', '200ms'] }
+    const away = await lab.replica(lab.path('a.db'), leader, options)
+    await until('both know both', () =>
+      [leader, away].every(({ db }) => trustOf(db).members.length === 2),
+    )
+    const { node } = await statusLocally(away.db)
+    await away.stop()
+    const rotated = await run(lab, ['rotate-secret', '--db', leader.db, '--overlap', '5m'])
+    assert.equal(rotated.code, 0, rotated.err)
+    await leader.stop()
+    const led = await lab.restart(leader, { environment: LATE })
+    const back = await lab.restart(away, { environment: LATE })
+    await told(back, 'WALCAST_SECRET_ENDED')
+    assert.ok((await led.metric('walcast_ended_secret_refusals_total')) > 0)
+    await back.stop()
+    const code = await pair(lab, led)
+    const listen = `127.0.0.1:${away.options.port}`
+    const again = await joined(lab, ['join', code, '--db', away.db, '--listen', listen], LATE)
+    assert.equal(again.logged('"mode":"resume"').length, 1)
+    assert.equal((await statusLocally(again.db)).node, node)
+    await follows(lab, led, again)
+  },
+)
 
 labTest('walcast run ends its application, then its node, when the node has left', async (lab) => {
   const leader = await startLeader(lab, SECRET)
@@ -104,7 +107,13 @@ labTest('walcast run ends its application, then its node, when the node has left
   assert.equal((await child.ended).code, 0)
   const order = ['leaves its cluster; stopping', 'the application has ended', 'has left cluster']
   const places = order.map((text) => child.err.findIndex((line) => line.includes(text)))
-  assert.deepEqual(places.toSorted((a, b) => a - b), places)
-  assert.ok(places.every((at) => at >= 0), child.err.join('\n'))
+  assert.deepEqual(
+    places.toSorted((a, b) => a - b),
+    places,
+  )
+  assert.ok(
+    places.every((at) => at >= 0),
+    child.err.join('\n'),
+  )
   assert.match(child.err[places[2]], /walcast join CODE --db FILE/)
 })

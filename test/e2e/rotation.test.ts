@@ -72,6 +72,13 @@ labTest('a new secret reaches all members, and signs and ends when it is time', 
   assert.match(again.err, /WALCAST_ROTATION_UNDER_WAY/)
   const short = await run(lab, ['rotate-secret', '--db', b.db, '--overlap', '1m'])
   assert.equal(short.code, 2)
+  for (const node of [leader, a, b]) {
+    const entries = (await statusOf(node)).audit ?? []
+    assert.ok(
+      !entries.some(({ action }) => action === 'peer'),
+      'no member was taken for a stranger',
+    )
+  }
   // Within the overlap one node after the other comes to a time at which the new one signs.
   const ten = { environment: shifted(600_000) }
   await b.stop()

@@ -94,41 +94,44 @@ labTest('no write through a replica fails while the secret is replaced', async (
   await removed(cluster.replicas[0], leader)
 })
 
-labTest('a reader of encrypted settings on a replica reads on while the key is replaced', async (lab) => {
-  const environment = { WALCAST_SECRET: SECRET }
-  const options = { environment, flags: ['--tls'] }
-  const path = lab.path('leader.db')
-  await lab.exec(path, 'PRAGMA journal_mode=wal', 'CREATE TABLE log (who TEXT)')
-  const leader = await lab.leader(path, options)
-  const replica = await lab.replica(lab.path('a.db'), leader, options)
-  await until('it has a key', () => recordOf(leader)?.keks.length === 1)
-  const set = lab.cli(['settings', 'set', 'password', '-', '--encrypt', '--db', leader.db])
-  set.write('a secret value')
-  set.closeInput()
-  assert.equal((await set.ended).code, 0)
-  const { txid } = await statusLocally(leader.db)
-  await until('it is there', async () => (await statusLocally(replica.db)).txid >= txid)
-  const db = new Database(replica.db, { readonly: true, timeout: 30_000 })
-  lab.atEnd(() => void db.close())
-  const store = settings(db, keyringBeside(replica.db))
-  const sign = { stopped: false }
-  let reads = 0
-  const reading = (async () => {
-    for (; !sign.stopped; reads++) {
-      assert.equal(store.get('password'), 'a secret value')
-      await new Promise((resolve) => setTimeout(resolve, 1))
+labTest(
+  'a reader of encrypted settings on a replica reads on while the key is replaced',
+  async (lab) => {
+    const environment = { WALCAST_SECRET: SECRET }
+    const options = { environment, flags: ['--tls'] }
+    const path = lab.path('leader.db')
+    await lab.exec(path, 'PRAGMA journal_mode=wal', 'CREATE TABLE log (who TEXT)')
+    const leader = await lab.leader(path, options)
+    const replica = await lab.replica(lab.path('a.db'), leader, options)
+    await until('it has a key', () => recordOf(leader)?.keks.length === 1)
+    const set = lab.cli(['settings', 'set', 'password', '-', '--encrypt', '--db', leader.db])
+    set.write('a secret value')
+    set.closeInput()
+    assert.equal((await set.ended).code, 0)
+    const { txid } = await statusLocally(leader.db)
+    await until('it is there', async () => (await statusLocally(replica.db)).txid >= txid)
+    const db = new Database(replica.db, { readonly: true, timeout: 30_000 })
+    lab.atEnd(() => void db.close())
+    const store = settings(db, keyringBeside(replica.db))
+    const sign = { stopped: false }
+    let reads = 0
+    const reading = (async () => {
+      for (; !sign.stopped; reads++) {
+        assert.equal(store.get('password'), 'a secret value')
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+    })()
+    for (const asked of [leader, replica, leader]) {
+      const body = { force: false }
+      const done = await askLocally(asked.db, '/_walcast/key/rotate', { method: 'POST', body })
+      assert.deepEqual([done.status, done.body['wrapped']], [200, 1], JSON.stringify(done.body))
+      const { txid: after } = await statusLocally(leader.db)
+      const from = reads
+      await until('it has the new wrapping', async () => {
+        return (await statusLocally(replica.db)).txid >= after && reads > from + 20
+      })
     }
-  })()
-  for (const asked of [leader, replica, leader]) {
-    const body = { force: false }
-    const done = await askLocally(asked.db, '/_walcast/key/rotate', { method: 'POST', body })
-    assert.deepEqual([done.status, done.body['wrapped']], [200, 1], JSON.stringify(done.body))
-    const { txid: after } = await statusLocally(leader.db)
-    const from = reads
-    await until('it has the new wrapping', async () => {
-      return (await statusLocally(replica.db)).txid >= after && reads > from + 20
-    })
-  }
-  sign.stopped = true
-  await reading
-})
+    sign.stopped = true
+    await reading
+  },
+)

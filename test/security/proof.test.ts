@@ -174,7 +174,7 @@ test('property: no character of a proof can be another one', () => {
   )
 })
 
-test('an asker is told of the end of its secret by who has known it, for its question alone', () => {
+test('who has known a secret tells an asker of its end, for its question alone', () => {
   const member = new ClusterSecrets(['the secret that came after it'], [SECRET])
   const question = { challenge: newChallenge(), fingerprint: '' }
   const told = sayEnded(member, SECRETS.ids, question)
