@@ -70,7 +70,8 @@ export const CATALOGUE = {
   NOT_A_COPY: entry(
     500,
     '{path} exists and is not a copy made by this cluster',
-    'give --db a path where no file exists yet, or move that file away; nothing was touched',
+    'give --db a path where no file exists yet, or move that file away, with its -wal and -shm; ' +
+      'nothing was touched',
   ),
   NODE_FILE_BROKEN: entry(
     500,
@@ -201,7 +202,7 @@ export const CATALOGUE = {
   SECRET_ENDED: entry(
     401,
     'the secret {id} of the cluster has ended: it was replaced while this node was away',
-    'on a member: walcast pair; here: walcast join CODE --db FILE',
+    'on a member: walcast pair; here, once this node is stopped: walcast join CODE --db FILE',
   ),
   SECRET_ENDS: entry(
     403,
@@ -628,7 +629,8 @@ export const CATALOGUE = {
   KEY_REMOVED: entry(
     409,
     'the key of {node} was removed from this cluster, and is refused for ever',
-    'let the node join again with a new key: move its folder FILE-walcast/keys away first',
+    'to let it in again, with a new key: walcast pair on a member, then, where it is stopped, ' +
+      'walcast join CODE --db FILE',
   ),
   PAIRING_WITHOUT_SECRET: entry(
     409,
@@ -754,8 +756,8 @@ export const CATALOGUE = {
   LEFT: entry(
     409,
     'node {node} has left cluster {cluster}: {path} is a plain copy as of {position}',
-    'walcast join CODE --db FILE makes it a member again; to lead a cluster of its own, move ' +
-      'FILE-walcast away and start walcast leader',
+    'to make it a member again: walcast pair on a member, then walcast join CODE --db FILE; to ' +
+      'lead a cluster of its own, move FILE-walcast away and start walcast leader',
   ),
   CONFIG_BAD: entry(
     500,

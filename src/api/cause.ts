@@ -10,6 +10,7 @@ export const CAUSE_CODES = [
   'replica-away',
   'leader-away',
   'wrong-cluster',
+  'not-a-member',
   'source-behind',
   'page-size',
   'application-down',

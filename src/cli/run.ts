@@ -1,7 +1,7 @@
 /** `walcast run`: a node, and the application as its child process. */
 import type { Logger } from 'pino'
 import type { DatabaseView } from '../api/databaseView.ts'
-import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -139,14 +139,22 @@ async function untilEnded(
         { code: ended },
         'the application exited; stopping the node',
       )
-    else if (keyOf(ended) === 'LEFT') log.info(messageOf(ended))
-    else log.info(ended === 'signal' ? 'stopping' : 'stopping after a failure')
+    else log.info(endText(ended))
     await supervisor.stop()
-    if (ended instanceof WalcastError && ended.key !== 'LEFT') throw ended
-    return typeof ended === 'number' ? ended : 0
+    if (typeof ended === 'number') return ended
+    if (ended === 'signal') return 0
+    if (ended.key !== 'LEFT') throw ended
+    await node.stop()
+    log.info(`${ended.message}; ${ended.cure}`)
+    return 0
   } finally {
     await node.stop()
   }
+}
+
+function endText(ended: 'signal' | WalcastError): string {
+  if (ended === 'signal') return 'stopping'
+  return ended.key === 'LEFT' ? 'the node leaves its cluster; stopping' : 'stopping after a failure'
 }
 
 /**

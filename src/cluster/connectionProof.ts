@@ -1,8 +1,11 @@
 /** One exchange on a new connection, in which the other end proves to be a node of the cluster. */
 import type { Socket } from 'node:net'
+import { WalcastError } from '../errors.ts'
 import { nowMs } from '../platform/time.ts'
 import {
   CHALLENGE_HEADER,
+  ENDED_HEADER,
+  endedSecretIn,
   formatChallenge,
   newChallenge,
   nodeProvenBy,
@@ -33,7 +36,8 @@ export interface ProvenNode extends Prover {
 /**
  * The node at the other end of `socket`, which is left open for what follows. Undefined when it
  * proves nothing, and `onUnproven` is told what it answered. `fingerprint`: that of its TLS key, ''
- * in plain text. Rejects with TlsWanted, or when the connection breaks.
+ * in plain text. Rejects with TlsWanted, with SECRET_ENDED when a member says so of this node's
+ * secret, or when the connection breaks.
  */
 export async function proveConnection(
   socket: Socket,
@@ -63,6 +67,8 @@ export async function proveConnection(
     fingerprint,
   })
   if (!prover) {
+    const id = endedSecretIn(keys, headers[ENDED_HEADER], { challenge, fingerprint })
+    if (id !== undefined) throw new WalcastError('SECRET_ENDED', { id })
     onUnproven?.(answer)
     return undefined
   }

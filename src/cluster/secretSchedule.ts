@@ -4,8 +4,8 @@
  */
 import type { Logger } from 'pino'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
-import { type ClusterSecrets, type OtherSecrets, secretId } from '../security/clusterSecrets.ts'
-import { secretsInForce } from './secretsInForce.ts'
+import { type ClusterSecrets, secretId } from '../security/clusterSecrets.ts'
+import { type SecretsInForce, secretsInForce } from './secretsInForce.ts'
 import type { TrustFile } from './trustFile.ts'
 
 /** The longest time between two looks: the clock of a machine may be set. */
@@ -41,8 +41,9 @@ export class SecretSchedule {
     if (this.#isStopped) return
     const { file, given, nowMs } = this.#parts
     const atMs = nowMs()
-    const { good, ended, ending, nextChangeMs } = secretsInForce(given, file.record, atMs)
-    this.#apply(good, { ended, ending })
+    const inForce = secretsInForce(given, file.record, atMs)
+    const { ended, nextChangeMs } = inForce
+    this.#apply(inForce)
     if (given !== undefined && ended.includes(given)) this.#warn(secretId(given))
     cancelTimer(this.#timer)
     if (nextChangeMs === Infinity) return
@@ -50,7 +51,7 @@ export class SecretSchedule {
     this.#timer = setTimer(() => this.#look(), afterMs).unref()
   }
 
-  #apply(good: readonly string[], others: OtherSecrets): void {
+  #apply({ good, ...others }: SecretsInForce): void {
     const { secrets, log } = this.#parts
     const before = secrets.ids
     const ids = good.map(secretId)

@@ -23,6 +23,8 @@ export interface SecretsInForce {
   readonly good: readonly string[]
   /** Those of them that are being replaced. */
   readonly ending: readonly string[]
+  /** Of the good ones: all members know it. */
+  readonly oldest: string | undefined
   /** They open nothing. Who still signs with one can be told so. */
   readonly ended: readonly string[]
   /** When the next one settles or ends, in this node's clock; Infinity when none will. */
@@ -45,6 +47,7 @@ export function secretsInForce(
   return {
     good: inUse,
     ending: inOrder.filter(({ endsAt }) => endsAt !== undefined).map(({ secret }) => secret),
+    oldest: inForce[0]?.secret,
     ended: [...new Set(all)].filter((secret) => !inUse.includes(secret)),
     nextChangeMs: Math.min(...known.flatMap(changesOf).filter((atMs) => atMs > nowMs), Infinity),
   }

@@ -20,7 +20,7 @@ const ASK = 'walcast trust ask'
 const NOT_GOOD_THERE: ReadonlySet<unknown> = new Set(['WRONG_SECRET', 'SECRET_ENDED'])
 
 export interface TrustCallsParts {
-  readonly secrets: Pick<ClusterSecrets, 'isOpen' | 'ids' | 'key'>
+  readonly secrets: Pick<ClusterSecrets, 'isOpen' | 'idsByAge' | 'key'>
   /**
    * POSTs a body of JSON to a node's TRUST_PATH, signed with the secret of this id, and gives the
    * fields of the answer.
@@ -43,7 +43,7 @@ export class TrustCalls {
 
   /** Throws what `post` throws, or TRUST_REFUSED for an answer that is not a member's. */
   async exchange(member: Member, record: TrustRecord): Promise<TrustRecord> {
-    const [oldest, ...others] = this.#parts.secrets.ids.toReversed()
+    const [oldest, ...others] = this.#parts.secrets.idsByAge
     if (oldest === undefined) throw refused('this node has no secret')
     let id = oldest
     for (;;)

@@ -53,9 +53,22 @@ export function markOfSetting({ name, changedAt }: TrustSetting): Mark {
   return { at: changedAt, key: name }
 }
 
-/** The newest, the oldest of them first. Of two ends of one secret the earlier counts. */
+/**
+ * One entry for each secret, the oldest first. Of two ends the earlier counts, and an end counts
+ * more than none, whichever entry is newer: another node may write down a secret that has ended.
+ */
+export function joinedSecrets(secrets: readonly TrustSecret[]): TrustSecret[] {
+  const byId = new Map<string, TrustSecret>()
+  for (const each of secrets) {
+    const known = byId.get(each.id)
+    byId.set(each.id, known ? joinedSecret(known, each) : each)
+  }
+  return [...byId.values()].sort(compareAges)
+}
+
+/** The newest, the oldest of them first. */
 export function newestSecrets(secrets: readonly TrustSecret[]): TrustSecret[] {
-  return newest(secrets, MAX_SECRETS, (a, b) => endOf(b) - endOf(a))
+  return joinedSecrets(secrets).slice(-MAX_SECRETS)
 }
 
 /**
@@ -63,27 +76,27 @@ export function newestSecrets(secrets: readonly TrustSecret[]): TrustSecret[] {
  * wraps what the old key wrapped with the new one.
  */
 export function newestKeks(keks: readonly TrustKek[]): TrustKek[] {
-  return newest(keks, MAX_KEKS, () => 0)
-}
-
-function newest<Entry extends { readonly id: string; readonly createdAt: number }>(
-  entries: readonly Entry[],
-  most: number,
-  compareEnds: (a: Entry, b: Entry) => number,
-): Entry[] {
-  const byPreference = entries.toSorted(
-    (a, b) =>
-      a.createdAt - b.createdAt ||
-      compareEnds(a, b) ||
-      compareTexts(JSON.stringify(a), JSON.stringify(b)),
+  const byPreference = keks.toSorted(
+    (a, b) => a.createdAt - b.createdAt || compareTexts(JSON.stringify(a), JSON.stringify(b)),
   )
-  const byId = new Map<string, Entry>()
-  for (const entry of byPreference) byId.set(entry.id, entry)
-  return [...byId.values()]
-    .sort((a, b) => a.createdAt - b.createdAt || compareTexts(a.id, b.id))
-    .slice(-most)
+  const byId = new Map<string, TrustKek>()
+  for (const kek of byPreference) byId.set(kek.id, kek)
+  return [...byId.values()].sort(compareAges).slice(-MAX_KEKS)
 }
 
-function endOf({ endsAt }: TrustSecret): number {
-  return endsAt ?? Number.MAX_SAFE_INTEGER
+/** Each field by a rule of its own, so that the order of joins does not matter. */
+function joinedSecret(a: TrustSecret, b: TrustSecret): TrustSecret {
+  const endsAt = Math.min(a.endsAt ?? Infinity, b.endsAt ?? Infinity)
+  const entry = {
+    id: a.id,
+    secret: a.secret > b.secret ? a.secret : b.secret,
+    createdAt: Math.max(a.createdAt, b.createdAt),
+  }
+  return endsAt === Infinity ? entry : { ...entry, endsAt }
+}
+
+type Aged = Pick<TrustSecret, 'id' | 'createdAt'>
+
+function compareAges(a: Aged, b: Aged): number {
+  return a.createdAt - b.createdAt || compareTexts(a.id, b.id)
 }

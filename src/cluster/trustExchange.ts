@@ -1,7 +1,8 @@
 /**
  * Brings the trust records of all members to the same state. Two members exchange their records,
  * and each joins what it gets to its own. It happens
- * - soon after the start, with all members: they may know what happened while this node was away;
+ * - at the start with a few, and soon after it with all members: they may know what happened while
+ *   this node was away, such as a new secret, with which the next request is signed;
  * - soon after a change of this node's own, with all members;
  * - after a change that another member told, with a few, in case that member cannot reach all;
  * - when a member tells a digest that differs from this node's;
@@ -66,7 +67,7 @@ export interface ToldMember extends Member {
   readonly error: string | undefined
 }
 
-/** Members that hear of a change that another one told. */
+/** Members that hear of a change that another one told, and that are asked first at a start. */
 const PASSED_ON_TO = 3
 
 export class TrustExchange {
@@ -74,6 +75,7 @@ export class TrustExchange {
   readonly #contacts = new Map<string, TrustContact>()
   readonly #round: Timer
   readonly #first: Timer
+  readonly #early: Timer
   readonly #onChanged = (change: TrustChange): void => this.#tell(change)
   #timer: Timer | undefined
   #wakeAtMs = Infinity
@@ -86,7 +88,8 @@ export class TrustExchange {
     this.#parts = parts
     const { file, limits } = parts
     file.on('changed', this.#onChanged)
-    this.#round = setTimer(() => this.#askSomeone(), spread(limits.roundMs)).unref()
+    this.#round = setTimer(() => this.#nextRound(), spread(limits.roundMs)).unref()
+    this.#early = setTimer(() => this.#ask(PASSED_ON_TO), 0).unref()
     this.#first = setTimer(() => this.#tellAll(), spread(limits.startMs)).unref()
   }
 
@@ -155,6 +158,7 @@ export class TrustExchange {
     cancelTimer(this.#timer)
     cancelTimer(this.#round)
     cancelTimer(this.#first)
+    cancelTimer(this.#early)
   }
 
   #tellAll(): void {
@@ -177,12 +181,18 @@ export class TrustExchange {
     return this.#contacts.get(node)?.isLevel(this.digest) === true
   }
 
-  #askSomeone(): void {
+  #nextRound(): void {
     this.#round.refresh()
-    const [member] = someOf(this.#parts.members(), 1)
-    if (member === undefined || !this.#parts.isReady()) return
-    const contact = this.#contact(member.node)
-    contact.isDue ||= !contact.isUnderWay
+    this.#ask(1)
+  }
+
+  /** Exchanges with so many members, whatever is known of them. */
+  #ask(count: number): void {
+    if (!this.#parts.isReady()) return
+    for (const { node } of someOf(this.#parts.members(), count)) {
+      const contact = this.#contact(node)
+      contact.isDue ||= !contact.isUnderWay
+    }
     this.#wake(0)
   }
 

@@ -42,6 +42,8 @@ export class TrustFile extends EventEmitter<TrustFileEvents> {
   #record: TrustRecord
   /** The record as the file has it; undefined without a file. */
   #written: TrustRecord | undefined
+  /** A write failed: the file may have the record that it was to have. */
+  #isUnsure = false
   #saving: Promise<void> = Promise.resolve()
   #mending: Timer | undefined
   #isStopped = false
@@ -86,12 +88,16 @@ export class TrustFile extends EventEmitter<TrustFileEvents> {
   /**
    * Changes the record by a function of `trustChanges.ts`. Resolves when the change is durable;
    * only then this node acts on it and others hear of it. Throws what `change` throws, DISK_FULL
-   * or WRITE_FAILED, and then the record is as before.
+   * or WRITE_FAILED, and then the record is as before. The write may have failed after the rename:
+   * the node writes the record before until the disk takes it.
    */
   change(change: (record: TrustRecord) => TrustRecord): Promise<void> {
     return this.#inTurn(async () => {
       const next = change(this.#record)
-      await this.#write(next)
+      await this.#write(next).catch((error) => {
+        if (this.isThere) this.#mend()
+        throw error
+      })
       this.#become(next, '')
     })
   }
@@ -161,9 +167,11 @@ export class TrustFile extends EventEmitter<TrustFileEvents> {
   }
 
   async #write(record: TrustRecord): Promise<void> {
-    if (this.#written && isSameTrust(this.#written, record)) return
+    if (!this.#isUnsure && this.#written && isSameTrust(this.#written, record)) return
     closeFolder(this.#folder)
+    this.#isUnsure = true
     await this.#ops.replace(this.path, formatTrust(record), 'trust')
+    this.#isUnsure = false
     this.#written = record
   }
 

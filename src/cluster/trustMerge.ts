@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import { WalcastError } from '../errors.ts'
 import { compactSet, compareMarks, joinSets, latest, type RemovalSet } from './removalSet.ts'
 import {
+  joinedSecrets,
   MEMBERS,
   markOfSetting,
   memberSet,
@@ -46,7 +47,7 @@ export function mergeTrust(own: TrustRecord, theirs: TrustRecord): TrustRecord {
 /** The join of two records of one cluster, up to twice as large as a record may be. */
 export function joinTrust(a: TrustRecord, b: TrustRecord): TrustRecord {
   return recordOf(a.cluster, {
-    secrets: newestSecrets([...a.secrets, ...b.secrets]),
+    secrets: joinedSecrets([...a.secrets, ...b.secrets]),
     keks: newestKeks([...a.keks, ...b.keks]),
     members: joinSets(MEMBERS, memberSet(a), memberSet(b)),
     tokens: joinSets(TOKENS, tokenSet(a), tokenSet(b)),
@@ -58,6 +59,7 @@ export function joinTrust(a: TrustRecord, b: TrustRecord): TrustRecord {
 export function compactTrust(record: TrustRecord): TrustRecord {
   return recordOf(record.cluster, {
     ...record,
+    secrets: newestSecrets(record.secrets),
     members: compactSet(MEMBERS, memberSet(record)),
     tokens: compactSet(TOKENS, tokenSet(record)),
   })

@@ -28,6 +28,8 @@ export interface NoticeMetrics {
 export interface MembershipMetrics {
   onChanged(change: 'rotate-secret' | 'rotate-key' | 'remove' | 'leave'): void
   onNotTold(): void
+  /** A node asked with a secret that has ended. */
+  onEndedSecret(): void
 }
 
 /** Hears of tokens that were refused, and of changes. */
@@ -184,7 +186,15 @@ export class Metrics {
       'membership_not_told_total',
       'Members that such a change did not reach at once; they are told when they are back',
     )
-    return { onChanged: (change) => changes.inc({ change }), onNotTold: () => unreached.inc() }
+    const ended = this.#metrics.counter(
+      'ended_secret_refusals_total',
+      'Questions of nodes whose secret was replaced while they were away: they have to join again',
+    )
+    return {
+      onChanged: (change) => changes.inc({ change }),
+      onNotTold: () => unreached.inc(),
+      onEndedSecret: () => ended.inc(),
+    }
   }
 
   /** Messages of replicas, and of the node that this one follows. */

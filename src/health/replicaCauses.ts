@@ -18,6 +18,12 @@ const CANNOT_WRITE: ReadonlySet<string> = new Set([
 const WRONG_CLUSTER = 'WALCAST_WRONG_CLUSTER'
 const NODE_ANSWER = 'WALCAST_NODE_ANSWER'
 
+/** The members refuse this node until it joins again. */
+const NOT_A_MEMBER: Readonly<Record<string, string>> = {
+  WALCAST_SECRET_ENDED: 'the cluster replaced its secret while this node was away',
+  WALCAST_KEY_REMOVED: 'this node was removed from the cluster',
+}
+
 export interface ReplicaMeasures extends FeedMeasures {
   /** Id or address of what it follows. */
   readonly follows: string
@@ -63,8 +69,7 @@ function lagCauses(measured: ReplicaMeasures): Cause[] {
     measured
   if (connected && measured.isReplacing) return [otherPageSize(measured)]
   if (!connected && disconnectedMs < LASTING_MS) return []
-  if (!connected)
-    return [measured.lastError === WRONG_CLUSTER ? wrongCluster(measured) : leaderAway(measured)]
+  if (!connected) return [notConnected(measured)]
   if (measured.downMs >= LASTING_MS) return [linkDown(measured)]
   if (isRelayed && sourceStaleMs >= LASTING_MS) return [sourceBehind(measured)]
   if (isFirstCopy || lagMs < LAG_MS || behindMs < LASTING_MS) return []
@@ -95,6 +100,24 @@ function otherPageSize({ pageSize, leaderPageSize }: ReplicaMeasures): Cause {
 
 function isApplyBound({ queuedBytes, queuedMs, applyShare }: ReplicaMeasures): boolean {
   return (queuedBytes > 0 && queuedMs >= LASTING_MS) || applyShare >= BUSY_SHARE
+}
+
+function notConnected(measured: ReplicaMeasures): Cause {
+  const { lastError } = measured
+  if (lastError === WRONG_CLUSTER) return wrongCluster(measured)
+  return NOT_A_MEMBER[lastError] === undefined ? leaderAway(measured) : notAMember(measured)
+}
+
+function notAMember({ follows, disconnectedMs, lastError }: ReplicaMeasures): Cause {
+  return {
+    code: 'not-a-member',
+    text:
+      `${NOT_A_MEMBER[lastError]}, and ${follows} refuses it (${lastError}); walcast pair on a ` +
+      'member makes a code; stop this node, and type walcast join CODE --db FILE here',
+    follows,
+    awaySeconds: Math.floor(disconnectedMs / 1000),
+    lastError,
+  }
 }
 
 function leaderAway({ follows, disconnectedMs, lastError }: ReplicaMeasures): Cause {

@@ -6,16 +6,11 @@
 
 import { onlyDatabase } from '../api/databases.ts'
 import type { JoinAnswer, JoinBundle, JoinCaller, PairAnswer, PairingDoor } from '../api/pairing.ts'
+import { isGivenLasting } from '../cluster/secretsInForce.ts'
 import { GIVEN_AT_MS, withMember, withSecret } from '../cluster/trustChanges.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
 import { formatTrust } from '../cluster/trustFormat.ts'
-import {
-  isGoodAt,
-  isRemovedKey,
-  MAX_SECRETS,
-  membersByNode,
-  type TrustRecord,
-} from '../cluster/trustRecord.ts'
+import { isGoodAt, isRemovedKey, membersByNode, type TrustRecord } from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
@@ -176,14 +171,11 @@ export class ClusterPairing implements PairingDoor {
     return withMember(withOwn, { fingerprint: keys.client, node, address }, nowMs)
   }
 
+  /** It is the oldest, as everywhere. One that was replaced stays as it is. */
   #withGivenSecret(record: TrustRecord): TrustRecord {
     const { secret } = this.#parts.setup
-    if (secret === undefined) return record
-    const id = secretId(secret)
-    // A full record may have dropped it with its end: it must not come back without one.
-    const isKnown = record.secrets.some((known) => known.id === id)
-    if (isKnown || record.secrets.length >= MAX_SECRETS) return record
-    return withSecret(record, { id, secret, createdAt: GIVEN_AT_MS })
+    if (secret === undefined || !isGivenLasting(secret, record)) return record
+    return withSecret(record, { id: secretId(secret), secret, createdAt: GIVEN_AT_MS })
   }
 
   #bundle(record: TrustRecord): JoinBundle {

@@ -1,7 +1,8 @@
 /**
  * Makes the node of a folder a member of a cluster, with a pairing code. It writes the trust record
  * first and the role file last, each whole. Ended at any step, the same command goes on: the key of
- * this node is kept, and the code is good for it again.
+ * this node is kept, and the code is good for it again. Only a key that the cluster has removed is
+ * replaced.
  */
 
 import { nodeFolderOf } from '../api/controlSocket.ts'
@@ -12,11 +13,12 @@ import { withCluster } from '../cluster/trustChanges.ts'
 import { TrustFile } from '../cluster/trustFile.ts'
 import { mergeTrust } from '../cluster/trustMerge.ts'
 import type { NodeSetup } from '../database/engine.ts'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { systemFileOps } from '../platform/fileOps.ts'
 import { secretId } from '../security/clusterSecrets.ts'
+import { keysFolder } from '../security/nodeKeys.ts'
 import type { PairingCode } from '../security/pairingCode.ts'
 import { isLoopback } from '../server/access.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
@@ -59,16 +61,22 @@ async function join(folder: NodeFolder, given: NodeSetup, code: PairingCode): Pr
   const { options, log, secret, ops = systemFileOps } = given
   // A node that has left joins with a key of its own again: the one before was removed.
   finishLeaving(folder.path, ops)
-  const keys = await ownKeys(options, folder.path, ops)
-  const trust = TrustFile.open(folder.path, ops, log)
   const known = NodeFile.peek(folder.path)
   const node = options.name ?? known?.node ?? newId('node')
   const joining = {
     node,
     address: ownAddress(options),
-    cluster: trust.record.cluster || (known?.cluster ?? ''),
+    cluster: TrustFile.peek(folder.path)?.cluster || (known?.cluster ?? ''),
   }
-  const joined = await callToJoin(code, joining, keys)
+  const ask = async () => callToJoin(code, joining, await ownKeys(options, folder.path, ops))
+  const joined = await ask().catch((error) => {
+    if (keyOf(error) !== 'KEY_REMOVED' || options.tlsCert !== undefined) throw error
+    // The node of the code says so, and who made the code wants this node back.
+    log.info({ node }, 'this node was removed from the cluster before: it joins with a new key')
+    ops.erase('left.erase', keysFolder(folder.path))
+    return ask()
+  })
+  const trust = TrustFile.open(folder.path, ops, log)
   requireSameSecret(secret, joined)
   unmarkLeft(folder.path, ops)
   const { cluster } = joined

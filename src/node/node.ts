@@ -151,6 +151,7 @@ function newServer(
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
+    onEndedSecret: () => metrics.membership().onEndedSecret(),
     nowMs: () => clock.nowMs(),
   })
 }

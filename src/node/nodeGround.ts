@@ -131,7 +131,10 @@ export async function layGround(
         () => tls?.keys.current.authority !== undefined,
         links.sockets,
       ),
-      onRefused: (...refused) => strangers.onRefused(...refused),
+      onRefused: (detail, address, node, key) => {
+        strangers.onRefused(detail, address, node)
+        if (key === 'SECRET_ENDED') metrics.membership().onEndedSecret()
+      },
       takesOld: links.old !== undefined,
     }),
     tls,

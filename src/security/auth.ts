@@ -3,7 +3,7 @@
  * clock, only if it names this node as the receiver, and only if it is younger than this process.
  */
 import type { IncomingMessage } from 'node:http'
-import { keyOf, WalcastError } from '../errors.ts'
+import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
 import { COMMAND_LINE } from '../nodeId.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ClusterSecrets, KeyPurpose } from './clusterSecrets.ts'
@@ -34,12 +34,13 @@ export type SignedMessage = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders
 
 /**
  * Why a signed request proves no node. `node`: who has signed it, when that is certain: it knows
- * the secret, and comes with a wrong key.
+ * the secret, and comes with a wrong key. `key`: of the error.
  */
 export type RefusedSender = (
   detail: string,
   address: string | undefined,
   node: string | undefined,
+  key: ErrorCode,
 ) => void
 
 /** Of which refusals is told. `isKnown`: the sender knows the secret. */
@@ -140,7 +141,7 @@ export class Authenticator {
     if (refused && why) {
       const node = why.isKnown ? parseSignature(String(header))?.from : undefined
       const detail = why.detail ?? String(refused.details['detail'])
-      this.#onRefused(detail, socket?.remoteAddress, node)
+      this.#onRefused(detail, socket?.remoteAddress, node, refused.key)
     }
     return refused
   }

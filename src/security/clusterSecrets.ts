@@ -42,10 +42,13 @@ export interface OtherSecrets {
   readonly ended?: readonly string[]
   /** Good ones that are being replaced: somebody may have stolen them. */
   readonly ending?: readonly string[]
+  /** Of the good ones: all members know it. By default the last. */
+  readonly oldest?: string | undefined
 }
 
 export class ClusterSecrets {
   #ids: readonly string[] = []
+  #oldestId: string | undefined
   #secrets = new Map<string, string>()
   /** They open nothing. */
   #ended = new Map<string, string>()
@@ -59,11 +62,15 @@ export class ClusterSecrets {
   }
 
   /** Other secrets from now on. */
-  replace(secrets: readonly string[], { ended = [], ending = [] }: OtherSecrets = {}): void {
+  replace(
+    secrets: readonly string[],
+    { ended = [], ending = [], oldest = secrets.at(-1) }: OtherSecrets = {},
+  ): void {
     this.#secrets = new Map(secrets.map((secret) => [secretId(secret), secret]))
     this.#ended = new Map(ended.map((secret) => [secretId(secret), secret]))
     this.#endingIds = new Set(ending.map(secretId))
     this.#ids = [...this.#secrets.keys()]
+    this.#oldestId = oldest === undefined ? undefined : secretId(oldest)
     this.#keys.clear()
   }
 
@@ -75,6 +82,12 @@ export class ClusterSecrets {
   /** Ids of the secrets that are good; the first signs. */
   get ids(): readonly string[] {
     return this.#ids
+  }
+
+  /** Ids of the same from the oldest on: a member may not have heard of the newest. */
+  get idsByAge(): readonly string[] {
+    const older = this.#ids.filter((id) => id === this.#oldestId)
+    return [...older, ...this.#ids.filter((id) => id !== this.#oldestId).reverse()]
   }
 
   /**

@@ -10,14 +10,22 @@
  * other nodes reach it, and the fingerprint of the TLS key that serves the connection (empty in
  * plain text). A stranger that passes on the challenge over TLS has another fingerprint. In plain
  * text the proof names the node that he asked: the asker itself, or one that is elsewhere.
+ *
+ * An asker whose secret has ended gets a proof that it cannot check, and is told so:
+ *
+ *     walcast-secret-ended: v1 key=ID mac=HEX
+ *
+ * That MAC has the key of the ended secret, so no stranger makes it. It proves nothing else: who
+ * has stolen that secret can make it too.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'
-import type { DerivedKey } from './clusterSecrets.ts'
+import type { ClusterSecrets, DerivedKey } from './clusterSecrets.ts'
 import { sha256 } from './requestSignature.ts'
 
 export const CHALLENGE_HEADER = 'walcast-challenge'
 export const PROOF_HEADER = 'walcast-proof'
+export const ENDED_HEADER = 'walcast-secret-ended'
 /** Any node answers this path with its id and a proof. */
 export const PROOF_PATH = '/_walcast/proof'
 
@@ -27,6 +35,8 @@ const PROOF = new RegExp(
   String.raw`^v1 key=([\w-]{4,32}) node=([\w.-]{1,128}) instance=([0-9a-f]{16}) ` +
     String.raw`at=([\w.:[\]%-]{1,262}) mac=([0-9a-f]{64})$`,
 )
+
+const ENDED = /^v1 key=([0-9a-f]{8}) mac=([0-9a-f]{64})$/
 
 /** Who proves an answer. */
 export interface Prover {
@@ -110,5 +120,40 @@ function macOf(
 ): Buffer {
   const asked = ['v1', challenge, method, path, status, sha256(body)]
   const claim = [...asked, node, instance, address, fingerprint]
+  return createHmac('sha256', key).update(claim.join('\n')).digest()
+}
+
+/** What is bound to one question: the challenge, and the TLS key of the connection as above. */
+export type EndedQuestion = Pick<ProvenAnswer, 'challenge' | 'fingerprint'>
+
+/** The value of ENDED_HEADER; undefined unless all secrets that the asker names have ended. */
+export function sayEnded(
+  secrets: Pick<ClusterSecrets, 'endedKey'>,
+  keyIds: readonly string[],
+  question: EndedQuestion,
+): string | undefined {
+  const keys = keyIds.map((id) => secrets.endedKey(id, 'proof'))
+  const [key] = keys
+  if (key === undefined || keys.includes(undefined)) return undefined
+  return `v1 key=${keyIds[0]} mac=${endedMac(key, question).toString('hex')}`
+}
+
+/** Id of the asker's secret that has ended, as a member says; undefined when none says so. */
+export function endedSecretIn(
+  keys: ProofKeys,
+  header: string | readonly string[] | undefined,
+  question: EndedQuestion,
+): string | undefined {
+  const match = typeof header === 'string' ? ENDED.exec(header) : null
+  if (!match) return undefined
+  const [, id, mac] = match
+  const key = keys.key(id, 'proof')
+  if (!key) return undefined
+  return timingSafeEqual(Buffer.from(mac, 'hex'), endedMac(key, question)) ? id : undefined
+}
+
+/** No proof begins like it. */
+function endedMac(key: Buffer, { challenge, fingerprint }: EndedQuestion): Buffer {
+  const claim = ['v1 secret ended', challenge, fingerprint]
   return createHmac('sha256', key).update(claim.join('\n')).digest()
 }

@@ -10,10 +10,12 @@ import { connectionKeys } from '../security/connectionKeys.ts'
 import {
   CHALLENGE_HEADER,
   type Challenge,
+  ENDED_HEADER,
   PROOF_HEADER,
   PROOF_PATH,
   parseChallenge,
   proveAnswer,
+  sayEnded,
 } from '../security/proof.ts'
 import type { TokenCheck } from '../security/tokenCheck.ts'
 import type { HealthParts } from './healthRoutes.ts'
@@ -25,6 +27,8 @@ export interface ProofParts {
   readonly instance: HealthParts['instance']
   /** HOST:PORT under which other nodes reach this one. */
   readonly advertised: string
+  /** A node asked whose secret has ended. */
+  onEndedSecret(): void
   /** What the role file says. */
   record(): NodeRecord
   nowMs(): number
@@ -45,15 +49,24 @@ export class AnswerProofs {
     const body = payload === undefined || payload === null ? '' : payload
     if (typeof body !== 'string' && !(body instanceof Uint8Array)) return
     const prover = { node: record().node, instance: instance.id, address: advertised }
+    const fingerprint = connectionKeys(request.raw.socket)?.own ?? ''
+    this.#tellEnded(asked, fingerprint, reply)
     const proof = proveAnswer(keyFor(asked, this.#parts), prover, {
       challenge: asked.challenge,
       method: request.method,
       path: request.url,
       status: reply.statusCode,
       body,
-      fingerprint: connectionKeys(request.raw.socket)?.own ?? '',
+      fingerprint,
     })
     void reply.header(PROOF_HEADER, proof)
+  }
+
+  #tellEnded({ challenge, keyIds }: Challenge, fingerprint: string, reply: FastifyReply): void {
+    const told = sayEnded(this.#parts.secrets, keyIds, { challenge, fingerprint })
+    if (told === undefined) return
+    this.#parts.onEndedSecret()
+    void reply.header(ENDED_HEADER, told)
   }
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isGivenLasting, SETTLE_MS, secretsInForce } from '../../src/cluster/secretsInForce.ts'
-import { withNewSecret } from '../../src/cluster/trustChanges.ts'
+import { withNewSecret, withSecret } from '../../src/cluster/trustChanges.ts'
 import { mergeTrust } from '../../src/cluster/trustMerge.ts'
 import { emptyTrust, MAX_SECRETS, type TrustRecord } from '../../src/cluster/trustRecord.ts'
 import { secretId } from '../../src/security/clusterSecrets.ts'
@@ -33,6 +33,7 @@ test('alone the given one is good; after a rotation it signs until the new one s
   const record = rotated(empty, named(1), START_MS)
   const at = (ms: number) => secretsInForce(GIVEN, record, START_MS + ms)
   assert.deepEqual(at(0).good, [GIVEN, named(1)])
+  for (const ms of [0, SETTLE_MS]) assert.equal(at(ms).oldest, GIVEN)
   assert.equal(at(0).nextChangeMs, START_MS + SETTLE_MS)
   assert.deepEqual(at(SETTLE_MS).good, [named(1), GIVEN])
   assert.equal(at(SETTLE_MS).nextChangeMs, START_MS + OVERLAP_MS)
@@ -51,6 +52,23 @@ test('a given secret that ended stays so when the record has dropped it', () => 
   assert.deepEqual(good, [named(MAX_SECRETS + 2)])
   assert.ok(ended.includes(GIVEN))
   assert.ok(!isGivenLasting(GIVEN, record))
+})
+
+test('a given secret that another node writes down later stays at its end', () => {
+  const ended = rotated(emptyTrust('c'), named(1), START_MS)
+  for (const createdAt of [0, START_MS + 1, START_MS + OVERLAP_MS]) {
+    const entry = { id: secretId(GIVEN), secret: GIVEN, createdAt }
+    const written = withSecret(emptyTrust('c'), entry)
+    for (const record of [
+      mergeTrust(ended, written),
+      mergeTrust(written, ended),
+      withSecret(ended, entry),
+    ]) {
+      const { good } = secretsInForce(GIVEN, record, START_MS + OVERLAP_MS)
+      assert.deepEqual(good, [named(1)])
+      assert.ok(!isGivenLasting(GIVEN, record))
+    }
+  }
 })
 
 interface Step {

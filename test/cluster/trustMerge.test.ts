@@ -403,6 +403,20 @@ test('a secret that nine others followed is gone, and the earliest end of one co
   }
 })
 
+test('a secret that has ended anywhere ends in every join, whenever it was written', () => {
+  fc.assert(
+    fc.property(record, record, (a, b) => {
+      const { secrets } = joinTrust(a, b)
+      for (const { id, createdAt, endsAt = Infinity } of [...a.secrets, ...b.secrets]) {
+        const known = secrets.find((secret) => secret.id === id)
+        assert.ok(known && (known.endsAt ?? Infinity) <= endsAt)
+        assert.ok(known.createdAt >= createdAt)
+      }
+    }),
+    { numRuns: 1000 },
+  )
+})
+
 test('the digest is equal for equal records only, and tells nothing of secrets', () => {
   fc.assert(
     fc.property(record, record, (a, b) => {

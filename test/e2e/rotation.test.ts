@@ -1,18 +1,15 @@
 /** Secrets and keys replaced, members removed and gone, while nodes run. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
-import { request } from 'node:http'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import type {
   RemovedAnswer,
   RotatedKeyAnswer,
   RotatedSecretAnswer,
 } from '../../src/api/membership.ts'
-import type { NodeStatus } from '../../src/api/nodeStatus.ts'
 import { TrustFile } from '../../src/cluster/trustFile.ts'
 import type { TrustRecord } from '../../src/cluster/trustRecord.ts'
+import { statusLocally } from '../support/controlSocket.ts'
 import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
 import { joinArguments, pair } from '../support/pairing.ts'
 import { PROGRAMS } from '../support/paths.ts'
@@ -47,13 +44,8 @@ async function start(lab: Lab, names: readonly string[]) {
   return { leader, replicas }
 }
 
-/** Over the control socket: the secret of the environment may have ended. */
-async function statusOf({ db }: TestNode): Promise<NodeStatus> {
-  const asked = request({ socketPath: `${db}-walcast/control.sock`, path: '/_walcast/status' })
-  asked.end()
-  const [answer] = await once(asked, 'response')
-  return JSON.parse(await text(answer))
-}
+/** The secret of the environment may have ended. */
+const statusOf = ({ db }: TestNode) => statusLocally(db)
 
 async function insert(lab: Lab, leader: TestNode): Promise<void> {
   await lab.exec(leader.db, "INSERT INTO log (who) VALUES ('later')")
@@ -81,6 +73,13 @@ labTest('a new secret reaches all members, and signs and ends when it is time', 
   assert.match(again.err, /WALCAST_ROTATION_UNDER_WAY/)
   const short = await run(lab, ['rotate-secret', '--db', b.db, '--overlap', '1m'])
   assert.equal(short.code, 2)
+  for (const node of [leader, a, b]) {
+    const entries = (await statusOf(node)).audit ?? []
+    assert.ok(
+      !entries.some(({ action }) => action === 'peer'),
+      'no member was taken for a stranger',
+    )
+  }
   // Within the overlap one node after the other comes to a time at which the new one signs.
   const ten = { environment: shifted(600_000) }
   await b.stop()

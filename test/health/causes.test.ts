@@ -109,6 +109,16 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
   ['a copy with pages of another size', { ...BEHIND, isReplacing: true }, ['page-size']],
   ['not connected', { connected: false, disconnectedMs: 4000, ...BEHIND }, ['leader-away']],
   [
+    'a secret that ended',
+    { connected: false, disconnectedMs: 4000, lastError: 'WALCAST_SECRET_ENDED', ...BEHIND },
+    ['not-a-member'],
+  ],
+  [
+    'a key that was removed',
+    { connected: false, disconnectedMs: 4000, lastError: 'WALCAST_KEY_REMOVED', ...BEHIND },
+    ['not-a-member'],
+  ],
+  [
     'a leader of another cluster',
     { connected: false, disconnectedMs: 4000, lastError: 'WALCAST_WRONG_CLUSTER', ...BEHIND },
     ['wrong-cluster'],
@@ -171,6 +181,12 @@ test('the text has the details and is one line', () => {
     ...leaderCauses({ ...WELL, links: [{ ...LINK, downMs: 5000 }] }),
     ...leaderCauses({ ...WELL, away: [{ ...AWAY, epoch: null, txid: null }] }),
     ...replicaCauses({ ...LEVEL, isReplacing: true }),
+    ...replicaCauses({
+      ...LEVEL,
+      connected: false,
+      disconnectedMs: 9000,
+      lastError: 'WALCAST_SECRET_ENDED',
+    }),
     ...replicaCauses({
       ...LEVEL,
       connected: false,

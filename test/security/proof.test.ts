@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { ClusterSecrets, OPEN } from '../../src/security/clusterSecrets.ts'
 import {
+  endedSecretIn,
   formatChallenge,
   newChallenge,
   nodeProvenBy,
@@ -11,6 +12,7 @@ import {
   type Prover,
   parseChallenge,
   proveAnswer,
+  sayEnded,
 } from '../../src/security/proof.ts'
 import { fakeProof } from '../support/fakeProof.ts'
 
@@ -170,4 +172,25 @@ test('property: no character of a proof can be another one', () => {
     ),
     { numRuns: 500 },
   )
+})
+
+test('who has known a secret tells an asker of its end, for its question alone', () => {
+  const member = new ClusterSecrets(['the secret that came after it'], { ended: [SECRET] })
+  const question = { challenge: newChallenge(), fingerprint: '' }
+  const told = sayEnded(member, SECRETS.ids, question)
+  assert.equal(endedSecretIn(SECRETS, told, question), SECRETS.ids[0])
+  const others = [
+    { ...question, challenge: newChallenge() },
+    { ...question, fingerprint: 'ab'.repeat(32) },
+  ]
+  for (const other of others) assert.equal(endedSecretIn(SECRETS, told, other), undefined)
+  assert.equal(endedSecretIn(new ClusterSecrets(['another secret']), told, question), undefined)
+  for (const header of [undefined, '', `${told} `, told?.replace(/mac=../, 'mac=00')])
+    assert.equal(endedSecretIn(SECRETS, header, question), undefined)
+  assert.equal(nodeProvenBy(SECRETS, told, ANSWER), undefined, 'it is no proof')
+  // A secret that is good, or that nobody knows, is not said to have ended.
+  assert.equal(sayEnded(SECRETS, SECRETS.ids, question), undefined)
+  assert.equal(sayEnded(member, [...SECRETS.ids, ...member.ids], question), undefined)
+  assert.equal(sayEnded(member, ['00000000'], question), undefined)
+  assert.equal(sayEnded(member, [], question), undefined)
 })

@@ -4,6 +4,7 @@
  */
 import type { NodeRole } from '../../src/api/roleAnswers.ts'
 import type { Child } from './child.ts'
+import { type Failing, startFailing } from './failingNode.ts'
 import { type Lab, nodeArguments, type StartOptions } from './lab.ts'
 import {
   type AuditEntry,
@@ -40,22 +41,6 @@ export interface Dying {
   arm(op: string, count: number): Promise<void>
   /** Ends it now if it lives. Returns whether the operation had killed it. */
   end(): Promise<boolean>
-}
-
-/** Which file operations fail from now on. */
-export interface Fault {
-  readonly ops: readonly string[]
-  /** Such as ENOSPC. */
-  readonly code: string
-  /** The first operation to fail, counted from 1 from now on; 1 when not given. */
-  readonly first?: number
-  readonly times: number
-}
-
-export interface Failing {
-  fail(fault: Fault): Promise<void>
-  /** Returns how many operations have failed since `fail`. */
-  mend(): Promise<number>
 }
 
 export class BankSite implements Door {
@@ -206,21 +191,10 @@ export class BankSite implements Door {
   async restartFailing(): Promise<Failing> {
     await this.#node.stop()
     const { role, options } = this.#node
-    const child = this.#lab.program(
-      'nodeFailing',
-      { args: nodeArguments(role, options) },
-      options.environment,
-    )
-    await child.errorLine((line) => line.includes('"msg":"running"'))
-    this.#node = this.#lab.nodeOf(role, options, child)
+    const failing = await startFailing(this.#lab, role, options)
+    this.#node = failing.node
     await this.#node.ready()
-    const tell = async (fault: object): Promise<number> => {
-      const from = child.out.length
-      child.write(JSON.stringify(fault))
-      const { text } = await child.line((line) => line.includes('"failed"'), from)
-      return JSON.parse(text).failed
-    }
-    return { fail: async (fault) => void (await tell(fault)), mend: () => tell({}) }
+    return failing
   }
 
   /** Cuts this node off from other nodes, until `mend`. */

@@ -45,11 +45,15 @@ export async function joinArguments(lab: Lab, code: string, name: string): Promi
 }
 
 /** The node that `walcast join` runs, once it is level. */
-export async function joined(lab: Lab, args: readonly string[]): Promise<TestNode> {
-  const child = lab.cli(args)
+export async function joined(
+  lab: Lab,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<TestNode> {
+  const child = lab.cli(args, environment)
   await child.errorLine((line) => line.includes('level with the leader'))
   const [, , , db, , listen] = args
-  const options = { db, port: Number(listen.split(':')[1]), flags: ['--tls'] }
+  const options = { db, port: Number(listen.split(':')[1]), flags: args.slice(6), environment }
   return lab.nodeOf('node', options, child)
 }
 

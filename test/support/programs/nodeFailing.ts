@@ -1,8 +1,9 @@
 /**
  * `walcast node` in this process, on a disk that fails when told to. A line `{"ops", "code",
  * "first", "times"}` on standard input makes `times` operations of these names fail with that
- * system error, starting with the `first` one from now on; `{}` ends that. The option `fault` is
- * such a fault from the start. Each line is answered with the number of failures since the last.
+ * system error, starting with the `first` one from now on; `{}` ends that. The code `KILL` kills
+ * the process there. The option `fault` is such a fault from the start. Each line is answered with
+ * the number of failures since the last.
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/platform/fileOps.ts'
@@ -27,6 +28,7 @@ const ops = createFileOps((step) => {
   seen++
   if (seen < fault.first || seen >= fault.first + fault.times) return
   failed++
+  if (fault.code === 'KILL') process.kill(process.pid, 'SIGKILL')
   throw Object.assign(new Error(`${fault.code}: injected into ${step}`), { code: fault.code })
 })
 createInterface({ input: process.stdin }).on('line', (line) => {
