@@ -211,11 +211,26 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
    * REPLICA_CONNECTED.
    */
   forget(node: string): void {
-    if (this.#sessions.has(node) || this.#below.isConnected(node, this.#clock.nowMs()))
-      throw new WalcastError('REPLICA_CONNECTED', { node })
+    if (this.#isConnected(node)) throw new WalcastError('REPLICA_CONNECTED', { node })
     const wasGone = this.#gone.delete(node)
     if (!this.#below.delete(node) && !wasGone) throw new WalcastError('REPLICA_UNKNOWN', { node })
     this.emit('changed')
+  }
+
+  /**
+   * Takes removed nodes that are away off the list. One that is still connected stays: call again
+   * at the next `changed`.
+   */
+  forgetRemoved(isRemoved: (node: string) => boolean): void {
+    for (;;) {
+      const away = this.list().find(({ node }) => isRemoved(node) && !this.#isConnected(node))
+      if (!away) return
+      this.forget(away.node)
+    }
+  }
+
+  #isConnected(node: string): boolean {
+    return this.#sessions.has(node) || this.#below.isConnected(node, this.#clock.nowMs())
   }
 
   /** Connected replicas come first. The lag of one that is away grows with the clock. */

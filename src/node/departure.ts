@@ -18,14 +18,24 @@ export interface Left {
   readonly txid: number
 }
 
+interface LeftFile {
+  readonly left: Left
+  /** Whether its keys are erased: those that lie there since are of a join. */
+  readonly isErased: boolean
+}
+
 const MAX_SHOWN_CHARS = 128
 
-export function leftPathIn(stateFolder: string): string {
+function leftPathIn(stateFolder: string): string {
   return `${stateFolder}/left.json`
 }
 
 /** What a node's folder says of its departure; undefined unless it has left. */
 export function readLeft(stateFolder: string): Left | undefined {
+  return readFile(stateFolder)?.left
+}
+
+function readFile(stateFolder: string): LeftFile | undefined {
   let text: string
   try {
     text = readFileSync(leftPathIn(stateFolder), 'utf8')
@@ -33,13 +43,14 @@ export function readLeft(stateFolder: string): Left | undefined {
     return undefined
   }
   // It is written whole, so its presence is what counts.
-  const { node, cluster, epoch, txid } = fieldsOf(text)
-  return {
+  const { node, cluster, epoch, txid, isErased } = fieldsOf(text)
+  const left = {
     node: plainText(String(node ?? ''), MAX_SHOWN_CHARS),
     cluster: plainText(String(cluster ?? ''), MAX_SHOWN_CHARS),
     epoch: Number(epoch ?? 0),
     txid: Number(txid ?? 0),
   }
+  return { left, isErased: isErased === true }
 }
 
 /** From here on the node has left. Throws DISK_FULL or WRITE_FAILED: then it has not. */
@@ -52,9 +63,21 @@ export async function markLeft(stateFolder: string, left: Left, ops: FileOps): P
  * Throws WRITE_FAILED.
  */
 export function finishLeaving(stateFolder: string, ops: FileOps): Left | undefined {
-  const left = readLeft(stateFolder)
-  if (left) ops.erase('left.erase', keysFolder(stateFolder))
-  return left
+  const file = readFile(stateFolder)
+  if (file && !file.isErased) ops.erase('left.erase', keysFolder(stateFolder))
+  return file?.left
+}
+
+/**
+ * The same before a join, which makes new keys. They stay from here on: a pairing code is good for
+ * one key, and a join that was cut short goes on with it. Throws DISK_FULL or WRITE_FAILED.
+ */
+export async function finishBeforeJoin(stateFolder: string, ops: FileOps): Promise<void> {
+  finishLeaving(stateFolder, ops)
+  const file = readFile(stateFolder)
+  if (!file || file.isErased) return
+  const text = `${JSON.stringify({ ...file.left, isErased: true })}\n`
+  await ops.replace(leftPathIn(stateFolder), text, 'left')
 }
 
 /** The node has become a member again. Throws WRITE_FAILED. */

@@ -23,7 +23,7 @@ import type { PairingCode } from '../security/pairingCode.ts'
 import { isLoopback } from '../server/access.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
-import { finishLeaving, unmarkLeft } from './departure.ts'
+import { finishBeforeJoin, unmarkLeft } from './departure.ts'
 import { LOCK_CONNECTION, NodeFolder } from './nodeFolder.ts'
 import { ownKeys } from './nodeTls.ts'
 import { requireSoundOptions } from './soundOptions.ts'
@@ -60,7 +60,7 @@ export async function joinCluster(given: NodeSetup, code: PairingCode): Promise<
 async function join(folder: NodeFolder, given: NodeSetup, code: PairingCode): Promise<JoinedNode> {
   const { options, log, secret, ops = systemFileOps } = given
   // A node that has left joins with a key of its own again: the one before was removed.
-  finishLeaving(folder.path, ops)
+  await finishBeforeJoin(folder.path, ops)
   const known = NodeFile.peek(folder.path)
   const node = options.name ?? known?.node ?? newId('node')
   const joining = {

@@ -13,17 +13,15 @@ import {
   type RotatedKeyAnswer,
   type RotatedSecretAnswer,
 } from '../api/membership.ts'
-import type { Members } from '../cluster/members.ts'
 import { lastLeader, type Member } from '../cluster/nodeRecord.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
-import type { PeersFile } from '../cluster/peersFile.ts'
 import { withoutMember } from '../cluster/trustChanges.ts'
 import { isRemovedNode, type TrustRecord } from '../cluster/trustRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import type { ReplicaList } from '../feed/replicaList.ts'
 import type { Metrics } from '../health/metrics.ts'
 import type { FileOps } from '../platform/fileOps.ts'
-import { setTimer } from '../platform/time.ts'
 import { type AuditParts, audited } from './auditedChange.ts'
 import { ClusterKeys } from './clusterKeys.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
@@ -33,10 +31,9 @@ export interface MembershipParts extends AuditParts {
   readonly trust: ClusterTrust
   readonly setup: Pick<NodeSetup, 'secret' | 'options'>
   readonly calls: Pick<PeerCalls, 'tell'>
-  readonly members: Pick<Members, 'list'>
   readonly metrics: Pick<Metrics, 'membership'>
   readonly databases: Databases
-  readonly peersFile: Pick<PeersFile, 'forget'>
+  readonly replicas: Pick<ReplicaList, 'forgetRemoved' | 'on'>
   readonly ops: FileOps
   readonly stateFolder: string
   /** Of the database file. */
@@ -44,9 +41,6 @@ export interface MembershipParts extends AuditParts {
   /** The node ends, for this reason. */
   onFatal(error: WalcastError): void
 }
-
-/** The connections of a removed node are closed by then, ms. */
-const FORGET_MS = 500
 
 export class Membership implements MembershipDesk {
   readonly #parts: MembershipParts
@@ -56,17 +50,10 @@ export class Membership implements MembershipDesk {
   constructor(parts: MembershipParts) {
     this.#parts = parts
     this.#keys = new ClusterKeys(parts)
-    parts.trust.file.on('changed', ({ now }) => {
-      if (now.removedMembers.length > 0) setTimer(() => this.#forgetRemoved(), FORGET_MS).unref()
-    })
-  }
-
-  /** Takes removed nodes off the list of replicas. */
-  #forgetRemoved(): void {
-    const { trust, databases, peersFile } = this.#parts
-    const listed = onlyDatabase(databases).view.status().replicas
-    for (const { node } of listed)
-      if (trust.keys.isRemovedNode(node)) void peersFile.forget(node).catch(() => {})
+    const { replicas, trust } = parts
+    const forget = () => replicas.forgetRemoved((node) => trust.keys.isRemovedNode(node))
+    trust.file.on('changed', forget)
+    replicas.on('changed', forget)
   }
 
   rotateSecret(
@@ -103,16 +90,18 @@ export class Membership implements MembershipDesk {
     const { node, cluster } = nodeFile.record
     const { view } = onlyDatabase(databases)
     const about = { action: 'leave', by, detail: node } as const
-    const told = await audited(this.#parts, about, async () => {
+    const { told, left } = await audited(this.#parts, about, async () => {
       this.#keys.file()
       if (view.role() === 'leader') throw new WalcastError('LEADER_LEAVES')
-      return this.#tellSomeone(force, by)
+      const told = await this.#tellSomeone(force, by)
+      const { epoch, txid } = view.position()
+      const left = { node, cluster, epoch, txid }
+      await markLeft(stateFolder, left, ops)
+      return { told, left }
     })
-    const { epoch, txid } = view.position()
-    await markLeft(stateFolder, { node, cluster, epoch, txid }, ops)
     metrics.membership().onChanged('leave')
-    this.#left = leftError(path, { node, cluster, epoch, txid })
-    return { node, cluster, told, db: path, epoch, txid }
+    this.#left = leftError(path, left)
+    return { ...left, told, db: path }
   }
 
   end(): void {

@@ -80,7 +80,7 @@ async function startIn(
     { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
     view,
   )
-  const membership = new Membership({ ...ground, path, onFatal })
+  const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
   const server = newServer({ ...ground, membership }, traffic, report, events, () =>
     started.roles?.hasStarted ? started.roles : undefined,
   )

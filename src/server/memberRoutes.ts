@@ -53,7 +53,9 @@ export function addMemberRoutes(
   app.post(LEAVE_PATH, async (request, reply) => {
     const { given, by } = asked(request)
     const left = await desk.leave({ force: flagOf(given, 'force') }, by)
-    reply.raw.once('close', () => desk.end())
+    // Who asked may be gone by now, and no other close follows.
+    if (reply.raw.destroyed) desk.end()
+    else reply.raw.once('close', () => desk.end())
     return left
   })
   app.post(DEPARTURE_PATH, async (request) => {

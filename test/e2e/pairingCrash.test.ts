@@ -50,6 +50,27 @@ labTest('a host killed or out of room at any step joins with the same command', 
   assert.ok(members.some((member) => member.node === node && member.address === args[5]))
 })
 
+labTest(
+  'a node that has left and joins again keeps its new key while the join is cut',
+  async (lab) => {
+    const leader = await startLeader(lab)
+    const args = await joinArguments(lab, await pair(lab, leader), 'a')
+    const replica = await joined(lab, args)
+    const keyFile = `${args[3]}-walcast/keys/node.key`
+    const before = readFileSync(keyFile, 'utf8')
+    lab.mayEnd(replica)
+    assert.equal((await run(lab, ['leave', '--db', replica.db])).code, 0)
+    await replica.child.ended
+    args[1] = await pair(lab, leader)
+    for (const op of ['left.write', 'keys.rename', 'left.erase', 'trust.write'])
+      await joinFailing(lab, args, op, true)
+    const key = readFileSync(keyFile, 'utf8')
+    assert.notEqual(key, before)
+    await joined(lab, args)
+    assert.equal(readFileSync(keyFile, 'utf8'), key)
+  },
+)
+
 labTest('a node killed while it takes a member in knows it, or was not asked', async (lab) => {
   const leader = await startLeader(lab)
   const code = await pair(lab, leader)

@@ -131,6 +131,23 @@ test('only one that is away and known is forgotten', () => {
   assert.deepEqual(shown(), ['b true'])
 })
 
+test('removed nodes leave the list, each as soon as its connection has ended', () => {
+  const { list, session, told, shown } = setUp([peer('c'), peer('d')])
+  const removed = new Set<string>()
+  const forget = () => list.forgetRemoved((node) => removed.has(node))
+  list.on('changed', forget)
+  const [a, relay] = [session('a'), session('relay')]
+  for (const each of [a, relay]) list.connected(each)
+  list.below(relay, told('e', true))
+  for (const node of ['a', 'c', 'd', 'e']) removed.add(node)
+  forget()
+  assert.deepEqual(shown(), ['a true', 'relay true', 'e true relay'])
+  list.disconnected(a)
+  assert.deepEqual(shown(), ['relay true', 'e true relay'])
+  list.below(relay, told('e', false))
+  assert.deepEqual(shown(), ['relay true'])
+})
+
 test('one that is fed by another: told of, away, forgotten for good, back', () => {
   const { clock, list, session, told, shown } = setUp()
   const relay = session('relay')
