@@ -43,7 +43,7 @@ export class TrustCalls {
 
   /** Throws what `post` throws, or TRUST_REFUSED for an answer that is not a member's. */
   async exchange(member: Member, record: TrustRecord): Promise<TrustRecord> {
-    const [oldest, ...others] = this.#parts.secrets.ids.toReversed()
+    const [oldest, ...others] = this.#idsByAge(record)
     if (oldest === undefined) throw refused('this node has no secret')
     let id = oldest
     for (;;)
@@ -55,6 +55,16 @@ export class TrustCalls {
         if (next === undefined) throw error
         id = next
       }
+  }
+
+  /**
+   * Those that are good, the oldest first: a member may not have heard of the newest yet, and would
+   * put a refusal into its audit log. The record has its secrets in the order of their age; that of
+   * the environment, which is not in there, counts as the oldest.
+   */
+  #idsByAge({ secrets }: TrustRecord): string[] {
+    const placeOf = (id: string) => secrets.findIndex((secret) => secret.id === id)
+    return this.#parts.secrets.ids.toReversed().sort((a, b) => placeOf(a) - placeOf(b))
   }
 
   async #ask(member: Member, record: TrustRecord, id: string): Promise<TrustRecord> {
