@@ -81,7 +81,8 @@ export const CATALOGUE = {
   ALREADY_RUNNING: entry(
     500,
     'another walcast node is already in charge of {path}',
-    'stop that node first; one node per database file',
+    '"walcast status --db {path}" shows it; stop it before you start another: one node per ' +
+      'database file',
   ),
   SQLITE_TOO_OLD: entry(
     500,
@@ -223,8 +224,8 @@ export const CATALOGUE = {
   PEER_UNPROVEN: entry(
     503,
     'what answers at {address} does not prove to be a node of this cluster: {detail}',
-    'nothing was sent there; look what listens at that address, and whether both nodes have ' +
-      'the same secret',
+    'nothing was sent there; look what listens at that address, and whether both sides have ' +
+      'the same secret, or the command a token that "walcast token list" shows',
   ),
   WRONG_KEY: entry(
     401,
@@ -661,7 +662,8 @@ export const CATALOGUE = {
   PAIRING_CODE_USED: entry(
     403,
     'the pairing code was used already, by node {by}',
-    'make a new code with "walcast pair"; if you do not know that node, take it out',
+    'make a new code with "walcast pair"; if you do not know that node, take it out: ' +
+      '"walcast remove {by}"',
   ),
   PAIRING_CODE_ENDED: entry(
     403,
@@ -676,8 +678,8 @@ export const CATALOGUE = {
   PAIRING_NODE_TAKEN: entry(
     409,
     'another node of the cluster has the id {node}',
-    'give this one an id of its own: --name ID, or "walcast new-identity --db FILE" if it has ' +
-      'run before; the code is still good',
+    'give this one another: --name ID, or "walcast new-identity --db FILE" if it has run before; ' +
+      'to replace a lost node, "walcast remove {node}" first; the code is still good',
   ),
   PAIRING_OTHER_CLUSTER: entry(
     409,
@@ -703,8 +705,8 @@ export const CATALOGUE = {
   ),
   JOIN_SELF: entry(
     409,
-    'the code was made by this node itself',
-    'run "walcast join" on the other host',
+    'the code was made by this node itself, or --listen is the address of the node that made it',
+    'run "walcast join" on the new host, with an address of the new host as --listen',
   ),
   JOIN_OTHER_SECRET: entry(
     409,
@@ -841,7 +843,7 @@ export const CATALOGUE = {
   NODE_UNREACHABLE: entry(
     503,
     'cannot reach {url}: {detail}',
-    'check that the node runs and that the URL is right',
+    'check that the node runs, that the address is right, and that no firewall is between',
   ),
   NODE_ANSWER: entry(
     502,

@@ -56,6 +56,8 @@ export function failureOf(
 function connectionText({ protocol }: URL, error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = systemCode(cause)
+  if (code === 'DEPTH_ZERO_SELF_SIGNED_CERT')
+    return 'a node makes its own certificate: the command needs a token or the secret to ask it'
   if (NO_TLS.has(code)) return 'the server speaks no TLS: write http://'
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET') {
     const hint = protocol === 'http:' ? ' (if it speaks TLS, write https://)' : ''

@@ -104,6 +104,7 @@ async function onlyNode(machine: Machine): Promise<NodeTarget> {
   const hidden = others.length > 0 ? ` (other users run those of ${shownFiles(others)})` : ''
   throw new WalcastError('NO_LOCAL_NODE', {
     detail: `this user runs no node on this machine${hidden}, and nothing listens on ${LAST_TRY}`,
+    ...(hidden === '' ? {} : { cure: 'run the command as the user of that node, or as root' }),
   })
 }
 

@@ -16,6 +16,9 @@ import type { Credential } from './credential.ts'
 import { type Shape, WHOLE } from './shape.ts'
 
 const MAX_MESSAGE_CHARS = 500
+const CREDENTIAL_WANTED =
+  'set WALCAST_SECRET or WALCAST_SECRET_FILE, or WALCAST_TOKEN or WALCAST_TOKEN_FILE ' +
+  '("walcast token create" makes a token on the machine of a node)'
 
 export interface Answer {
   /** URL, or path of the socket, for messages. */
@@ -29,7 +32,7 @@ export interface Answer {
 
 /**
  * `credential`: what the question carried. Throws NODE_ANSWER for the answer of something other
- * than a node, and UNAUTHORIZED for 401.
+ * than a node, UNAUTHORIZED for 401, and TLS_WANTED where a command has to prove who it is.
  */
 export function answerIn(
   way: Asked,
@@ -41,6 +44,11 @@ export function answerIn(
   const beginning = beginningOf(bytes)
   if (!body) throw strangeAnswer(way, head, beginning)
   if (head.statusCode === 401 && isOfWalcast(body)) throw unauthorized(way, credential, body)
+  if (body['code'] === 'WALCAST_TLS_WANTED' && credential === undefined)
+    throw new WalcastError('TLS_WANTED', {
+      message: `${way.shown} takes only TLS, and no question without proof of who asks`,
+      cure: CREDENTIAL_WANTED,
+    })
   return { url: way.shown, status: head.statusCode, body, beginning }
 }
 
@@ -117,9 +125,7 @@ function unauthorized(
     case undefined:
       return new WalcastError('UNAUTHORIZED', {
         message: `${shown} wants the cluster secret or a token`,
-        cure:
-          'set WALCAST_SECRET or WALCAST_SECRET_FILE, or WALCAST_TOKEN or WALCAST_TOKEN_FILE ' +
-          '("walcast token create" makes a token on the machine of a node)',
+        cure: CREDENTIAL_WANTED,
       })
   }
 }

@@ -58,7 +58,7 @@ export class SecretSchedule {
     secrets.replace(good, others)
     const [signs] = ids
     if (before.length > 0 && signs !== before[0])
-      log.info({ secret: signs, before: before[0] }, 'another secret of the cluster signs now')
+      log.info({ id: signs, before: before[0] }, 'another secret of the cluster signs now')
   }
 
   #warn(id: string): void {

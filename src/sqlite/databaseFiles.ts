@@ -65,7 +65,7 @@ export function resolveDatabase(path: string): string {
     const slash = path.lastIndexOf('/')
     const folder = slash < 0 ? '.' : path.slice(0, slash) || '/'
     if (!existsSync(folder))
-      throw new WalcastError('DB_UNREADABLE', { path, detail: `no folder ${folder}` })
+      throw new WalcastError('DB_UNREADABLE', { path, detail: `there is no folder ${folder}` })
     return `${realpathSync(folder)}/${path.slice(slash + 1)}`
   }
 }

@@ -68,6 +68,16 @@ test('a node that knows only the old secret learns the new one', async () => {
   await assert.rejects(stranger.exchange(B, emptyTrust(CLUSTER)), isRefused)
 })
 
+test('a node asks with the oldest secret while it still signs', async () => {
+  // Right after the secret was replaced: the old one signs, and the new one is told.
+  const { a } = pair([[OLD, NEW], [OLD]])
+  const before = withSecret(OWN, { id: secretId(OLD), secret: OLD, createdAt: 0 })
+  for (const record of [OWN, before]) {
+    const answer = await a.exchange(B, record)
+    assert.equal(answer.secrets.at(-1)?.secret, NEW)
+  }
+})
+
 test('what is changed, reflected or replayed on the way is refused at either end', async () => {
   const replayed = pair([[OLD], [OLD]])
   await replayed.a.exchange(B, emptyTrust(CLUSTER))

@@ -15,7 +15,9 @@ const ADDRESS = '10.0.0.1:8470'
 
 /** Lines with a command, without what sends its output to a file. */
 function commandsOf(page: string): readonly string[] {
-  const lines = [...page.matchAll(/^ {4,}((?:WALCAST_\w+=\S+ )?walcast .*)$/gm)]
+  const lines = [
+    ...page.matchAll(/^ {4,}(?:\(umask 077; )?((?:WALCAST_\w+=\S+ )?walcast .*?)\)?$/gm),
+  ]
   return lines.map(([, command]) => command.replace(` > ${PLACE}`, ''))
 }
 
