@@ -8,8 +8,8 @@ import type {
   RoleChangeMode,
   SupervisionRules,
 } from '../supervisor/supervisionStates.ts'
+import { executablePath } from './executable.ts'
 import { environmentName, lastingArguments } from './nodeArguments.ts'
-import { programPath } from './programPath.ts'
 import { defaultOf, OWN_FLAGS, type OwnFlag } from './runOptions.ts'
 
 export interface RunArguments {
@@ -86,7 +86,7 @@ export function lastingRunArguments(
     return value ? [`--${flag}`, value] : []
   })
   const [file, ...rest] = command
-  const program = programPath(file, environment)
+  const program = executablePath(file, environment)
   return [...lastingArguments(nodeArguments, environment), ...ownArguments, '--', program, ...rest]
 }
 

@@ -1,25 +1,37 @@
 /** Writes down in the audit log who asked for a change of keys or tokens, and how it ended. */
 import type { AuditEntry } from '../api/audit.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { Clock } from '../platform/clock.ts'
 
-export interface AuditParts {
+/** Where entries go, and which node writes them. */
+export interface AuditPlace {
   readonly audit: Pick<AuditLog, 'append'>
   readonly clock: Clock
+  readonly nodeFile: { readonly record: Pick<NodeRecord, 'node' | 'epoch'> }
+}
+
+export interface AuditParts extends AuditPlace {
   readonly nodeFile: Pick<NodeFile, 'record'>
   readonly databases: Databases
 }
 
 type Told = Pick<AuditEntry, 'action' | 'outcome' | 'by'> & { readonly detail: string }
 
-export function tellAudit(
-  { audit, clock, nodeFile, databases }: AuditParts,
+export function tellAudit({ databases, ...place }: AuditParts, told: Told): void {
+  appendEntry(place, onlyDatabase(databases).view, told)
+}
+
+/** `view`: of the database that is concerned. */
+export function appendEntry(
+  { audit, clock, nodeFile }: AuditPlace,
+  view: Pick<DatabaseView, 'role' | 'position'>,
   { action, outcome, by, detail }: Told,
 ): void {
-  const { view } = onlyDatabase(databases)
   const { node, epoch } = nodeFile.record
   const at = new Date(clock.nowMs()).toISOString()
   const { txid } = view.position()

@@ -4,7 +4,7 @@
  * So a crash between two steps leaves nothing that a later start does not finish. The database file
  * and the role file stay: the copy can become that of a member again.
  */
-import { WalcastError } from '../errors.ts'
+import { systemCode, WalcastError, writeError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { readFileSync } from '../platform/files.ts'
@@ -25,12 +25,17 @@ interface LeftFile {
 }
 
 const MAX_SHOWN_CHARS = 128
+/** Codes of a read: no file, no folder. */
+const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR'])
 
 function leftPathIn(stateFolder: string): string {
   return `${stateFolder}/left.json`
 }
 
-/** What a node's folder says of its departure; undefined unless it has left. */
+/**
+ * What a node's folder says of its departure; undefined unless it has left. Throws WRITE_FAILED for
+ * a file that is there and cannot be read: a node that has left must not start.
+ */
 export function readLeft(stateFolder: string): Left | undefined {
   return readFile(stateFolder)?.left
 }
@@ -39,8 +44,9 @@ function readFile(stateFolder: string): LeftFile | undefined {
   let text: string
   try {
     text = readFileSync(leftPathIn(stateFolder), 'utf8')
-  } catch {
-    return undefined
+  } catch (error) {
+    if (ABSENT.has(systemCode(error))) return undefined
+    throw writeError(leftPathIn(stateFolder), error)
   }
   // It is written whole, so its presence is what counts.
   const { node, cluster, epoch, txid, isErased } = fieldsOf(text)

@@ -7,19 +7,13 @@
  * scanner with many addresses runs out of entries. It takes none from nodes that prove the cluster
  * secret with a wrong key, nor from addresses that this node calls itself: a scanner is neither.
  */
-import type { AuditEntry } from '../api/audit.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
-import type { NodeRecord } from '../cluster/nodeRecord.ts'
-import type { AuditLog } from '../notify/auditLog.ts'
-import type { Clock } from '../platform/clock.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { UNKNOWN_ADDRESS } from '../proxy/clientAddress.ts'
+import { type AuditPlace, appendEntry } from './auditedChange.ts'
 import { EntryBudget } from './entryBudget.ts'
 
-export interface StrangerJournalParts {
-  readonly audit: Pick<AuditLog, 'append'>
-  readonly clock: Clock
-  readonly nodeFile: { readonly record: Pick<NodeRecord, 'node' | 'epoch'> }
+export interface StrangerJournalParts extends AuditPlace {
   view(): Pick<DatabaseView, 'role' | 'position'>
 }
 
@@ -64,7 +58,8 @@ export class StrangerJournal {
     }
     this.#remember(key, nowMs)
     const more = told && told.untold > 0 ? `; ${told.untold} more since the entry before` : ''
-    this.#write(by, `${detail}${more}`)
+    const entry = { action: 'peer', outcome: 'refused', by, detail: `${detail}${more}` } as const
+    appendEntry(this.#parts, this.#parts.view(), entry)
   }
 
   /** A signed request. `node`: who has signed it with the secret, and has a wrong key. */
@@ -78,19 +73,5 @@ export class StrangerJournal {
     this.#told.set(key, { atMs, untold: 0 })
     const [oldest] = this.#told.keys()
     if (this.#told.size > MAX_TOLD) this.#told.delete(oldest)
-  }
-
-  #write(by: string, detail: string): void {
-    const { audit, clock, nodeFile, view } = this.#parts
-    const { node, epoch } = nodeFile.record
-    const at = new Date(clock.nowMs()).toISOString()
-    const { txid } = view().position()
-    const entry: AuditEntry = {
-      ...{ at, node, epoch, txid, by, detail },
-      action: 'peer',
-      outcome: 'refused',
-      role: view().role(),
-    }
-    void audit.append(entry)
   }
 }

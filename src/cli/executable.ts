@@ -1,4 +1,4 @@
-/** Finds a program as a shell does. */
+/** Finds a program of this machine as a shell does. */
 import { delimiter, join, resolve } from 'node:path'
 import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
@@ -11,7 +11,7 @@ const MAX_SHOWN_CHARS = 200
  * The absolute path of a program: of a path its own, of a name the first on PATH. Throws USAGE when
  * there is none.
  */
-export function programPath(name: string, environment: NodeJS.ProcessEnv): string {
+export function executablePath(name: string, environment: NodeJS.ProcessEnv): string {
   const folders = name.includes('/') ? [''] : (environment['PATH'] ?? '').split(delimiter)
   const found = folders.map((folder) => resolve(join(folder, name))).find(isProgram)
   if (found !== undefined) return found
