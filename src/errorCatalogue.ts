@@ -718,8 +718,8 @@ export const CATALOGUE = {
   LEFT: entry(
     409,
     'node {node} has left cluster {cluster}: {path} is a plain copy as of {position}',
-    'walcast join CODE --db FILE makes it a member again; to lead a cluster of its own, move ' +
-      'FILE-walcast away and start walcast leader',
+    'walcast join CODE --db FILE --listen HOST:PORT makes it a member again; to lead a cluster ' +
+      'of its own, move FILE-walcast away and start walcast leader',
   ),
   CONFIG_BAD: entry(
     500,
