@@ -758,8 +758,9 @@ export const CATALOGUE = {
   LEFT: entry(
     409,
     'node {node} has left cluster {cluster}: {path} is a plain copy as of {position}',
-    'to make it a member again: walcast pair on a member, then walcast join CODE --db FILE; to ' +
-      'lead a cluster of its own, move FILE-walcast away and start walcast leader',
+    'to make it a member again: walcast pair on a member, then walcast join CODE --db FILE ' +
+      '--listen HOST:PORT; to lead a cluster of its own, move FILE-walcast away and start ' +
+      'walcast leader',
   ),
   CONFIG_BAD: entry(
     500,

@@ -133,11 +133,7 @@ export class PeerCalls {
       throw answeredError(url, status, value)
     } catch (error) {
       if (error instanceof WalcastError) throw error
-      throw new WalcastError(
-        'NODE_UNREACHABLE',
-        { url: `http://${address}`, detail: messageOf(error) },
-        error,
-      )
+      throw new WalcastError('NODE_UNREACHABLE', { url: address, detail: messageOf(error) }, error)
     }
   }
 
