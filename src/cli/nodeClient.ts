@@ -5,7 +5,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
-import { asWalcastError, keyOf, systemCode, WalcastError } from '../errors.ts'
+import { keyOf, systemCode, WalcastError } from '../errors.ts'
 import { httpClient } from '../platform/httpClient.ts'
 import { delay, monotonicMs, timeLimit } from '../platform/time.ts'
 import { type Asked, failureOf, type Head, MAX_ANSWER_BYTES } from './answerFailures.ts'
@@ -99,7 +99,10 @@ async function askProven(way: Way, credential: Credential, question: Question): 
     const { method, node, environment } = { ...question, method: 'GET' as const }
     const about = { method, node, path: '/leader', environment, timeoutMs: TIMEOUT_MS }
     await ask({ ...way, url: new URL(about.path, way.url) }, about)
-    throw asWalcastError(error)
+    // A node that has begun to listen only now answers the second question.
+    throw error instanceof WalcastError
+      ? error
+      : failureOf(way, undefined, error, question.timeoutMs)
   }
   try {
     return await ask({ ...way, proven }, question)

@@ -1,42 +1,11 @@
-/** The suites of many replicas and of large databases, at their smallest sizes. */
+/** What the suites of many replicas and of large databases take, before they measure. */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { promisify } from 'node:util'
+import { test } from 'node:test'
 import { requireDiskSpace } from '../../bench/diskSpace.ts'
 import { parseOptions } from '../../bench/options.ts'
 import { shapesOf } from '../../bench/suites/fanout.ts'
 import { bytesFor } from '../../bench/suites/large.ts'
-import { CLI } from '../support/paths.ts'
-
-/** Only against hanging: a busy machine is slow. */
-const TIMEOUT_MS = 600_000
-const folder = mkdtempSync(join(tmpdir(), 'walcast-sizes-test-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
-
-type Rows = readonly Readonly<Record<string, unknown>>[]
-
-/** Runs a suite to its end and checks that it leaves nothing behind. */
-async function bench(
-  ...args: readonly string[]
-): Promise<{ rows: Rows; ratios: Record<string, unknown> }> {
-  const all = [CLI, 'bench', ...args, '--json', '--out', join(folder, 'out')]
-  const env = { ...process.env, TMPDIR: folder }
-  const { stdout } = await promisify(execFile)(process.execPath, all, { env, timeout: TIMEOUT_MS })
-  assert.deepEqual(
-    readdirSync(folder).filter((name) => name.startsWith('walcast-bench-')),
-    [],
-  )
-  return JSON.parse(stdout)
-}
-
-function numberOf(row: Rows[number], column: string): number {
-  assert.equal(typeof row[column], 'number', column)
-  return Number(row[column])
-}
 
 test('fanout runs each number of replicas, and the largest on two levels', () => {
   const shapes = (replicas: readonly number[], relays: number) =>
@@ -55,84 +24,6 @@ test('fanout runs each number of replicas, and the largest on two levels', () =>
   assert.deepEqual(shapes([1], 10), [['flat', 1, 0, 0]])
 })
 
-test('fanout measures replicas in groups; a batch is encoded once', async () => {
-  const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5', '--rates', '50']
-  const { rows, ratios } = await bench(
-    'fanout',
-    ...short,
-    '--replicas',
-    '1,3',
-    '--per-process',
-    '2',
-  )
-  const [one, three, levels] = rows
-  for (const [row, replicas, processes] of [
-    [one, 1, 1],
-    [three, 3, 2],
-  ] as const) {
-    assert.deepEqual(
-      [row['replicas'], row['processes'], row['identical']],
-      [replicas, processes, true],
-    )
-    for (const column of [
-      'leaderUsPerBatch',
-      'replicaUsPerBatchAndReplica',
-      'leaderRssMb',
-      'slowestP99Ms',
-      'ownP99Ms',
-    ])
-      assert.ok(numberOf(row, column) > 0, column)
-    assert.equal(row['messagesPerBatch'], 1)
-    assert.ok(Math.abs(numberOf(row, 'sentPerEncoded') - 1) < 0.1)
-  }
-  numberOf(three, 'leaderUsPerBatchAndReplica')
-  assert.ok('slowest p99 3/1@50' in ratios)
-  assert.deepEqual([levels['topology'], levels['relays']], ['two levels', 1])
-  // It was measured, or says why not.
-  assert.ok(levels['identical'] === true || /replica of a replica/.test(String(levels['skipped'])))
-})
-
-const SMALL = ['--gb', '0.02', '--transaction-gb', '0.02', '--stop-seconds', '1']
-
-/** Rows by their case. */
-async function large(...parts: readonly string[]): Promise<(name: string) => Rows[number]> {
-  const { rows } = await bench('large', ...SMALL, '--parts', parts.join(','))
-  assert.deepEqual([...new Set(rows.map((each) => each['part']))], parts)
-  for (const each of rows) {
-    assert.equal(each['identical'], each['part'] === 'start' ? null : true)
-    assert.ok(numberOf(each, 'leaderRssMb') > 0)
-  }
-  return (name) => {
-    const found = rows.find((each) => each['case'] === name)
-    assert.ok(found, name)
-    return found
-  }
-}
-
-test('large measures starts, copies and comparisons', async () => {
-  const row = await large('start', 'copy', 'difference')
-  assert.deepEqual(
-    ['first start', 'after a clean stop', 'after SIGKILL'].map((name) => row(name)['newEpoch']),
-    [1, 0, 0],
-  )
-  assert.ok(numberOf(row('first copy'), 'sentMb') > 20)
-  const difference = row('100 rows')
-  // The changed pages and little else go one way, a checksum of every page the other.
-  assert.ok(numberOf(difference, 'leaderSentMb') > 0.4 && numberOf(difference, 'leaderSentMb') < 1)
-  assert.ok(
-    numberOf(difference, 'replicaSentMb') > 0.03 && numberOf(difference, 'replicaSentMb') < 0.2,
-  )
-})
-
-test('large measures huge transactions and a replica that stands still', async () => {
-  const row = await large('transaction', 'stopped')
-  for (const name of ['update of every row', 'vacuum'])
-    assert.ok(numberOf(row(name), 'leaderWalMb') > 19)
-  assert.ok(
-    numberOf(row('one stopped'), 'lagP99Ms') > 0 && numberOf(row('level again'), 'seconds') > 0,
-  )
-})
-
 test('parts not asked for need no disk; too small a disk is refused at once', async () => {
   const bytes = (...args: readonly string[]) => {
     const options = parseOptions(['large', ...args])
@@ -143,9 +34,9 @@ test('parts not asked for need no disk; too small a disk is refused at once', as
   assert.equal(bytes('--parts', 'start'), 10e9)
   assert.equal(bytes('--parts', 'transaction,stopped'), 6e9)
   await assert.rejects(
-    requireDiskSpace(folder, 1e18, 'take less'),
+    requireDiskSpace(tmpdir(), 1e18, 'take less'),
     /1000000000\.0 GB are needed .*: take less/,
   )
-  await requireDiskSpace(folder, 1, '')
+  await requireDiskSpace(tmpdir(), 1, '')
   assert.throws(() => parseOptions(['large', '--parts', 'start,nothing']), /nothing is not one of/)
 })

@@ -5,6 +5,7 @@
 import { labTest } from '../support/lab.ts'
 import { startNotes } from '../support/notesCluster.ts'
 import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
+import { JOIN_CRASHES, joinCrashes } from './joinCrashes.ts'
 import { KEEPING_STEPS, keptRowCrashes } from './keptRowCrashes.ts'
 import { leaderRestarts } from './leaderRestarts.ts'
 import { ownWrites } from './ownWrites.ts'
@@ -47,4 +48,8 @@ labTest('2,000 writes are read at once where they were sent', async (lab) =>
 
 labTest('no command gives a stranger a secret, a signature or its question', (lab) =>
   rogueCommands(lab, () => COMMANDS),
+)
+
+labTest('a host killed or out of room at any step of a join joins with the same command', (lab) =>
+  joinCrashes(lab, JOIN_CRASHES),
 )

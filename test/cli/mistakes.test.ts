@@ -17,6 +17,7 @@ import { type Lab, labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
+const LEADER = '{"role":"leader"}'
 const HTML = '<!doctype html>\n<title>Welcome\u001b[2J to \u202enginx</title>'
 /** How many commands run at once. */
 const AT_ONCE = 4
@@ -149,6 +150,8 @@ labTest('one line tells what answers at a wrong address', async (lab) => {
       JSON.stringify({ code: `WALCAST_${key}`, message: `it is ${key}`, cure: '' }),
     )
   const refused = /^WALCAST_NODE_UNREACHABLE: /
+  // Nothing proves itself at first, and then a node is there.
+  let met = 0
   const cases: [node: string, line: RegExp, environment?: Record<string, string>][] = [
     ['127.0.0.1:1', /NODE_UNREACHABLE: .*ECONNREFUSED/],
     ['localhost:1', /NODE_UNREACHABLE: .*localhost:1\/\S+: .*ECONNREFUSED/],
@@ -193,6 +196,14 @@ labTest('one line tells what answers at a wrong address', async (lab) => {
     ],
     [await tcp(atEnd, (socket) => socket.end()), refused],
     [await tcp(atEnd, (socket) => socket.destroy()), /the connection was closed without an answer/],
+    [
+      await tcp(atEnd, (socket) => {
+        if (met++ === 0) socket.destroy()
+        else socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${LEADER.length}\r\n\r\n${LEADER}`)
+      }),
+      /^WALCAST_NODE_UNREACHABLE: .*the connection was closed/,
+      { WALCAST_SECRET: 'a secret of some length' },
+    ],
     [
       await tcp(atEnd, (socket) => socket.end('SSH-2.0-OpenSSH_9\r\n')),
       /answered in something other than HTTP/,

@@ -191,7 +191,7 @@ labTest('wrong, missing and readable secrets are refused', async (lab) => {
   // A stranger may answer there: it must not end the replica, which says why it copies nothing.
   const other = await lab.replica(copy, leader, { environment: wrong })
   await until('it says why', () => other.logged('PEER_UNPROVEN').length > 0)
-  assert.match(other.logged('PEER_UNPROVEN')[0], /whether both nodes have the same secret/)
+  assert.match(other.logged('PEER_UNPROVEN')[0], /whether both sides have the same secret/)
   const { epoch, txid } = await other.status()
   assert.deepEqual([epoch, txid, (await other.get('/readyz')).status], [0, 0, 503])
   assert.equal((await leader.status()).replicas?.length, 0)

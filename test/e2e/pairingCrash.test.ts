@@ -1,7 +1,7 @@
 /** A join that is cut short at any step goes on when the same command is run again. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import type { Lab } from '../support/lab.ts'
+import { type JoinCrash, joinCrashes, joinFailing } from '../campaigns/joinCrashes.ts'
 import { labTest } from '../support/lab.ts'
 import {
   joinArguments,
@@ -13,42 +13,19 @@ import {
   trustOf,
 } from '../support/pairing.ts'
 
-/** In the order in which a first join takes them. */
-const STEPS = ['keys', 'trust', 'role'].flatMap((kind) =>
-  ['write', 'rename', 'folder'].map((step) => `${kind}.${step}`),
+/** The campaign has each step, killed and out of room. */
+const SAMPLE: readonly JoinCrash[] = [
+  ['keys.rename', true],
+  ['trust.write', false],
+  ['trust.rename', true],
+  ['role.write', true],
+  ['role.rename', false],
+  ['role.folder', true],
+]
+
+labTest('a host killed or out of room in a join joins with the same command', (lab) =>
+  joinCrashes(lab, SAMPLE),
 )
-
-/** Joins in a process that ends or fails at a step. Gives what it said. */
-async function joinFailing(lab: Lab, args: readonly string[], op: string, kill: boolean) {
-  const child = lab.program('joinFailing', { args, op, kill })
-  child.expectEnd()
-  const { signal } = await child.ended
-  return { signal, said: JSON.parse(child.out[0] ?? '{}') }
-}
-
-labTest('a host killed or out of room at any step joins with the same command', async (lab) => {
-  const leader = await startLeader(lab)
-  const code = await pair(lab, leader)
-  const args = await joinArguments(lab, code, 'a')
-  for (const op of STEPS) {
-    for (const kill of [true, false]) {
-      // Each time as on a new host, but for the key: the code is good for that alone.
-      for (const file of ['node.json', 'keys/cluster.json'])
-        rmSync(`${args[3]}-walcast/${file}`, { force: true })
-      // The first steps come only while there is no key, and no code is used by then.
-      if (op.startsWith('keys.')) rmSync(`${args[3]}-walcast`, { recursive: true, force: true })
-      const { signal, said } = await joinFailing(lab, args, op, kill)
-      if (kill) assert.equal(signal, 'SIGKILL', op)
-      else assert.deepEqual(said, { failed: 'WALCAST_DISK_FULL', hasFailed: true }, op)
-    }
-  }
-  const replica = await joined(lab, args)
-  const { node, leader: follows } = await statusOf(lab, replica)
-  assert.equal(follows, (await statusOf(lab, leader)).node)
-  const { members } = trustOf(leader.db)
-  assert.equal(members.length, 2, 'one key is one member')
-  assert.ok(members.some((member) => member.node === node && member.address === args[5]))
-})
 
 labTest(
   'a node that has left and joins again keeps its new key while the join is cut',
