@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { CLI } from '../support/paths.ts'
+import { processesIn } from '../support/processesIn.ts'
 
 /** Only against hanging: a busy machine is slow. */
 const TIMEOUT_MS = 600_000
@@ -113,4 +114,42 @@ test('large measures huge transactions and a replica that stands still', async (
   assert.ok(
     numberOf(row('one stopped'), 'lagP99Ms') > 0 && numberOf(row('level again'), 'seconds') > 0,
   )
+})
+
+const running = () => processesIn(folder).filter((line) => line.includes('/walcast-bench-'))
+
+test('http measures reads, writes and lag at the proxies, and leaves nothing behind', async () => {
+  const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5']
+  const { rows, ratios } = await bench('http', ...short, '--connections', '2', '--rates', '100')
+  assert.deepEqual(
+    rows.map((row) => [row['case'], row['connections'], row['rounds'], row['identical']]),
+    [
+      ['read', 2, 1, true],
+      ['write', 1, 1, true],
+      ['lag', 2, 1, true],
+    ],
+  )
+  const [read, write, lag] = rows
+  for (const row of [read, write])
+    for (const column of ['directP50Ms', 'p50Ms', 'directPerSecond', 'perSecond'])
+      assert.ok(numberOf(row, column) > 0, column)
+  const overhead = numberOf(read, 'p50Ms') - numberOf(read, 'directP50Ms')
+  assert.ok(Math.abs(numberOf(read, 'overheadP50Ms') - overhead) < 0.01)
+  for (const column of [
+    'leaderP50Ms',
+    'leaderNothingP50Ms',
+    'nothingP50Ms',
+    'waitP50Ms',
+    'waitMeanMs',
+  ])
+    numberOf(write, column)
+  assert.equal(write['late'], 0)
+  assert.ok(numberOf(lag, 'lagP99Ms') > 0 && numberOf(lag, 'above5msPercent') >= 0)
+  // Commits at the same moment are one batch; the window includes the warm-up.
+  assert.ok(numberOf(lag, 'commits') > 0 && numberOf(lag, 'commits') <= 100)
+  assert.ok(
+    numberOf(lag, 'inWindow') > numberOf(lag, 'commits') && numberOf(lag, 'inWindow') <= 150,
+  )
+  assert.ok('read p50 proxy/direct connections 2' in Object(ratios))
+  assert.deepEqual(running(), [])
 })
