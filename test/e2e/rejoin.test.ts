@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
+import { TrustFile } from '../../src/cluster/trustFile.ts'
 import { statusLocally } from '../support/controlSocket.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { joinArguments, joined, pair, run, startLeader, trustOf } from '../support/pairing.ts'
@@ -101,6 +102,8 @@ labTest('walcast run ends its application, then its node, when the node has left
   const child = lab.cli(['run', ...flags, ...ports, ...command], SECRET)
   child.expectEnd()
   await child.line((line) => line.includes('"listens"'))
+  // The application may listen before the node has written down which cluster it belongs to.
+  await until('it is a member', () => (TrustFile.peek(`${db}-walcast`)?.cluster ?? '') !== '')
   const left = await run(lab, ['leave', '--db', db])
   assert.equal(left.code, 0, left.err)
   assert.match(left.out, /^node \S+ has left cluster \S+: \S+ is a plain copy as of \d+-\d+$/m)
