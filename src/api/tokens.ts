@@ -22,7 +22,7 @@ export interface RevokedTokenInfo {
 
 export interface TokensAnswer {
   readonly tokens: readonly TokenInfo[]
-  /** Those that expired long ago are among them. */
+  /** Tokens that expired long ago are in this list too. */
   readonly revoked: readonly RevokedTokenInfo[]
 }
 

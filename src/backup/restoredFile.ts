@@ -76,7 +76,7 @@ export class RestoredFile {
     this.#ops.publish(sideOf(this.#path), this.#path)
   }
 
-  /** Removes what was written. */
+  /** Removes the file that is being made. */
   abandon(): void {
     this.#close()
     rmSync(sideOf(this.#path), { force: true })

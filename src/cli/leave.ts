@@ -5,8 +5,7 @@ import { finishDeparture } from '../node/finishDeparture.ts'
 import { LEFT } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
 import { namedNode } from './namedNode.ts'
-import { bodyOf } from './nodeAnswer.ts'
-import { askNode } from './nodeClient.ts'
+import { askJson, type Question } from './nodeClient.ts'
 import type { NodeTarget } from './nodeTarget.ts'
 import { jsonLine, shown } from './queryCommand.ts'
 
@@ -46,11 +45,15 @@ export async function runLeave(args: readonly string[]): Promise<number> {
 async function leave(node: NodeTarget, force: boolean): Promise<LeftAnswer> {
   const environment = process.env
   try {
-    const answer = await askNode({
-      ...{ method: 'POST', node, path: LEAVE_PATH, environment, timeoutMs: TIMEOUT_MS },
+    const question: Question = {
+      method: 'POST',
+      node: node,
+      path: LEAVE_PATH,
+      environment,
+      timeoutMs: TIMEOUT_MS,
       body: { force, by: operator() },
-    })
-    return bodyOf<LeftAnswer>(answer, LEFT)
+    }
+    return await askJson<LeftAnswer>(question, LEFT)
   } catch (error) {
     if (node.kind !== 'socket' || !GONE.has(keyOf(error))) throw error
     const left = await finishDeparture(node.db)

@@ -30,28 +30,30 @@ export interface Question {
   readonly body?: object
 }
 
+/** A JSON answer of this shape. Throws what `askNode` and `bodyOf` throw. */
+export async function askJson<T>(question: Question, shape: Shape): Promise<T> {
+  return bodyOf<T>(await askNode(question), shape)
+}
+
 /** GETs a JSON answer of this shape. Throws what `askNode` and `bodyOf` throw. */
-export async function getJson<T>(
+export function getJson<T>(
   node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
 ): Promise<T> {
-  return bodyOf<T>(
-    await askNode({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }),
-    shape,
-  )
+  return askJson<T>({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }, shape)
 }
 
 /** POSTs, with a time limit of its own. Throws what `askNode` and `bodyOf` throw. */
-export async function postJson<T>(
+export function postJson<T>(
   node: NodeTarget,
   path: string,
   environment: NodeJS.ProcessEnv,
   shape: Shape,
   timeoutMs: number,
 ): Promise<T> {
-  return bodyOf<T>(await askNode({ method: 'POST', node, path, environment, timeoutMs }), shape)
+  return askJson<T>({ method: 'POST', node, path, environment, timeoutMs }, shape)
 }
 
 /** DELETEs. Throws what `askNode` and `bodyOf` throw. */
@@ -61,7 +63,7 @@ export async function deleteJson(
   environment: NodeJS.ProcessEnv,
   shape: Shape,
 ): Promise<void> {
-  bodyOf(await askNode({ method: 'DELETE', node, path, environment, timeoutMs: TIMEOUT_MS }), shape)
+  await askJson({ method: 'DELETE', node, path, environment, timeoutMs: TIMEOUT_MS }, shape)
 }
 
 /** A way to the node. */

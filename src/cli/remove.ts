@@ -4,8 +4,7 @@ import { WalcastError } from '../errors.ts'
 import { REMOVED } from './answerShapes.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
 import { namedNode } from './namedNode.ts'
-import { bodyOf } from './nodeAnswer.ts'
-import { askNode } from './nodeClient.ts'
+import { askJson, type Question } from './nodeClient.ts'
 import { jsonLine, shown } from './queryCommand.ts'
 import { toldText } from './toldText.ts'
 
@@ -46,12 +45,14 @@ export async function runRemove(args: readonly string[]): Promise<number> {
     throw new WalcastError('USAGE', { detail: 'remove takes the id of one node' })
   const environment = process.env
   const query = new URLSearchParams({ node, by: operator(), force: String(force) })
-  const via = await namedNode(values, environment)
-  const answer = await askNode({
-    ...{ method: 'DELETE', node: via, path: `${MEMBERS_PATH}?${query}` },
-    ...{ environment, timeoutMs: TIMEOUT_MS },
-  })
-  const done = bodyOf<RemovedAnswer>(answer, REMOVED)
+  const question: Question = {
+    method: 'DELETE',
+    node: await namedNode(values, environment),
+    path: `${MEMBERS_PATH}?${query}`,
+    environment,
+    timeoutMs: TIMEOUT_MS,
+  }
+  const done = await askJson<RemovedAnswer>(question, REMOVED)
   process.stdout.write(json ? jsonLine(done) : removedText(done))
   if (!json) process.stderr.write(LOST)
   return 0

@@ -3,8 +3,7 @@ import { ROTATE_KEY_PATH, type RotatedKeyAnswer } from '../api/membership.ts'
 import { ROTATED_KEY } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
 import { namedNode } from './namedNode.ts'
-import { bodyOf } from './nodeAnswer.ts'
-import { askNode } from './nodeClient.ts'
+import { askJson, type Question } from './nodeClient.ts'
 import { jsonLine, shown } from './queryCommand.ts'
 import { toldText } from './toldText.ts'
 
@@ -37,11 +36,15 @@ export async function runRotateKey(args: readonly string[]): Promise<number> {
     return 0
   }
   const environment = process.env
-  const answer = await askNode({
-    ...{ method: 'POST', node: await namedNode(named, environment), path: ROTATE_KEY_PATH },
-    ...{ environment, timeoutMs: TIMEOUT_MS, body: { force, by: operator() } },
-  })
-  const done = bodyOf<RotatedKeyAnswer>(answer, ROTATED_KEY)
+  const question: Question = {
+    method: 'POST',
+    node: await namedNode(named, environment),
+    path: ROTATE_KEY_PATH,
+    environment,
+    timeoutMs: TIMEOUT_MS,
+    body: { force, by: operator() },
+  }
+  const done = await askJson<RotatedKeyAnswer>(question, ROTATED_KEY)
   process.stdout.write(json ? jsonLine(done) : rotatedText(done))
   if (done.wrapped !== null) return 0
   process.stderr.write(

@@ -10,8 +10,7 @@ import { ROTATED_SECRET } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
 import { parseLifetime } from './lifetime.ts'
 import { namedNode } from './namedNode.ts'
-import { bodyOf } from './nodeAnswer.ts'
-import { askNode } from './nodeClient.ts'
+import { askJson, type Question } from './nodeClient.ts'
 import { jsonLine } from './queryCommand.ts'
 import { toldText } from './toldText.ts'
 
@@ -49,11 +48,15 @@ export async function runRotateSecret(args: readonly string[]): Promise<number> 
   if (overlapMs < MIN_OVERLAP_MS || overlapMs > MAX_OVERLAP_MS)
     throw new WalcastError('USAGE', { detail: '--overlap wants a time from 5m to 30d, as 24h' })
   const environment = process.env
-  const answer = await askNode({
-    ...{ method: 'POST', node: await namedNode(named, environment), path: ROTATE_SECRET_PATH },
-    ...{ environment, timeoutMs: TIMEOUT_MS, body: { overlapMs, force, by: operator() } },
-  })
-  const done = bodyOf<RotatedSecretAnswer>(answer, ROTATED_SECRET)
+  const question: Question = {
+    method: 'POST',
+    node: await namedNode(named, environment),
+    path: ROTATE_SECRET_PATH,
+    environment,
+    timeoutMs: TIMEOUT_MS,
+    body: { overlapMs, force, by: operator() },
+  }
+  const done = await askJson<RotatedSecretAnswer>(question, ROTATED_SECRET)
   process.stdout.write(json ? jsonLine(done) : rotatedText(done))
   return 0
 }

@@ -19,7 +19,7 @@ import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
 import { parseLifetime } from './lifetime.ts'
 import { namedNode } from './namedNode.ts'
 import { bodyOf } from './nodeAnswer.ts'
-import { askNode, getJson } from './nodeClient.ts'
+import { askJson, askNode, getJson, type Question } from './nodeClient.ts'
 import { jsonLine, shown, table } from './queryCommand.ts'
 import { requireFlags, subcommandOf } from './subcommand.ts'
 
@@ -143,12 +143,9 @@ async function revoke(flags: Flags, given: string): Promise<void> {
   const id = parseToken(given)?.id ?? given
   if (!isTokenId(id)) throw usage('token revoke takes the id of a token: walcast token list')
   const query = new URLSearchParams({ id, by: operator() })
-  const answer = await askNode({
-    ...(await about(flags)),
-    method: 'DELETE',
-    path: `${TOKENS_PATH}?${query}`,
-  })
-  const { known } = bodyOf<RevokedAnswer>(answer, REVOKED_TOKEN)
+  const path = `${TOKENS_PATH}?${query}`
+  const question: Question = { ...(await about(flags)), method: 'DELETE', path }
+  const { known } = await askJson<RevokedAnswer>(question, REVOKED_TOKEN)
   if (flags.json) process.stdout.write(jsonLine({ revoked: id, known }))
   else process.stdout.write(`revoked ${id}\n`)
   if (!known)

@@ -2,7 +2,7 @@
 import type { ToldInfo } from '../api/membership.ts'
 import { shown, table } from './queryCommand.ts'
 
-/** A line for each member, and one for what becomes of those that were not reached. */
+/** One line for each member, and a last line that says when the others learn of the change. */
 export function toldText(members: readonly ToldInfo[]): string {
   if (members.length === 0) return 'no other members\n'
   const rows = members.map(({ node, address, knows, detail }) => [

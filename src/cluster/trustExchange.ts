@@ -126,7 +126,7 @@ export class TrustExchange {
 
   /**
    * Tells all members what this node knows now, whatever is known of them. Resolves when each has
-   * answered or failed; those that failed are tried again later, as always.
+   * answered or failed. A member that failed is asked again later, as in each exchange.
    */
   async tellAllNow(): Promise<ToldMember[]> {
     const left = [...this.#parts.members()]

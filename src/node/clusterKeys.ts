@@ -17,7 +17,7 @@ import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
 import { randomBytes } from '../platform/random.ts'
-import { secretId } from '../security/clusterSecrets.ts'
+import { newSecret, secretId } from '../security/clusterSecrets.ts'
 import { newKey } from '../security/valueEncryption.ts'
 import { type AuditParts, audited } from './auditedChange.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
@@ -33,7 +33,6 @@ export interface ClusterKeysParts extends AuditParts {
   readonly path: string
 }
 
-const SECRET_BYTES = 32
 /** Waiting for SQLite's write lock is in it. */
 const REWRAP_MS = 30_000
 
@@ -49,9 +48,9 @@ export class ClusterKeys {
     by: string,
   ): Promise<RotatedSecretAnswer> {
     const { clock, setup, metrics } = this.#parts
-    const secret = randomBytes(SECRET_BYTES).toString('hex')
-    const id = secretId(secret)
-    const fresh = { id, secret, given: givenIn(setup), overlapMs }
+    const made = newSecret()
+    const { id } = made
+    const fresh = { ...made, given: givenIn(setup), overlapMs }
     await audited(this.#parts, { action: 'rotate-secret', by, detail: id }, () =>
       this.file().change((record) => {
         const nowMs = clock.nowMs()

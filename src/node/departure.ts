@@ -20,7 +20,7 @@ export interface Left {
 
 interface LeftFile {
   readonly left: Left
-  /** Whether its keys are erased: those that lie there since are of a join. */
+  /** Whether its keys are erased. Keys that lie there afterwards come from a join. */
   readonly isErased: boolean
 }
 

@@ -3,8 +3,7 @@
  * trust record. It is durable here before it is told, all members are told at once, and the answer
  * says who has it. A member that is away learns it when it is back, from whoever it meets first.
  */
-import type { Databases } from '../api/databases.ts'
-import { onlyDatabase } from '../api/databases.ts'
+import { type Databases, onlyDatabase } from '../api/databases.ts'
 import {
   DEPARTURE_PATH,
   type LeftAnswer,

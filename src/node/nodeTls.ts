@@ -56,7 +56,7 @@ async function openNodeTls({ options, log, stateFolder, ops }: NodeTlsParts): Pr
 }
 
 /**
- * The keys by which other nodes know this one: the operator's, or those that the node makes itself.
+ * The keys by which other nodes know this one. The operator gives them, or the node makes them.
  * Throws KEYS_BROKEN, CERTIFICATE_EXPIRED, SECRET_SHARED, DISK_FULL or WRITE_FAILED.
  */
 export async function ownKeys(

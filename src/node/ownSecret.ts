@@ -9,11 +9,8 @@ import type { TrustFile } from '../cluster/trustFile.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { addressOf } from '../options/address.ts'
 import type { Clock } from '../platform/clock.ts'
-import { randomBytes } from '../platform/random.ts'
-import { secretId } from '../security/clusterSecrets.ts'
+import { newSecret } from '../security/clusterSecrets.ts'
 import { isLoopback } from '../server/access.ts'
-
-const SECRET_BYTES = 32
 
 /**
  * Makes nothing where the record has members: that cluster has a secret, which this node was not
@@ -31,13 +28,9 @@ export async function makeOwnSecret(
   const nowMs = Math.floor(clock.nowMs())
   const isGiven = secretsInForce(secret, file.record, nowMs).good.length > 0
   if (role !== 'leader' || !isWanted || isGiven || file.record.members.length > 0) return
-  const made = randomBytes(SECRET_BYTES).toString('hex')
+  const made = newSecret()
   await file.change((record) =>
-    withSecret(withCluster(record, cluster), {
-      id: secretId(made),
-      secret: made,
-      createdAt: nowMs,
-    }),
+    withSecret(withCluster(record, cluster), { ...made, createdAt: nowMs }),
   )
   if (members.length > 0)
     log.warn(

@@ -41,7 +41,9 @@ export class ClockOffset {
    */
   get mostAheadMs(): number | undefined {
     if (this.#isOfEarlier || this.#samples.length === 0) return undefined
-    return Math.min(...this.#samples.map((sample) => sample.mostAheadMs))
+    let least = Number.POSITIVE_INFINITY
+    for (const { mostAheadMs } of this.#samples) least = Math.min(least, mostAheadMs)
+    return least
   }
 
   /**

@@ -5,6 +5,7 @@
  * first signs.
  */
 import { createHash, hkdfSync } from 'node:crypto'
+import { randomBytes } from '../platform/random.ts'
 
 /**
  * `stream`: upgrades to the replication stream. `forward`: requests of applications' clients.
@@ -21,6 +22,7 @@ export interface DerivedKey {
 }
 
 const KEY_BYTES = 32
+const SECRET_BYTES = 32
 const SALT = 'walcast'
 /** Id of the key of a cluster without a secret: it proves nothing. */
 export const OPEN = 'open'
@@ -34,6 +36,12 @@ export function deriveKey(secret: string, purpose: KeyPurpose): Buffer {
 export function secretId(secret: string): string {
   const derived = hkdfSync('sha256', secret, SALT, 'walcast v2 id', KEY_BYTES)
   return createHash('sha256').update(Buffer.from(derived)).digest('hex').slice(0, 8)
+}
+
+/** A random secret, and its id. */
+export function newSecret(): { readonly id: string; readonly secret: string } {
+  const secret = randomBytes(SECRET_BYTES).toString('hex')
+  return { id: secretId(secret), secret }
 }
 
 /** What a node knows of secrets beside those that are good. */

@@ -15,27 +15,14 @@ import { WalcastError } from '../errors.ts'
 import { isNodeId } from '../nodeId.ts'
 import { headerOf } from '../proxy/headers.ts'
 import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
-import {
-  countOf,
-  flagOf,
-  type Given,
-  givenBy,
-  operatorOf,
-  type Place,
-  requireNoPage,
-  textOf,
-} from './requestFields.ts'
+import { countOf, flagOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
 
 export function addMemberRoutes(
   app: FastifyInstance,
   desk: MembershipDesk,
   placeOf: (request: FastifyRequest) => Place,
 ): void {
-  const asked = (request: FastifyRequest) => {
-    requireNoPage(request)
-    const given = givenBy(request)
-    return { given, by: operatorOf(given, placeOf(request)) }
-  }
+  const asked = (request: FastifyRequest) => orderIn(request, placeOf)
   app.post(ROTATE_SECRET_PATH, async (request) => {
     const { given, by } = asked(request)
     return desk.rotateSecret({ overlapMs: overlapIn(given), force: flagOf(given, 'force') }, by)

@@ -11,8 +11,7 @@ import {
   addressIn,
   countOf,
   type Given,
-  givenBy,
-  operatorOf,
+  orderIn,
   type Place,
   requireNoPage,
   textOf,
@@ -27,8 +26,7 @@ export function addPairingRoutes(
   placeOf: (request: FastifyRequest) => Place,
 ): void {
   app.post(PAIR_PATH, async (request, reply) => {
-    requireNoPage(request)
-    const made = door.pair(operatorOf(givenBy(request), placeOf(request)))
+    const made = door.pair(orderIn(request, placeOf).by)
     return reply.header('cache-control', 'no-store').send(made)
   })
   app.post(JOIN_PATH, { bodyLimit: MAX_JOIN_BYTES }, async (request, reply) => {

@@ -28,6 +28,22 @@ export function requireNoPage(request: FastifyRequest): void {
   if (headerOf(request.raw, 'origin') !== undefined) throw new WalcastError('FOREIGN_PAGE')
 }
 
+/** What an operator or a program orders, and who does. */
+export interface Order {
+  readonly given: Given
+  readonly by: string
+}
+
+/** Throws FOREIGN_PAGE for a request of a web page. */
+export function orderIn(
+  request: FastifyRequest,
+  placeOf: (request: FastifyRequest) => Place,
+): Order {
+  requireNoPage(request)
+  const given = givenBy(request)
+  return { given, by: operatorOf(given, placeOf(request)) }
+}
+
 /** Who asks, as it says itself, and from where. */
 export function operatorOf(given: Given, { text, passesOn }: Place): string {
   const by = textOf(given, 'by') ?? 'an operator'

@@ -19,8 +19,8 @@ import {
   type Given,
   givenBy,
   operatorOf,
+  orderIn,
   type Place,
-  requireNoPage,
   textOf,
 } from './requestFields.ts'
 
@@ -38,12 +38,10 @@ export function addRoleRoutes(
     if (!there) throw new WalcastError('STARTING')
     return there
   }
-  const whoAsked = (request: FastifyRequest, given: Given) => operatorOf(given, placeOf(request))
   const post = (path: string, act: (given: Given, by: string) => Promise<unknown>) =>
     app.post(path, async (request) => {
-      requireNoPage(request)
-      const given = givenBy(request)
-      return act(given, whoAsked(request, given))
+      const { given, by } = orderIn(request, placeOf)
+      return act(given, by)
     })
   post(PROMOTE_PATH, (given, by) =>
     started().promote({ force: flagOf(given, 'force'), dryRun: flagOf(given, 'dryRun') }, by),
@@ -90,7 +88,7 @@ export function addRoleRoutes(
     const given = givenBy(request)
     const node = textOf(given, 'node')
     if (!node) throw new WalcastError('BAD_REQUEST', { detail: 'node is not the id of a replica' })
-    await started().forget(node, whoAsked(request, given))
+    await started().forget(node, operatorOf(given, placeOf(request)))
     return { forgotten: node }
   })
 }

@@ -10,15 +10,7 @@ import {
 import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { isTokenId, TOKEN_ROLES } from '../security/token.ts'
-import {
-  countOf,
-  type Given,
-  givenBy,
-  operatorOf,
-  type Place,
-  requireNoPage,
-  textOf,
-} from './requestFields.ts'
+import { countOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
 
 export function addTokenRoutes(
   app: FastifyInstance,
@@ -27,17 +19,15 @@ export function addTokenRoutes(
 ): void {
   app.get(TOKENS_PATH, async () => desk.list())
   app.post(TOKENS_PATH, async (request, reply) => {
-    requireNoPage(request)
-    const given = givenBy(request)
-    const created = await desk.create(wantedIn(given), operatorOf(given, placeOf(request)))
+    const { given, by } = orderIn(request, placeOf)
+    const created = await desk.create(wantedIn(given), by)
     return reply.header('cache-control', 'no-store').send(created)
   })
   app.delete(TOKENS_PATH, async (request) => {
-    requireNoPage(request)
-    const given = givenBy(request)
+    const { given, by } = orderIn(request, placeOf)
     const id = textOf(given, 'id') ?? ''
     if (!isTokenId(id)) throw badRequest('id is not the id of a token')
-    return desk.revoke(id, operatorOf(given, placeOf(request)))
+    return desk.revoke(id, by)
   })
 }
 
