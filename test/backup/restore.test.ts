@@ -5,144 +5,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import Database from 'better-sqlite3'
-import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { ArchiveFile } from '../../src/backup/archiveFile.ts'
-import { ArchiveFileWriter, type PageImage } from '../../src/backup/archiveFileWriter.ts'
 import { type Restored, restore } from '../../src/backup/restore.ts'
 import { keyOf, WalcastError } from '../../src/errors.ts'
 import { createFileOps, type FileOp, systemFileOps } from '../../src/platform/fileOps.ts'
-import { PageSums, pageSum } from '../../src/sqlite/pageSums.ts'
-import { checksumHex } from '../../src/xxh64.ts'
+import {
+  archiveOf,
+  changed,
+  FIRST,
+  fileOf,
+  ONE,
+  pagesOf,
+  statesOf,
+  TWO,
+} from '../support/archives.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walcast-restore-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-const ONE = '1111111111111111'
-const TWO = '2222222222222222'
-const FIRST = 100
 /** Files of this test. */
 let made = 0
-
-/** The whole database at one txid. */
-interface State {
-  readonly txid: number
-  readonly bytes: Buffer
-  readonly checksum: string
-}
-
-/** Commits that grow, shrink, rewrite and reshape a database. */
-const STEPS = [
-  'CREATE TABLE a (id INTEGER PRIMARY KEY, b); INSERT INTO a (b) VALUES (1)',
-  `INSERT INTO a (b) SELECT randomblob(900) FROM generate`,
-  'UPDATE a SET b = randomblob(50) WHERE id % 7 = 0',
-  'CREATE INDEX by_b ON a (b)',
-  'DELETE FROM a WHERE id > 20',
-  'VACUUM',
-  'ALTER TABLE a ADD COLUMN c DEFAULT 5',
-  `INSERT INTO a (b) SELECT zeroblob(3000) FROM generate`,
-]
-const GENERATE =
-  'CREATE TEMP VIEW generate AS WITH RECURSIVE s (n) AS ' +
-  '(SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 60) SELECT n FROM s'
-
-function statesOf(pageSize: number): State[] {
-  const path = join(folder, `source-${++made}.db`)
-  const db = new Database(path)
-  db.pragma(`page_size = ${pageSize}`)
-  db.pragma('journal_mode = WAL')
-  db.exec(GENERATE)
-  const states = STEPS.map((sql, i) => {
-    db.exec(sql)
-    db.pragma('wal_checkpoint(TRUNCATE)')
-    const bytes = readFileSync(path)
-    return { txid: FIRST + i, bytes, checksum: checksumOf(bytes, pageSize) }
-  })
-  db.close()
-  return states
-}
-
-function pagesOf(bytes: Buffer, pageSize: number): PageImage[] {
-  return Array.from({ length: bytes.length / pageSize }, (_, i) => ({
-    number: i + 1,
-    bytes: bytes.subarray(i * pageSize, (i + 1) * pageSize),
-  }))
-}
-
-function checksumOf(bytes: Buffer, pageSize: number): string {
-  const sums = new PageSums(pageSize)
-  for (const page of pagesOf(bytes, pageSize))
-    sums.set(page.number, pageSum(page.number, page.bytes))
-  return checksumHex(sums.state)
-}
-
-/** The pages of `now` that differ from `before`. */
-function changed(before: State, now: State, pageSize: number): PageImage[] {
-  const old = pagesOf(before.bytes, pageSize)
-  return pagesOf(now.bytes, pageSize).filter(
-    ({ bytes }, i) => i >= old.length || Buffer.compare(old[i].bytes, bytes) !== 0,
-  )
-}
-
-interface Piece {
-  readonly about: Partial<ArchiveHeader>
-  readonly points: readonly (readonly [State, readonly PageImage[]])[]
-  readonly continues?: boolean
-  readonly isOpen?: boolean
-}
-
-async function fileOf(
-  pageSize: number,
-  { about, points, continues = false, isOpen = false }: Piece,
-): Promise<Buffer> {
-  const header: ArchiveHeader = {
-    kind: 'changes',
-    cluster: 'cluster-a',
-    db: 'main',
-    incarnation: ONE,
-    epoch: 1,
-    pageSize,
-    codec: 'deflate',
-    blockPages: 4,
-    fromIncarnation: ONE,
-    fromEpoch: 1,
-    fromTxid: 0,
-    fromChecksum: '',
-    createdMs: 0,
-    node: 'node-a',
-    writer: 'test',
-    ...about,
-  }
-  const pieces: Buffer[] = []
-  const writer = await ArchiveFileWriter.begin(header, async (bytes) => {
-    pieces.push(Buffer.from(bytes))
-  })
-  for (const [{ txid, checksum, bytes }, images] of points)
-    await writer.add({ txid, checksum, timeMs: txid, pages: bytes.length / pageSize }, images)
-  await writer.end({ continues, isOpen })
-  return Buffer.concat(pieces)
-}
-
-/** A snapshot of the first state, and two files of changes: the second is of a new incarnation. */
-async function archiveOf(states: readonly State[], pageSize: number): Promise<Buffer[]> {
-  const [first] = states
-  const half = Math.floor(states.length / 2)
-  const run = (from: number, to: number, incarnation: string) =>
-    fileOf(pageSize, {
-      about: {
-        incarnation,
-        fromTxid: states[from].txid,
-        fromChecksum: states[from].checksum,
-      },
-      points: states
-        .slice(from + 1, to + 1)
-        .map((state, i) => [state, changed(states[from + i], state, pageSize)]),
-    })
-  const snapshot = await fileOf(pageSize, {
-    about: { kind: 'snapshot', fromIncarnation: '', fromEpoch: 0 },
-    points: [[first, pagesOf(first.bytes, pageSize)]],
-  })
-  return [snapshot, await run(0, half, ONE), await run(half, states.length - 1, TWO)]
-}
 
 const opensOf = (files: readonly Buffer[]) =>
   files.map(
@@ -154,6 +36,7 @@ const opensOf = (files: readonly Buffer[]) =>
       }),
   )
 
+const newSource = () => join(folder, `source-${++made}.db`)
 const newPath = () => join(folder, `restored-${++made}.db`)
 
 function restoreAt(
@@ -168,7 +51,7 @@ function restoreAt(
 
 for (const pageSize of [512, 4096, 65536])
   test(`every commit is restored as it was, pages of ${pageSize} bytes`, async () => {
-    const states = statesOf(pageSize)
+    const states = statesOf(newSource(), pageSize)
     const files = await archiveOf(states, pageSize)
     const half = Math.floor(states.length / 2)
     for (const [i, { txid, bytes, checksum }] of states.entries()) {
@@ -196,7 +79,7 @@ async function refused(code: string, run: (path: string) => Promise<unknown>): P
 
 test('a gap, a wrong order and another state are never shown as a good restore', async () => {
   const pageSize = 1024
-  const states = statesOf(pageSize)
+  const states = statesOf(newSource(), pageSize)
   const [snapshot, first, second] = await archiveOf(states, pageSize)
   const last = states[states.length - 1].txid
   await refused('ARCHIVE_GAP', (path) => restoreAt([snapshot, second], last, TWO, path))
@@ -219,7 +102,7 @@ test('a gap, a wrong order and another state are never shown as a good restore',
 
 test('a transaction that is larger than a file is restored from all its parts', async () => {
   const pageSize = 512
-  const states = statesOf(pageSize)
+  const states = statesOf(newSource(), pageSize)
   const [one, two] = states
   const [snapshot] = await archiveOf(states, pageSize)
   const images = changed(one, two, pageSize)
@@ -240,7 +123,7 @@ test('a transaction that is larger than a file is restored from all its parts', 
 
 test('a file that is there is kept, and a failure at any step leaves nothing', async () => {
   const pageSize = 4096
-  const states = statesOf(pageSize)
+  const states = statesOf(newSource(), pageSize)
   const files = await archiveOf(states, pageSize)
   const { txid, bytes } = states[2]
   const kept = newPath()

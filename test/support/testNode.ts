@@ -152,6 +152,11 @@ export class TestNode {
     return statSync(`${this.db}-wal`, { throwIfNoEntry: false })?.size ?? 0
   }
 
+  /** They change when the WAL is begun anew. */
+  get walSalts(): string {
+    return readFileSync(`${this.db}-wal`).subarray(16, 24).toString('hex')
+  }
+
   get rssBytes(): number {
     const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'latin1'))
     return Number(match?.[1] ?? 0) * 1024
