@@ -571,6 +571,11 @@ export const CATALOGUE = {
     'the archive in {store} has no file {name}',
     'it may have been removed meanwhile: try again; otherwise use another copy of the archive',
   ),
+  ARCHIVE_FOREIGN: entry(
+    409,
+    'the archive in {place} is of cluster {theirs}, and this node is of cluster {mine}',
+    'give this cluster a place of its own with --backup',
+  ),
   ARCHIVE_GAP: entry(
     409,
     'the archive has no way to {name}: {detail}',

@@ -2,6 +2,7 @@
 
 import type { ReplicaStatus } from '../feed/replicaStatus.ts'
 import type { LagTracker } from '../replica/lag.ts'
+import type { BackupReport } from './backupStatus.ts'
 import type { Cause } from './cause.ts'
 import type { NodeRole } from './roleAnswers.ts'
 
@@ -76,6 +77,8 @@ export interface DatabaseStatus {
   /** Rows kept aside because the leader may lack them, oldest first. */
   readonly diverged?: readonly DivergedStatus[]
   readonly scrub?: ScrubReport
+  /** The archive that this node writes; absent without --backup. */
+  readonly backup?: BackupReport
   /**
    * When this leader found that its state was put back to an earlier one; absent once a later
    * epoch has begun.

@@ -11,6 +11,7 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
+import { leaderSource } from './archiveSources.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
 import type { Engine, EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
@@ -87,6 +88,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       ...metrics.feed(),
       onBatch(batch) {
         observer.onBatch(batch)
+        parts.archiver?.onBatch(batch)
         if (batch.last) started?.scrub.onMoved()
         parts.onMoved()
       },
@@ -104,7 +106,10 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
         )
         hasWarned = true
       },
-      onEpoch: () => parts.onMoved(),
+      onEpoch: () => {
+        parts.archiver?.onRestart()
+        parts.onMoved()
+      },
       onPutBack: (seen) => parts.onNews({ type: 'putBackHeard', seen }),
       onHigherEpoch: ({ node, epoch, term, advertise }) =>
         parts.onNews({
@@ -126,6 +131,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     isTrusted: () => true,
   })
   started = checks
+  parts.archiver?.attach(leaderSource(leader, parts))
   const view = leaderView(leader, checks, parts)
   return {
     role: 'leader',
@@ -134,8 +140,9 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     checks: checks.scrub,
     announceStop: () => leader.announceStop(),
     tellMember: (member) => leader.tellMember(member),
-    stop: () => checks.endWith(() => leader.stop()),
-    retire: (next) => checks.endWith(() => leader.handOver(next)),
+    stop: () => checks.endWith(() => leader.stop()).finally(() => parts.archiver?.detach()),
+    retire: (next) =>
+      checks.endWith(() => leader.handOver(next)).finally(() => parts.archiver?.detach()),
   }
 }
 

@@ -95,6 +95,13 @@ export class BatchHistory {
     )
   }
 
+  /** Messages of all batches after a position; undefined unless all of them are kept. */
+  messagesAfter(txid: number, checksum: string): Buffer[] | undefined {
+    const first = this.find(txid, checksum)
+    const after = this.#entries.filter(({ sequence }) => first && sequence >= first.sequence)
+    return first && after.flatMap(({ chunks }) => chunks.flatMap((chunk) => chunk ?? []))
+  }
+
   /**
    * One message for several batches from `sequence` on; undefined when few are waiting, or the next
    * one is no single message. A step made once is given again while it is the newest.

@@ -136,6 +136,11 @@ export class ReplicaFeed {
     this.#sessions.onCaptured({ pageNumbers })
   }
 
+  /** Messages of the batches after a position; undefined unless all of them are kept. */
+  batchesAfter(at: { readonly txid: number; readonly checksum: string }): Buffer[] | undefined {
+    return this.#history.messagesAfter(at.txid, at.checksum)
+  }
+
   heartbeat(): void {
     this.#sessions.heartbeat(this.#host.heartbeat())
   }

@@ -1,12 +1,15 @@
 /** Prometheus metrics of a node, by the part of the node that they are about. */
+import type { BackupReport } from '../api/backupStatus.ts'
 import type { Cause } from '../api/cause.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { ServedDatabase } from '../api/databases.ts'
+import type { ArchiverObserver } from '../backup/archiver.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { Cut } from '../proxy/connectionBudget.ts'
 import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
 import type { ClaimKind } from '../security/claims.ts'
 import { applicationGauges, applicationMetrics } from './applicationMetrics.ts'
+import { backupGauges, backupMetrics } from './backupMetrics.ts'
 import { databaseGauges, scrubGauges, scrubMetrics } from './databaseMetrics.ts'
 import { leaderMetrics } from './leaderMetrics.ts'
 import { MetricsRegistry } from './metricsRegistry.ts'
@@ -56,6 +59,14 @@ export class Metrics {
    */
   observe(database: Pick<ServedDatabase, 'view' | 'waits'>, causes: () => readonly Cause[]): void {
     databaseGauges(this.#metrics, database, causes)
+  }
+
+  backup(): ArchiverObserver {
+    return backupMetrics(this.#metrics)
+  }
+
+  observeBackup(report: () => BackupReport): void {
+    backupGauges(this.#metrics, report)
   }
 
   observeScrub(report: () => NonNullable<DatabaseStatus['scrub']>): void {

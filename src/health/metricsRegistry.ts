@@ -52,6 +52,19 @@ export class MetricsRegistry {
     })
   }
 
+  /** One value for each label that `read` gives. */
+  gauges(name: string, help: string, label: string, read: () => ReadonlyMap<string, number>): void {
+    this.registry.removeSingleMetric(PREFIX + name)
+    new Gauge({
+      ...this.#about(name, help),
+      labelNames: [label],
+      collect() {
+        this.reset()
+        for (const [value, number] of read()) this.set({ [label]: value }, number)
+      },
+    })
+  }
+
   /** 1 for each of `values` that `read` gives, 0 for the others. */
   flags(
     name: string,

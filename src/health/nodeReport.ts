@@ -5,6 +5,8 @@
 
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { AuditSource } from '../api/audit.ts'
+import type { BackupReport } from '../api/backupStatus.ts'
+import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import { type Databases, onlyDatabase, type ServedDatabase } from '../api/databases.ts'
 import type { FailedReadsReport } from '../api/failedReads.ts'
 import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
@@ -23,6 +25,8 @@ export interface NodeReportParts {
   readonly instance: { readonly upMs: number }
   /** Undefined without an application. */
   application(): ApplicationStatus | undefined
+  /** Of a database by its name; undefined without --backup. */
+  backup(db: string): BackupReport | undefined
   /** Undefined before the first read that failed. */
   failedReads(): FailedReadsReport | undefined
 }
@@ -37,7 +41,7 @@ export class NodeReport {
   status(): NodeStatus {
     const { nodeFile, audit, version, instance } = this.#parts
     const { node, cluster, members } = nodeFile.record
-    const databases = this.#ask(({ view }) => view.status())
+    const databases = this.#ask((database) => this.#statusOf(database))
     const only = onlyDatabase(databases)
     const application = this.#parts.application()
     const failedReads = this.#parts.failedReads()
@@ -54,6 +58,11 @@ export class NodeReport {
       version,
       uptimeSeconds: Math.round(instance.upMs / 1000),
     }
+  }
+
+  #statusOf({ name, view }: ServedDatabase): DatabaseStatus {
+    const backup = this.#parts.backup(name)
+    return { ...view.status(), ...(backup ? { backup } : {}) }
   }
 
   lag(): LagReport {

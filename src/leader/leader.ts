@@ -171,6 +171,18 @@ export class Leader {
     return this.#database.capture
   }
 
+  /** Where the database stands, with its state checksum; undefined while capture begins anew. */
+  get state() {
+    if (!this.#database.run.isOn) return undefined
+    const { pageSize } = this.#database.files
+    return { ...this.#database.position(), pageSize, source: this.#database.pages() }
+  }
+
+  /** Messages of the batches after a position; undefined unless all of them are kept. */
+  batchesAfter(at: { readonly txid: number; readonly checksum: string }): Buffer[] | undefined {
+    return this.#feed.batchesAfter(at)
+  }
+
   /** The pages to compare with what is on disk; undefined while capture begins anew. */
   get scrubbed(): CheckedPages | undefined {
     return this.#database.run.isOn ? this.#database.pages() : undefined

@@ -23,6 +23,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
+import { backupReport } from './nodeBackup.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
@@ -74,6 +75,7 @@ async function startIn(
     version,
     instance,
     application: () => traffic.watch.status(),
+    backup: backupReport(ground.archiver),
     failedReads: () => traffic.failedReads.report(),
   })
   const events = new Events(

@@ -1,3 +1,4 @@
+import type { Archiver } from '../backup/archiver.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -18,6 +19,7 @@ import type { Claims } from '../security/claims.ts'
 import { SenderKeys } from '../security/senderKeys.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
+import { newArchiver } from './nodeBackup.ts'
 import { newClaims, newUnprovenReport } from './nodeClaims.ts'
 import { type NodeFolder, warnOfLinks } from './nodeFolder.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
@@ -42,6 +44,8 @@ export interface Ground extends ClusterLinks {
   readonly members: Members
   readonly databases: ReadonlyMap<string, Database>
   readonly peersFile: PeersFile
+  /** Undefined without --backup. */
+  readonly archiver: Archiver | undefined
   readonly metrics: Metrics
   readonly strangers: StrangerJournal
   readonly auth: Authenticator
@@ -110,6 +114,8 @@ export async function layGround(
   const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
   const standstill = new Standstill(options.frozenMs, clock)
   started.peersFile = peersFile
+  const archiver = await newArchiver({ setup, stateFolder, nodeFile, metrics, ops })
+  started.archiver = archiver
   return {
     setup,
     bounds: ownBounds(options, log),
@@ -123,6 +129,7 @@ export async function layGround(
     members,
     databases: new Map([[database.name, database]]),
     peersFile,
+    archiver,
     metrics,
     strangers,
     auth: new Authenticator(links.secrets, clock, () => nodeFile.record.node, {

@@ -5,6 +5,7 @@ import type { DatabaseView } from '../api/databaseView.ts'
 import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { RoleActions } from '../api/roleActions.ts'
+import type { Archiver } from '../backup/archiver.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
@@ -31,6 +32,8 @@ export interface NodeParts {
   readonly health: HealthServer | undefined
   readonly traffic: Traffic
   readonly thread: SqliteThread
+  /** Undefined without --backup. */
+  readonly archiver: Archiver | undefined
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly trust: ClusterTrust
@@ -123,6 +126,7 @@ export class RunningNode {
  */
 export async function endAll({
   roles,
+  archiver,
   traffic,
   server,
   health,
@@ -140,6 +144,7 @@ export async function endAll({
   const failures: unknown[] = []
   for (const end of [
     () => roles?.stop(),
+    () => archiver?.stop(),
     () => traffic?.close(),
     () => Promise.all([server?.close(), health?.close()]),
     () => trust?.stop(),

@@ -43,6 +43,11 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   readonly reconnectMaxMs: number
   readonly maxDiverged: number
   readonly maxDivergedBytes: number
+  /** Folders or URLs; undefined: nothing is archived. */
+  readonly backup?: readonly string[]
+  readonly backupEveryMs: number
+  readonly backupLogBytes: number
+  readonly backupQueueBytes: number
   readonly drainMs: number
   readonly scrubRate: number
   readonly scrubEveryMs: number

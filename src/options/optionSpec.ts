@@ -14,6 +14,7 @@ export type OptionKind =
   | 'url'
   | 'origin'
   | 'prefixes'
+  | 'places'
   | 'cookie'
   | 'onStale'
   | 'statuses'

@@ -61,6 +61,11 @@ export function parseValue(
         .split(',')
         .filter(Boolean)
         .map((prefix) => parsePrefix(flag, prefix.trim()))
+    case 'places':
+      return text
+        .split(',')
+        .filter(Boolean)
+        .map((place) => parsePlace(flag, place.trim()))
     case 'cookie':
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
       return text
@@ -135,6 +140,14 @@ function parseOrigin(flag: string, text: string): string {
   if (pathname !== '/')
     throw usage(flag, text, 'a URL without a path, such as http://127.0.0.1:3000')
   return origin
+}
+
+/** Parses a folder or the URL of a bucket. An error does not repeat it: a URL may have a secret. */
+function parsePlace(flag: string, text: string): string {
+  const isUrl = /^[a-z0-9+]+:\/\//i.test(text)
+  if (text === '' || text.includes('\0') || (isUrl && !text.startsWith('s3://')))
+    throw usage(flag, '...', 'folders, or URLs such as s3://bucket/prefix')
+  return text
 }
 
 /** Parses the beginning of a path, in whole segments. */

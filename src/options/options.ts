@@ -3,6 +3,7 @@
  * from this table. Its order is that of the help.
  */
 
+import { BACKUP_OPTIONS } from './backupOptions.ts'
 import { COPY_OPTIONS } from './copyOptions.ts'
 import { CROWD_OPTIONS } from './crowdOptions.ts'
 import { FEED_OPTIONS } from './feedOptions.ts'
@@ -96,6 +97,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   ...TLS_OPTIONS,
   ...FEED_OPTIONS,
   ...COPY_OPTIONS,
+  ...BACKUP_OPTIONS,
   {
     key: 'maxWaits',
     flag: 'max-waits',

@@ -65,6 +65,8 @@ export type FileOp =
   | 'left.rename'
   | 'left.folder'
   | 'left.erase'
+  | 'log.append'
+  | 'log.erase'
   | 'archive.write'
   | 'archive.sync'
   | 'archive.erase'

@@ -36,8 +36,9 @@ export class BatchReceiver {
       throw new WalcastError('MESSAGE_BAD', { detail: 'a batch came before the copy was whole' })
     this.lastBatchMs = receivedMs
     lag.onReceived(payload.length, batch.txid)
+    const before = copy.applier.checksum
     const visible = copy.applier.applyBatch(batch, payload)
-    downstream.onBatch(batch, payload, bytes)
+    downstream.onBatch(batch, payload, bytes, before)
     this.#chunkPages = batch.chunk === 0 ? batch.pages : this.#chunkPages + batch.pages
     if (!visible) return
     const visibleMs = clock.nowMs()

@@ -109,9 +109,9 @@ export interface ReplicaObserver {
 export interface Downstream {
   /**
    * The replica took in one message of a batch; with the last one the batch is visible. The memory
-   * of `message` is reused after the call.
+   * of `message` is reused after the call. `before`: the state checksum at the position before.
    */
-  onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer): void
+  onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer, before: string): void
   /** The leader told its position. */
   onHeartbeat(): void
   /** The connection ended. The replica forgets a batch that came in part. */

@@ -1,0 +1,254 @@
+/**
+ * The batches that no place has yet, in files beside the database: an archive that cannot be
+ * reached for hours misses nothing, and a node that goes on after a crash knows where it stood.
+ *
+ * Files are appended to and never changed. What a crash tore off at the end of one is left out. The
+ * log is not synced: after a power cut the database itself may lack its last commits. Positions
+ * that are missing then are found by their checksums.
+ */
+import { join } from 'node:path'
+import { type FileOps, makeFolder } from '../platform/fileOps.ts'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readAside,
+  readdirSync,
+  statSync,
+} from '../platform/files.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
+import { type BatchHead, encodeHead, HEAD_BYTES, parseHead, type Stand } from './batchRecord.ts'
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY, O_NOFOLLOW } = constants
+const OWN = 0o600
+const NAME = /^(\d{12})\.log$/
+/** Small batches are written together. */
+const FLUSH_MS = 20
+const SEGMENT_BYTES = 16 * 1024 * 1024
+
+export interface BatchLogLimits {
+  /** Of all files; the oldest go when there is more. */
+  readonly maxBytes: number
+  /** Of what is not written yet. */
+  readonly maxPendingBytes: number
+}
+
+export interface BatchLogObserver {
+  /** Files that a place may still have needed are gone: the bound was met. */
+  onDropped(bytes: number): void
+  /** What was appended and not written yet is gone. */
+  onFailed(error: unknown): void
+}
+
+/** Before a record of the log. */
+export interface LogPlace {
+  readonly segment: number
+  readonly offset: number
+}
+
+export interface LogEntry {
+  readonly head: BatchHead
+  readonly at: LogPlace
+  readonly next: LogPlace
+  /** The message, while the entries are gone through. */
+  message(): Promise<Buffer>
+}
+
+interface Segment {
+  readonly number: number
+  bytes: number
+}
+
+export class BatchLog {
+  readonly #folder: string
+  readonly #limits: BatchLogLimits
+  readonly #ops: FileOps
+  readonly #observer: BatchLogObserver
+  readonly #segments: Segment[]
+  #fd: number | undefined
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+  #timer: Timer | undefined
+  #writing: Promise<void> | undefined
+
+  private constructor(
+    folder: string,
+    limits: BatchLogLimits,
+    ops: FileOps,
+    observer: BatchLogObserver,
+  ) {
+    this.#folder = folder
+    this.#limits = limits
+    this.#ops = ops
+    this.#observer = observer
+    this.#segments = segmentsIn(folder)
+  }
+
+  static open(
+    folder: string,
+    limits: BatchLogLimits,
+    ops: FileOps,
+    observer: BatchLogObserver,
+  ): BatchLog {
+    makeFolder(folder)
+    return new BatchLog(folder, limits, ops, observer)
+  }
+
+  get bytes(): number {
+    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+
+  /** `message` must not change. False when too much waits to be written: it was not taken. */
+  append(head: BatchHead, message: Buffer): boolean {
+    const bytes = HEAD_BYTES + message.length
+    if (this.#pendingBytes + bytes > this.#limits.maxPendingBytes) return false
+    this.#pending.push(encodeHead(head), message)
+    this.#pendingBytes += bytes
+    if (!this.#writing) this.#timer ??= setTimer(() => this.#begin(), FLUSH_MS)
+    return true
+  }
+
+  /** Resolves when everything appended so far can be read, or is lost. */
+  async settled(): Promise<void> {
+    if (this.#pending.length > 0 && !this.#writing) this.#begin()
+    await this.#writing
+  }
+
+  /** The records from `place` on, or all, of what is written. */
+  async *entries(place?: LogPlace): AsyncGenerator<LogEntry> {
+    await this.settled()
+    const segments = this.#segments.filter(({ number }) => number >= (place?.segment ?? 0))
+    for (const { number, bytes } of segments) {
+      const from = number === place?.segment ? place.offset : 0
+      yield* this.#entriesIn(number, bytes, from)
+    }
+  }
+
+  /** The end of the last batch that was written whole. */
+  async end(): Promise<Stand | undefined> {
+    for (const { number, bytes } of this.#segments.toReversed()) {
+      let end: Stand | undefined
+      for await (const { head } of this.#entriesIn(number, bytes, 0)) if (head.isLast) end = head.to
+      if (end) return end
+    }
+    return undefined
+  }
+
+  /** Removes files that lie wholly before `place`. */
+  trim(place: LogPlace): void {
+    while (this.#segments.length > 1 && this.#segments[0].number < place.segment) this.#drop()
+  }
+
+  async close(): Promise<void> {
+    await this.settled()
+    this.#endSegment()
+  }
+
+  #begin(): void {
+    cancelTimer(this.#timer)
+    this.#timer = undefined
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+    })
+  }
+
+  async #write(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const bytes = Buffer.concat(this.#pending)
+      this.#pending = []
+      try {
+        await this.#writeOut(bytes)
+      } catch (error) {
+        this.#endSegment()
+        this.#observer.onFailed(error)
+      }
+      this.#pendingBytes -= bytes.length
+    }
+  }
+
+  async #writeOut(bytes: Buffer): Promise<void> {
+    const segment = this.#openSegment()
+    const path = this.#pathOf(segment.number)
+    await this.#ops.writeAside('log.append', this.#fd ?? -1, bytes, segment.bytes, path)
+    segment.bytes += bytes.length
+    if (segment.bytes >= SEGMENT_BYTES) this.#endSegment()
+    for (let over = this.bytes; over > this.#limits.maxBytes && this.#segments.length > 1; ) {
+      const { bytes: dropped } = this.#segments[0]
+      this.#drop()
+      this.#observer.onDropped(dropped)
+      over -= dropped
+    }
+  }
+
+  /** The file that is written to; a new one after a start or a failure. */
+  #openSegment(): Segment {
+    const last = this.#segments.at(-1)
+    if (this.#fd !== undefined && last) return last
+    const segment = { number: (last?.number ?? 0) + 1, bytes: 0 }
+    this.#fd = openSync(this.#pathOf(segment.number), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWN)
+    this.#segments.push(segment)
+    return segment
+  }
+
+  #endSegment(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
+  }
+
+  #drop(): void {
+    const segment = this.#segments.shift()
+    if (segment) this.#ops.erase('log.erase', this.#pathOf(segment.number))
+  }
+
+  async *#entriesIn(number: number, bytes: number, from: number): AsyncGenerator<LogEntry> {
+    const path = this.#pathOf(number)
+    if (from >= bytes || !existsSync(path)) return
+    const fd = openSync(path, O_RDONLY)
+    try {
+      for (let offset = from; offset + HEAD_BYTES <= bytes; ) {
+        const head = parseHead(await readUpTo(fd, offset, HEAD_BYTES))
+        const at = offset + HEAD_BYTES
+        const end = at + (head?.bytes ?? 0)
+        if (!head || end > bytes) return
+        yield {
+          head,
+          at: { segment: number, offset },
+          next: { segment: number, offset: end },
+          message: () => readUpTo(fd, at, head.bytes),
+        }
+        offset = end
+      }
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #pathOf(number: number): string {
+    return join(this.#folder, `${String(number).padStart(12, '0')}.log`)
+  }
+}
+
+/** Fewer bytes at the end of the file. */
+async function readUpTo(fd: number, at: number, bytes: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(bytes)
+  const { bytesRead } = await readAside(fd, buffer, 0, bytes, at)
+  return buffer.subarray(0, bytesRead)
+}
+
+function segmentsIn(folder: string): Segment[] {
+  const numbers = readdirSync(folder).flatMap((name) => {
+    const match = NAME.exec(name)
+    return match ? [Number(match[1])] : []
+  })
+  return numbers
+    .sort((a, b) => a - b)
+    .map((number) => ({
+      number,
+      bytes: statSync(join(folder, `${String(number).padStart(12, '0')}.log`)).size,
+    }))
+}

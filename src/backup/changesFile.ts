@@ -1,0 +1,86 @@
+/** Makes an archive file of changes from records of the log. */
+import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
+import { decode, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
+import { WalcastError } from '../errors.ts'
+import { ArchiveFileWriter, type PageImage, type PointOf } from './archiveFileWriter.ts'
+import type { BatchLog, LogEntry } from './batchLog.ts'
+import type { RunPart } from './changesRun.ts'
+import type { Append } from './stores/store.ts'
+
+/** Of a batch as far as it is in this file. */
+interface Batch {
+  readonly point: PointOf
+  readonly images: readonly PageImage[]
+}
+
+/** No file says so of a position that is whole. */
+const OPEN_CHECKSUM = '0000000000000000'
+
+export async function writeChanges(
+  log: BatchLog,
+  part: RunPart,
+  header: ArchiveHeader,
+  append: Append,
+): Promise<void> {
+  const writer = await ArchiveFileWriter.begin(header, append)
+  for await (const { point, images } of batchesIn(log, part)) await writer.add(point, images)
+  await writer.end(part)
+}
+
+/** Page size of the database that the batches are of. */
+export async function pageSizeAt(log: BatchLog, { at }: RunPart): Promise<number> {
+  for await (const entry of log.entries(at)) return (await batchOf(entry)).body.pageSize
+  throw endsWithin()
+}
+
+async function* batchesIn(log: BatchLog, { at, entries }: RunPart): AsyncGenerator<Batch> {
+  let pages = new Map<number, Buffer>()
+  let left = entries
+  for await (const entry of log.entries(at)) {
+    const size = addPages(pages, await batchOf(entry))
+    left--
+    if (!entry.head.isLast && left > 0) continue
+    yield { point: pointOf(entry, size, pages), images: imagesOf(pages, size) }
+    pages = new Map()
+    if (left === 0) return
+  }
+  throw endsWithin()
+}
+
+function endsWithin(): WalcastError {
+  return new WalcastError('INTERNAL', { detail: 'the log ends within a file of the archive' })
+}
+
+async function batchOf(entry: LogEntry) {
+  const message = decode(await entry.message())
+  if (message.type === 'batch') return message
+  throw new WalcastError('INTERNAL', { detail: `a ${message.type} is in the log of batches` })
+}
+
+/** The newest image of each page. Gives the size of the database in pages, 0 before the end. */
+function addPages(
+  pages: Map<number, Buffer>,
+  { body, payload }: Awaited<ReturnType<typeof batchOf>>,
+): number {
+  for (let i = 0; i < body.pages; i++)
+    pages.set(payloadPageNumber(payload, i), payloadPage(payload, i, body.pages, body.pageSize))
+  return body.dbPages
+}
+
+function pointOf({ head }: LogEntry, size: number, pages: ReadonlyMap<number, Buffer>): PointOf {
+  const { to, timeMs, isLast } = head
+  return {
+    txid: to.txid,
+    checksum: isLast ? to.checksum : OPEN_CHECKSUM,
+    timeMs,
+    pages: isLast ? size : [...pages.keys()].reduce((a, b) => Math.max(a, b), 0),
+  }
+}
+
+/** A page that a later message of the batch has cut off is not part of the database. */
+function imagesOf(pages: ReadonlyMap<number, Buffer>, size: number): PageImage[] {
+  return [...pages]
+    .filter(([number]) => size === 0 || number <= size)
+    .map(([number, bytes]) => ({ number, bytes }))
+    .sort((a, b) => a.number - b.number)
+}

@@ -1,0 +1,100 @@
+/**
+ * Which records of the log make the next file of changes: whole batches of one incarnation that
+ * follow each other. A batch that is larger than a file makes a run of several parts alone.
+ */
+import type { LogEntry, LogPlace } from './batchLog.ts'
+import { isSameState, type Stand } from './batchRecord.ts'
+
+/** Records of one file. */
+export interface RunPart {
+  readonly at: LogPlace
+  readonly entries: number
+  /** The first record goes on with the batch of the part before. */
+  readonly continues: boolean
+  /** The last batch goes on in the next part. */
+  readonly isOpen: boolean
+}
+
+export interface ChangesRun {
+  readonly from: Stand
+  readonly to: Stand
+  /** When the leader noticed the last batch. */
+  readonly timeMs: number
+  readonly parts: readonly RunPart[]
+  /** Where the log goes on. */
+  readonly next: LogPlace
+}
+
+export interface RunLimits {
+  /** Bytes of messages in a file, unless one message is larger. */
+  readonly bytes: number
+  /** Batches in a file. */
+  readonly batches: number
+}
+
+type Entry = Pick<LogEntry, 'head' | 'at' | 'next'>
+
+/** Undefined when no batch is whole. `entries` follow each other in the log. */
+export async function nextRun(
+  entries: AsyncIterable<Entry>,
+  limits: RunLimits,
+): Promise<ChangesRun | undefined> {
+  const run: Entry[] = []
+  let batch: Entry[] = []
+  let [bytes, batches] = [0, 0]
+  for await (const entry of entries) {
+    const { head } = entry
+    if (head.isFirst) batch = []
+    else if (batch.length === 0) continue
+    if (run.length > 0 && !follows(run[run.length - 1], head)) break
+    batch.push(entry)
+    if (!head.isLast) continue
+    const more = bytesOf(batch)
+    if (run.length > 0 && (bytes + more > limits.bytes || batches === limits.batches)) break
+    run.push(...batch)
+    bytes += more
+    batches++
+    batch = []
+    if (bytes > limits.bytes) break
+  }
+  return run.length === 0 ? undefined : runOf(run, batches === 1 ? limits.bytes : bytes)
+}
+
+function follows({ head: before }: Entry, { from, to }: Entry['head']): boolean {
+  return (
+    isSameState(before.to, from) &&
+    before.to.incarnation === to.incarnation &&
+    before.to.epoch === to.epoch
+  )
+}
+
+/** Cut where a part would have more than `partBytes`. */
+function runOf(run: readonly Entry[], partBytes: number): ChangesRun {
+  const parts: Entry[][] = []
+  let bytes = 0
+  for (const entry of run) {
+    bytes += entry.head.bytes
+    if (parts.length === 0 || bytes > partBytes) {
+      parts.push([])
+      bytes = entry.head.bytes
+    }
+    parts[parts.length - 1].push(entry)
+  }
+  const last = run[run.length - 1]
+  return {
+    from: run[0].head.from,
+    to: last.head.to,
+    timeMs: last.head.timeMs,
+    next: last.next,
+    parts: parts.map((part) => ({
+      at: part[0].at,
+      entries: part.length,
+      continues: !part[0].head.isFirst,
+      isOpen: !part[part.length - 1].head.isLast,
+    })),
+  }
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { head }) => sum + head.bytes, 0)
+}

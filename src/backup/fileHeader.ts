@@ -1,0 +1,43 @@
+/** The header of the archive files that this node writes. */
+import { type ArchiveHeader, MAX_BLOCK_PAGES } from '../../proto/archiveHeader.ts'
+import type { Stand } from './batchRecord.ts'
+import type { Codec } from './codecs.ts'
+
+/** A page is read with its block: the less the block, the quicker, and the less it is compressed. */
+const BLOCK_BYTES = 128 * 1024
+
+/** What all files of a writer say of it. */
+export interface FileMark {
+  readonly cluster: string
+  readonly db: string
+  readonly node: string
+  /** Program and version. */
+  readonly writer: string
+  readonly codec: Codec
+  readonly createdMs: number
+}
+
+export interface FileContent {
+  readonly kind: ArchiveHeader['kind']
+  /** A position in the file: its history is that of all of them. */
+  readonly at: Pick<Stand, 'incarnation' | 'epoch'>
+  /** The position before the first one; undefined in a snapshot. */
+  readonly from: Stand | undefined
+  readonly pageSize: number
+}
+
+export function headerOf(mark: FileMark, { kind, at, from, pageSize }: FileContent): ArchiveHeader {
+  const blockPages = Math.min(MAX_BLOCK_PAGES, Math.max(1, Math.floor(BLOCK_BYTES / pageSize)))
+  return {
+    kind,
+    ...mark,
+    incarnation: at.incarnation,
+    epoch: at.epoch,
+    pageSize,
+    blockPages,
+    fromIncarnation: from?.incarnation ?? '',
+    fromEpoch: from?.epoch ?? 0,
+    fromTxid: from?.txid ?? 0,
+    fromChecksum: from?.checksum ?? '',
+  }
+}

@@ -1,0 +1,94 @@
+/** Puts a snapshot that was taken into a place, as one archive file or several. */
+import { MAX_IMAGES } from '../../proto/archiveIndex.ts'
+import { formatArchiveName } from '../../proto/archiveNames.ts'
+import { WalcastError } from '../errors.ts'
+import { closeSync, constants, openSync, readAside } from '../platform/files.ts'
+import { lockPage } from '../sqlite/walFormat.ts'
+import { ArchiveFileWriter, type PageImage } from './archiveFileWriter.ts'
+import { type FileMark, headerOf } from './fileHeader.ts'
+import type { TakenSnapshot } from './snapshotTaker.ts'
+import type { Append, Store } from './stores/store.ts'
+
+/** Pages in one file: about a gigabyte. */
+const PART_BYTES = 1024 * 1024 * 1024
+const READ_BYTES = 1024 * 1024
+const OPEN_CHECKSUM = '0000000000000000'
+
+interface Part {
+  readonly first: number
+  readonly last: number
+  readonly part: number
+  readonly isLast: boolean
+}
+
+/** What is there already stays: a snapshot of a position is the same whoever makes it. */
+export async function storeSnapshot(
+  store: Store,
+  taken: TakenSnapshot,
+  mark: FileMark,
+): Promise<void> {
+  const { incarnation, txid } = taken.at
+  for (const part of partsOf(taken)) {
+    const name = formatArchiveName({ kind: 'snapshot', incarnation, txid, ...part })
+    await store.create(name, (append) => writePart(taken, part, mark, append))
+  }
+}
+
+function partsOf({ pages, pageSize }: TakenSnapshot): Part[] {
+  const most = Math.min(MAX_IMAGES, Math.floor(PART_BYTES / pageSize))
+  const count = Math.ceil(pages / most)
+  return Array.from({ length: count }, (_, i) => ({
+    first: i * most + 1,
+    last: Math.min(pages, (i + 1) * most),
+    part: i + 1,
+    isLast: i === count - 1,
+  }))
+}
+
+async function writePart(
+  taken: TakenSnapshot,
+  part: Part,
+  mark: FileMark,
+  append: Append,
+): Promise<void> {
+  const { at, timeMs, pageSize } = taken
+  const { first, last, isLast } = part
+  const header = headerOf(mark, { kind: 'snapshot', at, pageSize, from: undefined })
+  const writer = await ArchiveFileWriter.begin(header, append)
+  const checksum = isLast ? at.checksum : OPEN_CHECKSUM
+  await writer.add({ txid: at.txid, checksum, timeMs, pages: last }, pagesOf(taken, first, last))
+  await writer.end({ continues: first > 1, isOpen: !isLast })
+}
+
+async function* pagesOf(
+  { path, pageSize }: TakenSnapshot,
+  first: number,
+  last: number,
+): AsyncGenerator<PageImage> {
+  const fd = openSync(path, constants.O_RDONLY)
+  try {
+    const atOnce = Math.max(1, Math.floor(READ_BYTES / pageSize))
+    for (let from = first; from <= last; from += atOnce) {
+      const pages = Math.min(atOnce, last - from + 1)
+      const images = await readPages(fd, path, from, pages, pageSize)
+      for (let i = 0; i < pages; i++)
+        if (from + i !== lockPage(pageSize))
+          yield { number: from + i, bytes: images.subarray(i * pageSize, (i + 1) * pageSize) }
+    }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function readPages(
+  fd: number,
+  path: string,
+  from: number,
+  pages: number,
+  pageSize: number,
+): Promise<Buffer> {
+  const images = Buffer.alloc(pages * pageSize)
+  const { bytesRead } = await readAside(fd, images, 0, images.length, (from - 1) * pageSize)
+  if (bytesRead === images.length) return images
+  throw new WalcastError('WRITE_FAILED', { path, detail: 'the copy of the database was cut off' })
+}

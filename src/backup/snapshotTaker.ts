@@ -1,0 +1,126 @@
+/**
+ * Copies a database that is written to, page by page, into a file that has one position of it. No
+ * writer is held up: pages that change meanwhile are copied again.
+ */
+import { decode, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
+import type { Body } from '../../proto/messages.ts'
+import { WalcastError } from '../errors.ts'
+import { PageServer } from '../feed/pageServer.ts'
+import type { FileOps } from '../platform/fileOps.ts'
+import type { PageImage } from './archiveFileWriter.ts'
+import type { ArchiveSource, SourceState } from './archiveSource.ts'
+import type { Stand } from './batchRecord.ts'
+import { RestoredFile } from './restoredFile.ts'
+
+export interface TakenSnapshot {
+  readonly at: Stand
+  /** ms since 1970 in the leader's clock. */
+  readonly timeMs: number
+  readonly pages: number
+  readonly pageSize: number
+  /** The pages, one after another. */
+  readonly path: string
+}
+
+type Synced = { readonly body: Body<'synced'>; readonly payload: Buffer }
+
+export class SnapshotTaker {
+  readonly #source: ArchiveSource
+  readonly #path: string
+  readonly #ops: FileOps
+  readonly #db: string
+  #server: PageServer | undefined
+  #isStopped = false
+
+  constructor(source: ArchiveSource, db: string, path: string, ops: FileOps) {
+    this.#source = source
+    this.#db = db
+    this.#path = path
+    this.#ops = ops
+  }
+
+  /** A batch was captured. */
+  onCaptured(pageNumbers: readonly number[]): void {
+    this.#server?.onCaptured(pageNumbers)
+  }
+
+  /** `run` rejects with STOPPING. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** The file lies at the path then, and is the caller's. Throws what leaves nothing behind. */
+  async run(state: SourceState): Promise<TakenSnapshot> {
+    const { pageSize, source } = state
+    const file = RestoredFile.begin(this.#path, pageSize, this.#ops)
+    try {
+      const { body, payload } = await this.#copy(source, file)
+      const { incarnation, epoch, txid, checksum, dbPages: pages } = body
+      const timeMs = Math.floor(this.#source.leaderMs())
+      const at = { incarnation, epoch, txid, checksum }
+      await file.apply({ txid, checksum, timeMs, pages }, imagesOf(body, payload), true)
+      await file.finish()
+      file.publish()
+      return { at, timeMs, pages, pageSize, path: this.#path }
+    } catch (error) {
+      file.abandon()
+      throw error
+    }
+  }
+
+  async #copy(source: SourceState['source'], file: RestoredFile): Promise<Synced> {
+    let end: Synced | undefined
+    const server = new PageServer({
+      db: this.#db,
+      ...source,
+      position: () => this.#position(),
+      isConnected: () => !this.#isStopped,
+      look: () => this.#source.look(),
+      send: (message, onTaken) => take(file, message).then(onTaken),
+      finish: (message) => {
+        end = syncedOf(message)
+      },
+    })
+    this.#server = server
+    try {
+      await server.run()
+    } finally {
+      this.#server = undefined
+    }
+    if (!end) throw new WalcastError('STOPPING')
+    return end
+  }
+
+  #position(): SourceState {
+    const state = this.#isStopped ? undefined : this.#source.state()
+    if (!state) throw new WalcastError('STOPPING')
+    return state
+  }
+}
+
+function syncedOf(message: Buffer): Synced {
+  const synced = decode(message)
+  if (synced.type === 'synced') return synced
+  throw new WalcastError('INTERNAL', { detail: 'a copy ended without its position' })
+}
+
+/** Pages in between; their state is compared at the end. */
+async function take(file: RestoredFile, message: Buffer): Promise<void> {
+  const pages = decode(message)
+  if (pages.type !== 'pages') return
+  const { body, payload } = pages
+  const { dbPages } = body
+  const point = { txid: 0, checksum: '', timeMs: 0, pages: dbPages }
+  await file.apply(point, imagesOf(body, payload), false)
+}
+
+async function* imagesOf(
+  { pages, pageSize }: { readonly pages: number; readonly pageSize: number },
+  payload: Buffer,
+): AsyncGenerator<PageImage> {
+  for (let i = 0; i < pages; i++)
+    yield {
+      number: payloadPageNumber(payload, i),
+      bytes: payloadPage(payload, i, pages, pageSize),
+    }
+}

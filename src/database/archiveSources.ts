@@ -1,0 +1,67 @@
+/** The engines as an archiver sees them. */
+import { payloadPageNumber } from '../../proto/codec.ts'
+import { trailOf } from '../../proto/lineage.ts'
+import type { Archiver } from '../backup/archiver.ts'
+import type { ArchiveSource } from '../backup/archiveSource.ts'
+import type { Leader } from '../leader/leader.ts'
+import type { Replica } from '../replica/replica.ts'
+import type { Downstream } from '../replica/replicaOptions.ts'
+import type { EngineParts } from './engine.ts'
+
+export function leaderSource(leader: Leader, { nodeFile, clock }: EngineParts): ArchiveSource {
+  return {
+    role: 'leader',
+    state: () => leader.state,
+    historyAt(txid) {
+      const { incarnation, epoch, txid: now } = leader.position
+      if (txid > now) return { incarnation, epoch }
+      const [passed] = [...trailOf(leader.position, nodeFile.record.lineage)]
+        .filter((point) => point.txid >= txid)
+        .reverse()
+      return passed ?? { incarnation, epoch }
+    },
+    batchesAfter: (state) => leader.batchesAfter(state),
+    leaderMs: () => clock.nowMs(),
+    look: () => leader.look(),
+  }
+}
+
+export function replicaSource(replica: Replica, { clock }: EngineParts): ArchiveSource {
+  return {
+    role: 'replica',
+    state: () => replica.feedable,
+    historyAt: () => replica.position,
+    batchesAfter: () => undefined,
+    leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
+    look() {},
+  }
+}
+
+/** Hands what a replica received to the archiver as well. */
+export function archiving(relay: Downstream, archiver: Archiver): Downstream {
+  return {
+    onBatch(batch, payload, message, before) {
+      relay.onBatch(batch, payload, message, before)
+      const { fromTxid, txid, checksum, last, noticeMs, pages } = batch
+      archiver.onBatch({
+        from: { txid: fromTxid, checksum: before },
+        txid,
+        checksum,
+        last,
+        noticeMs,
+        pageNumbers: Array.from({ length: pages }, (_, i) => payloadPageNumber(payload, i)),
+        message: Buffer.from(message),
+      })
+    },
+    onHeartbeat: () => relay.onHeartbeat(),
+    onDisconnected() {
+      relay.onDisconnected()
+      archiver.onRestart()
+    },
+    onTwin: (twin) => relay.onTwin(twin),
+    onUnsettled() {
+      relay.onUnsettled()
+      archiver.onRestart()
+    },
+  }
+}

@@ -1,0 +1,60 @@
+/** What a node counts of the archive that it writes. */
+import type { BackupReport } from '../api/backupStatus.ts'
+import type { ArchiverObserver } from '../backup/archiver.ts'
+import type { MetricsRegistry } from './metricsRegistry.ts'
+
+export function backupMetrics(metrics: MetricsRegistry): ArchiverObserver {
+  const files = metrics.labelled('backup_files_total', 'Files written to the archive', 'place')
+  const failures = metrics.labelled(
+    'backup_failures_total',
+    'Times the archive could not be written, by error',
+    'place',
+    'error',
+  )
+  const breaks = metrics.counter(
+    'backup_breaks_total',
+    'Times batches were lost to the archive, which then went on with a snapshot',
+  )
+  return {
+    onArchived: (place, count) => files.inc({ place }, count),
+    onFailed: (place, error) => failures.inc({ place, error }),
+    onBroken: () => breaks.inc(),
+  }
+}
+
+export function backupGauges(metrics: MetricsRegistry, report: () => BackupReport): void {
+  metrics.gauges(
+    'backup_behind_seconds',
+    'For how long the oldest commit that the place lacks has been waiting, 0 when none is',
+    'place',
+    () => of(report(), ({ behindMs }) => behindMs && behindMs / 1000),
+  )
+  metrics.gauges(
+    'backup_restorable_until_timestamp_seconds',
+    'Time of the newest commit that a restore from the place reaches',
+    'place',
+    () => of(report(), ({ restorableUntil: until }) => until && Date.parse(until.at) / 1000),
+  )
+  metrics.gauge(
+    'backup_log_bytes',
+    'Batches kept beside the database for places that lack them',
+    () => report().logBytes,
+  )
+  metrics.gauge(
+    'backup_queue_bytes',
+    'Batches in memory that are not in that log yet',
+    () => report().queueBytes,
+  )
+}
+
+function of(
+  { places }: BackupReport,
+  read: (report: BackupReport['places'][number]) => number | undefined,
+): Map<string, number> {
+  return new Map(
+    places.flatMap((report) => {
+      const value = read(report)
+      return value === undefined ? [] : [[report.place, value]]
+    }),
+  )
+}

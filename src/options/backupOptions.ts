@@ -1,0 +1,48 @@
+/** Options of the archive that a node writes. */
+import { BOTH, type OptionSpec } from './optionSpec.ts'
+
+export const BACKUP_OPTIONS: readonly OptionSpec[] = [
+  {
+    key: 'backup',
+    flag: 'backup',
+    kind: 'places',
+    value: 'PLACES',
+    help:
+      'where every position of the database is archived, comma-separated: folders, or ' +
+      's3://BUCKET/PREFIX',
+    roles: BOTH,
+    common: true,
+  },
+  {
+    key: 'backupEveryMs',
+    flag: 'backup-every',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'pause between two files of the archive while there are commits',
+    default: '500ms',
+    least: '50ms',
+    roles: BOTH,
+  },
+  {
+    key: 'backupLogBytes',
+    flag: 'backup-log',
+    kind: 'bytes',
+    value: 'SIZE',
+    help:
+      'batches kept beside the database for places that cannot be written to; past it a place ' +
+      'goes on with a snapshot',
+    default: '1GiB',
+    least: '64MiB',
+    roles: BOTH,
+  },
+  {
+    key: 'backupQueueBytes',
+    flag: 'backup-queue',
+    kind: 'bytes',
+    value: 'SIZE',
+    help: 'batches in memory that are not in that log yet',
+    default: '64MiB',
+    least: '8MiB',
+    roles: BOTH,
+  },
+]
