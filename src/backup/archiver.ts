@@ -15,7 +15,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from '../feed/batch.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { rmSync } from '../platform/files.ts'
-import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
+import { cancelTimer, setRepeatingTimer, type Timer, wallMs } from '../platform/time.ts'
 import type { ArchiveSource, SourceState } from './archiveSource.ts'
 import { BatchLog, type BatchLogLimits } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
@@ -194,17 +194,27 @@ export class Archiver {
   #lose(what: object, why: string): void {
     this.#end = undefined
     this.#isWithin = false
+    for (const place of this.#places) place.onAppended(this.#source?.leaderMs() ?? wallMs())
     this.#options.log.warn(what, `${why}; the archive goes on with a snapshot`)
     this.#options.observer.onBroken()
   }
 
   #tick(): void {
-    const state = this.#source?.state()
-    if (!this.#end && state && !state.isOpen) this.#end = standOf(state)
+    this.#requireChain()
     const cursors = this.#places.map(({ cursor }) => cursor)
     if (cursors.length === 0 || cursors.includes(undefined)) return
     const [least] = cursors.flatMap((cursor) => cursor ?? []).sort((a, b) => a.segment - b.segment)
     this.#log.trim(least)
+  }
+
+  /** Pages that came by comparison are no batch. */
+  #requireChain(): void {
+    const state = this.#source?.state()
+    if (!state || state.isOpen || this.#isWithin || this.#isSkipping) return
+    const end = this.#end
+    if (end && isSameState(end, state)) return
+    if (end) this.#lose({ txid: end.txid, now: state.txid }, 'batches are missing in the archive')
+    this.#end = standOf(state)
   }
 
   #newPlace(place: string): PlaceArchive {

@@ -6,13 +6,24 @@ import { labTest } from '../support/lab.ts'
 import { restoreFrom } from '../support/restoring.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
-import { makeDatabase, Writer } from '../support/workload.ts'
+import { makeDatabase, numbers, Writer } from '../support/workload.ts'
 
 interface Told {
   readonly incarnation: string
   readonly txid: number
   readonly checksum: string
 }
+
+/** Small ones, one that reshapes the file, one as large as it, and one that is larger than a file. */
+const CHANGES = [
+  "UPDATE meta SET value = value + 1 WHERE key = 'last'",
+  'VACUUM',
+  numbers(9000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(4000) FROM numbers'),
+  'DELETE FROM mixed WHERE id % 3 = 0',
+  'CREATE INDEX IF NOT EXISTS mixed_body ON mixed (length(body))',
+  'DELETE FROM mixed WHERE id > 2000',
+  'VACUUM',
+]
 
 const restorable = (status: DatabaseStatus) => status.backup?.places[0]?.restorableUntil
 
@@ -27,6 +38,11 @@ async function archived(node: TestNode): Promise<Told> {
       ? { incarnation: until.incarnation, txid, checksum }
       : undefined
   })
+}
+
+async function sameAs(replica: TestNode, leader: TestNode): Promise<void> {
+  const { txid } = await leader.status()
+  await until('the replica is level', async () => (await replica.status()).txid >= txid)
 }
 
 /** Restores each of these, the last one included, and compares the state. */
@@ -51,7 +67,7 @@ labTest('a leader archives under a writer, is killed, and goes on', async (lab) 
   told.push(await archived(leader))
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 5 })
   for (let round = 0; round < 3; round++) {
-    await writer.advance(200)
+    await writer.advance(60)
     const { txid, checksum } = await leader.status()
     await until('it is archived', async () => {
       const until = restorable(await leader.status())
@@ -70,4 +86,51 @@ labTest('a leader archives under a writer, is killed, and goes on', async (lab) 
   await leader.stop()
   await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
   assert.equal(readdirSync(`${place}/snapshots`).length, 1)
+})
+
+labTest('a replica archives, is promoted, and its archive goes on over the change', async (lab) => {
+  const place = lab.path('archive')
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await (await lab.leader(db, { flags: ['--history', '128MiB'] })).ready()
+  const flags = ['--backup', place, '--backup-every', '100ms']
+  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
+  const told: Told[] = [await archived(replica)]
+  const sql = lab.modernSql(db)
+  for (const statement of CHANGES) await sql.rows(statement)
+  await sameAs(replica, leader)
+  told.push(await archived(replica))
+  await sql.close()
+  leader.kill('SIGKILL')
+  await leader.child.ended
+  assert.equal((await replica.post('/_walcast/promote', { force: true })).status, 200)
+  const later = lab.modernSql(replica.db)
+  for (const statement of CHANGES) await later.rows(statement)
+  told.push(await archived(replica))
+  await later.close()
+  await replica.stop()
+  await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
+  assert.equal(new Set(told.map(({ incarnation }) => incarnation)).size, 2)
+  assert.equal(readdirSync(`${place}/snapshots`).length, 1)
+})
+
+labTest('a replica that had to compare pages goes on with a snapshot', async (lab) => {
+  const place = lab.path('archive')
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await (await lab.leader(db, { flags: ['--history', '1MiB'] })).ready()
+  const flags = ['--backup', place, '--backup-every', '100ms']
+  let replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
+  const told: Told[] = [await archived(replica)]
+  replica.kill('SIGKILL')
+  await replica.child.ended
+  const sql = lab.modernSql(db)
+  for (const statement of CHANGES) await sql.rows(statement)
+  await sql.close()
+  replica = await (await lab.replica(replica.db, leader, { flags })).ready()
+  await sameAs(replica, leader)
+  told.push(await archived(replica))
+  await replica.stop()
+  await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
+  assert.equal(readdirSync(`${place}/snapshots`).length, 2)
 })
