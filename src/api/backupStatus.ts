@@ -3,6 +3,8 @@
 export interface PlaceReport {
   /** A folder, or the URL of a bucket. */
   readonly place: string
+  /** False while another node of the cluster archives. */
+  readonly isArchiving: boolean
   /** The newest position that a restore from this place reaches; absent until it is known. */
   readonly restorableUntil?: {
     /** EPOCH-TXID. */
@@ -13,7 +15,7 @@ export interface PlaceReport {
   }
   /**
    * For how long the oldest commit that is not there has been waiting, 0 when none is; absent until
-   * the place was read.
+   * the place was read, and while another node archives.
    */
   readonly behindMs?: number
   readonly lastError?: { readonly code: string; readonly message: string }

@@ -16,10 +16,14 @@ export interface ArchiveSource {
   state(): SourceState | undefined
   /** The incarnation and epoch in which the history of this database passed `txid`. */
   historyAt(txid: number): Pick<Stand, 'incarnation' | 'epoch'>
-  /** Messages of the batches after a state that are kept in memory; undefined when some are gone. */
+  /** Messages of the batches after a state, from memory; undefined when some are gone. */
   batchesAfter(state: Stand): readonly Buffer[] | undefined
   /** The leader's clock, ms since 1970. */
   leaderMs(): number
+  /** HOST:PORT of the leader; undefined on it, and while none is known. */
+  leaderAddress(): string | undefined
+  /** Whether this node has replicas, or had some that may come back. */
+  hasReplicas(): boolean
   /** Takes in what was committed meanwhile. */
   look(): void
 }

@@ -3,7 +3,7 @@ import { type ArchiveHeader, MAX_BLOCK_PAGES } from '../../proto/archiveHeader.t
 import type { Stand } from './batchRecord.ts'
 import type { Codec } from './codecs.ts'
 
-/** A page is read with its block: the less the block, the quicker, and the less it is compressed. */
+/** A page is read with its block: a smaller one is read faster, and compresses less. */
 const BLOCK_BYTES = 128 * 1024
 
 /** What all files of a writer say of it. */

@@ -11,7 +11,7 @@ import type { Logger } from 'pino'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
-import { delay } from '../platform/time.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { ArchiveFile } from './archiveFile.ts'
 import type { BatchLog, LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
@@ -27,6 +27,8 @@ import type { Store } from './stores/store.ts'
 const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
 /** Ends of a place that are looked at for one to go on from. */
 const MAX_ENDS = 16
+/** How often a node looks that does not archive. */
+const WATCH_EVERY_MS = 10_000
 
 export interface PlaceParts {
   readonly place: string
@@ -37,6 +39,8 @@ export interface PlaceParts {
   /** Pause between two looks at the log. */
   readonly everyMs: number
   mark(): FileMark
+  /** Whether this node is the one that archives. */
+  isOn(): boolean
   /** Where the log leads to; undefined while nothing is followed. */
   end(): Stand | undefined
   /**
@@ -50,6 +54,8 @@ export interface PlaceParts {
 
 export interface PlaceStatus {
   readonly place: string
+  /** False while another node archives. */
+  readonly isArchiving: boolean
   /** The newest position that can be restored from here; undefined until it is known. */
   readonly at: Stand | undefined
   /** When the leader noticed that position. */
@@ -68,6 +74,8 @@ export class PlaceArchive {
   #behindSinceMs: number | undefined
   #cursor: LogPlace | undefined
   #error: WalcastError | undefined
+  #isWatching = false
+  #watchedMs = 0
   #ending = new AbortController()
   #running: Promise<void> | undefined
 
@@ -79,6 +87,7 @@ export class PlaceArchive {
   get status(): PlaceStatus {
     return {
       place: this.#parts.place,
+      isArchiving: !this.#isWatching,
       at: this.#at,
       timeMs: this.#timeMs,
       behindSinceMs: this.#behindSinceMs,
@@ -143,6 +152,9 @@ export class PlaceArchive {
   async #advance(): Promise<boolean> {
     const end = this.#parts.end()
     if (!end) return false
+    if (!this.#parts.isOn()) return this.#watch()
+    if (this.#isWatching) this.#at = undefined
+    this.#isWatching = false
     this.#at ??= await this.#findEnd()
     const at = this.#at
     if (at && isSameState(at, end)) {
@@ -156,6 +168,18 @@ export class PlaceArchive {
     if (!run) return false
     await this.#keep({ ...run, from: at })
     return true
+  }
+
+  /** Another node archives: what the place has by now is not needed in the log. */
+  async #watch(): Promise<boolean> {
+    const nowMs = monotonicMs()
+    if (this.#isWatching && nowMs - this.#watchedMs < WATCH_EVERY_MS) return false
+    this.#isWatching = true
+    this.#watchedMs = nowMs
+    this.#at = await this.#findEnd()
+    this.#behindSinceMs = undefined
+    if (this.#at) this.#cursor = (await this.#find(this.#at)) ?? this.#cursor
+    return false
   }
 
   async #keep(run: ChangesRun): Promise<void> {

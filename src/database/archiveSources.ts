@@ -8,7 +8,10 @@ import type { Replica } from '../replica/replica.ts'
 import type { Downstream } from '../replica/replicaOptions.ts'
 import type { EngineParts } from './engine.ts'
 
-export function leaderSource(leader: Leader, { nodeFile, clock }: EngineParts): ArchiveSource {
+export function leaderSource(
+  leader: Leader,
+  { nodeFile, clock, replicas }: EngineParts,
+): ArchiveSource {
   return {
     role: 'leader',
     state: () => leader.state,
@@ -22,6 +25,8 @@ export function leaderSource(leader: Leader, { nodeFile, clock }: EngineParts): 
     },
     batchesAfter: (state) => leader.batchesAfter(state),
     leaderMs: () => clock.nowMs(),
+    leaderAddress: () => undefined,
+    hasReplicas: () => replicas.list().length > 0,
     look: () => leader.look(),
   }
 }
@@ -33,6 +38,8 @@ export function replicaSource(replica: Replica, { clock }: EngineParts): Archive
     historyAt: () => replica.position,
     batchesAfter: () => undefined,
     leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
+    leaderAddress: () => replica.source.address || replica.leaderAddress,
+    hasReplicas: () => false,
     look() {},
   }
 }

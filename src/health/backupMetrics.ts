@@ -15,7 +15,12 @@ export function backupMetrics(metrics: MetricsRegistry): ArchiverObserver {
     'backup_breaks_total',
     'Times batches were lost to the archive, which then went on with a snapshot',
   )
+  const dropped = metrics.counter(
+    'backup_log_dropped_bytes_total',
+    'Batches dropped from the log before every place had them, because it was full',
+  )
   return {
+    onDropped: (bytes) => dropped.inc(bytes),
     onArchived: (place, count) => files.inc({ place }, count),
     onFailed: (place, error) => failures.inc({ place, error }),
     onBroken: () => breaks.inc(),

@@ -23,7 +23,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
-import { backupReport } from './nodeBackup.ts'
+import { archivistDesk, backupReport } from './nodeBackup.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
@@ -149,6 +149,7 @@ function newServer(
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
     onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
+    archivist: archivistDesk(ground),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,

@@ -1,15 +1,19 @@
 /** The archive of a node's database, from its options. */
 import { join } from 'node:path'
+import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
+import { onlyDatabase } from '../api/databases.ts'
 import { Archiver } from '../backup/archiver.ts'
+import { grantingDesk } from '../backup/archivist.ts'
 import { openStore } from '../backup/stores/openStore.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import { DEFAULT_DATABASE } from '../database/database.ts'
+import type { PeerCalls } from '../cluster/peerCalls.ts'
+import { type Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
 import type { FileOps } from '../platform/fileOps.ts'
-import { wallMs } from '../platform/time.ts'
+import { monotonicMs, wallMs } from '../platform/time.ts'
 
 export interface BackupGround {
   readonly setup: NodeSetup
@@ -17,6 +21,7 @@ export interface BackupGround {
   readonly nodeFile: NodeFile
   readonly metrics: Metrics
   readonly ops: FileOps
+  readonly calls: PeerCalls
 }
 
 /** Undefined without --backup. Places are opened later: a node starts without them. */
@@ -26,6 +31,7 @@ export async function newArchiver({
   nodeFile,
   metrics,
   ops,
+  calls,
 }: BackupGround): Promise<Archiver | undefined> {
   const { options, log, version } = setup
   const { backup: places = [], backupEveryMs, backupLogBytes, backupQueueBytes } = options
@@ -40,6 +46,12 @@ export async function newArchiver({
     log,
     ops,
     observer: metrics.backup(),
+    on: options.backupOn,
+    async ask(leader) {
+      const { node } = nodeFile.record
+      const { archives } = await calls.tell(leader, ARCHIVIST_PATH, { node }, options.peerTimeoutMs)
+      return { archives: archives === true }
+    },
     mark() {
       const { cluster, node } = nodeFile.record
       if (cluster === '') throw new WalcastError('STARTING')
@@ -50,6 +62,19 @@ export async function newArchiver({
   })
   metrics.observeBackup(() => archiver.report(wallMs()))
   return archiver
+}
+
+/** Where replicas of this node ask whether they archive. */
+export function archivistDesk({
+  archiver,
+  databases,
+}: {
+  readonly archiver: Archiver | undefined
+  readonly databases: ReadonlyMap<string, Database>
+}): ArchivistDesk {
+  if (archiver) return archiver.archivist
+  const { view } = onlyDatabase(databases)
+  return grantingDesk(() => view.role() === 'leader', monotonicMs)
 }
 
 /** By the name of the database. */

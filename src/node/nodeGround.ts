@@ -114,7 +114,14 @@ export async function layGround(
   const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
   const standstill = new Standstill(options.frozenMs, clock)
   started.peersFile = peersFile
-  const archiver = await newArchiver({ setup, stateFolder, nodeFile, metrics, ops })
+  const archiver = await newArchiver({
+    ...links,
+    setup,
+    stateFolder,
+    nodeFile,
+    metrics,
+    ops,
+  })
   started.archiver = archiver
   return {
     setup,

@@ -14,6 +14,18 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     common: true,
   },
   {
+    key: 'backupOn',
+    flag: 'backup-on',
+    kind: 'backupOn',
+    value: 'WHICH',
+    help:
+      'which node archives: a replica, and the leader while none does (replica), the leader ' +
+      '(leader), or each node with this option (this)',
+    default: 'replica',
+    roles: BOTH,
+    common: true,
+  },
+  {
     key: 'backupEveryMs',
     flag: 'backup-every',
     kind: 'duration',

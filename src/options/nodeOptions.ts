@@ -45,6 +45,7 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   readonly maxDivergedBytes: number
   /** Folders or URLs; undefined: nothing is archived. */
   readonly backup?: readonly string[]
+  readonly backupOn: 'replica' | 'leader' | 'this'
   readonly backupEveryMs: number
   readonly backupLogBytes: number
   readonly backupQueueBytes: number

@@ -15,6 +15,7 @@ export type OptionKind =
   | 'origin'
   | 'prefixes'
   | 'places'
+  | 'backupOn'
   | 'cookie'
   | 'onStale'
   | 'statuses'

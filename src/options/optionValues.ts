@@ -66,6 +66,10 @@ export function parseValue(
         .split(',')
         .filter(Boolean)
         .map((place) => parsePlace(flag, place.trim()))
+    case 'backupOn':
+      if (!['replica', 'leader', 'this'].includes(text))
+        throw usage(flag, text, 'replica, leader or this')
+      return text
     case 'cookie':
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
       return text

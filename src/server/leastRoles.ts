@@ -1,5 +1,6 @@
 /** The least role that a token must have, for each path of the private side. */
 import type { FastifyInstance } from 'fastify'
+import { ARCHIVIST_PATH } from '../api/archivist.ts'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import {
@@ -56,6 +57,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`POST ${TAKE_OVER_PATH}`]: 'node',
   [`POST ${TWIN_PATH}`]: 'node',
   [`POST ${TRUST_PATH}`]: 'node',
+  [`POST ${ARCHIVIST_PATH}`]: 'node',
 }
 
 /** `route`: the path as the router knows it. Undefined for a route that is not in the table. */

@@ -3,10 +3,12 @@
  * replication stream, and the requests that other nodes forward to the application. It answers from
  * the start of the node on, before there is a role.
  */
+
 import type { Server as HttpServer, IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
+import type { ArchivistDesk } from '../api/archivist.ts'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { MembershipDesk } from '../api/membership.ts'
@@ -28,6 +30,7 @@ import type { ServedKeys } from '../security/servedKeys.ts'
 import { Access, isLoopback } from './access.ts'
 import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
+import { addArchivistRoutes } from './archivistRoutes.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
@@ -72,6 +75,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   readonly pairing: PairingDoor
   readonly membership: MembershipDesk
+  readonly archivist: ArchivistDesk
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -251,7 +255,7 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens, pairing, membership } = this.#options
+    const { databases, audit, roles, trust, tokens, pairing, membership, archivist } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
@@ -263,6 +267,7 @@ export class PrivateServer {
     addMemberRoutes(this.#app, membership, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
+    addArchivistRoutes(this.#app, archivist)
   }
 }
 

@@ -14,7 +14,7 @@ interface Told {
   readonly checksum: string
 }
 
-/** Small ones, one that reshapes the file, one as large as it, and one that is larger than a file. */
+/** Small ones, one that reshapes the file, and one that is larger than a file of an archive. */
 const CHANGES = [
   "UPDATE meta SET value = value + 1 WHERE key = 'last'",
   'VACUUM',
@@ -82,7 +82,8 @@ labTest('a leader archives under a writer, is killed, and goes on', async (lab) 
     leader = await (await lab.leader(db, { flags })).ready()
   }
   await writer.stop()
-  told.push(await archived(leader))
+  const { txid, checksum } = await leader.status()
+  told.push({ incarnation: (await archived(leader)).incarnation, txid, checksum })
   await leader.stop()
   await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
   assert.equal(readdirSync(`${place}/snapshots`).length, 1)
@@ -133,4 +134,29 @@ labTest('a replica that had to compare pages goes on with a snapshot', async (la
   await replica.stop()
   await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
   assert.equal(readdirSync(`${place}/snapshots`).length, 2)
+})
+
+labTest('one node archives at a time: a replica, else the leader', async (lab) => {
+  const place = lab.path('archive')
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const flags = ['--backup', place, '--backup-every', '100ms']
+  const leader = await (await lab.leader(db, { flags })).ready()
+  const told: Told[] = [await archived(leader)]
+  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
+  const isArchiving = async (node: TestNode) =>
+    (await node.status()).backup?.places[0].isArchiving === true
+  await until('the replica archives', () => isArchiving(replica))
+  await until('the leader does not', async () => !(await isArchiving(leader)))
+  await lab.exec(db, 'CREATE TABLE later (a)')
+  await sameAs(replica, leader)
+  told.push(await archived(replica))
+  replica.kill('SIGKILL')
+  await replica.child.ended
+  await lab.exec(db, 'INSERT INTO later VALUES (1)')
+  await until('the leader archives again', () => isArchiving(leader))
+  told.push(await archived(leader))
+  await leader.stop()
+  await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
+  assert.equal(readdirSync(`${place}/snapshots`).length, 1)
 })

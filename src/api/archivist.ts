@@ -1,0 +1,16 @@
+/** How the nodes of a cluster agree which of them writes the archive. */
+
+/** A replica asks its leader whether it may, and again before the grant ends. */
+export const ARCHIVIST_PATH = '/_walcast/archivist'
+
+/** For so long a grant holds that is not asked for again, ms. */
+export const GRANT_MS = 15_000
+
+export interface ArchivistAnswer {
+  readonly archives: boolean
+}
+
+export interface ArchivistDesk {
+  /** `node`: a replica that would archive. Throws NOT_LEADER. */
+  claim(node: string): ArchivistAnswer
+}

@@ -1,0 +1,118 @@
+/**
+ * Whether this node writes the archive now. With `replica` a replica asks its leader, and the
+ * leader writes while no replica does.
+ */
+import { type ArchivistAnswer, type ArchivistDesk, GRANT_MS } from '../api/archivist.ts'
+import { keyOf, WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
+import { ArchivistGrant } from './archivistGrant.ts'
+
+export type BackupOn = 'replica' | 'leader' | 'this'
+
+export interface ArchivistParts {
+  readonly on: BackupOn
+  /** Undefined while the node has no role. */
+  role(): 'leader' | 'replica' | undefined
+  /** Whether replicas are known that may come back and archive. */
+  hasReplicas(): boolean
+  /** Asks the leader. Rejects when it cannot be asked. */
+  ask(): Promise<ArchivistAnswer>
+  nowMs(): number
+}
+
+/** A grant is asked for again while two more tries are left. */
+const ASK_EVERY_MS = GRANT_MS / 3
+
+export class Archivist implements ArchivistDesk {
+  readonly #parts: ArchivistParts
+  readonly #grant = new ArchivistGrant()
+  #role: 'leader' | 'replica' | undefined
+  /** Since when the node has this role. */
+  #roleSinceMs = 0
+  #grantedUntilMs = 0
+  #timer: Timer | undefined
+  #isStopped = false
+
+  constructor(parts: ArchivistParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    if (this.#parts.on === 'replica') this.#askSoon(0)
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    cancelTimer(this.#timer)
+  }
+
+  /** Whether this node is the one that archives. */
+  isOn(): boolean {
+    const role = this.#look()
+    const nowMs = this.#parts.nowMs()
+    switch (this.#parts.on) {
+      case 'this':
+        return role !== undefined
+      case 'leader':
+        return role === 'leader'
+      case 'replica':
+        return role === 'leader' ? this.#isLeft(nowMs) : nowMs < this.#grantedUntilMs
+    }
+  }
+
+  /** A replica of this leader would archive. */
+  claim(node: string): ArchivistAnswer {
+    if (this.#look() !== 'leader')
+      throw new WalcastError('NOT_LEADER', { address: 'this node', role: this.#role ?? 'starting' })
+    return { archives: this.#grant.claim(node, this.#parts.nowMs()) }
+  }
+
+  /** Replicas that were there before get the time to ask first. */
+  #isLeft(nowMs: number): boolean {
+    if (this.#grant.holder(nowMs) !== undefined) return false
+    return !this.#parts.hasReplicas() || nowMs - this.#roleSinceMs > GRANT_MS
+  }
+
+  /** Between two roles, and at the end of the node, the one before counts. */
+  #look(): 'leader' | 'replica' | undefined {
+    const role = this.#parts.role() ?? this.#role
+    if (role !== this.#role) {
+      this.#role = role
+      this.#roleSinceMs = this.#parts.nowMs()
+      this.#grantedUntilMs = 0
+      this.#grant.end()
+    }
+    return role
+  }
+
+  #askSoon(afterMs: number): void {
+    if (this.#isStopped) return
+    this.#timer = setTimer(() => {
+      this.#ask().finally(() => this.#askSoon(ASK_EVERY_MS))
+    }, afterMs).unref()
+  }
+
+  /** A leader that cannot be asked has no commits for this node either. */
+  async #ask(): Promise<void> {
+    if (this.#look() !== 'replica') return
+    const askedMs = this.#parts.nowMs()
+    try {
+      const { archives } = await this.#parts.ask()
+      this.#grantedUntilMs = archives ? askedMs + GRANT_MS : 0
+    } catch (error) {
+      if (keyOf(error) === undefined) throw error
+    }
+  }
+}
+
+/** Of a node that writes no archive itself: its replicas do, one at a time. */
+export function grantingDesk(isLeader: () => boolean, nowMs: () => number): ArchivistDesk {
+  const grant = new ArchivistGrant()
+  return {
+    claim(node) {
+      if (!isLeader())
+        throw new WalcastError('NOT_LEADER', { address: 'this node', role: 'replica' })
+      return { archives: grant.claim(node, nowMs()) }
+    },
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The batches of a database as they go into the log, each from the state in which the one before
+ * ended. Where a batch is missing, pages were compared, or the log cannot be written, the chain
+ * begins anew where the database is.
+ */
+import { decode } from '../../proto/codec.ts'
+import type { CapturedBatch } from '../feed/batch.ts'
+import type { ArchiveSource, SourceState } from './archiveSource.ts'
+import type { BatchLog } from './batchLog.ts'
+import { isSameState, type Stand } from './batchRecord.ts'
+
+/** What of a batch an archive needs. */
+export type ArchivedBatch = Pick<
+  CapturedBatch,
+  'from' | 'txid' | 'checksum' | 'message' | 'last' | 'pageNumbers' | 'noticeMs'
+>
+
+export interface BatchChainHost {
+  /** A message is in the log of a batch that the leader noticed at `timeMs`. */
+  onAppended(timeMs: number): void
+  /** What follows does not follow from what is in the log. */
+  onBroken(why: string, about: object): void
+}
+
+export class BatchChain {
+  readonly #log: BatchLog
+  readonly #host: BatchChainHost
+  #source: ArchiveSource | undefined
+  #end: Stand | undefined
+  /** A batch was begun, of which more messages follow. */
+  #isWithin = false
+  /** The rest of a batch is left out. */
+  #isSkipping = false
+
+  /** `end`: of the log. */
+  constructor(log: BatchLog, end: Stand | undefined, host: BatchChainHost) {
+    this.#log = log
+    this.#end = end
+    this.#host = host
+  }
+
+  /** Where the last batch ends; undefined while nothing is followed. */
+  get end(): Stand | undefined {
+    return this.#end
+  }
+
+  get source(): ArchiveSource | undefined {
+    return this.#source
+  }
+
+  /** From now on this engine's batches come, those before it as far as it has them. */
+  attach(source: ArchiveSource): void {
+    this.#source = source
+    this.#isWithin = false
+    const state = source.state()
+    this.#isSkipping = state?.isOpen ?? false
+    const end = this.#end
+    const messages = state && end && !isSameState(end, state) && source.batchesAfter(end)
+    if (messages) this.#replay(source, messages)
+    else this.requireLevel()
+  }
+
+  detach(): void {
+    this.#source = undefined
+  }
+
+  /** Each message of a batch, in order; it must not change afterwards. */
+  onBatch(batch: ArchivedBatch): void {
+    const source = this.#source
+    if (!source) return
+    if (!this.#isSkipping) this.#take(source, batch)
+    if (batch.last) this.#isSkipping = false
+  }
+
+  /** A batch that was begun is not gone on with. */
+  onRestart(): void {
+    this.#isWithin = false
+    this.#isSkipping = false
+  }
+
+  /** What was taken is not in the log. */
+  onLogFailed(why: string, about: object): void {
+    this.#end = undefined
+    this.#isWithin = false
+    this.#host.onBroken(why, about)
+  }
+
+  /** To be called now and then: pages that came by comparison are no batch. */
+  requireLevel(): void {
+    const state = this.#source?.state()
+    if (!state || state.isOpen || this.#isWithin || this.#isSkipping) return
+    const end = this.#end
+    if (end && isSameState(end, state)) return
+    if (end) this.#host.onBroken('batches are missing', { from: end.txid, to: state.txid })
+    this.#end = standOf(state)
+  }
+
+  #replay(source: ArchiveSource, messages: readonly Buffer[]): void {
+    for (const message of messages) {
+      const { type, body } = decode(message)
+      const end = this.#end
+      if (type !== 'batch' || !end) return
+      const { fromTxid, txid, checksum, last, noticeMs } = body
+      const from = { txid: fromTxid, checksum: end.checksum }
+      this.#take(source, { from, txid, checksum, last, noticeMs, message, pageNumbers: [] })
+    }
+  }
+
+  #take(source: ArchiveSource, batch: ArchivedBatch): void {
+    const { txid, checksum, message, last } = batch
+    const history = source.historyAt(txid)
+    const from = this.#fromOf(batch, history)
+    const to = { ...history, txid, checksum }
+    const timeMs = Math.floor(batch.noticeMs)
+    const isFirst = !this.#isWithin
+    const head = { from, to, isFirst, isLast: last, timeMs, bytes: message.length }
+    if (!this.#log.append(head, message)) {
+      this.#isSkipping = !last
+      return this.onLogFailed('the disk does not keep up with the log of batches', { txid })
+    }
+    this.#host.onAppended(timeMs)
+    this.#isWithin = !last
+    this.#end = last ? to : from
+  }
+
+  #fromOf(
+    { from, txid }: ArchivedBatch,
+    { incarnation, epoch }: ReturnType<ArchiveSource['historyAt']>,
+  ): Stand {
+    const end = this.#end
+    const follows = this.#isWithin || (end?.txid === from.txid && end.checksum === from.checksum)
+    if (end && follows) return end
+    if (end) this.#host.onBroken('batches are missing', { from: end.txid, to: txid })
+    return { incarnation, epoch, ...from }
+  }
+}
+
+function standOf({ incarnation, epoch, txid, checksum }: SourceState): Stand {
+  return { incarnation, epoch, txid, checksum }
+}
