@@ -5,6 +5,7 @@
 import { labTest } from '../support/lab.ts'
 import { startNotes } from '../support/notesCluster.ts'
 import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
+import { ARCHIVE_STEPS, archiveCrashes } from './archiveCrashes.ts'
 import { JOIN_CRASHES, joinCrashes } from './joinCrashes.ts'
 import { KEEPING_STEPS, keptRowCrashes } from './keptRowCrashes.ts'
 import { leaderRestarts } from './leaderRestarts.ts'
@@ -52,4 +53,8 @@ labTest('no command gives a stranger a secret, a signature or its question', (la
 
 labTest('a host killed or out of room at any step of a join joins with the same command', (lab) =>
   joinCrashes(lab, JOIN_CRASHES),
+)
+
+labTest('a node killed at any step of archiving leaves everything restorable', (lab) =>
+  archiveCrashes(lab, ARCHIVE_STEPS),
 )

@@ -1,18 +1,12 @@
 /** A node archives what it has; every position that it told is restored from there as it was. */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
-import type { DatabaseStatus } from '../../src/api/databaseStatus.ts'
+import { ARCHIVE_STEPS, archiveCrashes } from '../campaigns/archiveCrashes.ts'
+import { archived, requireRestorable, restorable, type Told } from '../support/archiving.ts'
 import { labTest } from '../support/lab.ts'
-import { restoreFrom } from '../support/restoring.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, numbers, Writer } from '../support/workload.ts'
-
-interface Told {
-  readonly incarnation: string
-  readonly txid: number
-  readonly checksum: string
-}
 
 /** Small ones, one that reshapes the file, and one that is larger than a file of an archive. */
 const CHANGES = [
@@ -25,36 +19,9 @@ const CHANGES = [
   'VACUUM',
 ]
 
-const restorable = (status: DatabaseStatus) => status.backup?.places[0]?.restorableUntil
-
-/** Waits until the place has all that the node has. Gives the position and its checksum. */
-async function archived(node: TestNode): Promise<Told> {
-  return until('the archive is level', async (saw) => {
-    const status = await node.status()
-    const { txid, epoch, checksum } = status
-    saw(JSON.stringify(status.backup))
-    const until = restorable(status)
-    return until?.position === `${epoch}-${txid}`
-      ? { incarnation: until.incarnation, txid, checksum }
-      : undefined
-  })
-}
-
 async function sameAs(replica: TestNode, leader: TestNode): Promise<void> {
   const { txid } = await leader.status()
   await until('the replica is level', async () => (await replica.status()).txid >= txid)
-}
-
-/** Restores each of these, the last one included, and compares the state. */
-async function requireRestorable(
-  place: string,
-  told: readonly Told[],
-  pathOf: (i: number) => string,
-): Promise<void> {
-  for (const [i, { incarnation, txid, checksum }] of told.entries()) {
-    const restored = await restoreFrom(place, { incarnation, txid }, pathOf(i))
-    assert.equal(restored.checksum, checksum, `txid ${txid}`)
-  }
 }
 
 labTest('a leader archives under a writer, is killed, and goes on', async (lab) => {
@@ -160,3 +127,7 @@ labTest('one node archives at a time: a replica, else the leader', async (lab) =
   await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
   assert.equal(readdirSync(`${place}/snapshots`).length, 1)
 })
+
+labTest('a node killed at a step of archiving leaves everything restorable', (lab) =>
+  archiveCrashes(lab, ARCHIVE_STEPS.slice(0, 5)),
+)

@@ -1,0 +1,41 @@
+/** Asks nodes that archive what is restorable, and restores it. */
+import assert from 'node:assert/strict'
+import type { DatabaseStatus } from '../../src/api/databaseStatus.ts'
+import { restoreFrom } from './restoring.ts'
+import type { TestNode } from './testNode.ts'
+import { until } from './until.ts'
+
+/** A position of a database, and its state. */
+export interface Told {
+  readonly incarnation: string
+  readonly txid: number
+  readonly checksum: string
+}
+
+/** The newest position that the first place of a node has. */
+export const restorable = (status: DatabaseStatus) => status.backup?.places[0]?.restorableUntil
+
+/** Waits until the place has all that the node has. Gives the position and its checksum. */
+export async function archived(node: TestNode): Promise<Told> {
+  return until('the archive is level', async (saw) => {
+    const status = await node.status()
+    const { txid, epoch, checksum } = status
+    saw(JSON.stringify(status.backup))
+    const until = restorable(status)
+    return until?.position === `${epoch}-${txid}`
+      ? { incarnation: until.incarnation, txid, checksum }
+      : undefined
+  })
+}
+
+/** Restores each of these, the last one included, and compares the state. */
+export async function requireRestorable(
+  place: string,
+  told: readonly Told[],
+  pathOf: (i: number) => string,
+): Promise<void> {
+  for (const [i, { incarnation, txid, checksum }] of told.entries()) {
+    const restored = await restoreFrom(place, { incarnation, txid }, pathOf(i))
+    assert.equal(restored.checksum, checksum, `txid ${txid}`)
+  }
+}
