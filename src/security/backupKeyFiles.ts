@@ -39,8 +39,8 @@ export function readRecipients(path: string): BackupRecipient[] {
 }
 
 /**
- * The identities in a file that only its owner may read, or in a pipe. Throws IDENTITY_UNREADABLE or
- * SECRET_SHARED.
+ * The identities in a file that only its owner may read, or in a pipe. Throws IDENTITY_UNREADABLE
+ * or SECRET_SHARED.
  */
 export function readIdentities(path: string): BackupIdentity[] {
   try {

@@ -2,8 +2,8 @@
  * The key pairs of encrypted archives. A recipient is a public key: a node writes for it, and reads
  * nothing with it. An identity is the private key, which belongs on no node.
  *
- * Both are words that a person copies: a prefix and, in base32, version 1 | key 32 | checksum 4. The
- * checksum covers the prefix as well, and tells a typing error. It proves nothing.
+ * Both are words that a person copies: a prefix and, in base32, version 1 | key 32 | checksum 4.
+ * The checksum covers the prefix as well, and tells a typing error. It proves nothing.
  */
 import { createHash, type KeyObject } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'

@@ -274,7 +274,7 @@ function countedBytes(...values: readonly number[]) {
   })
 }
 
-test('the encrypted file of ARCHIVE.md is what this version writes, and Python reads it', async () => {
+test('the encrypted file of ARCHIVE.md is what is written, and Python reads it', async () => {
   const golden = goldenFile('golden encrypted')
   const restoreRandom = countedBytes(1, 3, 2)
   try {

@@ -5,9 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import Database from 'better-sqlite3'
-import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { ArchiveFile } from '../../src/backup/archiveFile.ts'
-import type { PageImage } from '../../src/backup/archiveFileWriter.ts'
 import { type Restored, restore } from '../../src/backup/restore.ts'
 import { keyOf, WalcastError } from '../../src/errors.ts'
 import { createFileOps, type FileOp, systemFileOps } from '../../src/platform/fileOps.ts'
@@ -18,7 +16,6 @@ import {
   fileOf,
   ONE,
   pagesOf,
-  type State,
   statesOf,
   TWO,
 } from '../support/archives.ts'
@@ -122,134 +119,6 @@ test('a transaction that is larger than a file is restored from all its parts', 
   assert.ok(readFileSync(path).equals(two.bytes))
   await refused('ARCHIVE_GAP', (at) => restoreAt([snapshot, begun], two.txid, ONE, at))
   await refused('ARCHIVE_GAP', (at) => restoreAt([snapshot, ended], two.txid, ONE, at))
-})
-
-/** `bytes` with every page filled anew: what a part holds that a later part corrects. */
-const spoilt = (images: readonly PageImage[], fill: number): PageImage[] =>
-  images.map(({ number, bytes }) => ({ number, bytes: Buffer.alloc(bytes.length, fill) }))
-
-/** An open position: its checksum and its number of pages are not known yet. */
-const openAt = ({ txid }: State, bytes: Buffer): State => ({
-  txid,
-  bytes,
-  checksum: '0000000000000000',
-})
-
-test('of parts that hold the same page the later one counts, past the last size none', async () => {
-  const pageSize = 512
-  const states = statesOf(newSource(), pageSize)
-  const [one, two] = states
-  const whole = pagesOf(one.bytes, pageSize)
-  const longer = openAt(one, Buffer.alloc(one.bytes.length + 3 * pageSize))
-  const beyond = [1, 2, 3].map((i) => ({
-    number: whole.length + i,
-    bytes: Buffer.alloc(pageSize, 'x'),
-  }))
-  const about = { kind: 'snapshot' as const, fromIncarnation: '', fromEpoch: 0 }
-  const snapshot = [
-    await fileOf(pageSize, {
-      about,
-      points: [[longer, [...spoilt(whole, 1), ...beyond]]],
-      isOpen: true,
-    }),
-    await fileOf(pageSize, {
-      about,
-      points: [[openAt(one, one.bytes), spoilt(whole.slice(0, 1), 2)]],
-      continues: true,
-      isOpen: true,
-    }),
-    await fileOf(pageSize, { about, points: [[one, whole]], continues: true }),
-  ]
-  const path = newPath()
-  await restoreAt(snapshot, one.txid, ONE, path)
-  assert.ok(readFileSync(path).equals(one.bytes))
-
-  const images = changed(one, two, pageSize)
-  const from = { fromTxid: one.txid, fromChecksum: one.checksum }
-  const changes = [
-    await fileOf(pageSize, {
-      about: from,
-      points: [[openAt(two, two.bytes), spoilt(images, 3)]],
-      isOpen: true,
-    }),
-    await fileOf(pageSize, { about: from, points: [[two, images]], continues: true }),
-  ]
-  const next = newPath()
-  await restoreAt([...snapshot, ...changes], two.txid, ONE, next)
-  assert.ok(readFileSync(next).equals(two.bytes))
-
-  const half = await fileOf(pageSize, {
-    about: from,
-    points: [[two, images.slice(1)]],
-    continues: true,
-  })
-  const stale = [...snapshot, changes[0], half]
-  await refused('ARCHIVE_MISMATCH', (at) => restoreAt(stale, two.txid, ONE, at))
-})
-
-test('a part goes on with its own position only, and all files are of one database', async () => {
-  const pageSize = 512
-  const states = statesOf(newSource(), pageSize)
-  const [one, two, three] = states
-  const [snapshot, first] = await archiveOf(states, pageSize)
-  const about = { fromTxid: one.txid, fromChecksum: one.checksum }
-  const images = changed(one, two, pageSize)
-  const begun = await fileOf(pageSize, {
-    about,
-    points: [[openAt(two, two.bytes), images.slice(0, 5)]],
-    isOpen: true,
-  })
-  const ending = (more: Partial<ArchiveHeader>, state = two) =>
-    fileOf(pageSize, {
-      about: { ...about, ...more },
-      points: [[state, images.slice(5)]],
-      continues: true,
-    })
-  for (const other of [
-    await ending({}, { ...three, bytes: two.bytes, checksum: two.checksum }),
-    await ending({ incarnation: TWO }),
-    await ending({ kind: 'snapshot' }),
-    await ending({ cluster: 'cluster-b' }),
-    await ending({ db: 'other' }),
-  ]) {
-    await refused('ARCHIVE_GAP', (at) => restoreAt([snapshot, begun, other], two.txid, ONE, at))
-    await refused('ARCHIVE_GAP', (at) => restoreAt([snapshot, begun, other], three.txid, ONE, at))
-  }
-  const wider = await archiveOf(statesOf(newSource(), 1024), 1024)
-  await refused('ARCHIVE_GAP', (at) => restoreAt([snapshot, wider[1]], two.txid, ONE, at))
-  const path = newPath()
-  await restoreAt([snapshot, first], two.txid, ONE, path)
-  assert.ok(readFileSync(path).equals(two.bytes))
-})
-
-test('a position in a file that ends in a part of another one is restored', async () => {
-  const pageSize = 512
-  const states = statesOf(newSource(), pageSize)
-  const [one, two, three] = states
-  const [snapshot] = await archiveOf(states, pageSize)
-  const about = { fromTxid: one.txid, fromChecksum: one.checksum }
-  const images = changed(two, three, pageSize)
-  const begun = await fileOf(pageSize, {
-    about,
-    points: [
-      [two, changed(one, two, pageSize)],
-      [openAt(three, three.bytes), images.slice(0, 1)],
-    ],
-    isOpen: true,
-  })
-  const ended = await fileOf(pageSize, {
-    about: { fromTxid: two.txid, fromChecksum: two.checksum },
-    points: [[three, images.slice(1)]],
-    continues: true,
-  })
-  for (const [txid, bytes] of [
-    [two.txid, two.bytes],
-    [three.txid, three.bytes],
-  ] as const) {
-    const path = newPath()
-    await restoreAt([snapshot, begun, ended], txid, ONE, path)
-    assert.ok(readFileSync(path).equals(bytes), `txid ${txid}`)
-  }
 })
 
 test('a file that is there is kept, and a failure at any step leaves nothing', async () => {
