@@ -45,7 +45,7 @@ class RestoreRun {
   #file: RestoredFile | undefined
   #at: Restored | undefined
   /** The position of which only a part is there. */
-  #open: (ArchivedPlace & Pick<ArchiveHeader, 'kind'>) | undefined
+  #open: ArchivedPlace | undefined
   #first: ArchiveHeader | undefined
   #isPast = false
 
@@ -62,7 +62,7 @@ class RestoreRun {
 
   async take(archive: ArchiveFile): Promise<void> {
     this.#requireNext(archive)
-    const { pageSize, incarnation, epoch, kind } = archive.header
+    const { pageSize, incarnation, epoch } = archive.header
     this.#first ??= archive.header
     this.#file ??= RestoredFile.begin(this.#path, pageSize, this.#ops)
     for (const [i, point] of archive.points.entries()) {
@@ -70,7 +70,7 @@ class RestoreRun {
       this.#isPast = incarnation === this.#target.incarnation && txid > this.#target.txid
       if (this.#isPast) return
       const isOpen = archive.isOpen && i === archive.points.length - 1
-      this.#open = isOpen ? { kind, incarnation, txid } : undefined
+      this.#open = isOpen ? { incarnation, txid } : undefined
       await this.#file.apply(point, archive.images(i, i), !isOpen)
       if (!isOpen) this.#at = { incarnation, txid, epoch, checksum, timeMs }
     }
@@ -120,9 +120,8 @@ function isSameDatabase(a: ArchiveHeader, b: ArchiveHeader): boolean {
 /** All parts of a position have its txid. */
 function isContinued(
   { header, continues, points }: ArchiveFile,
-  open: (ArchivedPlace & Pick<ArchiveHeader, 'kind'>) | undefined,
+  open: ArchivedPlace | undefined,
 ): boolean {
   if (!open || !continues) return !open && !continues
-  const { kind, incarnation, txid } = open
-  return header.kind === kind && header.incarnation === incarnation && points[0].txid === txid
+  return header.incarnation === open.incarnation && points[0].txid === open.txid
 }

@@ -14,6 +14,7 @@ import {
   SAMPLE,
   written,
 } from '../support/archiveBytes.ts'
+import { assembled, partsOf } from '../support/archiveForgery.ts'
 
 for (const codec of ['none', 'deflate', 'brotli'] as const)
   test(`what is written is read, in whole and page by page (${codec})`, async () => {
@@ -101,3 +102,22 @@ test('a snapshot is one position, and a part is of one', async () => {
   await writer.end({ continues: false, isOpen: true })
   await assert.rejects(opened(Buffer.concat(pieces)), /it is a part of no position/)
 })
+
+test('the beginning of one file and the rest of another are no file', async () => {
+  const [one, two] = [
+    await written(HEADER, SAMPLE),
+    await written({ ...HEADER, createdMs: HEADER.createdMs + 1 }, SAMPLE),
+  ]
+  const { header } = partsOf(one)
+  const mixed = Buffer.concat([header, two.subarray(header.length)])
+  await assert.rejects(opened(mixed), /its end is that of another file/)
+  await assert.rejects(
+    opened(await written({ ...HEADER, blockPages: 1 }, SAMPLE).then(withoutBlock)),
+    /another number of blocks than its pages fill/,
+  )
+})
+
+function withoutBlock(archive: Buffer): Buffer {
+  const parts = partsOf(archive)
+  return assembled({ ...parts, blocks: parts.blocks.slice(1) })
+}

@@ -9,6 +9,8 @@ import type { PageImage } from '../../src/backup/archiveFileWriter.ts'
 import { restore } from '../../src/backup/restore.ts'
 import { keyOf } from '../../src/errors.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { PageSums, pageSum } from '../../src/sqlite/pageSums.ts'
+import { checksumHex } from '../../src/xxh64.ts'
 import { opened } from '../support/archiveBytes.ts'
 import {
   archiveOf,
@@ -176,4 +178,32 @@ test('a position in a file that ends in a part of another one is restored', asyn
     await restoreAt([snapshot, begun, ended], txid, ONE, path)
     assert.ok(readFileSync(path).equals(bytes), `txid ${txid}`)
   }
+})
+
+/** State checksum of some pages. */
+function checksumOf(images: readonly PageImage[], pageSize: number): string {
+  const sums = new PageSums(pageSize)
+  for (const { number, bytes } of images) sums.set(number, pageSum(number, bytes))
+  return checksumHex(sums.state)
+}
+
+test('a page that no file holds is missed, whatever the checksum says', async () => {
+  const pageSize = 512
+  const [one, , , , , , , longest] = statesOf(newSource(), pageSize)
+  const about = { kind: 'snapshot' as const, fromIncarnation: '', fromEpoch: 0 }
+  const whole = pagesOf(one.bytes, pageSize)
+  const holed = whole.toSpliced(1, 1)
+  const snapshot = await fileOf(pageSize, {
+    about,
+    points: [[{ ...one, checksum: checksumOf(holed, pageSize) }, holed]],
+  })
+  await refused('ARCHIVE_MISMATCH', (at) => restoreAt([snapshot], one.txid, ONE, at))
+
+  const sound = await fileOf(pageSize, { about, points: [[one, whole]] })
+  const grown = pagesOf(longest.bytes, pageSize).toSpliced(whole.length, 1)
+  const changes = await fileOf(pageSize, {
+    about: { fromTxid: one.txid, fromChecksum: one.checksum },
+    points: [[{ ...longest, checksum: checksumOf(grown, pageSize) }, grown]],
+  })
+  await refused('ARCHIVE_MISMATCH', (at) => restoreAt([sound, changes], longest.txid, ONE, at))
 })
