@@ -3,9 +3,9 @@
  * the format.
  */
 import { xxh64 } from '../src/xxh64.ts'
+import { type ArchiveSeal, isArchiveSeal } from './archiveSeal.ts'
 import {
   type BodyOf,
-  checksum,
   counted,
   incarnation,
   incarnationBefore,
@@ -46,17 +46,23 @@ const FIELDS = {
   fromIncarnation: incarnationBefore,
   fromEpoch: counted,
   fromTxid: counted,
-  fromChecksum: checksum,
   createdMs: time,
   node: nodeId,
   writer: name,
 }
 
-export type ArchiveHeader = BodyOf<typeof FIELDS>
+/** What anyone who has the file can read, also when it is encrypted. */
+export type ClearHeader = BodyOf<typeof FIELDS>
 
-/** The header as it begins a file. */
-export function encodeArchiveHeader(header: ArchiveHeader): Buffer {
-  const json = Buffer.from(JSON.stringify(fieldsOf(header)))
+/** The same with what tells of the content, which the index keeps. */
+export interface ArchiveHeader extends ClearHeader {
+  /** State checksum of the position before the first, 16 hex digits; '' in a snapshot. */
+  readonly fromChecksum: string
+}
+
+/** The header as it begins a file. `seal`: of an encrypted file. */
+export function encodeArchiveHeader(header: ClearHeader, seal?: ArchiveSeal): Buffer {
+  const json = Buffer.from(JSON.stringify({ ...fieldsOf(header), seal: seal ?? null }))
   const bytes = Buffer.alloc(FIXED_BYTES + json.length + SUM_BYTES)
   ARCHIVE_MAGIC.copy(bytes)
   bytes.writeUInt32LE(ARCHIVE_VERSION, 8)
@@ -68,7 +74,9 @@ export function encodeArchiveHeader(header: ArchiveHeader): Buffer {
 }
 
 export interface ParsedHeader {
-  readonly header: ArchiveHeader
+  readonly header: ClearHeader
+  /** Undefined when the file is not encrypted. */
+  readonly seal: ArchiveSeal | undefined
   /** Where the first block begins. */
   readonly bytes: number
   /** XXH64 of the header, which the trailer repeats. */
@@ -89,24 +97,42 @@ export function parseArchiveHeader(bytes: Buffer): ParsedHeader {
   const sum = bytes.readBigUInt64LE(end)
   if (xxh64(bytes.subarray(0, end), 0n) !== sum)
     throw new Error('the checksum of its header is wrong')
-  return { header: headerIn(bytes.toString('utf8', FIXED_BYTES, end)), bytes: end + SUM_BYTES, sum }
+  const value = objectIn(bytes.toString('utf8', FIXED_BYTES, end))
+  return { header: headerIn(value), seal: sealIn(value), bytes: end + SUM_BYTES, sum }
 }
 
 /** In the order of the table, so that equal headers have equal bytes. */
-function fieldsOf(header: ArchiveHeader): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.keys(FIELDS).map((key) => [key, header[key as keyof typeof FIELDS]]),
-  )
+function fieldsOf(header: Readonly<Record<string, unknown>> | ClearHeader): ClearHeader {
+  const keys = Object.keys(FIELDS) as (keyof typeof FIELDS)[]
+  return Object.fromEntries(keys.map((key) => [key, header[key]])) as ClearHeader
 }
 
-function headerIn(json: string): ArchiveHeader {
-  const value = Object(JSON.parse(json))
+/** What JSON.parse says would quote the file. */
+function objectIn(json: string): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    throw new Error('its header is not JSON')
+  }
+  const fields = Object.keys(Object(value)).filter((key) => key !== 'seal')
+  if (fields.length > Object.keys(FIELDS).length) throw new Error('its header has unknown fields')
+  return Object(value)
+}
+
+function headerIn(value: Readonly<Record<string, unknown>>): ClearHeader {
   for (const [key, field] of Object.entries(FIELDS))
     if (!Object.hasOwn(value, key) || !field.accepts(value[key]))
       throw new Error(`${key} in its header is no ${field.describe}`)
-  const header = fieldsOf(value) as ArchiveHeader
+  const header = fieldsOf(value)
   const { blockPages, pageSize: size } = header
   if (size === 0 || blockPages === 0 || blockPages * size > MAX_BLOCK_BYTES)
     throw new Error('its blocks are empty or too long')
   return header
+}
+
+function sealIn({ seal }: Readonly<Record<string, unknown>>): ArchiveSeal | undefined {
+  if (seal === null) return undefined
+  if (!isArchiveSeal(seal)) throw new Error('its header does not say how it is encrypted')
+  return seal
 }

@@ -1,8 +1,7 @@
 /**
- * The index of an archive file: its positions, the pages of each, and its blocks. ARCHIVE.md has
- * the format.
+ * The index of an archive file: its positions and the pages of each. It is encrypted with the
+ * pages: state checksums tell something of them. ARCHIVE.md has the format.
  */
-import { MAX_BLOCK_BYTES } from './archiveHeader.ts'
 import { MAX_COUNTED, MAX_PAGE_NUMBER, MAX_TIME_MS } from './limits.ts'
 
 /** A position that the file can restore, after the one before it. */
@@ -18,17 +17,11 @@ export interface ArchivePoint {
   readonly pageNumbers: Uint32Array
 }
 
-/** A run of pages as it is stored: compressed, and one after another in the file. */
-export interface ArchiveBlock {
-  readonly bytes: number
-  /** XXH64 of the stored bytes. */
-  readonly sum: bigint
-}
-
 export interface ArchiveIndex {
+  /** State checksum of the position before the first, 16 hex digits: zeros when there is none. */
+  readonly fromChecksum: string
   /** Ascending by txid. */
   readonly points: readonly ArchivePoint[]
-  readonly blocks: readonly ArchiveBlock[]
   /** The first point goes on with that which the file before left open. */
   readonly continues: boolean
   /** The last point is not whole: the next file goes on with it. */
@@ -38,41 +31,31 @@ export interface ArchiveIndex {
 export const MAX_POINTS = 65_536
 /** Page images in one file. */
 export const MAX_IMAGES = 4 * 1024 * 1024
-export const MAX_BLOCKS = 65_536
 
-const HEAD_BYTES = 16
+const HEAD_BYTES = 24
 const POINT_BYTES = 32
-const BLOCK_BYTES = 16
 /** An index at all its bounds, before compression. */
-export const MAX_INDEX_BYTES =
-  HEAD_BYTES + MAX_POINTS * POINT_BYTES + MAX_BLOCKS * BLOCK_BYTES + 4 * MAX_IMAGES
-/** What a compression may add to bytes that it cannot make shorter. */
-export const MAX_GROWTH_BYTES = 4096
+export const MAX_INDEX_BYTES = HEAD_BYTES + MAX_POINTS * POINT_BYTES + 4 * MAX_IMAGES
 const CONTINUES = 1
 const OPEN = 2
 const CHECKSUM = /^[0-9a-f]{16}$/
 
-export function encodeArchiveIndex({ points, blocks, continues, isOpen }: ArchiveIndex): Buffer {
+export function encodeArchiveIndex(index: ArchiveIndex): Buffer {
+  const { fromChecksum, points, continues, isOpen } = index
   const images = imagesOf(points)
-  const tables = points.length * POINT_BYTES + blocks.length * BLOCK_BYTES
-  const bytes = Buffer.alloc(HEAD_BYTES + tables + 4 * images)
+  const bytes = Buffer.alloc(HEAD_BYTES + points.length * POINT_BYTES + 4 * images)
   bytes.writeUInt32LE(points.length, 0)
-  bytes.writeUInt32LE(blocks.length, 4)
-  bytes.writeUInt32LE(images, 8)
-  bytes.writeUInt32LE((continues ? CONTINUES : 0) | (isOpen ? OPEN : 0), 12)
+  bytes.writeUInt32LE(images, 4)
+  bytes.writeUInt32LE((continues ? CONTINUES : 0) | (isOpen ? OPEN : 0), 8)
+  bytes.writeBigUInt64LE(sumOf(fromChecksum), 16)
   let at = HEAD_BYTES
   for (const { txid, checksum, timeMs, pages, pageNumbers } of points) {
     bytes.writeBigUInt64LE(BigInt(txid), at)
-    bytes.writeBigUInt64LE(BigInt(`0x${checksum}`), at + 8)
+    bytes.writeBigUInt64LE(sumOf(checksum), at + 8)
     bytes.writeBigUInt64LE(BigInt(timeMs), at + 16)
     bytes.writeUInt32LE(pages, at + 24)
     bytes.writeUInt32LE(pageNumbers.length, at + 28)
     at += POINT_BYTES
-  }
-  for (const block of blocks) {
-    bytes.writeUInt32LE(block.bytes, at)
-    bytes.writeBigUInt64LE(block.sum, at + 8)
-    at += BLOCK_BYTES
   }
   for (const { pageNumbers } of points)
     for (const number of pageNumbers) at = bytes.writeUInt32LE(number, at)
@@ -82,15 +65,16 @@ export function encodeArchiveIndex({ points, blocks, continues, isOpen }: Archiv
 /** Throws an Error that says what is wrong. */
 export function parseArchiveIndex(bytes: Buffer): ArchiveIndex {
   if (bytes.length < HEAD_BYTES) throw broken('it is cut off')
-  const [points, blocks, images, flags] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(at))
-  const isBounded = points <= MAX_POINTS && blocks <= MAX_BLOCKS && images <= MAX_IMAGES
-  const wanted = HEAD_BYTES + points * POINT_BYTES + blocks * BLOCK_BYTES + 4 * images
-  if (!isBounded || bytes.length !== wanted) throw broken('its length is another one')
-  if (flags > (CONTINUES | OPEN)) throw broken('it has unknown flags')
-  const blocksAt = HEAD_BYTES + points * POINT_BYTES
+  const [points, images, flags, unused] = [0, 4, 8, 12].map((at) => bytes.readUInt32LE(at))
+  const isBounded = points <= MAX_POINTS && images <= MAX_IMAGES
+  const numbersAt = HEAD_BYTES + points * POINT_BYTES
+  if (!isBounded || bytes.length !== numbersAt + 4 * images)
+    throw broken('its length is another one')
+  if (flags > (CONTINUES | OPEN) || unused !== 0) throw broken('it has unknown flags')
+  if (flags !== 0 && points === 0) throw broken('it is a part of no position')
   const index = {
-    points: pointsIn(bytes, points, blocksAt + blocks * BLOCK_BYTES, images),
-    blocks: blocksIn(bytes, blocks, blocksAt),
+    fromChecksum: checksumIn(bytes, 16),
+    points: pointsIn(bytes, points, numbersAt, images),
     continues: (flags & CONTINUES) !== 0,
     isOpen: (flags & OPEN) !== 0,
   }
@@ -108,10 +92,7 @@ function pointsIn(bytes: Buffer, count: number, numbersAt: number, images: numbe
     for (let i = 0; i < length; i++) pageNumbers[i] = bytes.readUInt32LE(numbersAt + 4 * image++)
     points.push({
       txid: wholeIn(bytes, at, MAX_COUNTED),
-      checksum: bytes
-        .readBigUInt64LE(at + 8)
-        .toString(16)
-        .padStart(16, '0'),
+      checksum: checksumIn(bytes, at + 8),
       timeMs: wholeIn(bytes, at + 16, MAX_TIME_MS),
       pages: bytes.readUInt32LE(at + 24),
       pageNumbers,
@@ -121,14 +102,8 @@ function pointsIn(bytes: Buffer, count: number, numbersAt: number, images: numbe
   return points
 }
 
-function blocksIn(bytes: Buffer, count: number, from: number): ArchiveBlock[] {
-  return Array.from({ length: count }, (_, i) => {
-    const at = from + i * BLOCK_BYTES
-    if (bytes.readUInt32LE(at + 4) !== 0) throw broken('a block has unknown flags')
-    if (bytes.readUInt32LE(at) > MAX_BLOCK_BYTES + MAX_GROWTH_BYTES)
-      throw broken('a block is too long')
-    return { bytes: bytes.readUInt32LE(at), sum: bytes.readBigUInt64LE(at + 8) }
-  })
+function checksumIn(bytes: Buffer, at: number): string {
+  return bytes.readBigUInt64LE(at).toString(16).padStart(16, '0')
 }
 
 function wholeIn(bytes: Buffer, at: number, most: number): number {
@@ -150,12 +125,12 @@ function requireAscending(points: readonly ArchivePoint[]): void {
 }
 
 function imagesOf(points: readonly ArchivePoint[]): number {
-  let images = 0
-  for (const { checksum, pageNumbers } of points) {
-    if (!CHECKSUM.test(checksum)) throw new RangeError(`no checksum: ${checksum}`)
-    images += pageNumbers.length
-  }
-  return images
+  return points.reduce((sum, { pageNumbers }) => sum + pageNumbers.length, 0)
+}
+
+function sumOf(checksum: string): bigint {
+  if (!CHECKSUM.test(checksum)) throw new RangeError(`no checksum: ${checksum}`)
+  return BigInt(`0x${checksum}`)
 }
 
 function broken(detail: string): Error {

@@ -586,6 +586,21 @@ export const CATALOGUE = {
     'the archive does not give the state that it says it had at txid {txid}: {detail}',
     'restore an earlier position, or use another copy of the archive',
   ),
+  ARCHIVE_LOCKED: entry(
+    403,
+    'the archive file {name} is encrypted for {recipients}, and {detail}',
+    'give the file of one of these identities: --identity FILE, or WALCAST_IDENTITY',
+  ),
+  RECIPIENTS_UNREADABLE: entry(
+    500,
+    'cannot use the backup recipients in {path}: {detail}',
+    'write each line that "walcast backup-key" printed into a file that only you can write',
+  ),
+  IDENTITY_UNREADABLE: entry(
+    500,
+    'cannot use the backup identity in {path}: {detail}',
+    'give the file that "walcast backup-key" made: --identity FILE, or WALCAST_IDENTITY',
+  ),
 
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),

@@ -2,76 +2,57 @@
  * Reads one archive file: its positions from its end, and any page of it without the rest. Nothing
  * is given that its checksums do not vouch for.
  */
-import {
-  type ArchiveHeader,
-  MAX_ARCHIVE_HEADER_BYTES,
-  parseArchiveHeader,
-} from '../../proto/archiveHeader.ts'
+import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import {
   type ArchiveIndex,
   type ArchivePoint,
   parseArchiveIndex,
 } from '../../proto/archiveIndex.ts'
-import {
-  ARCHIVE_TRAILER_BYTES,
-  type ArchiveTrailer,
-  parseArchiveTrailer,
-} from '../../proto/archiveTrailer.ts'
-import { messageOf, WalcastError } from '../errors.ts'
-import { xxh64 } from '../xxh64.ts'
+import { messageOf } from '../errors.ts'
+import type { BackupIdentity } from '../security/backupKeys.ts'
+import type { SealedPart } from '../security/sealedFile.ts'
+import { ArchiveEnvelope, type ByteSource, broken, sound, startsOf } from './archiveEnvelope.ts'
 import type { PageImage } from './archiveFileWriter.ts'
 import { CODECS } from './codecs.ts'
+import { type PartCipher, unlockParts } from './partCipher.ts'
 
-/** Where the bytes of a file come from. */
-export interface ByteSource {
-  /** Of the file, for people. */
-  readonly name: string
-  /** Length of the file. */
-  readonly bytes: number
-  /** Rejects when it gives fewer. */
-  read(at: number, bytes: number): Promise<Buffer>
-}
-
-/** Fixed part, JSON and checksum. */
-const MAX_HEAD_BYTES = MAX_ARCHIVE_HEADER_BYTES + 24
+export type { ByteSource } from './archiveEnvelope.ts'
 
 export class ArchiveFile {
   readonly header: ArchiveHeader
-  readonly #source: ByteSource
+  readonly #envelope: ArchiveEnvelope
+  readonly #cipher: PartCipher
   readonly #index: ArchiveIndex
-  /** Where each block begins. */
-  readonly #blocksAt: readonly number[]
   /** Number of the first image of each point, and the number of all. */
   readonly #imagesAt: readonly number[]
 
-  private constructor(
-    source: ByteSource,
-    header: ArchiveHeader,
-    index: ArchiveIndex,
-    blocksAt: readonly number[],
-  ) {
-    this.#source = source
-    this.header = header
+  private constructor(envelope: ArchiveEnvelope, cipher: PartCipher, index: ArchiveIndex) {
+    const fromChecksum = envelope.header.kind === 'snapshot' ? '' : index.fromChecksum
+    this.header = { ...envelope.header, fromChecksum }
+    this.#envelope = envelope
+    this.#cipher = cipher
     this.#index = index
-    this.#blocksAt = blocksAt
     this.#imagesAt = startsOf(
       0,
       index.points.map(({ pageNumbers }) => pageNumbers.length),
     )
   }
 
-  /** Throws ARCHIVE_BROKEN, and what the source throws. */
-  static async open(source: ByteSource): Promise<ArchiveFile> {
-    const head = await source.read(0, Math.min(MAX_HEAD_BYTES, source.bytes))
-    const { header, bytes, sum } = sound(source, () => parseArchiveHeader(head))
-    const trailer = await readTrailer(source, sum)
-    const index = await readIndex(source, header, trailer)
-    const blocksAt = startsOf(
-      bytes,
-      index.blocks.map((block) => block.bytes),
-    )
-    sound(source, () => requireWhole(header, index, blocksAt, trailer))
-    return new ArchiveFile(source, header, index, blocksAt)
+  /**
+   * `identities`: those that may open it if it is encrypted. Throws ARCHIVE_LOCKED when it is and
+   * none does, ARCHIVE_BROKEN, and what the source throws.
+   */
+  static async open(
+    source: ByteSource,
+    identities: readonly BackupIdentity[] = [],
+  ): Promise<ArchiveFile> {
+    const envelope = await ArchiveEnvelope.open(source)
+    const cipher = unlockParts(envelope, identities)
+    const { bytes, rawBytes } = envelope.index
+    const raw = await unpack(envelope, cipher, 'index', bytes, rawBytes)
+    const index = sound(envelope, () => parseArchiveIndex(raw))
+    sound(envelope, () => requireWhole(envelope, index))
+    return new ArchiveFile(envelope, cipher, index)
   }
 
   get points(): readonly ArchivePoint[] {
@@ -114,69 +95,39 @@ export class ArchiveFile {
   }
 
   async #readBlock(number: number): Promise<Buffer> {
-    const { codec, blockPages, pageSize } = this.header
-    const { bytes, sum } = this.#index.blocks[number]
-    const stored = await this.#source.read(this.#blocksAt[number], bytes)
-    if (xxh64(stored, 0n) !== sum) throw broken(this.#source, `block ${number} was changed`)
+    const { blockPages, pageSize } = this.header
+    const stored = await this.#envelope.block(number)
     const images = this.#imagesAt[this.#imagesAt.length - 1]
     const wanted = Math.min(blockPages, images - number * blockPages) * pageSize
-    return unpack(this.#source, codec, stored, wanted, `block ${number}`)
+    return unpack(this.#envelope, this.#cipher, number, stored, wanted)
   }
 }
 
-async function readTrailer(source: ByteSource, headerSum: bigint): Promise<ArchiveTrailer> {
-  const at = Math.max(0, source.bytes - ARCHIVE_TRAILER_BYTES)
-  const bytes = await source.read(at, source.bytes - at)
-  const trailer = sound(source, () => parseArchiveTrailer(bytes))
-  const { indexAt, indexBytes } = trailer
-  if (trailer.headerSum !== headerSum) throw broken(source, 'its end is that of another file')
-  if (indexAt + indexBytes !== at) throw broken(source, 'its index is not before its end')
-  return trailer
-}
-
-async function readIndex(
-  source: ByteSource,
-  { codec }: ArchiveHeader,
-  { indexAt, indexBytes, indexRawBytes, indexSum }: ArchiveTrailer,
-): Promise<ArchiveIndex> {
-  const stored = await source.read(indexAt, indexBytes)
-  if (xxh64(stored, 0n) !== indexSum) throw broken(source, 'its index was changed')
-  const raw = await unpack(source, codec, stored, indexRawBytes, 'its index')
-  return sound(source, () => parseArchiveIndex(raw))
-}
-
 async function unpack(
-  source: ByteSource,
-  codec: ArchiveHeader['codec'],
+  envelope: ArchiveEnvelope,
+  cipher: PartCipher,
+  part: SealedPart,
   stored: Buffer,
   bytes: number,
-  what: string,
 ): Promise<Buffer> {
-  const raw = await CODECS[codec].decompress(stored, Math.max(1, bytes)).catch((error) => {
-    throw broken(source, `${what} cannot be unpacked: ${messageOf(error)}`, error)
+  const what = part === 'index' ? 'its index' : `block ${part}`
+  const packed = cipher.open(part, stored)
+  if (!packed) throw broken(envelope, `${what} is not what was encrypted there`)
+  const { decompress } = CODECS[envelope.header.codec]
+  const raw = await decompress(packed, Math.max(1, bytes)).catch((error) => {
+    throw broken(envelope, `${what} cannot be unpacked: ${messageOf(error)}`, error)
   })
-  if (raw.length !== bytes) throw broken(source, `${what} has another length`)
+  if (raw.length !== bytes) throw broken(envelope, `${what} has another length`)
   return raw
 }
 
-/** The blocks hold all images, and fill the file up to its index. */
-function requireWhole(
-  { blockPages }: ArchiveHeader,
-  { points, blocks }: ArchiveIndex,
-  blocksAt: readonly number[],
-  { indexAt }: Pick<ArchiveTrailer, 'indexAt'>,
-): void {
+/** The blocks hold all images, and a snapshot is one position. */
+function requireWhole({ header, blocks }: ArchiveEnvelope, { points }: ArchiveIndex): void {
   const images = points.reduce((sum, { pageNumbers }) => sum + pageNumbers.length, 0)
-  if (blocks.length !== Math.ceil(images / blockPages))
+  if (blocks !== Math.ceil(images / header.blockPages))
     throw new Error('it has another number of blocks than its pages fill')
-  if (blocksAt[blocks.length] !== indexAt) throw new Error('its blocks do not end at its index')
-}
-
-/** Where each of some lengths begins when they follow each other, and where the last one ends. */
-function startsOf(from: number, lengths: readonly number[]): number[] {
-  const starts = [from]
-  for (const length of lengths) starts.push(starts[starts.length - 1] + length)
-  return starts
+  if (header.kind === 'snapshot' && points.length !== 1)
+    throw new Error('it is a snapshot, and not of one position')
 }
 
 /** Place of a number among ascending ones. */
@@ -188,16 +139,4 @@ function placeOf(numbers: Uint32Array, number: number): number | undefined {
     else high = middle
   }
   return numbers[low] === number ? low : undefined
-}
-
-function sound<T>(source: ByteSource, parse: () => T): T {
-  try {
-    return parse()
-  } catch (error) {
-    throw broken(source, messageOf(error), error)
-  }
-}
-
-function broken({ name }: ByteSource, detail: string, cause?: unknown): WalcastError {
-  return new WalcastError('ARCHIVE_BROKEN', { name, detail }, cause)
 }

@@ -2,17 +2,19 @@
  * Writes one archive file from its beginning to its end, in pieces that may go over a network: no
  * piece is written twice or out of order. Memory is bound by one block and the page numbers.
  */
-import { type ArchiveHeader, encodeArchiveHeader } from '../../proto/archiveHeader.ts'
+import { type ArchiveBlock, encodeBlockTable, MAX_BLOCKS } from '../../proto/archiveBlocks.ts'
+import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import {
-  type ArchiveBlock,
   type ArchivePoint,
   encodeArchiveIndex,
   MAX_IMAGES,
   MAX_POINTS,
 } from '../../proto/archiveIndex.ts'
 import { encodeArchiveTrailer } from '../../proto/archiveTrailer.ts'
+import type { BackupRecipient } from '../security/backupKeys.ts'
 import { xxh64 } from '../xxh64.ts'
 import { CODECS } from './codecs.ts'
+import { beginParts, type PartCipher } from './partCipher.ts'
 
 export interface PageImage {
   readonly number: number
@@ -28,9 +30,12 @@ export interface FileLinks {
 }
 
 const WHOLE: FileLinks = { continues: false, isOpen: false }
+/** The state before a snapshot: there is none. */
+const NO_STATE = '0000000000000000'
 
 export class ArchiveFileWriter {
   readonly #header: ArchiveHeader
+  readonly #cipher: PartCipher
   readonly #write: (bytes: Buffer) => Promise<void>
   readonly #points: ArchivePoint[] = []
   readonly #blocks: ArchiveBlock[] = []
@@ -40,19 +45,28 @@ export class ArchiveFileWriter {
   #bytes = 0
   #headerSum = 0n
 
-  private constructor(header: ArchiveHeader, write: (bytes: Buffer) => Promise<void>) {
+  private constructor(
+    header: ArchiveHeader,
+    cipher: PartCipher,
+    write: (bytes: Buffer) => Promise<void>,
+  ) {
     this.#header = header
+    this.#cipher = cipher
     this.#write = write
     this.#block = Buffer.alloc(header.blockPages * header.pageSize)
   }
 
-  /** Writes the header. `write` takes the pieces in order, each once the one before is taken. */
+  /**
+   * Writes the header. `write` takes the pieces in order, each once the one before is taken. With
+   * `recipients`, 1 to MAX_RECIPIENTS, the file is encrypted, and only they read it.
+   */
   static async begin(
     header: ArchiveHeader,
     write: (bytes: Buffer) => Promise<void>,
+    recipients?: readonly BackupRecipient[],
   ): Promise<ArchiveFileWriter> {
-    const writer = new ArchiveFileWriter(header, write)
-    const bytes = encodeArchiveHeader(header)
+    const { bytes, cipher } = beginParts(header, recipients)
+    const writer = new ArchiveFileWriter(header, cipher, write)
     writer.#headerSum = bytes.readBigUInt64LE(bytes.length - 8)
     await writer.#emit(bytes)
     return writer
@@ -65,7 +79,8 @@ export class ArchiveFileWriter {
 
   /** Whether `images` more pages, and one position, fit into this file. */
   hasRoom(images: number): boolean {
-    return this.#images + images <= MAX_IMAGES && this.#points.length < MAX_POINTS
+    const most = Math.min(MAX_IMAGES, MAX_BLOCKS * this.#header.blockPages)
+    return this.#images + images <= most && this.#points.length < MAX_POINTS
   }
 
   /** `images`: the pages that changed, in ascending order, each once. */
@@ -84,27 +99,30 @@ export class ArchiveFileWriter {
   async end({ continues, isOpen }: FileLinks = WHOLE): Promise<void> {
     if (this.#blockImages > 0) await this.#endBlock()
     const raw = encodeArchiveIndex({
+      fromChecksum: this.#header.fromChecksum || NO_STATE,
       points: this.#points,
-      blocks: this.#blocks,
       continues,
       isOpen,
     })
-    const stored = await CODECS[this.#header.codec].compress(raw)
-    const indexAt = this.#bytes
-    await this.#emit(stored)
+    const table = encodeBlockTable(this.#blocks)
+    const index = this.#cipher.seal('index', await CODECS[this.#header.codec].compress(raw))
+    const tables = Buffer.concat([table, index])
     const trailer = encodeArchiveTrailer({
-      indexAt,
-      indexBytes: stored.length,
+      tableAt: this.#bytes,
+      blocks: this.#blocks.length,
+      indexBytes: index.length,
       indexRawBytes: raw.length,
-      indexSum: xxh64(stored, 0n),
+      tablesSum: xxh64(tables, 0n),
       headerSum: this.#headerSum,
     })
+    await this.#emit(tables)
     await this.#emit(trailer)
   }
 
   async #endBlock(): Promise<void> {
     const raw = this.#block.subarray(0, this.#blockImages * this.#header.pageSize)
-    const stored = await CODECS[this.#header.codec].compress(raw)
+    const packed = await CODECS[this.#header.codec].compress(raw)
+    const stored = this.#cipher.seal(this.#blocks.length, packed)
     this.#blocks.push({ bytes: stored.length, sum: xxh64(stored, 0n) })
     this.#blockImages = 0
     await this.#emit(stored)

@@ -2,6 +2,7 @@
  * Restores a database from archive files: all positions in turn, up to the one that is wanted. The
  * state checksum of each proves the one before it as well.
  */
+import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import type { ArchivedPlace } from '../../proto/archiveNames.ts'
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../platform/fileOps.ts'
@@ -18,8 +19,8 @@ export interface Restored extends ArchivedPlace {
 
 /**
  * Makes `path` from `files`: a snapshot and changes in order, as `planRestore` gives them. `opens`
- * opens them one after another. Throws ARCHIVE_BROKEN, ARCHIVE_GAP, ARCHIVE_MISMATCH, DISK_FULL or
- * WRITE_FAILED, and then leaves nothing behind.
+ * opens them one after another. Throws ARCHIVE_BROKEN, ARCHIVE_LOCKED, ARCHIVE_GAP,
+ * ARCHIVE_MISMATCH, DISK_FULL or WRITE_FAILED, and then leaves nothing behind.
  */
 export async function restore(
   path: string,
@@ -29,7 +30,7 @@ export async function restore(
 ): Promise<Restored> {
   const run = new RestoreRun(path, target, ops)
   try {
-    for (const open of opens) await run.take(await open())
+    for (const open of opens) if (!run.isPast) await run.take(await open())
     return await run.end()
   } catch (error) {
     run.abandon()
@@ -43,7 +44,10 @@ class RestoreRun {
   readonly #ops: FileOps
   #file: RestoredFile | undefined
   #at: Restored | undefined
-  #isOpen = false
+  /** The position of which only a part is there. */
+  #open: ArchivedPlace | undefined
+  #first: ArchiveHeader | undefined
+  #isPast = false
 
   constructor(path: string, target: ArchivedPlace, ops: FileOps) {
     this.#path = path
@@ -51,23 +55,31 @@ class RestoreRun {
     this.#ops = ops
   }
 
+  /** Whether a position behind the target was met: what follows is not needed. */
+  get isPast(): boolean {
+    return this.#isPast
+  }
+
   async take(archive: ArchiveFile): Promise<void> {
     this.#requireNext(archive)
     const { pageSize, incarnation, epoch } = archive.header
+    this.#first ??= archive.header
     this.#file ??= RestoredFile.begin(this.#path, pageSize, this.#ops)
     for (const [i, point] of archive.points.entries()) {
       const { txid, timeMs, checksum } = point
-      if (incarnation === this.#target.incarnation && txid > this.#target.txid) return
-      this.#isOpen = archive.isOpen && i === archive.points.length - 1
-      await this.#file.apply(point, archive.images(i, i), !this.#isOpen)
-      if (!this.#isOpen) this.#at = { incarnation, txid, epoch, checksum, timeMs }
+      this.#isPast = incarnation === this.#target.incarnation && txid > this.#target.txid
+      if (this.#isPast) return
+      const isOpen = archive.isOpen && i === archive.points.length - 1
+      this.#open = isOpen ? { incarnation, txid } : undefined
+      await this.#file.apply(point, archive.images(i, i), !isOpen)
+      if (!isOpen) this.#at = { incarnation, txid, epoch, checksum, timeMs }
     }
   }
 
   async end(): Promise<Restored> {
     const { incarnation, txid } = this.#target
     const at = this.#at
-    if (!at || !this.#file || this.#isOpen || at.incarnation !== incarnation || at.txid !== txid)
+    if (!at || !this.#file || this.#open || at.incarnation !== incarnation || at.txid !== txid)
       throw new WalcastError('ARCHIVE_GAP', {
         name: `txid ${txid}`,
         detail: at ? `the files end at txid ${at.txid}` : 'no file has it',
@@ -82,10 +94,12 @@ class RestoreRun {
   }
 
   /** A file of changes begins where the one before ended, in the same state. */
-  #requireNext({ header, continues }: ArchiveFile): void {
+  #requireNext(archive: ArchiveFile): void {
+    const { header } = archive
     const gap = (detail: string) =>
       new WalcastError('ARCHIVE_GAP', { name: `the file after ${header.fromTxid}`, detail })
-    if (continues !== this.#isOpen) throw gap('a part before it is missing')
+    if (this.#first && !isSameDatabase(header, this.#first)) throw gap('it is of another database')
+    if (!isContinued(archive, this.#open)) throw gap('a part before it is missing')
     if (header.kind === 'snapshot') {
       if (this.#at) throw gap('a snapshot does not follow changes')
       return
@@ -97,4 +111,17 @@ class RestoreRun {
       at.incarnation === fromIncarnation && at.txid === fromTxid && at.checksum === fromChecksum
     if (!isNext) throw gap(`it follows txid ${fromTxid} in another state`)
   }
+}
+
+function isSameDatabase(a: ArchiveHeader, b: ArchiveHeader): boolean {
+  return a.cluster === b.cluster && a.db === b.db && a.pageSize === b.pageSize
+}
+
+/** All parts of a position have its txid. */
+function isContinued(
+  { header, continues, points }: ArchiveFile,
+  open: ArchivedPlace | undefined,
+): boolean {
+  if (!open || !continues) return !open && !continues
+  return header.incarnation === open.incarnation && points[0].txid === open.txid
 }

@@ -20,6 +20,8 @@ export class RestoredFile {
   readonly #ops: FileOps
   readonly #pageSize: number
   readonly #sums: PageSums
+  /** All pages up to this one are there. */
+  #complete = 0
   #isClosed = false
 
   private constructor(path: string, fd: number, pageSize: number, ops: FileOps) {
@@ -42,24 +44,19 @@ export class RestoredFile {
   }
 
   /**
-   * The state at the next position. `isWhole`: whether all its images are there, and not only those
-   * of a part. Throws ARCHIVE_MISMATCH, DISK_FULL or WRITE_FAILED.
+   * The state at the next position. `isWhole`: these are its last images, and not those of a part
+   * that others follow. Of images of one page the later one counts. Those past the size of the last
+   * part are dropped: a part may be read while the database changes. Throws ARCHIVE_MISMATCH,
+   * DISK_FULL or WRITE_FAILED.
    */
   async apply(point: PointOf, images: AsyncIterable<PageImage>, isWhole: boolean): Promise<void> {
-    const { txid, checksum, pages } = point
-    if (isWhole) this.#sums.resize(pages)
+    if (isWhole) this.#resize(point.pages)
     for await (const { number, bytes } of images) {
       this.#sums.set(number, pageSum(number, bytes))
       const position = (number - 1) * this.#pageSize
       await this.#ops.writeAside('restore.write', this.#fd, bytes, position, sideOf(this.#path))
     }
-    if (!isWhole) return
-    const missing = this.#sums.firstMissing(1)
-    if (missing > 0) throw mismatch(txid, `page ${missing} is missing`)
-    if (this.checksum !== checksum)
-      throw mismatch(txid, `the pages give ${this.checksum}, and ${checksum} was archived`)
-    // What follows starts from here; the undo log of what came before is of no use.
-    this.#sums.settle()
+    if (isWhole) this.#requireState(point)
   }
 
   /**
@@ -74,6 +71,21 @@ export class RestoredFile {
   /** Gives it its name. Throws DISK_FULL or WRITE_FAILED, also when a file has that name. */
   publish(): void {
     this.#ops.publish(sideOf(this.#path), this.#path)
+  }
+
+  #resize(pages: number): void {
+    this.#sums.resize(pages)
+    this.#complete = Math.min(this.#complete, pages)
+  }
+
+  #requireState({ txid, checksum, pages }: PointOf): void {
+    const missing = this.#sums.firstMissing(this.#complete + 1)
+    if (missing > 0) throw mismatch(txid, `page ${missing} is missing`)
+    if (this.checksum !== checksum)
+      throw mismatch(txid, `the pages give ${this.checksum}, and ${checksum} was archived`)
+    this.#complete = pages
+    // What follows starts from here; the undo log of what came before is of no use.
+    this.#sums.settle()
   }
 
   /** Removes the file that is being made. */

@@ -12,7 +12,7 @@ import { OWN_FLAGS } from './runOptions.ts'
 const PREFIX = 'WALCAST_'
 /** Read by commands; not options of a node. */
 const OF_COMMANDS = [
-  ...['SECRET', 'SECRET_FILE', 'TOKEN', 'TOKEN_FILE'],
+  ...['SECRET', 'SECRET_FILE', 'TOKEN', 'TOKEN_FILE', 'IDENTITY'],
   ...['CONFIG', 'NODE', 'LOG_LEVEL', 'DEBUG'],
 ]
 /**

@@ -48,6 +48,9 @@ Comparing
   verify        check that nodes hold the same pages, while writes go on
   webhook-key   print the key that signs what --webhook gets
 
+Backups
+  backup-key    make a key pair, so that nodes write backups that they cannot read
+
 Trying it
   demo          replicate a real database on this machine, and prove the copies identical
   bench         measure lag, throughput and more on this machine, and write a report

@@ -23,7 +23,7 @@ const COMMANDS = [
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
-  ...['systemd'],
+  ...['systemd', 'backup-key'],
   ...['--help', '--version'],
 ]
 
@@ -77,6 +77,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./verify.ts')).runVerify(args)
     case 'webhook-key':
       return (await import('./webhookKey.ts')).runWebhookKey(args)
+    case 'backup-key':
+      return (await import('./backupKey.ts')).runBackupKey(args)
     case 'demo':
       return (await import('./demo/command.ts')).runDemo(args)
     case 'bench':

@@ -72,6 +72,8 @@ export type FileOp =
   | 'archive.erase'
   | 'restore.write'
   | 'restore.sync'
+  | 'identity.write'
+  | 'identity.sync'
 
 /** What `replace` writes: names its three steps. */
 export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left'

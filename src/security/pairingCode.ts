@@ -1,15 +1,15 @@
 /**
- * The code that a person carries from a node to the host of a new one. One word in Crockford's
- * base32 (https://www.crockford.com/base32.html), which has no look-alikes: small letters, O for 0,
- * I and L for 1 are read as what was meant. Its bytes:
+ * The code that a person carries from a node to the host of a new one. One word in base32. Its
+ * bytes:
  *
  *     version 1 | length 1 | HOST:PORT | fingerprint 32 | id 4 | secret 16 | checksum 4
  *
  * The checksum, of all before it, tells a typing error before anything is sent. It proves nothing.
  */
 import { createHash } from 'node:crypto'
-import { WalcastError } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
+import { fromBase32, MISTYPED, toBase32 } from './base32.ts'
 
 export interface PairingCode {
   /** HOST:PORT of the node that made the code. */
@@ -24,9 +24,6 @@ export interface PairingCode {
 
 export const PAIRING_ID_BYTES = 4
 export const PAIRING_SECRET_BYTES = 16
-const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-const LOOK_ALIKES: Readonly<Record<string, string>> = { O: '0', I: '1', L: '1' }
-const BITS = 5
 const VERSION = 1
 const FINGERPRINT_BYTES = 32
 const CHECKSUM_BYTES = 4
@@ -35,7 +32,6 @@ const FIXED_BYTES =
   HEAD_BYTES + FINGERPRINT_BYTES + PAIRING_ID_BYTES + PAIRING_SECRET_BYTES + CHECKSUM_BYTES
 /** The longest HOST:PORT that a code can hold. */
 const MAX_CODE_ADDRESS_BYTES = 255
-const MAX_CHARS = Math.ceil(((FIXED_BYTES + MAX_CODE_ADDRESS_BYTES) * 8) / BITS)
 
 /** Throws PAIRING_CODE_BAD for an address of more than MAX_CODE_ADDRESS_BYTES. */
 export function formatPairingCode({ address, fingerprint, id, secret }: PairingCode): string {
@@ -53,12 +49,11 @@ export function formatPairingCode({ address, fingerprint, id, secret }: PairingC
 
 /** Throws PAIRING_CODE_BAD, which never quotes the text. */
 export function parsePairingCode(text: string): PairingCode {
-  const bytes = fromBase32(text.trim())
+  const bytes = bytesIn(text.trim())
   const [version, length] = bytes
   if (bytes.length < FIXED_BYTES) throw bad('it is too short: a part of it is missing')
   const body = bytes.subarray(0, -CHECKSUM_BYTES)
-  if (!checksum(body).equals(bytes.subarray(-CHECKSUM_BYTES)))
-    throw bad('a character of it is wrong, or some are missing')
+  if (!checksum(body).equals(bytes.subarray(-CHECKSUM_BYTES))) throw bad(MISTYPED)
   if (version !== VERSION)
     throw bad(`it has version ${version}, and this program reads ${VERSION}: update it`)
   if (bytes.length !== FIXED_BYTES + length) throw bad('its length is not what it says')
@@ -78,37 +73,12 @@ function checksum(body: Uint8Array): Buffer {
   return createHash('sha256').update(body).digest().subarray(0, CHECKSUM_BYTES)
 }
 
-function toBase32(bytes: Uint8Array): string {
-  let text = ''
-  let held = 0
-  let bits = 0
-  for (const byte of bytes) {
-    held = (held << 8) | byte
-    bits += 8
-    for (; bits >= BITS; bits -= BITS) text += ALPHABET[(held >> (bits - BITS)) & 31]
-    held &= (1 << bits) - 1
+function bytesIn(text: string): Buffer {
+  try {
+    return fromBase32(text, FIXED_BYTES + MAX_CODE_ADDRESS_BYTES)
+  } catch (error) {
+    throw bad(messageOf(error))
   }
-  return bits > 0 ? text + ALPHABET[(held << (BITS - bits)) & 31] : text
-}
-
-/** Each run of bytes has one text only: the bits that are left over are 0. */
-function fromBase32(text: string): Buffer {
-  if (text.length > MAX_CHARS) throw bad('it is too long')
-  if (!/^[0-9a-z]*$/i.test(text)) throw bad('it has a character that no code has')
-  const bytes: number[] = []
-  let held = 0
-  let bits = 0
-  for (const given of text.toUpperCase()) {
-    const value = ALPHABET.indexOf(LOOK_ALIKES[given] ?? given)
-    if (value < 0) throw bad('it has a character that no code has')
-    held = (held << BITS) | value
-    bits += BITS
-    if (bits >= 8) bytes.push((held >> (bits - 8)) & 0xff)
-    if (bits >= 8) bits -= 8
-    held &= (1 << bits) - 1
-  }
-  if (bits >= BITS || held !== 0) throw bad('a character of it is wrong, or some are missing')
-  return Buffer.from(bytes)
 }
 
 function bad(detail: string): WalcastError {

@@ -1,98 +1,20 @@
 /** Archive files: what is written is read, in whole and page by page, and no changed bit passes. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
-import { ArchiveFile } from '../../src/backup/archiveFile.ts'
-import { ArchiveFileWriter, type PageImage } from '../../src/backup/archiveFileWriter.ts'
+import { ArchiveFileWriter } from '../../src/backup/archiveFileWriter.ts'
 import { keyOf } from '../../src/errors.ts'
-
-const HEADER: ArchiveHeader = {
-  kind: 'changes',
-  cluster: 'cluster-1a2b3c4d5e6f',
-  db: 'main',
-  incarnation: '0123456789abcdef',
-  epoch: 3,
-  pageSize: 512,
-  codec: 'none',
-  blockPages: 2,
-  fromIncarnation: '0123456789abcdef',
-  fromEpoch: 3,
-  fromTxid: 40,
-  fromChecksum: '00000000000000ff',
-  createdMs: 1_700_000_000_123,
-  node: 'node-a',
-  writer: 'walcast 0.1.0',
-}
-
-interface Wanted {
-  readonly txid: number
-  readonly checksum: string
-  readonly timeMs: number
-  readonly pages: number
-  readonly images: readonly PageImage[]
-}
-
-async function written(header: ArchiveHeader, points: readonly Wanted[]): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  const writer = await ArchiveFileWriter.begin(header, async (bytes) => {
-    pieces.push(Buffer.from(bytes))
-  })
-  for (const { images, ...point } of points) await writer.add(point, images)
-  await writer.end()
-  return Buffer.concat(pieces)
-}
-
-function opened(bytes: Buffer): Promise<ArchiveFile> {
-  return ArchiveFile.open({
-    name: 'a.changes',
-    bytes: bytes.length,
-    read: async (at, length) => Buffer.from(bytes.subarray(at, at + length)),
-  })
-}
-
-/** All that can be read of a file. */
-async function contentOf(file: ArchiveFile): Promise<readonly Wanted[]> {
-  const found: Wanted[] = []
-  for (const [i, { txid, checksum, timeMs, pages }] of file.points.entries()) {
-    const images: PageImage[] = []
-    for await (const { number, bytes } of file.images(i, i))
-      images.push({ number, bytes: Buffer.from(bytes) })
-    found.push({ txid, checksum, timeMs, pages, images })
-  }
-  return found
-}
-
-/** Points with ascending txids, each with some pages of its database. */
-const pointsOf = (pageSize: number) =>
-  fc
-    .array(
-      fc.record({
-        step: fc.integer({ min: 1, max: 1000 }),
-        checksum: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-        timeMs: fc.integer({ min: 0, max: 8.64e15 }),
-        numbers: fc.uniqueArray(fc.integer({ min: 1, max: 300 }), { maxLength: 20 }),
-        seed: fc.integer({ min: 0, max: 255 }),
-      }),
-      { maxLength: 8 },
-    )
-    .map((drawn) => {
-      let txid = 0
-      return drawn.map(({ step, checksum, timeMs, numbers, seed }): Wanted => {
-        txid += step
-        const images = numbers
-          .toSorted((a, b) => a - b)
-          .map((number) => ({ number, bytes: Buffer.alloc(pageSize, (seed * number) % 256) }))
-        return {
-          txid,
-          checksum: checksum.toString(16).padStart(16, '0'),
-          timeMs,
-          pages: Math.max(1, ...numbers),
-          images,
-        }
-      })
-    })
+import {
+  contentOf,
+  GOLDEN,
+  goldenFile,
+  HEADER,
+  opened,
+  pointsOf,
+  SAMPLE,
+  written,
+} from '../support/archiveBytes.ts'
+import { assembled, partsOf } from '../support/archiveForgery.ts'
 
 for (const codec of ['none', 'deflate', 'brotli'] as const)
   test(`what is written is read, in whole and page by page (${codec})`, async () => {
@@ -119,26 +41,6 @@ for (const codec of ['none', 'deflate', 'brotli'] as const)
     )
   })
 
-const SAMPLE: readonly Wanted[] = [
-  {
-    txid: 41,
-    checksum: 'fedcba9876543210',
-    timeMs: 1_700_000_000_200,
-    pages: 3,
-    images: [
-      { number: 1, bytes: Buffer.alloc(512, 'a') },
-      { number: 3, bytes: Buffer.alloc(512, 'b') },
-    ],
-  },
-  {
-    txid: 43,
-    checksum: '00000000000000aa',
-    timeMs: 1_700_000_000_300,
-    pages: 2,
-    images: [{ number: 2, bytes: Buffer.alloc(512, 'c') }],
-  },
-]
-
 for (const codec of ['none', 'deflate', 'brotli'] as const)
   test(`any changed bit, and any end that is missing, is found (${codec})`, async () => {
     const whole = await written({ ...HEADER, codec }, SAMPLE)
@@ -161,22 +63,10 @@ for (const codec of ['none', 'deflate', 'brotli'] as const)
   })
 
 test('the file of ARCHIVE.md is what this version writes and reads', async () => {
-  const page = readFileSync(new URL('../../../proto/ARCHIVE.md', import.meta.url), 'utf8')
-  const [, shown] = /<!-- golden -->\n```\n([0-9a-f\s]+?)```/.exec(page) ?? []
-  const golden = Buffer.from((shown ?? '').replaceAll(/\s/g, ''), 'hex')
+  const golden = goldenFile('golden')
   assert.deepEqual(await contentOf(await opened(golden)), GOLDEN)
   assert.equal((await written(HEADER, GOLDEN)).toString('hex'), golden.toString('hex'))
 })
-
-const GOLDEN: readonly Wanted[] = [
-  {
-    txid: 41,
-    checksum: 'fedcba9876543210',
-    timeMs: 1_700_000_000_200,
-    pages: 2,
-    images: [{ number: 2, bytes: Buffer.alloc(512, 'a') }],
-  },
-]
 
 test('bounds of a file hold', async () => {
   const big = { ...HEADER, blockPages: 4096, pageSize: 65536 }
@@ -189,3 +79,45 @@ test('bounds of a file hold', async () => {
   const odd = { ...without, writer: 'a\u0007b' }
   await assert.rejects(opened(await written(odd, [])), /writer in its header is no text/)
 })
+
+test('a file is full before it has more blocks than a reader takes', async () => {
+  for (const [blockPages, most] of [
+    [1, 65_536],
+    [2, 131_072],
+    [1000, 4 * 1024 * 1024],
+  ]) {
+    const writer = await ArchiveFileWriter.begin({ ...HEADER, blockPages }, async () => {})
+    assert.ok(writer.hasRoom(most))
+    assert.equal(writer.hasRoom(most + 1), false)
+  }
+})
+
+test('a snapshot is one position, and a part is of one', async () => {
+  const snapshot = { ...HEADER, kind: 'snapshot' as const, fromIncarnation: '', fromChecksum: '' }
+  assert.deepEqual(await contentOf(await opened(await written(snapshot, [SAMPLE[0]]))), [SAMPLE[0]])
+  assert.equal((await opened(await written(snapshot, [SAMPLE[0]]))).header.fromChecksum, '')
+  await assert.rejects(opened(await written(snapshot, SAMPLE)), /not of one position/)
+  const pieces: Buffer[] = []
+  const writer = await ArchiveFileWriter.begin(HEADER, async (bytes) => void pieces.push(bytes))
+  await writer.end({ continues: false, isOpen: true })
+  await assert.rejects(opened(Buffer.concat(pieces)), /it is a part of no position/)
+})
+
+test('the beginning of one file and the rest of another are no file', async () => {
+  const [one, two] = [
+    await written(HEADER, SAMPLE),
+    await written({ ...HEADER, createdMs: HEADER.createdMs + 1 }, SAMPLE),
+  ]
+  const { header } = partsOf(one)
+  const mixed = Buffer.concat([header, two.subarray(header.length)])
+  await assert.rejects(opened(mixed), /its end is that of another file/)
+  await assert.rejects(
+    opened(await written({ ...HEADER, blockPages: 1 }, SAMPLE).then(withoutBlock)),
+    /another number of blocks than its pages fill/,
+  )
+})
+
+function withoutBlock(archive: Buffer): Buffer {
+  const parts = partsOf(archive)
+  return assembled({ ...parts, blocks: parts.blocks.slice(1) })
+}
