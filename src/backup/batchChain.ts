@@ -15,6 +15,8 @@ export type ArchivedBatch = Pick<
   'from' | 'txid' | 'checksum' | 'message' | 'last' | 'pageNumbers' | 'noticeMs'
 >
 
+const NO_MESSAGE = Buffer.alloc(0)
+
 export interface BatchChainHost {
   /** A message is in the log of a batch that the leader noticed at `timeMs`. */
   onAppended(timeMs: number): void
@@ -92,7 +94,13 @@ export class BatchChain {
     const end = this.#end
     if (end && isSameState(end, state)) return
     if (end) this.#host.onBroken('batches are missing', { from: end.txid, to: state.txid })
-    this.#end = standOf(state)
+    this.#begin(standOf(state), Math.floor(this.#source?.leaderMs() ?? 0))
+  }
+
+  /** Marked in the log: a node that is killed before the next batch goes on from here. */
+  #begin(at: Stand, timeMs: number): void {
+    const mark = { from: at, to: at, isFirst: true, isLast: true, timeMs, bytes: 0 }
+    if (this.#log.append(mark, NO_MESSAGE)) this.#end = at
   }
 
   #replay(source: ArchiveSource, messages: readonly Buffer[]): void {

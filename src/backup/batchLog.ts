@@ -129,6 +129,11 @@ export class BatchLog {
     }
   }
 
+  /** The batches among them: a mark of where a chain begins has no message. */
+  async *batches(place: LogPlace): AsyncGenerator<LogEntry> {
+    for await (const entry of this.entries(place)) if (entry.head.bytes > 0) yield entry
+  }
+
   /** The end of the last batch that was written whole. */
   async end(): Promise<Stand | undefined> {
     for (const { number, bytes } of this.#segments.toReversed()) {

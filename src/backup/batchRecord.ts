@@ -22,7 +22,7 @@ export interface BatchHead {
   readonly isLast: boolean
   /** When the leader noticed the commit, whole ms since 1970 in its clock. */
   readonly timeMs: number
-  /** Length of the message. */
+  /** Length of the message; 0 in a mark of where a chain begins, at the state that it leads to. */
   readonly bytes: number
 }
 

@@ -5,6 +5,7 @@ import { WalcastError } from '../errors.ts'
 import { ArchiveFileWriter, type PageImage, type PointOf } from './archiveFileWriter.ts'
 import type { BatchLog, LogEntry } from './batchLog.ts'
 import type { RunPart } from './changesRun.ts'
+import type { FileMark } from './fileHeader.ts'
 import type { Append } from './stores/store.ts'
 
 /** Of a batch as far as it is in this file. */
@@ -20,23 +21,24 @@ export async function writeChanges(
   log: BatchLog,
   part: RunPart,
   header: ArchiveHeader,
+  recipients: FileMark['recipients'],
   append: Append,
 ): Promise<void> {
-  const writer = await ArchiveFileWriter.begin(header, append)
+  const writer = await ArchiveFileWriter.begin(header, append, recipients)
   for await (const { point, images } of batchesIn(log, part)) await writer.add(point, images)
   await writer.end(part)
 }
 
 /** Page size of the database that the batches are of. */
 export async function pageSizeAt(log: BatchLog, { at }: RunPart): Promise<number> {
-  for await (const entry of log.entries(at)) return (await batchOf(entry)).body.pageSize
+  for await (const entry of log.batches(at)) return (await batchOf(entry)).body.pageSize
   throw endsWithin()
 }
 
 async function* batchesIn(log: BatchLog, { at, entries }: RunPart): AsyncGenerator<Batch> {
   let pages = new Map<number, Buffer>()
   let left = entries
-  for await (const entry of log.entries(at)) {
+  for await (const entry of log.batches(at)) {
     const size = addPages(pages, await batchOf(entry))
     left--
     if (!entry.head.isLast && left > 0) continue

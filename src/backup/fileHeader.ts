@@ -1,5 +1,6 @@
 /** The header of the archive files that this node writes. */
 import { type ArchiveHeader, MAX_BLOCK_PAGES } from '../../proto/archiveHeader.ts'
+import type { BackupRecipient } from '../security/backupKeys.ts'
 import type { Stand } from './batchRecord.ts'
 import type { Codec } from './codecs.ts'
 
@@ -15,6 +16,8 @@ export interface FileMark {
   readonly writer: string
   readonly codec: Codec
   readonly createdMs: number
+  /** For whom files are encrypted; undefined: they are not. */
+  readonly recipients: readonly BackupRecipient[] | undefined
 }
 
 export interface FileContent {
@@ -26,11 +29,19 @@ export interface FileContent {
   readonly pageSize: number
 }
 
-export function headerOf(mark: FileMark, { kind, at, from, pageSize }: FileContent): ArchiveHeader {
+export function headerOf(
+  { cluster, db, node, writer, codec, createdMs }: FileMark,
+  { kind, at, from, pageSize }: FileContent,
+): ArchiveHeader {
   const blockPages = Math.min(MAX_BLOCK_PAGES, Math.max(1, Math.floor(BLOCK_BYTES / pageSize)))
   return {
     kind,
-    ...mark,
+    cluster,
+    db,
+    node,
+    writer,
+    codec,
+    createdMs,
     incarnation: at.incarnation,
     epoch: at.epoch,
     pageSize,

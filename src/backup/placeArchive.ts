@@ -9,10 +9,9 @@
  */
 import type { Logger } from 'pino'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
-import { asWalcastError, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, messageOf, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
-import { ArchiveFile } from './archiveFile.ts'
 import type { BatchLog, LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { pageSizeAt, writeChanges } from './changesFile.ts'
@@ -20,7 +19,7 @@ import { type ChangesRun, nextRun } from './changesRun.ts'
 import { type FileMark, headerOf } from './fileHeader.ts'
 import { storeSnapshot } from './snapshotFile.ts'
 import type { TakenSnapshot } from './snapshotTaker.ts'
-import { endsOf } from './storeEnds.ts'
+import { endsOf, readEnd } from './storeEnds.ts'
 import type { Store } from './stores/store.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
@@ -164,9 +163,9 @@ export class PlaceArchive {
     const found = at && (await this.#find(at))
     if (!found) return this.#begin()
     this.#cursor = found
-    const run = await nextRun(this.#parts.log.entries(found), RUN_LIMITS)
+    const run = await nextRun(this.#parts.log.batches(found), RUN_LIMITS)
     if (!run) return false
-    await this.#keep({ ...run, from: at })
+    await this.#keep({ ...run, from: { ...at, checksum: at.checksum || run.from.checksum } })
     return true
   }
 
@@ -187,7 +186,8 @@ export class PlaceArchive {
     const { from, to, parts } = run
     const store = await this.#open()
     const pageSize = await pageSizeAt(log, parts[0])
-    const header = headerOf(mark(), { kind: 'changes', at: to, from, pageSize })
+    const written = mark()
+    const header = headerOf(written, { kind: 'changes', at: to, from, pageSize })
     for (const [i, part] of parts.entries()) {
       const name: ArchiveName = {
         kind: 'changes',
@@ -198,7 +198,7 @@ export class PlaceArchive {
         isLast: i === parts.length - 1,
       }
       await store.create(formatArchiveName(name), (append) =>
-        writeChanges(log, part, header, append),
+        writeChanges(log, part, header, written.recipients, append),
       )
     }
     this.#at = to
@@ -245,9 +245,10 @@ export class PlaceArchive {
 
   /** The newest position of the place that the log leads on from, or ends at. */
   async #findEnd(): Promise<Stand | undefined> {
-    const names = await endsOf(await this.#open())
+    const store = await this.#open()
+    const names = await endsOf(store)
     for (const name of names.slice(0, MAX_ENDS)) {
-      const end = await this.#read(name)
+      const end = await readEnd(store, name, this.#parts.mark().cluster)
       const present = this.#parts.end()
       if (!end || !present) continue
       if (isSameState(end.at, present) || (await this.#find(end.at))) {
@@ -256,32 +257,6 @@ export class PlaceArchive {
       }
     }
     return undefined
-  }
-
-  /** The last position in a file. Throws when the file is of another cluster. */
-  async #read(name: string): Promise<{ readonly at: Stand; readonly timeMs: number } | undefined> {
-    const { place, mark } = this.#parts
-    const source = await (await this.#open()).open(name)
-    try {
-      const { header, points } = await ArchiveFile.open(source)
-      const { cluster } = mark()
-      if (header.cluster !== cluster)
-        throw new WalcastError('ARCHIVE_FOREIGN', {
-          place,
-          theirs: header.cluster,
-          mine: cluster,
-        })
-      const { incarnation, epoch } = header
-      const point = points.at(-1)
-      return (
-        point && {
-          at: { incarnation, epoch, txid: point.txid, checksum: point.checksum },
-          timeMs: point.timeMs,
-        }
-      )
-    } finally {
-      await source.close()
-    }
   }
 }
 

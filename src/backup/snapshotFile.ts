@@ -54,7 +54,7 @@ async function writePart(
   const { at, timeMs, pageSize } = taken
   const { first, last, isLast } = part
   const header = headerOf(mark, { kind: 'snapshot', at, pageSize, from: undefined })
-  const writer = await ArchiveFileWriter.begin(header, append)
+  const writer = await ArchiveFileWriter.begin(header, append, mark.recipients)
   const checksum = isLast ? at.checksum : OPEN_CHECKSUM
   await writer.add({ txid: at.txid, checksum, timeMs, pages: last }, pagesOf(taken, first, last))
   await writer.end({ continues: first > 1, isOpen: !isLast })

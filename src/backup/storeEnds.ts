@@ -1,6 +1,17 @@
 /** Where the files of a place end. */
 import { type ArchiveName, MAX_LEVEL, parseArchiveName } from '../../proto/archiveNames.ts'
-import type { Store } from './stores/store.ts'
+import { keyOf, WalcastError } from '../errors.ts'
+import { ArchiveEnvelope } from './archiveEnvelope.ts'
+import { ArchiveFile } from './archiveFile.ts'
+import type { Stand } from './batchRecord.ts'
+import type { OpenObject, Store } from './stores/store.ts'
+
+export interface StoreEnd {
+  /** The checksum is '' in a file that this node cannot read. */
+  readonly at: Stand
+  /** When the leader noticed the position, or when the file was written. */
+  readonly timeMs: number
+}
 
 /** Names of the last parts of all files, the one with the highest txid first. */
 export async function endsOf(store: Store): Promise<string[]> {
@@ -20,4 +31,47 @@ function levels(): number[] {
 
 function txidOf(name: ArchiveName): number {
   return name.kind === 'snapshot' ? name.txid : name.to.txid
+}
+
+/**
+ * The last position in the file `name`; undefined when it has none. Throws ARCHIVE_FOREIGN when it
+ * is not of `cluster`.
+ */
+export async function readEnd(
+  store: Store,
+  name: string,
+  cluster: string,
+): Promise<StoreEnd | undefined> {
+  const source = await store.open(name)
+  try {
+    const { header } = await ArchiveEnvelope.open(source)
+    if (header.cluster !== cluster)
+      throw new WalcastError('ARCHIVE_FOREIGN', {
+        place: store.name,
+        theirs: header.cluster,
+        mine: cluster,
+      })
+    const { incarnation, epoch, createdMs } = header
+    const point = await lastPoint(source)
+    if (point === 'locked') {
+      const parsed = parseArchiveName(name)
+      const at = parsed && { incarnation, epoch, txid: txidOf(parsed), checksum: '' }
+      return at && { at, timeMs: createdMs }
+    }
+    if (!point) return undefined
+    const { txid, checksum, timeMs } = point
+    return { at: { incarnation, epoch, txid, checksum }, timeMs }
+  } finally {
+    await source.close()
+  }
+}
+
+/** Only the recipients of an encrypted file know its positions. */
+async function lastPoint(source: OpenObject) {
+  try {
+    return (await ArchiveFile.open(source)).points.at(-1)
+  } catch (error) {
+    if (keyOf(error) === 'ARCHIVE_LOCKED') return 'locked' as const
+    throw error
+  }
 }

@@ -14,6 +14,7 @@ import { WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
+import { readRecipients } from '../security/backupKeyFiles.ts'
 
 export interface BackupGround {
   readonly setup: NodeSetup
@@ -34,8 +35,15 @@ export async function newArchiver({
   calls,
 }: BackupGround): Promise<Archiver | undefined> {
   const { options, log, version } = setup
-  const { backup: places = [], backupEveryMs, backupLogBytes, backupQueueBytes } = options
+  const {
+    backup: places = [],
+    backupEveryMs,
+    backupLogBytes,
+    backupQueueBytes,
+    backupRecipients,
+  } = options
   if (places.length === 0) return undefined
+  const recipients = backupRecipients && readRecipients(backupRecipients)
   const archiver = await Archiver.open({
     db: DEFAULT_DATABASE,
     folder: join(stateFolder, 'backup'),
@@ -57,7 +65,8 @@ export async function newArchiver({
       if (cluster === '') throw new WalcastError('STARTING')
       const writer = `walcast ${version}`
       const createdMs = wallMs()
-      return { cluster, db: DEFAULT_DATABASE, node, writer, codec: 'brotli', createdMs }
+      const mark = { cluster, db: DEFAULT_DATABASE, node, writer, createdMs }
+      return { ...mark, codec: 'brotli', recipients: recipients || undefined }
     },
   })
   metrics.observeBackup(() => archiver.report(wallMs()))

@@ -26,6 +26,16 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     common: true,
   },
   {
+    key: 'backupRecipients',
+    flag: 'backup-recipients',
+    kind: 'path',
+    value: 'FILE',
+    help:
+      'file of recipients, of walcast backup-key, for whom the archive is encrypted; this node ' +
+      'cannot read it then',
+    roles: BOTH,
+  },
+  {
     key: 'backupEveryMs',
     flag: 'backup-every',
     kind: 'duration',

@@ -46,6 +46,7 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   /** Folders or URLs; undefined: nothing is archived. */
   readonly backup?: readonly string[]
   readonly backupOn: 'replica' | 'leader' | 'this'
+  readonly backupRecipients?: string
   readonly backupEveryMs: number
   readonly backupLogBytes: number
   readonly backupQueueBytes: number

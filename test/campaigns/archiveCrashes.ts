@@ -1,4 +1,4 @@
-/** A node that archives dies at each step of it; what it told before and after is all restorable. */
+/** A node that archives dies at each step of it; what it told is all restorable. */
 import assert from 'node:assert/strict'
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { FileOp } from '../../src/platform/fileOps.ts'

@@ -48,6 +48,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'help',
     'json',
     'key',
+    'identity',
     'limit',
     'node',
     'note',
@@ -57,7 +58,6 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
   ...['moves', 'systemd', 'unit', 'values', 'version'],
-  ...['backup-recipients', 'identity'],
 ])
 
 test('every option named in a document exists', () => {

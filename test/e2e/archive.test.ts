@@ -1,6 +1,7 @@
 /** A node archives what it has; every position that it told is restored from there as it was. */
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { readIdentities } from '../../src/security/backupKeyFiles.ts'
 import { ARCHIVE_STEPS, archiveCrashes } from '../campaigns/archiveCrashes.ts'
 import { archived, requireRestorable, restorable, type Told } from '../support/archiving.ts'
 import { labTest } from '../support/lab.ts'
@@ -131,3 +132,27 @@ labTest('one node archives at a time: a replica, else the leader', async (lab) =
 labTest('a node killed at a step of archiving leaves everything restorable', (lab) =>
   archiveCrashes(lab, ARCHIVE_STEPS.slice(0, 5)),
 )
+
+labTest('a node goes on with an archive that it cannot read', async (lab) => {
+  const place = lab.path('archive')
+  const db = lab.path('leader.db')
+  const recipients = lab.path('recipients')
+  const key = lab.cli(['backup-key', '--to', lab.path('identity')])
+  key.expectEnd()
+  assert.equal((await key.ended).code, 0)
+  writeFileSync(recipients, key.out.join('\n'), { mode: 0o600 })
+  await makeDatabase(lab, db)
+  const flags = ['--backup', place, '--backup-every', '100ms', '--backup-recipients', recipients]
+  let leader = await (await lab.leader(db, { flags })).ready()
+  const told: Told[] = [await archived(leader)]
+  leader.kill('SIGKILL')
+  await leader.child.ended
+  await lab.exec(db, 'CREATE TABLE later (a)')
+  leader = await (await lab.leader(db, { flags })).ready()
+  await lab.exec(db, 'INSERT INTO later VALUES (1)')
+  told.push(await archived(leader))
+  await leader.stop()
+  const identities = readIdentities(lab.path('identity'))
+  await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`), identities)
+  assert.equal(readdirSync(`${place}/snapshots`).length, 1)
+})

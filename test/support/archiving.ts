@@ -1,6 +1,7 @@
 /** Asks nodes that archive what is restorable, and restores it. */
 import assert from 'node:assert/strict'
 import type { DatabaseStatus } from '../../src/api/databaseStatus.ts'
+import type { BackupIdentity } from '../../src/security/backupKeys.ts'
 import { restoreFrom } from './restoring.ts'
 import type { TestNode } from './testNode.ts'
 import { until } from './until.ts'
@@ -33,9 +34,10 @@ export async function requireRestorable(
   place: string,
   told: readonly Told[],
   pathOf: (i: number) => string,
+  identities?: readonly BackupIdentity[],
 ): Promise<void> {
   for (const [i, { incarnation, txid, checksum }] of told.entries()) {
-    const restored = await restoreFrom(place, { incarnation, txid }, pathOf(i))
+    const restored = await restoreFrom(place, { incarnation, txid }, pathOf(i), identities)
     assert.equal(restored.checksum, checksum, `txid ${txid}`)
   }
 }

@@ -6,6 +6,7 @@ import { planRestore, type StoredFile } from '../../src/backup/restorePlan.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
+import type { BackupIdentity } from '../../src/security/backupKeys.ts'
 
 /** Every archive file in a store. */
 export async function filesIn(store: Store): Promise<StoredFile[]> {
@@ -24,6 +25,7 @@ export async function restoreFrom(
   place: string,
   target: { readonly incarnation: string; readonly txid: number },
   path: string,
+  identities?: readonly BackupIdentity[],
 ): Promise<Restored> {
   const store = new DirectoryStore(place, systemFileOps)
   const plan = planRestore(await filesIn(store), target)
@@ -31,7 +33,7 @@ export async function restoreFrom(
   const opens = [...plan.snapshot, ...plan.changes].map(
     ({ name }) =>
       async () =>
-        ArchiveFile.open(await store.open(formatArchiveName(name))),
+        ArchiveFile.open(await store.open(formatArchiveName(name)), identities),
   )
   return restore(path, opens, target, systemFileOps)
 }
