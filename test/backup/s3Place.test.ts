@@ -82,7 +82,7 @@ test('a place says bucket, prefix, region and endpoint', () => {
   assert.equal(urlOf(place, "a b/ü+'"), `${place.url}/a%20b/%C3%BC%2B%27`)
 })
 
-test('a place with a secret, a way upwards or a mistake is refused, and its secret not shown', async () => {
+test('a place with a secret, a way upwards or a mistake is refused, unshown', async () => {
   for (const place of [
     's3://',
     's3:///a',

@@ -14,6 +14,7 @@ import { WalcastError } from '../../src/errors.ts'
 import { isPlain } from '../../src/plainText.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { statesOf, storeArchive, TWO } from '../support/archives.ts'
+import { rawServer } from '../support/rawServer.ts'
 import {
   type Fault,
   type S3Behaviour,
@@ -272,6 +273,32 @@ test('a refusal is final, and says what to do', async (t) => {
   await refusal(store.list('x'), /301 PermanentRedirect/, /region=eu-test-9/)
 })
 
+test('what is no S3 store is told apart from one that is away', async (t) => {
+  const { server } = await stand(t)
+  const secure = server.endpoint.replace('http:', 'https:')
+  const plain = new S3Store(`s3://archives?endpoint=${secure}`, TEST_ENVIRONMENT, LIMITS)
+  await assert.rejects(plain.list('x'), /list x: the endpoint speaks no TLS$/)
+  const chatter = await rawServer(t, (_, socket) => socket.end('220 mail.example.org ESMTP\r\n'))
+  const mail = new S3Store(
+    `s3://archives?endpoint=http://${chatter.address}`,
+    TEST_ENVIRONMENT,
+    LIMITS,
+  )
+  await assert.rejects(mail.list('x'), isCode('STORE_BROKEN'))
+  assert.ok(chatter.received.length <= LIMITS.attempts)
+})
+
+test('an answer that trickles without an end is cut off', async (t) => {
+  const trickle = await rawServer(t, (_, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n')
+    const timer = setInterval(() => socket.write('1\r\n \r\n'), 5)
+    socket.on('close', () => clearInterval(timer))
+  })
+  const place = `s3://archives?endpoint=http://${trickle.address}`
+  const store = new S3Store(place, TEST_ENVIRONMENT, { ...LIMITS, requestMs: 60, attempts: 2 })
+  await assert.rejects(store.list('x'), /no whole answer in time \(2 attempts\)/)
+})
+
 test('a redirect is not followed, with or without keys', async (t) => {
   const other = await s3Server(t)
   for (const status of [301, 302, 303, 307, 308]) {
@@ -373,6 +400,12 @@ test('a list that lags behind leads to no second object of a name', async (t) =>
   assert.equal((await bytesIn(store, 'x/a')).toString(), 'first')
 })
 
+const pageOf = (inside: string) => `<ListBucketResult>${inside}</ListBucketResult>`
+const itemOf = (key: string, size: string) =>
+  pageOf(`<Contents><Key>${key}</Key><Size>${size}</Size></Contents>`)
+const goesOn = (token: string) =>
+  pageOf(`<IsTruncated>true</IsTruncated><NextContinuationToken>${token}</NextContinuationToken>`)
+
 /** Answers of a list that are none. */
 const NO_LISTS: Readonly<Record<string, Exclude<Fault, string>>> = {
   empty: { status: 200 },
@@ -390,22 +423,10 @@ const NO_LISTS: Readonly<Record<string, Exclude<Fault, string>>> = {
     body: `<ListBucketResult>${'<a/>'.repeat(50_000)}</ListBucketResult>`,
   },
   'too long': { status: 200, body: Buffer.alloc(9 * 1024 ** 2, ' ') },
-  'no size': {
-    status: 200,
-    body: '<ListBucketResult><Contents><Key>db/x/a</Key><Size>-1</Size></Contents></ListBucketResult>',
-  },
-  'a key outside': {
-    status: 200,
-    body: '<ListBucketResult><Contents><Key>other/x/a</Key><Size>1</Size></Contents></ListBucketResult>',
-  },
-  'no way on': {
-    status: 200,
-    body: '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>',
-  },
-  'a circle': {
-    status: 200,
-    body: '<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken></ListBucketResult>',
-  },
+  'no size': { status: 200, body: itemOf('db/x/a', '-1') },
+  'a key outside': { status: 200, body: itemOf('other/x/a', '1') },
+  'no way on': { status: 200, body: pageOf('<IsTruncated>true</IsTruncated>') },
+  'a circle': { status: 200, body: goesOn('a') },
   packed: { status: 200, body: 'x', headers: { 'content-encoding': 'gzip' } },
 }
 
@@ -419,10 +440,7 @@ for (const [what, fault] of Object.entries(NO_LISTS))
 test('a list without an end ends', async (t) => {
   let page = 0
   const { store } = await stand(t, {
-    fault: () => ({
-      status: 200,
-      body: `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>${++page}</NextContinuationToken></ListBucketResult>`,
-    }),
+    fault: () => ({ status: 200, body: goesOn(String(++page)) }),
   })
   await assert.rejects(store.list('x'), isCode('STORE_BROKEN'))
   assert.equal(page, LIMITS.listPages)

@@ -49,7 +49,7 @@ export type Fault =
     }
 
 export interface S3Behaviour {
-  /** `ignored`: the header is looked over. `refused`: 501. `parts refused`: 501 for joined parts. */
+  /** `ignored`: looks over the header. `refused`: 501. `parts refused`: 501 for joined parts. */
   conditional: 'honoured' | 'ignored' | 'refused' | 'parts refused'
   /** Whether GET honours If-Match. */
   matches: boolean
@@ -216,8 +216,9 @@ function refusal(code: string, region?: string): Reply {
 }
 
 function errorXml(code: string, region?: string): string {
-  const where = region ? `<Region>${region}</Region>` : ''
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>\u001b[31mtold</Message>${where}</Error>`
+  const where = region ? element('Region', region) : ''
+  const message = element('Message', '\u001b[31mtold')
+  return document('Error', element('Code', code), message, where)
 }
 
 function answer(server: S3Server, exchange: S3Exchange): Reply {
@@ -267,7 +268,12 @@ function begin({ uploads }: S3Server, { key, headers }: S3Exchange): Reply {
   uploads.set(id, { key, writer: writerOf(headers), begunMs: Date.now(), parts: new Map() })
   return {
     status: 200,
-    body: `<?xml version="1.0"?><InitiateMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>b</Bucket><Key>${escaped(key)}</Key><UploadId>${id}</UploadId></InitiateMultipartUploadResult>`,
+    body: document(
+      'InitiateMultipartUploadResult',
+      element('Bucket', 'b'),
+      element('Key', escaped(key)),
+      element('UploadId', id),
+    ),
   }
 }
 
@@ -326,16 +332,26 @@ function list({ objects, behaviour }: S3Server, query: URLSearchParams): Reply {
   const isDeep = (key: string) => delimiter !== '' && key.slice(prefix.length).includes(delimiter)
   const contents = page
     .filter((key) => !isDeep(key))
-    .map(
-      (key) =>
-        `<Contents><Key>${escaped(key)}</Key><ETag>&quot;x&quot;</ETag><Size>${objects.get(key)?.body.length}</Size></Contents>`,
+    .map((key) =>
+      element(
+        'Contents',
+        element('Key', escaped(key)),
+        element('ETag', '&quot;x&quot;'),
+        element('Size', String(objects.get(key)?.body.length)),
+      ),
     )
   const isMore = keys.length > page.length
   const token = Buffer.from(page.at(-1) ?? '').toString('base64')
-  const next = isMore ? `<NextContinuationToken>${token}</NextContinuationToken>` : ''
+  const next = isMore ? element('NextContinuationToken', token) : ''
   return {
     status: 200,
-    body: `<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix>${escaped(prefix)}</Prefix><IsTruncated>${isMore}</IsTruncated>${contents.join('')}${next}</ListBucketResult>`,
+    body: document(
+      'ListBucketResult',
+      element('Prefix', escaped(prefix)),
+      element('IsTruncated', String(isMore)),
+      ...contents,
+      next,
+    ),
   }
 }
 
@@ -343,18 +359,26 @@ function listUploads({ uploads }: S3Server, query: URLSearchParams): Reply {
   const prefix = query.get('prefix') ?? ''
   const found = [...uploads]
     .filter(([, { key }]) => key.startsWith(prefix))
-    .map(
-      ([id, { key, begunMs }]) =>
-        `<Upload><Key>${escaped(key)}</Key><UploadId>${id}</UploadId><Initiated>${new Date(begunMs).toISOString()}</Initiated></Upload>`,
+    .map(([id, { key, begunMs }]) =>
+      element(
+        'Upload',
+        element('Key', escaped(key)),
+        element('UploadId', id),
+        element('Initiated', new Date(begunMs).toISOString()),
+      ),
     )
-  return {
-    status: 200,
-    body: `<ListMultipartUploadsResult>${found.join('')}</ListMultipartUploadsResult>`,
-  }
+  return { status: 200, body: document('ListMultipartUploadsResult', ...found) }
 }
 
 const writerOf = (headers: IncomingMessage['headers']) =>
   String(headers['x-amz-meta-walcast-writer'] ?? '')
+
+const element = (name: string, ...inside: readonly string[]) =>
+  `<${name}>${inside.join('')}</${name}>`
+
+const document = (name: string, ...inside: readonly string[]) =>
+  '<?xml version="1.0" encoding="UTF-8"?>\n' +
+  `<${name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${inside.join('')}</${name}>`
 
 const escaped = (text: string) =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')

@@ -22,8 +22,10 @@ export interface AcceptedKeys {
 }
 
 const SKEW_MS = 15 * 60_000
-const AUTHORIZATION =
-  /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$/
+const AUTHORIZATION = new RegExp(
+  '^AWS4-HMAC-SHA256 Credential=([^/]+)/(\\d{8})/([^/]+)/s3/aws4_request, ' +
+    'SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$',
+)
 
 /** The code of S3 for what is wrong with a request, or undefined when it is rightly signed. */
 export function signatureProblem(

@@ -1,7 +1,7 @@
 /**
- * The place of an archive in an S3 store: `s3://BUCKET/PREFIX?region=..&endpoint=..`. It is shown to
- * people and kept in files, so nothing in it may be a secret: keys come from elsewhere
- * (`credentials.ts`), and a place with a user name or an unknown word is refused unread.
+ * The place of an archive in an S3 store: `s3://BUCKET/PREFIX?region=..&endpoint=..`. It is shown
+ * to people and kept in files, so nothing in it may be a secret: keys come from elsewhere
+ * (`credentials.ts`), and a place with a user name or an unknown word is refused.
  */
 import { WalcastError } from '../../../errors.ts'
 import { isLoopback } from '../../../hostPort.ts'

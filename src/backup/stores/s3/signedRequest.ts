@@ -7,7 +7,6 @@
  * and the SDK of AWS sends checksums that other stores do not know. It is loaded with the first
  * request, since most nodes never make one.
  */
-import { createHash } from 'node:crypto'
 import { httpClient } from '../../../platform/httpClient.ts'
 import { timeLimit } from '../../../platform/time.ts'
 import { type Answer, readAnswer } from './answer.ts'
@@ -33,6 +32,7 @@ export interface SignedRequest {
 
 type Dispatcher = InstanceType<ReturnType<typeof httpClient>['Agent']>
 
+const EMPTY = new Uint8Array()
 /** Few at once: an archive is written and read one file after another. */
 const MAX_CONNECTIONS = 8
 const CONNECT_MS = 10_000
@@ -64,7 +64,7 @@ export async function signRequest(
   const signer = new AwsV4Signer({
     method,
     url: `${urlOf(place, key)}${search && `?${search}`}`,
-    headers: { ...headers, 'x-amz-content-sha256': sha256(body ?? '') },
+    headers: { ...headers, 'x-amz-content-sha256': await sha256(body ?? EMPTY) },
     accessKeyId: keys.accessKeyId,
     secretAccessKey: keys.secretAccessKey,
     ...(keys.sessionToken === undefined ? {} : { sessionToken: keys.sessionToken }),
@@ -102,8 +102,9 @@ export async function sendRequest(
   return readAnswer(method, statusCode, answered, stream, maxBytes)
 }
 
-function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex')
+/** Does not hold up the thread, which may be that of a node: a part takes tens of milliseconds. */
+async function sha256(content: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', content)).toString('hex')
 }
 
 /** `20130524T000000Z` */

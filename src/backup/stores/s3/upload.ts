@@ -18,6 +18,8 @@ import { headOf, WRITER_HEADER } from './storedObject.ts'
 import { escapeXml, neededText, readXml } from './xml.ts'
 
 const MAX_PARTS = 10_000
+const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'
+const END_OF_PARTS = '</CompleteMultipartUpload>'
 /** What an answer holds that begins or joins an upload. */
 const MAX_ANSWER_BYTES = 64 * 1024
 /** Stands in queries and in XML. */
@@ -116,7 +118,7 @@ export class S3Upload {
     if (number > MAX_PARTS)
       throw new WalcastError('WRITE_FAILED', {
         path: this.#parts.name,
-        detail: `it has more than ${MAX_PARTS} parts of ${this.#parts.client.limits.partBytes} bytes`,
+        detail: `it is larger than ${MAX_PARTS} parts, which is what S3 stores take`,
       })
     const reply = await this.#ask({
       ...{ method: 'PUT', key: this.#parts.key, body: this.#buffer.bytes },
@@ -162,7 +164,7 @@ export class S3Upload {
     const parts = this.#etags.map(
       (etag, i) => `<Part><PartNumber>${i + 1}</PartNumber><ETag>${escapeXml(etag)}</ETag></Part>`,
     )
-    const xml = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join('')}</CompleteMultipartUpload>`
+    const xml = `<CompleteMultipartUpload xmlns="${NAMESPACE}">${parts.join('')}${END_OF_PARTS}`
     return this.#ask({
       ...{ method: 'POST', key: this.#parts.key, query: { uploadId }, body: Buffer.from(xml) },
       headers: { 'content-type': 'application/xml', ...(isConditional ? ONLY_NEW : {}) },

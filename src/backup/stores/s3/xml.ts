@@ -73,7 +73,7 @@ export function readXml(bytes: Uint8Array): XmlElement {
   return children[0]
 }
 
-/** The text of the one child of this name; undefined when there is none. Throws an Error for two. */
+/** Text of the one child of this name; undefined when there is none. Throws an Error for two. */
 export function childText({ children }: XmlElement, name: string): string | undefined {
   const found = children.filter((child) => child.name === name)
   if (found.length > 1) throw new Error(`<${name}> is there twice`)
