@@ -78,6 +78,12 @@ for (const conditional of ['honoured', 'ignored', 'refused', 'parts refused'] as
     { isExclusive: /honoured|parts/.test(conditional), largeBytes: 10 * PART + 1 },
   )
 
+storeContract(
+  'S3 with keys that may list a prefix only',
+  async () => storeAt(await s3Server(ending, { conditional: 'ignored', hidesMissing: true })),
+  { isExclusive: false, largeBytes: 2 * PART },
+)
+
 for (const prefix of ['', "ünï/日本 $&+,;=@!'()*~", 'a%20b', 'a/b.c/..d'])
   storeContract(
     `S3 below "${prefix}"`,
@@ -142,6 +148,7 @@ const PASSING: readonly Fault[] = [
   'cut',
   'lost answer',
   'half an answer',
+  'failed though done',
   { status: 500, code: 'InternalError' },
   { status: 503, code: 'SlowDown' },
   { status: 503, body: 'no XML' },
@@ -262,7 +269,11 @@ test('a refusal is final, and says what to do', async (t) => {
   server.behaviour.fault = () => ({ status: 403, code: 'AccessDenied' })
   await refusal(store.list('x'), /list x: 403 AccessDenied/, /rights that docs\/backup\/s3.md/)
   await refusal(put(store, 'a', 'x'), /write a probe: 403/, /rights/)
-  await refusal(store.open('a'), /open a: 403/, /rights/)
+  await assert.rejects(store.open('a'), /open a: 403 AccessDenied/)
+  server.behaviour.fault = () => undefined
+  await put(store, 'a', 'x')
+  server.behaviour.fault = faultOf({ status: 403 }, isOf('HEAD', 'db/a'))
+  await assert.rejects(store.open('a'), isCode('STORE_REFUSED'))
   server.behaviour.fault = () => ({ status: 400, code: '<b>\u001b[31m' })
   await refusal(store.list('x'), /list x: 400$/, /bucket, region and endpoint/)
   server.behaviour.fault = () => ({
@@ -358,6 +369,13 @@ test('a store that keeps half of a part is found out', async (t) => {
   assert.equal(server.objects.has('db/a'), false)
 })
 
+test('a large object that is there is not sent again', async (t) => {
+  const { server, store } = await stand(t)
+  await put(store, 'a', 'first')
+  assert.equal(await put(store, 'a', Buffer.alloc(9 * PART)), false)
+  assert.ok(!server.log.some((line) => line.includes('upload') && line.includes('db/a')))
+})
+
 test('uploads that died are ended after a day, those of others are left', async (t) => {
   const { server, store } = await stand(t)
   const begin = (id: string, key: string, ageMs: number) =>
@@ -422,7 +440,7 @@ const NO_LISTS: Readonly<Record<string, Exclude<Fault, string>>> = {
     status: 200,
     body: `<ListBucketResult>${'<a/>'.repeat(50_000)}</ListBucketResult>`,
   },
-  'too long': { status: 200, body: Buffer.alloc(9 * 1024 ** 2, ' ') },
+  'too long': { status: 200, body: pageOf('') + ' '.repeat(9 * 1024 ** 2) },
   'no size': { status: 200, body: itemOf('db/x/a', '-1') },
   'a key outside': { status: 200, body: itemOf('other/x/a', '1') },
   'no way on': { status: 200, body: pageOf('<IsTruncated>true</IsTruncated>') },
@@ -436,6 +454,13 @@ for (const [what, fault] of Object.entries(NO_LISTS))
     await assert.rejects(store.list('x'), isCode('STORE_BROKEN'))
     assert.ok(server.log.length <= 2)
   })
+
+test('a store that looks over the delimiter lists no folders below', async (t) => {
+  const { store } = await stand(t, {
+    fault: () => ({ status: 200, body: itemOf('db/x/1/a', '1') }),
+  })
+  assert.deepEqual(await store.list('x'), [])
+})
 
 test('a list without an end ends', async (t) => {
   let page = 0

@@ -32,6 +32,8 @@ export type Fault =
   | 'cut'
   /** It is done, and the connection ends without an answer. */
   | 'lost answer'
+  /** It is done, and the answer is 500. */
+  | 'failed though done'
   /** It is done, and half of the answer's body comes. */
   | 'half an answer'
   /** Half of the body is stored, and nobody is told. */
@@ -53,6 +55,8 @@ export interface S3Behaviour {
   conditional: 'honoured' | 'ignored' | 'refused' | 'parts refused'
   /** Whether GET honours If-Match. */
   matches: boolean
+  /** 403 for an object that is not there, as S3 does to keys that may list a prefix only. */
+  hidesMissing: boolean
   /** Objects of one page of a list. */
   pageSize: number
   /** Keys that are there, and that no list shows yet. */
@@ -108,6 +112,7 @@ export async function s3Server(
   const behaviour: S3Behaviour = {
     conditional: 'honoured',
     matches: true,
+    hidesMissing: false,
     pageSize: 1000,
     unlisted: new Set(),
     skewMs: 0,
@@ -166,6 +171,7 @@ export async function s3Server(
             : answer(made, fault === 'half stored' ? halved(exchange) : exchange)
     if (fault === 'lost answer') return void response.destroy()
     if (fault === 'done in silence') return
+    if (fault === 'failed though done') return send(response, method, { status: 500 }, false, nowMs)
     send(response, method, reply, fault === 'half an answer', nowMs)
   }
   return made
@@ -237,7 +243,7 @@ function answer(server: S3Server, exchange: S3Exchange): Reply {
 
 function get({ objects, behaviour }: S3Server, { key, headers }: S3Exchange): Reply {
   const object = objects.get(key)
-  if (!object) return refusal('NoSuchKey')
+  if (!object) return refusal(behaviour.hidesMissing ? 'AccessDenied' : 'NoSuchKey')
   const { body, etag, writer } = object
   if (behaviour.matches && headers['if-match'] && headers['if-match'] !== etag)
     return refusal('PreconditionFailed')

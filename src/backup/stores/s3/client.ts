@@ -5,6 +5,7 @@
  * A request whose answer was lost may have been carried out. Its answer says so (`isUnsure`), and
  * whoever asked decides what that means.
  */
+import type { WalcastError } from '../../../errors.ts'
 import { Backoff } from '../../../platform/backoff.ts'
 import { delay, monotonicMs, wallMs } from '../../../platform/time.ts'
 import type { Answer } from './answer.ts'
@@ -98,8 +99,9 @@ export class S3Client {
           throw silenceFailure(this.place.name, purpose, outcome.cause, attempt)
         isUnsure = true
       } else {
-        if (isAnswer(outcome, question)) return { ...outcome, isUnsure }
-        const isCured = this.#isCured(outcome, keys)
+        if (isDone(outcome)) return { ...outcome, isUnsure }
+        const isCured = !isLast && this.#isCured(outcome, keys)
+        if (!isCured && isExpected(outcome, question)) return { ...outcome, isUnsure }
         if (isLast || !(isCured || mayPass(outcome)))
           throw answerFailure(this.place.name, purpose, outcome, attempt)
         isUnsure ||= outcome.status >= 500
@@ -107,6 +109,11 @@ export class S3Client {
       }
       await delay(backoff.nextMs())
     }
+  }
+
+  /** What people read of an answer that was expected, and is a failure after all. */
+  refusal(purpose: Purpose, answer: Answer): WalcastError {
+    return answerFailure(this.place.name, purpose, answer, 1)
   }
 
   async #attempt(question: Question, keys: S3Keys): Promise<Answer | NoAnswer> {
@@ -143,8 +150,9 @@ class NoAnswer {
   }
 }
 
+const isDone = ({ status }: Answer) => status >= 200 && status < 300
+
 /** A bucket that is not there is never the answer that an object is not there. */
-function isAnswer({ status, code }: Answer, { expected = [] }: Question): boolean {
-  if (status >= 200 && status < 300) return true
+function isExpected({ status, code }: Answer, { expected = [] }: Question): boolean {
   return code !== 'NoSuchBucket' && (expected.includes(status) || expected.includes(code))
 }

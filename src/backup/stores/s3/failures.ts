@@ -3,6 +3,7 @@
  * not. Texts of the store are never shown: it may repeat there what it was sent. Its codes are.
  */
 import { messageOf, systemCode, WalcastError } from '../../../errors.ts'
+import { httpClient } from '../../../platform/httpClient.ts'
 import { type Answer, AnswerPacked, AnswerTooLong } from './answer.ts'
 
 /** What a request is for, for people: `list changes/0`. */
@@ -89,7 +90,7 @@ export function silenceFailure(
   if (error instanceof AnswerTooLong || error instanceof AnswerPacked)
     return brokenAnswer(name, purpose, error.message, error)
   const code = codeOf(error)
-  if (code.startsWith('HPE_'))
+  if (error instanceof httpClient().errors.HTTPParserError)
     return brokenAnswer(name, purpose, `it is not HTTP${after(attempts)}`, error)
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
     return unreachable(name, `${purpose}: the endpoint speaks no TLS`, error)

@@ -45,6 +45,22 @@ export async function listObjects(
   }
 }
 
+/**
+ * Whether an object has exactly this key. Throws what S3Client.ask throws.
+ */
+export async function isListed(client: S3Client, key: string, purpose: string): Promise<boolean> {
+  const query = { 'list-type': '2', 'max-keys': '1', prefix: key }
+  const { body } = await client.ask({
+    ...{ method: 'GET', key: '', query, purpose },
+    maxBytes: MAX_PAGE_BYTES,
+  })
+  return parsed(client, purpose, () =>
+    named(readXml(body), 'ListBucketResult').children.some(
+      (item) => item.name === 'Contents' && neededText(item, 'Key') === key,
+    ),
+  )
+}
+
 export interface BegunUpload {
   readonly key: string
   readonly uploadId: string

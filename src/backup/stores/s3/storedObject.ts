@@ -7,6 +7,7 @@ import { WalcastError } from '../../../errors.ts'
 import type { OpenObject } from '../store.ts'
 import type { S3Client, S3Reply } from './client.ts'
 import { brokenAnswer } from './failures.ts'
+import { isListed } from './listing.ts'
 
 export interface ObjectHead {
   readonly bytes: number
@@ -28,8 +29,8 @@ export async function headOf(
   key: string,
 ): Promise<ObjectHead | undefined> {
   const purpose = `open ${name}`
-  const reply = await client.ask({ method: 'HEAD', key, purpose, expected: [404] })
-  if (reply.status === 404) return undefined
+  const reply = await client.ask({ method: 'HEAD', key, purpose, expected: [403, 404] })
+  if (await isGone(client, key, purpose, reply)) return undefined
   const bytes = reply.header('content-length') ?? ''
   const etag = reply.header('etag') ?? ''
   if (!/^\d{1,15}$/.test(bytes) || !ETAG.test(etag))
@@ -84,9 +85,9 @@ async function readRange(
   const reply = await client.ask({
     ...{ method: 'GET', key, purpose, maxBytes: bytes },
     headers: { range: `bytes=${range}`, 'if-match': etag },
-    expected: [404, 412, 416],
+    expected: [403, 404, 412, 416],
   })
-  if (reply.status === 404) throw missing(client, name)
+  if (await isGone(client, key, purpose, reply)) throw missing(client, name)
   if (reply.status === 412 || reply.status === 416 || reply.header('etag') !== etag)
     throw broken(name, 'it was replaced while it was read')
   if (!isThisRange(reply, `bytes ${range}/${whole}`, bytes === whole))
@@ -94,6 +95,21 @@ async function readRange(
   if (reply.body.length !== bytes)
     throw brokenAnswer(client.place.name, purpose, 'it gives fewer bytes than it says')
   return reply.body
+}
+
+/**
+ * Whether there is no such object. S3 answers 403 in place of 404 to keys that may list only a
+ * prefix, so a list of that prefix decides. Throws STORE_REFUSED when the object may not be read.
+ */
+async function isGone(
+  client: S3Client,
+  key: string,
+  purpose: string,
+  reply: S3Reply,
+): Promise<boolean> {
+  if (reply.status !== 403) return reply.status === 404
+  if (await isListed(client, key, purpose)) throw client.refusal(purpose, reply)
+  return true
 }
 
 function isThisRange({ status, header }: S3Reply, range: string, isWhole: boolean): boolean {
