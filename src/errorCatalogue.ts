@@ -601,6 +601,32 @@ export const CATALOGUE = {
     'cannot use the backup identity in {path}: {detail}',
     'give the file that "walcast backup-key" made: --identity FILE, or WALCAST_IDENTITY',
   ),
+  STORE_PLACE: entry(
+    400,
+    'cannot use the place of an archive: {detail}',
+    'write a folder, or s3://BUCKET/PREFIX?region=REGION; see docs/backup/s3.md',
+  ),
+  STORE_KEYS: entry(
+    500,
+    'no keys for the S3 store of an archive: {detail}',
+    'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SHARED_CREDENTIALS_FILE and ' +
+      'AWS_PROFILE; see docs/backup/s3.md',
+  ),
+  STORE_UNREACHABLE: entry(
+    503,
+    'cannot reach the archive in {store}: {detail}',
+    'check the network, and the endpoint and region of the place; then try again',
+  ),
+  STORE_REFUSED: entry(
+    502,
+    'the archive in {store} refuses to {what}',
+    '{advice}; see docs/backup/s3.md',
+  ),
+  STORE_BROKEN: entry(
+    502,
+    'the archive in {store} gives an answer that makes no sense: {detail}',
+    'check that its endpoint is that of an S3 store, with no proxy between that changes answers',
+  ),
 
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),

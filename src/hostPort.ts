@@ -1,4 +1,5 @@
 /** Addresses of nodes: HOST:PORT, IPv6 hosts in brackets. */
+import { isIP } from 'node:net'
 
 export interface HostPort {
   /** Without brackets. */
@@ -15,6 +16,13 @@ const PATTERN = /^(?:\[([0-9a-fA-F:]+)\]|([^:/?#@[\]\s]+)):(\d{1,5})$/
  */
 export function isEverywhere({ host }: HostPort): boolean {
   return host === '0.0.0.0' || /^[0:]*:[0:]*$/.test(host)
+}
+
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** Whether only this machine reaches a server that listens on `host`. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host) || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /** Undefined when the text is not an address, or no request can be sent to it. */

@@ -5,6 +5,7 @@ import { secretsInForce } from '../cluster/secretsInForce.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
+import { isLoopback } from '../hostPort.ts'
 import { addressOf } from '../options/address.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -12,7 +13,6 @@ import type { FileOps } from '../platform/fileOps.ts'
 import { openNodeKeys } from '../security/nodeKeys.ts'
 import { OperatorKeyWatch, readOperatorKeys } from '../security/operatorKeys.ts'
 import { ServedKeys } from '../security/servedKeys.ts'
-import { isLoopback } from '../server/access.ts'
 
 export interface NodeTls {
   readonly keys: ServedKeys

@@ -7,10 +7,10 @@ import { secretsInForce } from '../cluster/secretsInForce.ts'
 import { withCluster, withSecret } from '../cluster/trustChanges.ts'
 import type { TrustFile } from '../cluster/trustFile.ts'
 import type { NodeSetup } from '../database/engine.ts'
+import { isLoopback } from '../hostPort.ts'
 import { addressOf } from '../options/address.ts'
 import type { Clock } from '../platform/clock.ts'
 import { newSecret } from '../security/clusterSecrets.ts'
-import { isLoopback } from '../server/access.ts'
 
 /**
  * Makes nothing where the record has members: that cluster has a secret, which this node was not

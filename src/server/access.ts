@@ -21,7 +21,6 @@ import { isRoleQuestion } from './publicPaths.ts'
 import type { Place } from './requestFields.ts'
 import { TokenGate, type TokenGateParts } from './tokenGate.ts'
 
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const THIS_MACHINE = '127.0.0.1'
 const THIS_PLACE = 'this machine'
 
@@ -125,11 +124,6 @@ export class Access {
     if (isLocal(request.raw)) return false
     return request.is404 && hasApplication() && !isReserved(request.url)
   }
-}
-
-/** Whether only this machine reaches a server that listens on `host`. */
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.has(host) || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 function pathOf(request: FastifyRequest): string {

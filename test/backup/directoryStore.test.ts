@@ -14,8 +14,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
-import { keyOf, WalcastError } from '../../src/errors.ts'
+import type { Store } from '../../src/backup/stores/store.ts'
+import { WalcastError } from '../../src/errors.ts'
 import { createFileOps, type FileOp, systemFileOps } from '../../src/platform/fileOps.ts'
+import { bytesIn, isCode, put, storeContract } from '../support/storeContract.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-store-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -26,21 +28,9 @@ function newStore(ops = systemFileOps) {
   return { folder, store: new DirectoryStore(folder, ops) }
 }
 
-const put = (store: DirectoryStore, name: string, ...pieces: readonly string[]) =>
-  store.create(name, async (append) => {
-    for (const piece of pieces) await append(Buffer.from(piece))
-  })
+storeContract('a folder', () => newStore().store, { isExclusive: true, largeBytes: 100_000 })
 
-async function textOf(store: DirectoryStore, name: string): Promise<string> {
-  const object = await store.open(name)
-  try {
-    return (await object.read(0, object.bytes)).toString()
-  } finally {
-    await object.close()
-  }
-}
-
-const isCode = (code: string) => (error: unknown) => keyOf(error) === code
+const textOf = async (store: Store, name: string) => (await bytesIn(store, name)).toString()
 
 test('an object is written in pieces, listed, read in parts and removed', async () => {
   const { store, folder } = newStore()
