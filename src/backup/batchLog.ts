@@ -130,7 +130,7 @@ export class BatchLog {
   }
 
   /** The batches among them: a mark of where a chain begins has no message. */
-  async *batches(place: LogPlace): AsyncGenerator<LogEntry> {
+  async *batches(place?: LogPlace): AsyncGenerator<LogEntry> {
     for await (const entry of this.entries(place)) if (entry.head.bytes > 0) yield entry
   }
 

@@ -212,12 +212,12 @@ export class PlaceArchive {
   async #find(at: Stand): Promise<LogPlace | undefined> {
     const { log } = this.#parts
     if (this.#cursor) {
-      for await (const { head } of log.entries(this.#cursor))
+      for await (const { head } of log.batches(this.#cursor))
         if (head.isFirst && isSameState(head.from, at)) return this.#cursor
         else break
     }
     let found: LogPlace | undefined
-    for await (const { head, at: place } of log.entries())
+    for await (const { head, at: place } of log.batches())
       if (head.isFirst && leadsOn(head.from, head.to, at)) found = place
     return found
   }
