@@ -5,6 +5,7 @@
 import {
   type ArchiveHeader,
   MAX_ARCHIVE_HEADER_BYTES,
+  NewerArchive,
   parseArchiveHeader,
 } from '../../proto/archiveHeader.ts'
 import {
@@ -60,7 +61,7 @@ export class ArchiveFile {
     )
   }
 
-  /** Throws ARCHIVE_BROKEN, and what the source throws. */
+  /** Throws ARCHIVE_BROKEN, ARCHIVE_NEWER, and what the source throws. */
   static async open(source: ByteSource): Promise<ArchiveFile> {
     const head = await source.read(0, Math.min(MAX_HEAD_BYTES, source.bytes))
     const { header, bytes, sum } = sound(source, () => parseArchiveHeader(head))
@@ -86,13 +87,16 @@ export class ArchiveFile {
     return this.#index.isOpen
   }
 
-  /** The pages of the points from `first` to `last` (by their place), in the order of the file. */
-  async *images(first: number, last: number): AsyncGenerator<PageImage> {
+  /**
+   * The pages of the points from `first` to `last` (by their place), in the order of the file.
+   * `skip`: so many of the first point are left out, and not read.
+   */
+  async *images(first: number, last: number, skip = 0): AsyncGenerator<PageImage> {
     const { pageSize, blockPages } = this.header
     let block: { readonly number: number; readonly raw: Buffer } | undefined
     for (let point = first; point <= last; point++) {
       const { pageNumbers } = this.points[point]
-      for (let i = 0; i < pageNumbers.length; i++) {
+      for (let i = point === first ? skip : 0; i < pageNumbers.length; i++) {
         const image = this.#imagesAt[point] + i
         const number = Math.floor(image / blockPages)
         if (block?.number !== number) block = { number, raw: await this.#readBlock(number) }
@@ -199,5 +203,6 @@ function sound<T>(source: ByteSource, parse: () => T): T {
 }
 
 function broken({ name }: ByteSource, detail: string, cause?: unknown): WalcastError {
-  return new WalcastError('ARCHIVE_BROKEN', { name, detail }, cause)
+  const key = cause instanceof NewerArchive ? 'ARCHIVE_NEWER' : 'ARCHIVE_BROKEN'
+  return new WalcastError(key, { name, detail }, cause)
 }

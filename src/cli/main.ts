@@ -23,7 +23,7 @@ const COMMANDS = [
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
-  ...['systemd'],
+  ...['systemd', 'restore', 'backups'],
   ...['--help', '--version'],
 ]
 
@@ -77,6 +77,10 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./verify.ts')).runVerify(args)
     case 'webhook-key':
       return (await import('./webhookKey.ts')).runWebhookKey(args)
+    case 'restore':
+      return (await import('./restore.ts')).runRestore(args)
+    case 'backups':
+      return (await import('./backups.ts')).runBackups(args)
     case 'demo':
       return (await import('./demo/command.ts')).runDemo(args)
     case 'bench':
