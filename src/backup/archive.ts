@@ -11,6 +11,10 @@ import type { OpenNext } from './restore.ts'
 import type { StoredFile } from './restorePlan.ts'
 import type { OpenObject, Store } from './stores/store.ts'
 
+/** Files that are opened before they are asked for. */
+const OPEN_AHEAD = 8
+const MAX_SMALL_BYTES = 256 * 1024
+
 /** Hears how many bytes are about to be read. */
 export type OnRead = (bytes: number) => void
 
@@ -59,21 +63,32 @@ export class Archive {
   }
 
   /**
-   * Opens files one after another, each of which closes the one before. `last`: the name of the
-   * one that is open.
+   * Opens files one after another, some of them ahead. Each closes the one before. `last`: the name
+   * of the one that is asked for.
    */
   inTurn(files: readonly StoredFile[]): TurnOfFiles {
-    let open: OpenObject | undefined
+    const begun = new Map<number, Promise<[ArchiveFile, OpenObject]>>()
     let last: ArchiveName | undefined
-    const close = async () => {
-      await open?.close()
-      open = undefined
+    const begin = (place: number) => {
+      const opening = begun.get(place) ?? this.#open(files[place].name)
+      // Whoever asks for it hears of it.
+      opening.catch(() => {})
+      begun.set(place, opening)
+      return opening
     }
-    const opens = files.map(({ name }) => async () => {
-      await close()
+    const close = async () => {
+      const all = await Promise.allSettled(begun.values())
+      begun.clear()
+      for (const each of all) if (each.status === 'fulfilled') await each.value[1].close()
+    }
+    const opens = files.map(({ name }, place) => async () => {
       last = name
-      const [file, source] = await this.#open(name)
-      open = source
+      const [, before] = (await begun.get(place - 1)) ?? []
+      await before?.close()
+      begun.delete(place - 1)
+      const end = Math.min(files.length, place + OPEN_AHEAD)
+      for (let next = place; next < end; next++) begin(next)
+      const [file] = await begin(place)
       return file
     })
     return { opens, close, last: () => last }
@@ -81,22 +96,29 @@ export class Archive {
 
   /** The one place where files of an archive are opened. */
   async #open(name: ArchiveName): Promise<[ArchiveFile, OpenObject]> {
-    const opened = await this.#store.open(formatArchiveName(name))
-    const source = {
-      name: opened.name,
-      bytes: opened.bytes,
-      read: (at: number, bytes: number) => {
-        this.#onRead(bytes)
-        return opened.read(at, bytes)
-      },
-      close: () => opened.close(),
-    }
+    const source = await this.#read(await this.#store.open(formatArchiveName(name)))
     try {
       return [requireNamed(await ArchiveFile.open(source), name, source), source]
     } catch (error) {
       await source.close()
       throw error
     }
+  }
+
+  /** A small file is read at once: each read of it may cost a question over a network. */
+  async #read(opened: OpenObject): Promise<OpenObject> {
+    const { name, bytes } = opened
+    const close = () => opened.close()
+    const read = (at: number, length: number) => {
+      this.#onRead(length)
+      return opened.read(at, length)
+    }
+    if (bytes > MAX_SMALL_BYTES) return { name, bytes, read, close }
+    const whole = await read(0, bytes).catch(async (error) => {
+      await close()
+      throw error
+    })
+    return { name, bytes, read: async (at, length) => whole.subarray(at, at + length), close }
   }
 }
 

@@ -89,20 +89,34 @@ export class ArchiveFile {
 
   /**
    * The pages of the points from `first` to `last` (by their place), in the order of the file.
-   * `skip`: so many of the first point are left out, and not read.
+   * `skip`: so many of the first point are left out, and not read. One block is read ahead.
    */
   async *images(first: number, last: number, skip = 0): AsyncGenerator<PageImage> {
     const { pageSize, blockPages } = this.header
+    const blockOf = (image: number) => Math.floor(image / blockPages)
+    const lastBlock = blockOf(this.#imagesAt[last + 1] - 1)
     let block: { readonly number: number; readonly raw: Buffer } | undefined
-    for (let point = first; point <= last; point++) {
-      const { pageNumbers } = this.points[point]
-      for (let i = point === first ? skip : 0; i < pageNumbers.length; i++) {
-        const image = this.#imagesAt[point] + i
-        const number = Math.floor(image / blockPages)
-        if (block?.number !== number) block = { number, raw: await this.#readBlock(number) }
-        const at = (image % blockPages) * pageSize
-        yield { number: pageNumbers[i], bytes: block.raw.subarray(at, at + pageSize) }
+    let ahead: Promise<Buffer> | undefined
+    try {
+      for (let point = first; point <= last; point++) {
+        const { pageNumbers } = this.points[point]
+        for (let i = point === first ? skip : 0; i < pageNumbers.length; i++) {
+          const image = this.#imagesAt[point] + i
+          const number = blockOf(image)
+          if (block?.number !== number) {
+            const isAhead = block !== undefined && number === block.number + 1
+            const raw: Buffer = await ((isAhead && ahead) || this.#readBlock(number))
+            block = { number, raw }
+            ahead = number < lastBlock ? this.#readBlock(number + 1) : undefined
+            // Whoever wants it hears of it.
+            ahead?.catch(() => {})
+          }
+          const at = (image % blockPages) * pageSize
+          yield { number: pageNumbers[i], bytes: block.raw.subarray(at, at + pageSize) }
+        }
       }
+    } finally {
+      await ahead?.catch(() => {})
     }
   }
 

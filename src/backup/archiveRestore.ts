@@ -184,7 +184,7 @@ export class ArchiveRestore {
   /** Between a position and the first file that begins later. */
   #missingText(txid: number): string {
     const later = this.#own?.pieces.filter(({ name }) => endOf(name).txid > txid) ?? []
-    const next = Math.min(...later.map(startOf))
+    const next = later.reduce((least, piece) => Math.min(least, startOf(piece)), Infinity)
     return next > txid && next !== Infinity
       ? `the changes from txid ${txid} to ${next} are missing`
       : 'files are missing'

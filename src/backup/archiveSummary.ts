@@ -101,15 +101,7 @@ function spanOf({ name }: Piece, spans: History): Span | undefined {
 
 /** The finest files of each txid, joined where they follow each other at one level. */
 export function runsOf(pieces: readonly Piece[], spans: History): Run[] {
-  const all = pieces.map((piece): Run => {
-    const { first = 0, last = 0 } = spanOf(piece, spans) ?? {}
-    const level = piece.name.kind === 'snapshot' ? Infinity : piece.name.level
-    return {
-      from: Math.max(first - 1, startOf(piece)),
-      to: Math.min(last, endOf(piece.name).txid),
-      level,
-    }
-  })
+  const all = joinedByLevel(pieces.map((piece) => runOf(piece, spans)))
   const edges = [...new Set(all.flatMap(({ from, to }) => [from, to]))].toSorted((a, b) => a - b)
   const runs: Run[] = []
   for (let i = 1; i < edges.length; i++) {
@@ -124,6 +116,29 @@ export function runsOf(pieces: readonly Piece[], spans: History): Run[] {
     else runs.push({ from, to, level })
   }
   return runs
+}
+
+function runOf(piece: Piece, spans: History): Run {
+  const { first = 0, last = 0 } = spanOf(piece, spans) ?? {}
+  return {
+    from: Math.max(first - 1, startOf(piece)),
+    to: Math.min(last, endOf(piece.name).txid),
+    level: piece.name.kind === 'snapshot' ? Infinity : piece.name.level,
+  }
+}
+
+/** Files of one level that follow each other become one run: there may be very many of them. */
+function joinedByLevel(runs: readonly Run[]): Run[] {
+  const joined = new Map<number, Run[]>()
+  for (const run of runs.toSorted((a, b) => a.from - b.from)) {
+    const own = joined.get(run.level) ?? []
+    const last = own[own.length - 1]
+    if (last && run.from <= last.to)
+      own[own.length - 1] = { ...last, to: Math.max(last.to, run.to) }
+    else own.push(run)
+    joined.set(run.level, own)
+  }
+  return [...joined.values()].flat()
 }
 
 async function stretchOf(
@@ -145,7 +160,7 @@ async function gapsOf(
   all: readonly Piece[],
 ): Promise<Gap[]> {
   const gaps: Gap[] = []
-  const end = Math.max(...all.map(({ name }) => endOf(name).txid))
+  const end = all.reduce((most, { name }) => Math.max(most, endOf(name).txid), -1)
   const edges = [...runs.map(({ from }) => from), Infinity]
   for (const [i, { to }] of runs.entries()) {
     const next = edges[i + 1]

@@ -111,8 +111,8 @@ export class HistoryPositions {
     )
     const before = this.#pieces.filter(({ name }) => endOf(name).txid < txid)
     const after = this.#pieces.filter((piece) => startOf(piece) >= txid)
-    const highest = Math.max(...before.map(({ name }) => endOf(name).txid))
-    const lowest = Math.min(...after.map(startOf))
+    const highest = before.reduce((most, { name }) => Math.max(most, endOf(name).txid), -1)
+    const lowest = after.reduce((least, piece) => Math.min(least, startOf(piece)), Infinity)
     return [
       ...straddling,
       ...before.filter(({ name }) => endOf(name).txid === highest).slice(-1),

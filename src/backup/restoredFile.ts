@@ -26,6 +26,8 @@ import { copyToSide, makeSide, openSide, removeLeftovers, removeLogs, sideOf } f
 /** Pages that wait in memory; what a kill costs at most. */
 const MAX_PENDING_BYTES = 64 * 1024 * 1024
 const MAX_PENDING_PAGES = 16_384
+/** Of one write. */
+const MAX_WRITE_BYTES = 1024 * 1024
 
 export interface RestoredFileSetup {
   /** Where the file belongs. */
@@ -193,11 +195,14 @@ export class RestoredFile {
   async #write(): Promise<void> {
     const { path, pageSize, ops } = this.#setup
     const pages = [...this.#pending.keys()].filter((page) => page <= this.#sums.pages)
-    for (const page of pages.toSorted((a, b) => a - b)) {
-      const bytes = this.#pending.get(page) ?? new Uint8Array()
-      await ops.writeAside('restore.write', this.#fd, bytes, (page - 1) * pageSize, sideOf(path))
-      this.#disk.set(page, this.#sums.get(page))
-      this.#written.add(page)
+    for (const run of runsOf(pages, Math.floor(MAX_WRITE_BYTES / pageSize))) {
+      const bytes = Buffer.concat(run.map((page) => this.#pending.get(page) ?? new Uint8Array()))
+      const position = (run[0] - 1) * pageSize
+      await ops.writeAside('restore.write', this.#fd, bytes, position, sideOf(path))
+      for (const page of run) {
+        this.#disk.set(page, this.#sums.get(page))
+        this.#written.add(page)
+      }
     }
     this.#disk.settle()
     this.#pending.clear()
@@ -240,6 +245,17 @@ export class RestoredFile {
 }
 
 const NOTHING: RestoreProgress = { file: 0, point: 0, images: 0, at: undefined, isOpen: false }
+/** Pages that follow each other, at most `most` together. */
+function runsOf(pages: readonly number[], most: number): number[][] {
+  const runs: number[][] = []
+  for (const page of pages.toSorted((a, b) => a - b)) {
+    const run = runs[runs.length - 1]
+    if (run && run.length < most && run[run.length - 1] === page - 1) run.push(page)
+    else runs.push([page])
+  }
+  return runs
+}
+
 function sumText(sum: bigint): string {
   return sum.toString(16)
 }

@@ -12,10 +12,10 @@ import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { existsSync } from '../platform/files.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
 import { checkIntegrity, type IntegrityCheck } from '../sqlite/integrityCheck.ts'
-import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { timeOf } from './atTime.ts'
 import { parseFlags } from './commandArguments.ts'
 import { jsonLine, shown } from './queryCommand.ts'
+import { lockPlace } from './restoreLocks.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
 import {
   dryText,
@@ -117,7 +117,9 @@ async function restoreTo(
   { ops, sizes }: Means,
 ): Promise<number> {
   const beganMs = monotonicMs()
-  const unlockNode = await lockNode(place.path)
+  const unlock = await lockPlace(place.path).catch((error) => {
+    throw withOwnCure(error)
+  })
   const replaced = new ReplacedFile(place, ops)
   let check: IntegrityCheck | undefined
   let last: PlannedRestore | undefined
@@ -145,13 +147,14 @@ async function restoreTo(
     )
     const done = { restored, check, path: place.path, seconds: (monotonicMs() - beganMs) / 1000 }
     process.stdout.write(json ? jsonLine(restoredJson(done)) : restoredText(done))
+    if (existsSync(`${place.path}-walcast`)) process.stderr.write(nodeText(place.path))
     return 0
   } catch (error) {
     throw withOwnCure(error)
   } finally {
     progress.end()
     await replaced.unlock()
-    await unlockNode()
+    await unlock()
   }
 }
 
@@ -161,22 +164,6 @@ async function checked(side: string, plan: PlannedRestore | undefined): Promise<
   if (check.outcome !== 'unsound') return check
   const detail = shown(check.problems.join(', '))
   throw new WalcastError('RESTORE_UNSOUND', { txid: plan?.target.txid ?? 0, detail })
-}
-
-/** No node begins to run on the file meanwhile. Throws ALREADY_RUNNING. */
-async function lockNode(path: string): Promise<() => Promise<void>> {
-  const folder = `${path}-walcast`
-  if (!existsSync(folder)) return async () => {}
-  const { LOCK_CONNECTION, takeNodeLock } = await import('../node/nodeFolder.ts')
-  const thread = new SqliteThread()
-  const unlock = () => thread.stop([LOCK_CONNECTION])
-  try {
-    await takeNodeLock(thread, path, folder)
-    return unlock
-  } catch (error) {
-    await unlock()
-    throw error
-  }
 }
 
 /** The catalogue's cures for these are for a node. */

@@ -119,6 +119,14 @@ export function restoredJson({ path, restored, check, seconds }: DoneRestore): u
   }
 }
 
+/** The folder of a node remembers another state than that of the restored file. */
+export function nodeText(path: string): string {
+  return textOf([
+    `${path}-walcast is left as it was: a node that is started on it finds out that its database ` +
+      'was put back (docs/operating/restoring.md)',
+  ])
+}
+
 export function warningText(name: string, error: WalcastError): string {
   return textOf([`not using ${name}: ${error.message}`])
 }

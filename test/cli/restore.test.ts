@@ -193,6 +193,20 @@ labTest('a running node keeps its file', async (lab) => {
   assert.match(err, /^WALCAST_RESTORE_IN_USE: .*process \d+ \(.*stop the node/)
 })
 
+labTest('of two restores to one place the second is refused', async (lab) => {
+  const { archive, states } = await siteIn(lab)
+  const to = lab.path('app.db')
+  const holder = new Database(`${to}-restoring.lock`)
+  holder.exec('BEGIN EXCLUSIVE')
+  const args = ['restore', '--from', archive, '--to', to]
+  const { code, err } = await walcast(lab, ...args)
+  assert.equal(code, 1)
+  assert.match(err, /^WALCAST_RESTORE_IN_USE: .*another restore to it is under way; wait/)
+  holder.close()
+  assert.equal((await walcast(lab, ...args)).code, 0)
+  requireAlone(to, states[5].bytes)
+})
+
 labTest('a dry run says what would be done, and does nothing', async (lab) => {
   const { archive, names } = await siteIn(lab)
   const to = lab.path('app.db')
@@ -236,7 +250,7 @@ const STEPS: readonly (readonly [op: string, count: number, isOld: boolean])[] =
   ['resume.write', 1, false],
   ['resume.rename', 2, true],
   ['resume.folder', 3, false],
-  ['restore.write', 30, true],
+  ['restore.write', 9, true],
   ['restore.sync', 3, false],
   ['restore.erase', 1, true],
   ['restore.copy', 1, true],
@@ -282,7 +296,7 @@ labTest('on a full disk the old file stays, and the same command goes on', async
   const to = lab.path('app.db')
   writeFileSync(to, states[0].bytes)
   const args = ['--from', archive, '--to', to, '--force', '--json']
-  const options = { args, op: 'restore.write', count: 20, kill: false, pendingBytes: 4 * PAGE_SIZE }
+  const options = { args, op: 'restore.write', count: 9, kill: false, pendingBytes: 4 * PAGE_SIZE }
   const full = lab.program('restoreFailing', options)
   assert.equal(await ended(full), 0)
   assert.equal(JSON.parse(full.out.at(-1) ?? '').failed, 'WALCAST_DISK_FULL')
