@@ -26,6 +26,8 @@ export interface RestoreSteps {
   readonly plan?: string
   /** Bytes of pages that wait in memory. */
   readonly pendingBytes?: number
+  /** Called when it goes on where one was interrupted. */
+  onResume?(): void
   /** Hears of each position that is proven. */
   onPosition?(at: RestoredPosition): void
   /** Looks at the file while it has no name yet; what it throws ends the restore. */
@@ -84,6 +86,7 @@ class RestoreRun {
     if (!journal) return false
     this.#file = await RestoredFile.resume(this.#setup(journal.pageSize), journal)
     if (this.#file) this.#progress = journal.progress
+    if (this.#file) this.#steps.onResume?.()
     return this.#file !== undefined
   }
 

@@ -19,8 +19,10 @@ import { lockPlace } from './restoreLocks.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
 import {
   dryText,
+  nodeText,
   planJson,
   planText,
+  RESUMED_TEXT,
   restoredJson,
   restoredText,
   warningText,
@@ -129,6 +131,10 @@ async function restoreTo(
       {
         ...sizes,
         ...(place.isThere && { base: place.path }),
+        onResume: () =>
+          json
+            ? process.stdout.write(jsonLine({ event: 'resumed' }))
+            : process.stderr.write(RESUMED_TEXT),
         approve: async (side) => {
           progress.end()
           check = isUnchecked ? undefined : await checked(side, last)

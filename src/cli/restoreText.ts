@@ -11,6 +11,8 @@ import { formatBytes, shown } from './queryCommand.ts'
 /** Files and histories that a text names. */
 const MAX_NAMED = 20
 
+export const RESUMED_TEXT = 'going on where an earlier restore was interrupted\n'
+
 export interface DoneRestore {
   readonly path: string
   readonly restored: Restored

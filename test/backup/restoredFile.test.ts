@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { ArchiveFile } from '../../src/backup/archiveFile.ts'
 import { type OpenNext, type RestoreSteps, restore } from '../../src/backup/restore.ts'
 import { keyOf, WalcastError } from '../../src/errors.ts'
-import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { createFileOps, systemFileOps } from '../../src/platform/fileOps.ts'
 import { archiveOf, ONE, type State, statesOf, TWO } from '../support/archives.ts'
 
 const PAGE_SIZE = 512
@@ -82,6 +82,41 @@ test('a restore that lost its network goes on, wherever that was', async () => {
       assert.equal(existsSync(`${path}${left}`), false)
   }
   assert.ok(resumed >= 8, `${resumed} of 11 went on`)
+})
+
+test('a restore that failed while it wrote goes on, wherever that was', async () => {
+  const whole = opening()
+  await restore(newPath(), whole.opens, LAST, systemFileOps)
+  let resumed = 0
+  let failures = 0
+  for (let count = 2; count < 90; count += 8) {
+    const path = newPath()
+    let seen = 0
+    const failing = createFileOps((op) => {
+      if (op === 'restore.write' && ++seen >= count)
+        throw Object.assign(new Error('no room'), { code: 'ENOSPC' })
+    })
+    const failed = restore(path, opening().opens, LAST, failing, resumable)
+    if (!(await failed.then(() => false).catch(() => true))) break
+    failures++
+    // Of what was being written anything may be there.
+    const { pending } = JSON.parse(readFileSync(`${path}-restoring.json`, 'utf8'))
+    const side = readFileSync(`${path}-restoring`)
+    for (const [page] of pending)
+      if (page * PAGE_SIZE <= side.length) side.fill(7, (page - 1) * PAGE_SIZE, page * PAGE_SIZE)
+    writeFileSync(`${path}-restoring`, side)
+    const again = opening()
+    let isResumed = false
+    await restore(path, again.opens, LAST, systemFileOps, {
+      ...resumable,
+      onResume: () => {
+        isResumed = true
+      },
+    })
+    assert.ok(readFileSync(path).equals(states[7].bytes))
+    if (isResumed && again.read() < whole.read()) resumed++
+  }
+  assert.ok(failures >= 8 && resumed >= failures - 2, `${resumed} of ${failures} went on`)
 })
 
 async function cutOff(path: string): Promise<void> {

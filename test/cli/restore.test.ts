@@ -203,7 +203,11 @@ labTest('of two restores to one place the second is refused', async (lab) => {
   assert.equal(code, 1)
   assert.match(err, /^WALCAST_RESTORE_IN_USE: .*another restore to it is under way; wait/)
   holder.close()
-  assert.equal((await walcast(lab, ...args)).code, 0)
+  mkdirSync(`${to}-walcast`)
+  const done = await walcast(lab, ...args)
+  assert.equal(done.code, 0, done.err)
+  assert.match(done.err, /app\.db-walcast is left as it was/)
+  rmSync(`${to}-walcast`, { recursive: true })
   requireAlone(to, states[5].bytes)
 })
 
@@ -304,6 +308,7 @@ labTest('on a full disk the old file stays, and the same command goes on', async
   assert.ok(existsSync(`${to}-restoring.json`))
   const again = await walcast(lab, 'restore', ...args)
   assert.equal(again.code, 0, again.err)
+  assert.ok(again.out.includes('{"event":"resumed"}'))
   requireAlone(to, states[5].bytes)
 })
 
