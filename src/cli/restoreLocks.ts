@@ -39,11 +39,7 @@ async function lockRestore(thread: SqliteThread, path: string): Promise<void> {
   const failed = results.find((result): result is Extract<StepResult, { ok: false }> => !result.ok)
   if (!failed) return
   if (failed.code.startsWith('SQLITE_BUSY'))
-    throw new WalcastError('RESTORE_IN_USE', {
-      path,
-      detail: 'another restore to it is under way',
-      cure: 'wait for its end, or give --to another path',
-    })
+    throw new WalcastError('RESTORE_IN_USE', { path, detail: 'another restore to it is under way' })
   throw new WalcastError('WRITE_FAILED', { path: lockOf(path), detail: failed.detail })
 }
 

@@ -142,7 +142,7 @@ test('another way leads round a bad file, which is named', async () => {
 test('one changed bit anywhere is never a good restore', async () => {
   const whole = await newArchive()
   for (const [i, name] of whole.names.entries())
-    for (const at of [0, 0.001, 0.03, 0.3, 0.6, 0.95, 0.99, 1]) {
+    for (const at of [0.001, 0.3, 0.8, 0.98]) {
       const folder = newPath()
       cpSync(whole.folder, folder, { recursive: true })
       flipBit(folder, name, at)
