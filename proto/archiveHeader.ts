@@ -83,13 +83,20 @@ export interface ParsedHeader {
   readonly sum: bigint
 }
 
-/** `bytes`: the beginning of a file, long enough for any header. Throws an Error that says why. */
+/** A file of a later version of the format. */
+export class NewerArchive extends Error {}
+
+/**
+ * `bytes`: the beginning of a file, long enough for any header. Throws an Error that says why, a
+ * NewerArchive for a later format.
+ */
 export function parseArchiveHeader(bytes: Buffer): ParsedHeader {
   if (bytes.length < FIXED_BYTES || !bytes.subarray(0, 8).equals(ARCHIVE_MAGIC))
     throw new Error('it does not begin as an archive file does')
   const version = bytes.readUInt32LE(8)
-  if (version !== ARCHIVE_VERSION)
-    throw new Error(`it has format ${version}, and this version reads format ${ARCHIVE_VERSION}`)
+  const known = `it has format ${version}, and this version reads format ${ARCHIVE_VERSION}`
+  if (version > ARCHIVE_VERSION && hasSum(bytes)) throw new NewerArchive(known)
+  if (version !== ARCHIVE_VERSION) throw new Error(known)
   const length = bytes.readUInt32LE(12)
   const end = FIXED_BYTES + length
   if (length > MAX_ARCHIVE_HEADER_BYTES || bytes.length < end + SUM_BYTES)
@@ -99,6 +106,15 @@ export function parseArchiveHeader(bytes: Buffer): ParsedHeader {
     throw new Error('the checksum of its header is wrong')
   const value = objectIn(bytes.toString('utf8', FIXED_BYTES, end))
   return { header: headerIn(value), seal: sealIn(value), bytes: end + SUM_BYTES, sum }
+}
+
+/** Whether the checksum is where this version has it: a changed bit makes no newer format. */
+function hasSum(bytes: Buffer): boolean {
+  const end = FIXED_BYTES + bytes.readUInt32LE(12)
+  return (
+    bytes.length >= end + SUM_BYTES &&
+    xxh64(bytes.subarray(0, end), 0n) === bytes.readBigUInt64LE(end)
+  )
 }
 
 /** In the order of the table, so that equal headers have equal bytes. */

@@ -627,6 +627,42 @@ export const CATALOGUE = {
     'the archive in {store} gives an answer that makes no sense: {detail}',
     'check that its endpoint is that of an S3 store, with no proxy between that changes answers',
   ),
+  ARCHIVE_NEWER: entry(
+    409,
+    'the archive file {name} is of a newer version: {detail}',
+    'use a walcast that is as new as the one that wrote it, or newer',
+  ),
+  ARCHIVE_SEVERAL: entry(
+    409,
+    '{store} has the archives of several clusters: {clusters}',
+    'name one with --cluster ID, and give each cluster a place of its own',
+  ),
+  CLUSTER_NOT_ARCHIVED: entry(
+    404,
+    '{store} has no archive of cluster {cluster}; it has {clusters}',
+    'name one that it has with --cluster ID',
+  ),
+  NO_ARCHIVE: entry(
+    404,
+    'there is no archive in {store}',
+    'give --from the place that has the folders snapshots and changes',
+  ),
+  POSITION_NOT_ARCHIVED: entry(
+    404,
+    'the archive has no {wanted}; {nearest}',
+    'restore one that it has: "walcast backups --from" shows them',
+  ),
+  RESTORE_REFUSED: entry(409, 'cannot restore to {path}: {detail}', 'give --to another path'),
+  RESTORE_IN_USE: entry(
+    409,
+    'cannot replace {path}: {detail}',
+    'stop the node and end the programs that have it open, then give the same command again',
+  ),
+  RESTORE_UNSOUND: entry(
+    500,
+    'the database of txid {txid} is restored as it was, and it was not sound: {detail}',
+    'restore an earlier position; or take it as it was, with --no-integrity-check',
+  ),
 
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),

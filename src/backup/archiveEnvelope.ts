@@ -7,6 +7,7 @@ import { type ArchiveBlock, BLOCK_ROW_BYTES, parseBlockTable } from '../../proto
 import {
   type ClearHeader,
   MAX_ARCHIVE_HEADER_BYTES,
+  NewerArchive,
   type ParsedHeader,
   parseArchiveHeader,
 } from '../../proto/archiveHeader.ts'
@@ -154,5 +155,6 @@ export function broken(
   detail: string,
   cause?: unknown,
 ): WalcastError {
-  return new WalcastError('ARCHIVE_BROKEN', { name, detail }, cause)
+  const key = cause instanceof NewerArchive ? 'ARCHIVE_NEWER' : 'ARCHIVE_BROKEN'
+  return new WalcastError(key, { name, detail }, cause)
 }

@@ -18,6 +18,14 @@ import { type PartCipher, unlockParts } from './partCipher.ts'
 
 export type { ByteSource } from './archiveEnvelope.ts'
 
+/** Which images of some points are read. */
+export interface ImageChoice {
+  /** So many of the first point are left out. */
+  readonly skip?: number
+  /** Only those that it takes. */
+  readonly wants?: (point: number, page: number) => boolean
+}
+
 export class ArchiveFile {
   readonly header: ArchiveHeader
   readonly #envelope: ArchiveEnvelope
@@ -40,7 +48,7 @@ export class ArchiveFile {
 
   /**
    * `identities`: those that may open it if it is encrypted. Throws ARCHIVE_LOCKED when it is and
-   * none does, ARCHIVE_BROKEN, and what the source throws.
+   * none does, ARCHIVE_BROKEN, ARCHIVE_NEWER, and what the source throws.
    */
   static async open(
     source: ByteSource,
@@ -67,19 +75,27 @@ export class ArchiveFile {
     return this.#index.isOpen
   }
 
-  /** The pages of the points from `first` to `last` (by their place), in the order of the file. */
-  async *images(first: number, last: number): AsyncGenerator<PageImage> {
+  /**
+   * The pages of the points from `first` to `last` (by their place), in the order of the file. A
+   * block without a page that is chosen is not read; the next one is read ahead.
+   */
+  async *images(first: number, last: number, choice: ImageChoice = {}): AsyncGenerator<PageImage> {
     const { pageSize, blockPages } = this.header
-    let block: { readonly number: number; readonly raw: Buffer } | undefined
-    for (let point = first; point <= last; point++) {
-      const { pageNumbers } = this.points[point]
-      for (let i = 0; i < pageNumbers.length; i++) {
-        const image = this.#imagesAt[point] + i
-        const number = Math.floor(image / blockPages)
-        if (block?.number !== number) block = { number, raw: await this.#readBlock(number) }
-        const at = (image % blockPages) * pageSize
-        yield { number: pageNumbers[i], bytes: block.raw.subarray(at, at + pageSize) }
+    const lastBlock = Math.floor((this.#imagesAt[last + 1] - 1) / blockPages)
+    const blocks = new BlockReader((number) => this.block(number), choice.wants ? 0 : lastBlock)
+    try {
+      for (let point = first; point <= last; point++) {
+        const { pageNumbers } = this.points[point]
+        for (let i = point === first ? (choice.skip ?? 0) : 0; i < pageNumbers.length; i++) {
+          if (choice.wants && !choice.wants(point, pageNumbers[i])) continue
+          const image = this.#imagesAt[point] + i
+          const raw = await blocks.read(Math.floor(image / blockPages))
+          const at = (image % blockPages) * pageSize
+          yield { number: pageNumbers[i], bytes: raw.subarray(at, at + pageSize) }
+        }
       }
+    } finally {
+      await blocks.end()
     }
   }
 
@@ -89,17 +105,47 @@ export class ArchiveFile {
     const i = placeOf(this.points[point].pageNumbers, number)
     if (i === undefined) return undefined
     const image = this.#imagesAt[point] + i
-    const raw = await this.#readBlock(Math.floor(image / blockPages))
+    const raw = await this.block(Math.floor(image / blockPages))
     const at = (image % blockPages) * pageSize
     return raw.subarray(at, at + pageSize)
   }
 
-  async #readBlock(number: number): Promise<Buffer> {
+  /** The pages of a block, one after another. Throws ARCHIVE_BROKEN. */
+  async block(number: number): Promise<Buffer> {
     const { blockPages, pageSize } = this.header
     const stored = await this.#envelope.block(number)
     const images = this.#imagesAt[this.#imagesAt.length - 1]
     const wanted = Math.min(blockPages, images - number * blockPages) * pageSize
     return unpack(this.#envelope, this.#cipher, number, stored, wanted)
+  }
+}
+
+/** Keeps the last block that was read, and reads one ahead, up to `lastAhead`. */
+class BlockReader {
+  readonly #read: (number: number) => Promise<Buffer>
+  readonly #lastAhead: number
+  #number = -1
+  #raw: Buffer = Buffer.alloc(0)
+  #ahead: Promise<Buffer> | undefined
+
+  constructor(read: (number: number) => Promise<Buffer>, lastAhead: number) {
+    this.#read = read
+    this.#lastAhead = lastAhead
+  }
+
+  async read(number: number): Promise<Buffer> {
+    if (number === this.#number) return this.#raw
+    const ahead = number === this.#number + 1 ? this.#ahead : undefined
+    this.#raw = await (ahead ?? this.#read(number))
+    this.#number = number
+    this.#ahead = number < this.#lastAhead ? this.#read(number + 1) : undefined
+    // Whoever wants it hears of it.
+    this.#ahead?.catch(() => {})
+    return this.#raw
+  }
+
+  async end(): Promise<void> {
+    await this.#ahead?.catch(() => {})
   }
 }
 

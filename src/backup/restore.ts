@@ -4,108 +4,188 @@
  */
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import type { ArchivedPlace } from '../../proto/archiveNames.ts'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { ArchiveFile } from './archiveFile.ts'
 import { RestoredFile } from './restoredFile.ts'
+import { type RestoredPosition, type RestoreProgress, readJournal } from './restoreJournal.ts'
 
-export interface Restored extends ArchivedPlace {
-  readonly epoch: number
-  /** State checksum, 16 hex digits, as recomputed from the restored pages. */
-  readonly checksum: string
-  /** When the leader noticed the commit, ms since 1970. */
-  readonly timeMs: number
+export interface Restored extends RestoredPosition {
+  readonly pageSize: number
+  readonly pages: number
+  /** Pages that were written; the others were there already. */
+  readonly writtenPages: number
+}
+
+/** Opens the next file of a plan. */
+export type OpenNext = () => Promise<ArchiveFile>
+
+export interface RestoreSteps {
+  /** An old database, of whose pages those are kept that are right. */
+  readonly base?: string
+  /** Names the plan, so that a restore of the same plan goes on where this one was killed. */
+  readonly plan?: string
+  /** Bytes of pages that wait in memory. */
+  readonly pendingBytes?: number
+  /** Called when it goes on where one was interrupted. */
+  onResume?(): void
+  /** Hears of each position that is proven. */
+  onPosition?(at: RestoredPosition): void
+  /** Looks at the file while it has no name yet; what it throws ends the restore. */
+  approve?(side: string): Promise<void>
+  /** Gives the file its name when something is there already. */
+  publish?(side: string): Promise<void>
 }
 
 /**
  * Makes `path` from `files`: a snapshot and changes in order, as `planRestore` gives them. `opens`
- * opens them one after another. Throws ARCHIVE_BROKEN, ARCHIVE_LOCKED, ARCHIVE_GAP,
- * ARCHIVE_MISMATCH, DISK_FULL or WRITE_FAILED, and then leaves nothing behind.
+ * opens them one after another. Throws ARCHIVE_BROKEN, ARCHIVE_GAP, ARCHIVE_MISMATCH, DISK_FULL or
+ * WRITE_FAILED. It leaves nothing behind then but what a later restore can go on with.
  */
 export async function restore(
   path: string,
-  opens: readonly (() => Promise<ArchiveFile>)[],
+  opens: readonly OpenNext[],
   target: ArchivedPlace,
   ops: FileOps,
+  steps: RestoreSteps = {},
 ): Promise<Restored> {
-  const run = new RestoreRun(path, target, ops)
+  const begun = new RestoreRun(path, target, ops, steps)
+  const isResumed = await begun.resume()
   try {
-    for (const open of opens) if (!run.isPast) await run.take(await open())
-    return await run.end()
+    return await begun.run(opens)
   } catch (error) {
-    run.abandon()
-    throw error
+    const mayBeStale = ['ARCHIVE_MISMATCH', 'ARCHIVE_GAP'].includes(keyOf(error) ?? '')
+    if (!isResumed || !mayBeStale) throw error
   }
+  // An archive that has changed since, perhaps.
+  return new RestoreRun(path, target, ops, steps).run(opens)
+}
+
+function isOfArchive(error: unknown): boolean {
+  return keyOf(error)?.startsWith('ARCHIVE_') === true
 }
 
 class RestoreRun {
   readonly #path: string
   readonly #target: ArchivedPlace
   readonly #ops: FileOps
+  readonly #steps: RestoreSteps
   #file: RestoredFile | undefined
-  #at: Restored | undefined
-  /** The position of which only a part is there. */
-  #open: ArchivedPlace | undefined
   #first: ArchiveHeader | undefined
-  #isPast = false
+  /** The position of which only a part is there; undefined also after a resume within one. */
+  #open: ArchivedPlace | undefined
+  #progress: RestoreProgress = { file: 0, point: 0, images: 0, at: undefined, isOpen: false }
 
-  constructor(path: string, target: ArchivedPlace, ops: FileOps) {
+  constructor(path: string, target: ArchivedPlace, ops: FileOps, steps: RestoreSteps) {
     this.#path = path
     this.#target = target
     this.#ops = ops
+    this.#steps = steps
   }
 
-  /** Whether a position behind the target was met: what follows is not needed. */
-  get isPast(): boolean {
-    return this.#isPast
+  /** Whether a restore of the same plan has left something to go on with. */
+  async resume(): Promise<boolean> {
+    const { plan } = this.#steps
+    const journal = plan === undefined ? undefined : readJournal(this.#path, plan)
+    if (!journal) return false
+    this.#file = await RestoredFile.resume(this.#setup(journal.pageSize), journal)
+    if (this.#file) this.#progress = journal.progress
+    if (this.#file) this.#steps.onResume?.()
+    return this.#file !== undefined
   }
 
-  async take(archive: ArchiveFile): Promise<void> {
-    this.#requireNext(archive)
-    const { pageSize, incarnation, epoch } = archive.header
-    this.#first ??= archive.header
-    this.#file ??= RestoredFile.begin(this.#path, pageSize, this.#ops)
-    for (const [i, point] of archive.points.entries()) {
-      const { txid, timeMs, checksum } = point
-      this.#isPast = incarnation === this.#target.incarnation && txid > this.#target.txid
-      if (this.#isPast) return
-      const isOpen = archive.isOpen && i === archive.points.length - 1
-      this.#open = isOpen ? { incarnation, txid } : undefined
-      await this.#file.apply(point, archive.images(i, i), !isOpen)
-      if (!isOpen) this.#at = { incarnation, txid, epoch, checksum, timeMs }
+  async run(opens: readonly OpenNext[]): Promise<Restored> {
+    try {
+      for (const open of opens.slice(this.#progress.file)) await this.#take(await open())
+      return await this.#end()
+    } catch (error) {
+      this.#file?.abandon(!isOfArchive(error))
+      throw error
     }
   }
 
-  async end(): Promise<Restored> {
-    const { incarnation, txid } = this.#target
-    const at = this.#at
-    if (!at || !this.#file || this.#open || at.incarnation !== incarnation || at.txid !== txid)
+  async #take(archive: ArchiveFile): Promise<void> {
+    const { point: first, images } = this.#progress
+    if (first === 0 && images === 0) this.#requireNext(archive)
+    const { pageSize } = archive.header
+    this.#first ??= archive.header
+    this.#file ??= await RestoredFile.begin(this.#setup(pageSize), this.#steps.base)
+    for (let point = first; point < archive.points.length && !this.#isThere; point++) {
+      if (this.#isPast(archive, point)) break
+      await this.#apply(this.#file, archive, point)
+    }
+    const { at, isOpen, file } = this.#progress
+    this.#progress = { file: file + 1, point: 0, images: 0, at, isOpen }
+  }
+
+  async #apply(file: RestoredFile, archive: ArchiveFile, number: number): Promise<void> {
+    const { pageNumbers, ...point } = archive.points[number]
+    const isOpen = archive.isOpen && number === archive.points.length - 1
+    if (!isOpen) file.resize(point.pages)
+    for await (const image of archive.images(number, number, { skip: this.#progress.images })) {
+      file.put(image)
+      this.#progress = { ...this.#progress, images: this.#progress.images + 1 }
+      if (file.isFull) await file.flush(this.#progress)
+    }
+    this.#open = isOpen ? { incarnation: archive.header.incarnation, txid: point.txid } : undefined
+    if (!isOpen) file.prove(point)
+    const at = isOpen ? this.#progress.at : positionOf(archive, point)
+    if (at && !isOpen) this.#steps.onPosition?.(at)
+    this.#progress = { ...this.#progress, point: number + 1, images: 0, at, isOpen }
+  }
+
+  async #end(): Promise<Restored> {
+    const { txid } = this.#target
+    const { at, isOpen } = this.#progress
+    if (!at || !this.#file || isOpen || !this.#isThere)
       throw new WalcastError('ARCHIVE_GAP', {
         name: `txid ${txid}`,
         detail: at ? `the files end at txid ${at.txid}` : 'no file has it',
       })
-    await this.#file.finish()
-    this.#file.publish()
-    return { ...at, checksum: this.#file.checksum }
+    await this.#file.finish(this.#progress)
+    const { checksum, pages, writtenPages } = this.#file
+    await this.#steps.approve?.(`${this.#path}-restoring`)
+    await this.#file.publish(this.#steps.publish)
+    return { ...at, checksum, pages, writtenPages, pageSize: this.#file.pageSize }
   }
 
-  abandon(): void {
-    this.#file?.abandon()
+  /** All parts of a position have its txid. */
+  #isContinued({ header, continues, points }: ArchiveFile): boolean {
+    if (continues !== this.#progress.isOpen) return false
+    const open = this.#open
+    return !open || (header.incarnation === open.incarnation && points[0].txid === open.txid)
+  }
+
+  get #isThere(): boolean {
+    const { incarnation, txid } = this.#target
+    const { at } = this.#progress
+    return at?.incarnation === incarnation && at.txid === txid
+  }
+
+  /** The target is then a position that the archive does not have. */
+  #isPast({ header, points }: ArchiveFile, point: number): boolean {
+    const { incarnation, txid } = this.#target
+    return header.incarnation === incarnation && points[point].txid > txid
+  }
+
+  #setup(pageSize: number) {
+    const { plan, pendingBytes } = this.#steps
+    return { path: this.#path, pageSize, ops: this.#ops, plan, pendingBytes }
   }
 
   /** A file of changes begins where the one before ended, in the same state. */
   #requireNext(archive: ArchiveFile): void {
     const { header } = archive
+    const { at } = this.#progress
     const gap = (detail: string) =>
       new WalcastError('ARCHIVE_GAP', { name: `the file after ${header.fromTxid}`, detail })
     if (this.#first && !isSameDatabase(header, this.#first)) throw gap('it is of another database')
-    if (!isContinued(archive, this.#open)) throw gap('a part before it is missing')
+    if (!this.#isContinued(archive)) throw gap('a part before it is missing')
     if (header.kind === 'snapshot') {
-      if (this.#at) throw gap('a snapshot does not follow changes')
+      if (at) throw gap('a snapshot does not follow changes')
       return
     }
     const { fromIncarnation, fromTxid, fromChecksum } = header
-    const at = this.#at
     if (!at) throw gap('it needs the snapshot before it')
     const isNext =
       at.incarnation === fromIncarnation && at.txid === fromTxid && at.checksum === fromChecksum
@@ -117,11 +197,9 @@ function isSameDatabase(a: ArchiveHeader, b: ArchiveHeader): boolean {
   return a.cluster === b.cluster && a.db === b.db && a.pageSize === b.pageSize
 }
 
-/** All parts of a position have its txid. */
-function isContinued(
-  { header, continues, points }: ArchiveFile,
-  open: ArchivedPlace | undefined,
-): boolean {
-  if (!open || !continues) return !open && !continues
-  return header.incarnation === open.incarnation && points[0].txid === open.txid
+function positionOf(
+  { header: { incarnation, epoch } }: ArchiveFile,
+  { txid, timeMs, checksum }: Omit<RestoredPosition, 'incarnation' | 'epoch'>,
+): RestoredPosition {
+  return { incarnation, txid, epoch, checksum, timeMs }
 }

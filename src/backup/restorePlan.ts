@@ -16,7 +16,7 @@ export interface StoredFile {
 }
 
 /** Files that belong together: all parts of a snapshot, or of a run of changes. */
-interface Piece {
+export interface Piece {
   readonly name: ArchiveName
   readonly files: readonly StoredFile[]
   readonly bytes: number
@@ -40,25 +40,39 @@ interface Way {
 /**
  * The way to `target`; undefined when no files lead there. Files that hold the target among others
  * count when they end behind it: whether they have exactly this position is for who reads them.
+ * `without`: names (`pieceName`) of those that are known not to have it.
  */
 export function planRestore(
   files: readonly StoredFile[],
   target: ArchivedPlace,
+  without: ReadonlySet<string> = new Set(),
 ): RestorePlan | undefined {
   const pieces = piecesOf(files)
   const ways = waysTo(pieces)
   const [best] = pieces
-    .filter(({ name }) => holds(name, target))
+    .filter(({ name }) => holds(name, target) && !without.has(pieceName(name)))
     .flatMap((piece) => wayBy(piece, ways) ?? [])
     .sort((a, b) => a.bytes - b.bytes)
   return best && planOf(best)
 }
 
+/** The name that all parts of a piece share. */
+export function pieceName(name: ArchiveName): string {
+  return formatArchiveName({ ...name, part: 1, isLast: true })
+}
+
+/** The pieces to which a way leads from a snapshot. */
+export function reachablePieces(files: readonly StoredFile[]): Piece[] {
+  const pieces = piecesOf(files)
+  const ways = waysTo(pieces)
+  return pieces.filter((piece) => wayBy(piece, ways) !== undefined)
+}
+
 /** All parts of each, or nothing of it. */
-function piecesOf(files: readonly StoredFile[]): Piece[] {
+export function piecesOf(files: readonly StoredFile[]): Piece[] {
   const groups = new Map<string, StoredFile[]>()
   for (const file of files) {
-    const key = formatArchiveName({ ...file.name, part: 1, isLast: true })
+    const key = pieceName(file.name)
     groups.set(key, [...(groups.get(key) ?? []), file])
   }
   return [...groups.values()].flatMap((group) => {
@@ -102,7 +116,8 @@ function beginningOf({ name }: Piece): number {
   return name.kind === 'snapshot' ? name.txid - 0.5 : name.from.txid
 }
 
-function endOf(name: ArchiveName): ArchivedPlace {
+/** The last position of a piece. */
+export function endOf(name: ArchiveName): ArchivedPlace {
   return name.kind === 'snapshot' ? name : name.to
 }
 

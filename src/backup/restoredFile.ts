@@ -1,41 +1,105 @@
 /**
  * The database file that a restore makes. It is written beside the place where it belongs, its
  * state checksum is compared at every position on the way, and it gets its name once it is whole,
- * verified and durable. It never replaces a file.
+ * verified and durable.
+ *
+ * Pages are gathered in memory, so that one that changes often is written once. A page that has
+ * its content already is not written: the file may begin as a copy of an old database.
  */
+import { MAX_PAGE_NUMBER } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../platform/fileOps.ts'
-import { closeSync, constants, ftruncateSync, openSync, rmSync } from '../platform/files.ts'
+import { closeSync, ftruncateSync } from '../platform/files.ts'
+import { PageSet } from '../sqlite/pageSet.ts'
 import { PageSums, pageSum } from '../sqlite/pageSums.ts'
 import { checksumHex } from '../xxh64.ts'
 import type { PageImage, PointOf } from './archiveFileWriter.ts'
+import { knownRuns, sumsAt, sumsOfFile } from './filePages.ts'
+import {
+  journalOf,
+  type RestoreJournal,
+  type RestoreProgress,
+  writeJournal,
+} from './restoreJournal.ts'
+import { copyToSide, makeSide, openSide, removeLeftovers, removeLogs, sideOf } from './sideFile.ts'
 
-const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-const ANEW = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
-const OWN = 0o600
+/** Pages that wait in memory; what a kill costs at most. */
+const MAX_PENDING_BYTES = 64 * 1024 * 1024
+const MAX_PENDING_PAGES = 16_384
+/** Of one write. */
+const MAX_WRITE_BYTES = 1024 * 1024
+
+export interface RestoredFileSetup {
+  /** Where the file belongs. */
+  readonly path: string
+  readonly pageSize: number
+  readonly ops: FileOps
+  /** Names the plan in the journal; undefined: no journal is kept. */
+  readonly plan?: string | undefined
+  /** Bytes of pages that wait in memory. */
+  readonly pendingBytes?: number | undefined
+}
 
 export class RestoredFile {
-  readonly #path: string
+  readonly #setup: RestoredFileSetup
   readonly #fd: number
-  readonly #ops: FileOps
-  readonly #pageSize: number
   readonly #sums: PageSums
+  readonly #pending = new Map<number, Uint8Array>()
+  readonly #maxPending: number
+  /** Checksums of what the file holds now, also past the end of the database. */
+  readonly #disk: PageSums
+  readonly #written = new PageSet(0)
+  /** What the file holds for sure. */
+  #durable: RestoreJournal
+  #hasJournal: boolean
   /** All pages up to this one are there. */
   #complete = 0
   #isClosed = false
 
-  private constructor(path: string, fd: number, pageSize: number, ops: FileOps) {
-    this.#path = path
+  private constructor(
+    setup: RestoredFileSetup,
+    fd: number,
+    disk: PageSums,
+    sums: PageSums,
+    journal?: RestoreJournal,
+  ) {
+    this.#setup = setup
     this.#fd = fd
-    this.#pageSize = pageSize
-    this.#ops = ops
-    this.#sums = new PageSums(pageSize)
+    this.#disk = disk
+    this.#sums = sums
+    this.#hasJournal = journal !== undefined
+    this.#durable = journal ?? this.#recordAt(NOTHING)
+    const { pageSize, pendingBytes = MAX_PENDING_BYTES } = setup
+    this.#maxPending = Math.max(1, Math.min(MAX_PENDING_PAGES, Math.floor(pendingBytes / pageSize)))
   }
 
-  /** A file that a restore before has left there is begun anew. */
-  static begin(path: string, pageSize: number, ops: FileOps): RestoredFile {
-    rmSync(sideOf(path), { force: true })
-    return new RestoredFile(path, openSync(sideOf(path), ANEW, OWN), pageSize, ops)
+  /**
+   * A new file. What another restore has left there is removed. `base`: an old database, of whose
+   * pages those are kept that are right. Throws DISK_FULL or WRITE_FAILED.
+   */
+  static async begin(setup: RestoredFileSetup, base?: string): Promise<RestoredFile> {
+    const { path, pageSize, ops } = setup
+    const side = sideOf(path)
+    removeLeftovers(path)
+    const fd = base === undefined ? makeSide(side) : copyToSide(side, base, ops)
+    return new RestoredFile(setup, fd, await sumsOfFile(fd, pageSize), new PageSums(pageSize))
+  }
+
+  /** Goes on where `journal` ends. Undefined when the pages of the file do not prove it. */
+  static async resume(
+    setup: RestoredFileSetup,
+    journal: RestoreJournal,
+  ): Promise<RestoredFile | undefined> {
+    const side = sideOf(setup.path)
+    removeLogs(side)
+    const fd = openSide(side)
+    if (fd === undefined) return undefined
+    const disk = await sumsOfFile(fd, setup.pageSize)
+    const sums = sumsAt(journal, disk)
+    if (sums && checksumHex(sums.state) === journal.state)
+      return new RestoredFile(setup, fd, disk, sums, journal)
+    closeSync(fd)
+    return undefined
   }
 
   /** State checksum so far, 16 hex digits. */
@@ -43,42 +107,44 @@ export class RestoredFile {
     return checksumHex(this.#sums.state)
   }
 
-  /**
-   * The state at the next position. `isWhole`: these are its last images, and not those of a part
-   * that others follow. Of images of one page the later one counts. Those past the size of the last
-   * part are dropped: a part may be read while the database changes. Throws ARCHIVE_MISMATCH,
-   * DISK_FULL or WRITE_FAILED.
-   */
-  async apply(point: PointOf, images: AsyncIterable<PageImage>, isWhole: boolean): Promise<void> {
-    if (isWhole) this.#resize(point.pages)
-    for await (const { number, bytes } of images) {
-      this.#sums.set(number, pageSum(number, bytes))
-      const position = (number - 1) * this.#pageSize
-      await this.#ops.writeAside('restore.write', this.#fd, bytes, position, sideOf(this.#path))
-    }
-    if (isWhole) this.#requireState(point)
+  get pageSize(): number {
+    return this.#setup.pageSize
   }
 
-  /**
-   * Cuts the file to its pages, and makes it durable. Throws DISK_FULL or WRITE_FAILED.
-   */
-  async finish(): Promise<void> {
-    ftruncateSync(this.#fd, this.#sums.pages * this.#pageSize)
-    await this.#ops.syncAside('restore.sync', [this.#fd], sideOf(this.#path))
-    this.#close()
+  get pages(): number {
+    return this.#sums.pages
   }
 
-  /** Gives it its name. Throws DISK_FULL or WRITE_FAILED, also when a file has that name. */
-  publish(): void {
-    this.#ops.publish(sideOf(this.#path), this.#path)
+  /** Pages that were written, each counted once. */
+  get writtenPages(): number {
+    this.#written.deleteRange(this.pages + 1, MAX_PAGE_NUMBER)
+    return this.#written.size
   }
 
-  #resize(pages: number): void {
+  get isFull(): boolean {
+    return this.#pending.size >= this.#maxPending
+  }
+
+  /** Where a killed restore goes on; undefined when it would begin anew. */
+  get journal(): RestoreJournal | undefined {
+    return this.#hasJournal ? this.#durable : undefined
+  }
+
+  /** Before the last part of a position: the size of the database there. */
+  resize(pages: number): void {
     this.#sums.resize(pages)
     this.#complete = Math.min(this.#complete, pages)
   }
 
-  #requireState({ txid, checksum, pages }: PointOf): void {
+  put({ number, bytes }: PageImage): void {
+    const sum = pageSum(number, bytes)
+    this.#sums.set(number, sum)
+    if (this.#disk.get(number) === sum) this.#pending.delete(number)
+    else this.#pending.set(number, Buffer.from(bytes))
+  }
+
+  /** All pages of a position are there. Throws ARCHIVE_MISMATCH. */
+  prove({ txid, checksum, pages }: PointOf): void {
     const missing = this.#sums.firstMissing(this.#complete + 1)
     if (missing > 0) throw mismatch(txid, `page ${missing} is missing`)
     if (this.checksum !== checksum)
@@ -88,21 +154,114 @@ export class RestoredFile {
     this.#sums.settle()
   }
 
-  /** Removes the file that is being made. */
-  abandon(): void {
-    this.#close()
-    rmSync(sideOf(this.#path), { force: true })
+  /** Writes what waits, and makes it durable with `progress`. Throws DISK_FULL or WRITE_FAILED. */
+  async flush(progress: RestoreProgress): Promise<void> {
+    await this.#announce()
+    await this.#write()
+    await this.#setup.ops.syncAside('restore.sync', [this.#fd], sideOf(this.#setup.path))
+    await this.#record(progress)
   }
 
-  /** SQLite never opens the file under this name, so its descriptor may be closed. */
+  /** Cuts the file to its pages, and makes it durable. Throws as `flush` does. */
+  async finish(progress: RestoreProgress): Promise<void> {
+    if (this.#hasJournal) await this.#announce()
+    await this.#write()
+    this.#requireAll()
+    ftruncateSync(this.#fd, this.#sums.pages * this.#setup.pageSize)
+    await this.#setup.ops.syncAside('restore.sync', [this.#fd], sideOf(this.#setup.path))
+    if (this.#hasJournal) await this.#record(progress)
+    this.#close()
+  }
+
+  /** Gives it its name, by `name` when something is there. Throws DISK_FULL or WRITE_FAILED. */
+  async publish(name?: (side: string) => Promise<void>): Promise<void> {
+    const { path, ops } = this.#setup
+    if (this.#hasJournal) ops.erase('restore.erase', journalOf(path))
+    this.#hasJournal = false
+    if (name) await name(sideOf(path))
+    else ops.publish(sideOf(path), path)
+  }
+
+  /** Ends without a result. With `keep` a later restore may go on, if there is a journal. */
+  abandon(keep: boolean): void {
+    this.#close()
+    if (!(keep && this.#hasJournal)) removeLeftovers(this.#setup.path)
+  }
+
+  /** Says which pages are about to be written. */
+  async #announce(): Promise<void> {
+    const pending = new Map(this.#durable.pending)
+    for (const page of this.#pending.keys())
+      if (!pending.has(page)) pending.set(page, sumText(this.#disk.get(page)))
+    this.#hasJournal = await this.#save({ ...this.#durable, pending: [...pending] })
+  }
+
+  async #write(): Promise<void> {
+    const { path, pageSize, ops } = this.#setup
+    const pages = [...this.#pending.keys()].filter((page) => page <= this.#sums.pages)
+    for (const run of runsOf(pages, Math.floor(MAX_WRITE_BYTES / pageSize))) {
+      const bytes = Buffer.concat(run.map((page) => this.#pending.get(page) ?? new Uint8Array()))
+      const position = (run[0] - 1) * pageSize
+      await ops.writeAside('restore.write', this.#fd, bytes, position, sideOf(path))
+      for (const page of run) {
+        this.#disk.set(page, this.#sums.get(page))
+        this.#written.add(page)
+      }
+    }
+    this.#disk.settle()
+    this.#pending.clear()
+  }
+
+  async #record(progress: RestoreProgress): Promise<void> {
+    this.#durable = this.#recordAt(progress)
+    this.#hasJournal = await this.#save(this.#durable)
+  }
+
+  #recordAt(progress: RestoreProgress): RestoreJournal {
+    const { plan = '', pageSize } = this.#setup
+    // What a killed restore left of a page counts as pending until the page comes again.
+    const pending = (this.#durable?.pending ?? [])
+      .filter(([page]) => this.#disk.get(page) !== this.#sums.get(page))
+      .map(([page]) => [page, sumText(this.#sums.get(page))] as const)
+    return {
+      ...{ plan, progress, pageSize, pending },
+      ...{ pages: this.#sums.pages, state: this.checksum, known: knownRuns(this.#sums) },
+    }
+  }
+
+  async #save(journal: RestoreJournal): Promise<boolean> {
+    const { path, plan, ops } = this.#setup
+    return plan !== undefined && (await writeJournal(path, journal, ops))
+  }
+
+  /** The file holds what was proven. Throws ARCHIVE_MISMATCH. */
+  #requireAll(): void {
+    for (let page = 1; page <= this.#sums.pages; page++)
+      if (this.#sums.get(page) !== 0n && this.#disk.get(page) !== this.#sums.get(page))
+        throw mismatch(0, `page ${page} of what an earlier restore left is another one`)
+  }
+
+  /** SQLite never opens the file under this name meanwhile, so its descriptor may be closed. */
   #close(): void {
     if (!this.#isClosed) closeSync(this.#fd)
     this.#isClosed = true
   }
 }
 
-function sideOf(path: string): string {
-  return `${path}-restoring`
+const NOTHING: RestoreProgress = { file: 0, point: 0, images: 0, at: undefined, isOpen: false }
+/** Pages that follow each other, at most `most` together. */
+function runsOf(pages: readonly number[], most: number): number[][] {
+  const runs: number[][] = []
+  for (const page of pages.toSorted((a, b) => a - b)) {
+    const run = runs[runs.length - 1]
+    if (run && run.length < most && run[run.length - 1] === page - 1) run.push(page)
+    else runs.push([page])
+  }
+  return runs
+}
+
+function sumText(sum: bigint): string {
+  return sum.toString(16)
 }
 
 function mismatch(txid: number, detail: string): WalcastError {

@@ -10,7 +10,7 @@ import type { FileOps } from '../platform/fileOps.ts'
 import type { PageImage } from './archiveFileWriter.ts'
 import type { ArchiveSource, SourceState } from './archiveSource.ts'
 import type { Stand } from './batchRecord.ts'
-import { RestoredFile } from './restoredFile.ts'
+import { PageFile } from './pageFile.ts'
 
 export interface TakenSnapshot {
   readonly at: Stand
@@ -52,23 +52,24 @@ export class SnapshotTaker {
   /** The file lies at the path then, and is the caller's. Throws what leaves nothing behind. */
   async run(state: SourceState): Promise<TakenSnapshot> {
     const { pageSize, source } = state
-    const file = RestoredFile.begin(this.#path, pageSize, this.#ops)
+    const file = new PageFile(this.#path, pageSize, this.#ops)
     try {
       const { body, payload } = await this.#copy(source, file)
       const { incarnation, epoch, txid, checksum, dbPages: pages } = body
       const timeMs = Math.floor(this.#source.leaderMs())
+      await file.put(imagesOf(body, payload))
+      file.prove(txid, pages, checksum)
       const at = { incarnation, epoch, txid, checksum }
-      await file.apply({ txid, checksum, timeMs, pages }, imagesOf(body, payload), true)
-      await file.finish()
-      file.publish()
       return { at, timeMs, pages, pageSize, path: this.#path }
     } catch (error) {
-      file.abandon()
+      file.remove()
       throw error
+    } finally {
+      file.close()
     }
   }
 
-  async #copy(source: SourceState['source'], file: RestoredFile): Promise<Synced> {
+  async #copy(source: SourceState['source'], file: PageFile): Promise<Synced> {
     let end: Synced | undefined
     const server = new PageServer({
       db: this.#db,
@@ -105,19 +106,15 @@ function syncedOf(message: Buffer): Synced {
 }
 
 /** Pages in between; their state is compared at the end. */
-async function take(file: RestoredFile, message: Buffer): Promise<void> {
+async function take(file: PageFile, message: Buffer): Promise<void> {
   const pages = decode(message)
-  if (pages.type !== 'pages') return
-  const { body, payload } = pages
-  const { dbPages } = body
-  const point = { txid: 0, checksum: '', timeMs: 0, pages: dbPages }
-  await file.apply(point, imagesOf(body, payload), false)
+  if (pages.type === 'pages') await file.put(imagesOf(pages.body, pages.payload))
 }
 
-async function* imagesOf(
+function* imagesOf(
   { pages, pageSize }: { readonly pages: number; readonly pageSize: number },
   payload: Buffer,
-): AsyncGenerator<PageImage> {
+): Generator<PageImage> {
   for (let i = 0; i < pages; i++)
     yield {
       number: payloadPageNumber(payload, i),

@@ -24,8 +24,30 @@ interface Point {
   readonly bytes: number
 }
 
-export class CopyProgress {
+/** How far something is that has a length, how fast it goes, and how long it takes yet. */
+export class ByteProgress {
+  readonly #what: string
   readonly #points: Point[] = []
+
+  constructor(what: string) {
+    this.#what = what
+  }
+
+  next(bytes: number, total: number, atMs: number): string {
+    this.#points.push({ atMs, bytes })
+    if (this.#points.length > WINDOW) this.#points.shift()
+    const [first] = this.#points
+    const seconds = (atMs - first.atMs) / 1000
+    const perSecond = seconds > 0 ? (bytes - first.bytes) / seconds : 0
+    const done = `${this.#what}: ${sizeText(bytes)} of ${sizeText(total)}`
+    if (perSecond <= 0) return done
+    const left = Math.ceil((total - bytes) / perSecond)
+    return `${done}, ${rateText(perSecond)}, ${timeText(left)} left`
+  }
+}
+
+export class CopyProgress {
+  readonly #progress = new ByteProgress('first copy')
 
   /** The line at that time; undefined while there is nothing to tell. */
   next({ state, sync, txid, lag }: CopySample, atMs: number): CopyLine | undefined {
@@ -34,20 +56,7 @@ export class CopyProgress {
     if (!sync || sync.total === 0 || sync.pageSize === 0) return undefined
     const total = sync.total * sync.pageSize
     const bytes = total - sync.remaining * sync.pageSize
-    this.#points.push({ atMs, bytes })
-    if (this.#points.length > WINDOW) this.#points.shift()
-    return { text: this.#textOf(bytes, total), isLast: false }
-  }
-
-  #textOf(bytes: number, total: number): string {
-    const [first] = this.#points
-    const last = this.#points[this.#points.length - 1]
-    const seconds = (last.atMs - first.atMs) / 1000
-    const perSecond = seconds > 0 ? (last.bytes - first.bytes) / seconds : 0
-    const done = `first copy: ${sizeText(bytes)} of ${sizeText(total)}`
-    if (perSecond <= 0) return done
-    const left = Math.ceil((total - bytes) / perSecond)
-    return `${done}, ${rateText(perSecond)}, ${timeText(left)} left`
+    return { text: this.#progress.next(bytes, total, atMs), isLast: false }
   }
 }
 

@@ -43,6 +43,10 @@ Members of the cluster
 Settings of the application
   settings      keep small settings in the database, encrypted where you say so
 
+Backups
+  backups       show what an archive can restore, and check it
+  restore       restore a database from an archive, as it was at any position
+
 Comparing
   diff          compare two database files row by row: as text, JSON or SQL
   verify        check that nodes hold the same pages, while writes go on

@@ -23,7 +23,7 @@ const COMMANDS = [
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
-  ...['systemd', 'backup-key'],
+  ...['systemd', 'backup-key', 'restore', 'backups'],
   ...['--help', '--version'],
 ]
 
@@ -79,6 +79,10 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./webhookKey.ts')).runWebhookKey(args)
     case 'backup-key':
       return (await import('./backupKey.ts')).runBackupKey(args)
+    case 'restore':
+      return (await import('./restore.ts')).runRestore(args)
+    case 'backups':
+      return (await import('./backups.ts')).runBackups(args)
     case 'demo':
       return (await import('./demo/command.ts')).runDemo(args)
     case 'bench':

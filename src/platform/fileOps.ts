@@ -4,14 +4,13 @@
  */
 import { dirname } from 'node:path'
 import { systemCode, WalcastError, writeError } from '../errors.ts'
+import { giveOwner, linkOrRename } from './fileNames.ts'
 import {
   closeSync,
   constants,
-  existsSync,
+  copyFileSync,
   fdatasyncAside,
   fsyncSync,
-  lchownSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   openAside,
@@ -21,13 +20,12 @@ import {
   renameSync,
   rmSync,
   statSync,
-  unlinkSync,
   writeAside,
   writeSync,
 } from './files.ts'
 import { requirePlainFile, setMode } from './plainFiles.ts'
 
-const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, COPYFILE_FICLONE, COPYFILE_EXCL } = constants
 const ANEW = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
 /** Only the owner reads and writes. */
 const OWN = 0o600
@@ -67,16 +65,22 @@ export type FileOp =
   | 'left.erase'
   | 'log.append'
   | 'log.erase'
+  | 'snapshot.write'
   | 'archive.write'
   | 'archive.sync'
   | 'archive.erase'
+  | 'restore.copy'
   | 'restore.write'
   | 'restore.sync'
   | 'identity.write'
   | 'identity.sync'
+  | 'restore.erase'
+  | 'resume.write'
+  | 'resume.rename'
+  | 'resume.folder'
 
 /** What `replace` writes: names its three steps. */
-export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left'
+export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left' | 'resume'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
@@ -100,6 +104,11 @@ export interface FileOps {
    */
   replace(path: string, content: string, kind?: ReplacedKind): Promise<void>
   /**
+   * Makes `to` a copy of `from` that only its owner may read; it must not exist yet. Shares the
+   * blocks where the file system can. Throws DISK_FULL or WRITE_FAILED, and leaves nothing then.
+   */
+  copy(op: FileOp, from: string, to: string): void
+  /**
    * Removes a file, or a folder with all that is in it, if it is there, and syncs the folder that
    * has it.
    */
@@ -114,7 +123,7 @@ export interface FileOps {
    */
   publish(from: string, to: string): void
   /**
-   * The same over the database that has the name `to`, whose log and wal-index lose their names
+   * The same over the database that has the name `to`, whose logs and wal-index lose their names
    * before.
    */
   supersede(from: string, to: string): void
@@ -221,6 +230,16 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         throw writeError(path, error)
       }
     },
+    copy(op, from, to) {
+      try {
+        before(op)
+        copyFileSync(from, to, COPYFILE_FICLONE | COPYFILE_EXCL)
+        setMode(to, OWN)
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') rmSync(to, { force: true })
+        throw writeError(to, error)
+      }
+    },
     erase(op, path) {
       try {
         before(op)
@@ -254,7 +273,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         const { mode, uid, gid } = statSync(to)
         setMode(from, mode & 0o7777)
         giveOwner(from, uid, gid)
-        for (const suffix of ['-wal', '-shm']) rmSync(`${to}${suffix}`, { force: true })
+        for (const suffix of ['-wal', '-shm', '-journal']) rmSync(`${to}${suffix}`, { force: true })
         before('copy.publish')
         renameSync(from, to)
         syncFolder(dirname(to))
@@ -262,30 +281,6 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         throw writeError(to, error)
       }
     },
-  }
-}
-
-/** As far as this user may. */
-function giveOwner(path: string, uid: number, gid: number): void {
-  try {
-    lchownSync(path, uid, gid)
-  } catch (error) {
-    if (systemCode(error) !== 'EPERM') throw error
-  }
-}
-
-/**
- * link(2) fails when `to` exists, rename(2) would replace it; file systems without hard links get
- * the rename.
- */
-function linkOrRename(from: string, to: string): void {
-  try {
-    linkSync(from, to)
-    unlinkSync(from)
-  } catch (error) {
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCode(error))) throw error
-    if (existsSync(to)) throw error
-    renameSync(from, to)
   }
 }
 

@@ -9,8 +9,8 @@ import { makeDatabase, Writer } from '../support/workload.ts'
 
 /** With the occurrence at which the process dies. The first ones take the snapshot. */
 export const ARCHIVE_STEPS: readonly (readonly [FileOp, number])[] = [
-  ['restore.write', 1],
-  ['restore.sync', 1],
+  ['snapshot.write', 1],
+  ['snapshot.write', 50],
   ['archive.write', 1],
   ['archive.sync', 1],
   ['log.append', 1],

@@ -58,6 +58,8 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
   ...['moves', 'systemd', 'unit', 'values', 'version'],
+  ...['as-far-as-possible', 'at', 'cluster', 'dry-run', 'from', 'incarnation', 'position', 'txid'],
+  ...['no-integrity-check', 'verify'],
 ])
 
 test('every option named in a document exists', () => {

@@ -60,7 +60,7 @@ export function pagesOf(bytes: Buffer, pageSize: number): PageImage[] {
   }))
 }
 
-function checksumOf(bytes: Buffer, pageSize: number): string {
+export function checksumOf(bytes: Buffer, pageSize: number): string {
   const sums = new PageSums(pageSize)
   for (const page of pagesOf(bytes, pageSize))
     sums.set(page.number, pageSum(page.number, page.bytes))
@@ -80,11 +80,13 @@ export interface Piece {
   readonly points: readonly (readonly [State, readonly PageImage[]])[]
   readonly continues?: boolean
   readonly isOpen?: boolean
+  /** Time of a position, ms since 1970; the txid itself without it. */
+  timeOf?(txid: number): number
 }
 
 export async function fileOf(
   pageSize: number,
-  { about, points, continues = false, isOpen = false }: Piece,
+  { about, points, continues = false, isOpen = false, timeOf = (txid) => txid }: Piece,
 ): Promise<Buffer> {
   const header: ArchiveHeader = {
     kind: 'changes',
@@ -109,7 +111,10 @@ export async function fileOf(
     pieces.push(Buffer.from(bytes))
   })
   for (const [{ txid, checksum, bytes }, images] of points)
-    await writer.add({ txid, checksum, timeMs: txid, pages: bytes.length / pageSize }, images)
+    await writer.add(
+      { txid, checksum, timeMs: timeOf(txid), pages: bytes.length / pageSize },
+      images,
+    )
   await writer.end({ continues, isOpen })
   return Buffer.concat(pieces)
 }
