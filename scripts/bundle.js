@@ -63,8 +63,6 @@ const { metafile } = await build({
   plugins: [asBundled],
   banner: { js: '(function (require, module, exports, __filename, programsUrl, xxhash) {' },
   footer: { js: '})' },
-  minifyWhitespace: true,
-  minifySyntax: true,
   sourcemap: true,
   sourcesContent: false,
   metafile: true,
