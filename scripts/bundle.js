@@ -93,6 +93,7 @@ function codeOf(program) {
  */
 function loader(code, programs) {
   return `'use strict'
+const { createHash } = require('node:crypto')
 const { readFileSync } = require('node:fs')
 const { join } = require('node:path')
 const { pathToFileURL } = require('node:url')
@@ -100,7 +101,10 @@ const { Script } = require('node:vm')
 const filename = join(__dirname, '${code}')
 let cachedData
 try {
-  cachedData = readFileSync(filename + '.cache')
+  const cache = readFileSync(filename + '.cache')
+  const code = cache.subarray(32)
+  // V8 does not check it, and damaged code ends the process.
+  if (createHash('sha256').update(code).digest().equals(cache.subarray(0, 32))) cachedData = code
 } catch {}
 const program = new Script(readFileSync(filename, 'latin1'), { filename, cachedData })
 const programsUrl = pathToFileURL(join(__dirname, '${programs}')).href
