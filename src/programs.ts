@@ -1,8 +1,8 @@
 /**
  * Where the programs lie that walcast starts as processes or threads of their own. They are found
  * from this file, so it is compiled to the top of both trees: `dist/src`, which mirrors `src`, and
- * `dist/bundle`, where the modules of each program are one file, so that it starts in half the time
- * (see `scripts/bundle`).
+ * `dist/bundle`, where all that a program needs is one file, so that it starts in a third of the
+ * time (see `scripts/bundle.js`).
  */
 import { fileURLToPath } from 'node:url'
 

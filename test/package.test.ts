@@ -255,10 +255,31 @@ test('only entry points can be imported, and the package has no tests', {
     names.filter((name) => /^package\/(test|dist\/test|src|node_modules)\//.test(name)),
     [],
   )
+  assert.deepEqual(
+    names.filter((name) => name.endsWith('.cache')),
+    [],
+    'a code cache is good for one version of Node',
+  )
+  assert.ok(names.includes('package/dist/bundle/LICENSES.txt'), 'of what is in the bundle')
   const inner = await run(
     process.execPath,
     ['--input-type=module', '-e', "await import('walcast/dist/src/node/node.js')"],
     project,
   )
   assert.match(inner.text, /ERR_PACKAGE_PATH_NOT_EXPORTED/)
+})
+
+test('a damaged code cache is not used', { timeout: TIMEOUT_MS }, async () => {
+  const [bundle, installed] = [
+    join(ROOT, 'dist/bundle/cli'),
+    join(project, 'node_modules/walcast/dist/bundle/cli'),
+  ]
+  const name = readdirSync(bundle).find((each) => each.endsWith('.cache'))
+  assert.ok(name)
+  assert.ok(existsSync(join(installed, name.replace('.cache', ''))), 'of the program')
+  const cache = readFileSync(join(bundle, name))
+  cache.fill(0, cache.length / 2)
+  writeFileSync(join(installed, name), cache)
+  const { code, text } = await run(process.execPath, [join(installed, 'main.js'), '--help'], folder)
+  assert.equal(code, 0, text)
 })

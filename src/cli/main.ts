@@ -124,4 +124,10 @@ function withHelpOfCommand(error: WalcastError): WalcastError {
 }
 
 const [command, ...args] = process.argv.slice(2)
-process.exitCode = await run(command, args).catch(report)
+// What Node gives a program that ends before its work has: it stays if "run" never settles.
+process.exitCode = 13
+void run(command, args)
+  .catch(report)
+  .then((exitCode) => {
+    process.exitCode = exitCode
+  })

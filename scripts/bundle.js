@@ -1,0 +1,179 @@
+/**
+ * Makes dist/bundle: for each program of src/programs.ts one file with all of its modules and
+ * dependencies, its compiled code as V8 caches it, and a loader under the program's name.
+ *
+ * A node has some 600 modules. To find, compile and link them was three quarters of the processor
+ * time of its start. CommonJS, since Node 20 takes a code cache for nothing else. Native packages
+ * stay where they are installed.
+ *
+ * A code cache belongs to one version of V8: another one compiles the program as if there was
+ * none. The package that is published has no cache.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import { build } from 'esbuild'
+
+const OUT = 'dist/bundle'
+/** How long a node runs for its code to be kept. */
+const RUN_MS = 1000
+const PROGRAMS = [
+  'cli/main',
+  'cli/demo/guard',
+  'cli/demo/proof',
+  'cli/demo/writer',
+  'sqlite/sqliteWorker',
+  'replica/diverged/keptRowsProgram',
+]
+/** What only a module of its own can say, and what a program's loader gives it instead. */
+const IN_BUNDLE = [
+  ['createRequire(import.meta.url)', 'require'],
+  ['import.meta.url', 'programsUrl'],
+  ['await loadXxhash()', 'xxhash'],
+]
+
+const asBundled = {
+  name: 'as bundled',
+  setup(/** @type {import('esbuild').PluginBuild} */ { onLoad }) {
+    onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+      let contents = readFileSync(path, 'utf8')
+      for (const [ours, bundled] of IN_BUNDLE) contents = contents.replaceAll(ours, bundled)
+      return { contents, loader: 'ts' }
+    })
+  },
+}
+
+/** The program's own file, as an expression. Its name tells its content, as a cache must match. */
+const { metafile } = await build({
+  entryPoints: PROGRAMS.map((program) => `src/${program}.ts`),
+  outbase: 'src',
+  outdir: OUT,
+  entryNames: '[dir]/[name]-[hash]',
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  external: ['better-sqlite3', 'msgpackr-extract'],
+  plugins: [asBundled],
+  banner: { js: '(function (require, module, exports, __filename, programsUrl, xxhash) {' },
+  footer: { js: '})' },
+  sourcemap: true,
+  sourcesContent: false,
+  metafile: true,
+  logLevel: 'warning',
+})
+
+writeFileSync(join(OUT, 'package.json'), '{ "type": "commonjs" }\n')
+for (const program of PROGRAMS) {
+  const code = codeOf(program)
+  const programs = `${'../'.repeat(program.split('/').length - 1)}programs.js`
+  writeFileSync(join(OUT, `${program}.js`), loader(basename(code), programs))
+}
+writeFileSync(join(OUT, 'LICENSES.txt'), licenses())
+await cacheCode()
+
+/** @param {string} program */
+function codeOf(program) {
+  const found = Object.entries(metafile.outputs).find(
+    ([, { entryPoint }]) => entryPoint === `src/${program}.ts`,
+  )
+  if (!found) throw new Error(`${program} has no output`)
+  return found[0]
+}
+
+/**
+ * @param {string} code
+ * @param {string} programs
+ */
+function loader(code, programs) {
+  return `'use strict'
+const { createHash } = require('node:crypto')
+const { readFileSync } = require('node:fs')
+const { join } = require('node:path')
+const { pathToFileURL } = require('node:url')
+const { Script } = require('node:vm')
+const filename = join(__dirname, '${code}')
+let cachedData
+try {
+  const cache = readFileSync(filename + '.cache')
+  const code = cache.subarray(32)
+  // V8 does not check it, and damaged code ends the process.
+  if (createHash('sha256').update(code).digest().equals(cache.subarray(0, 32))) cachedData = code
+} catch {}
+const program = new Script(readFileSync(filename, 'latin1'), { filename, cachedData })
+const programsUrl = pathToFileURL(join(__dirname, '${programs}')).href
+require('xxhash-wasm')().then((xxhash) =>
+  program.runInThisContext()(require, module, exports, filename, programsUrl, xxhash),
+)
+`
+}
+
+/** Those of the packages that are in the bundle. */
+function licenses() {
+  const packages = new Set(
+    Object.keys(metafile.inputs)
+      .map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
+      .filter((folder) => folder !== undefined),
+  )
+  return [...packages]
+    .sort()
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(
+        readFileSync(join(folder, 'package.json'), 'utf8'),
+      )
+      const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each))
+      const text = file ? readFileSync(join(folder, file), 'utf8').trim() : ''
+      return `${name} ${version} (${license})\n\n${text}\n`
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`)
+}
+
+/** Runs a leader, then another with a replica. Each process adds the code that it needs. */
+async function cacheCode() {
+  const folder = mkdtempSync(join(tmpdir(), 'walcast-bundle-'))
+  try {
+    const db = join(folder, 'leader.db')
+    new Database(db).exec('CREATE TABLE rows (a); INSERT INTO rows VALUES (1)').close()
+    const first = await startNode('leader', '--db', db)
+    await first.stop()
+    const leader = await startNode('leader', '--db', db)
+    const copy = ['--db', join(folder, 'replica.db'), '--leader', leader.address]
+    const replica = await startNode('replica', ...copy)
+    await replica.stop()
+    await leader.stop()
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** A node, once it has run for a moment. */
+async function startNode(/** @type {string[]} */ ...args) {
+  const address = `127.0.0.1:${await freePort()}`
+  const recorded = ['--require', './scripts/recordCode.cjs', join(OUT, 'cli/main.js')]
+  const node = spawn(process.execPath, [...recorded, ...args, '--listen', address], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const lines = []
+  for await (const line of createInterface({ input: node.stderr })) {
+    lines.push(line)
+    if (!line.includes('"running"')) continue
+    await setTimeout(RUN_MS)
+    return { address, stop: () => Promise.all([once(node, 'close'), node.kill()]) }
+  }
+  throw new Error(`a node does not start: ${lines.join('\n')}`)
+}
+
+/** @returns {Promise<number>} */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  server.close()
+  return port
+}
