@@ -86,13 +86,21 @@ export class ArchiveFile {
     return this.#index.isOpen
   }
 
-  /** The pages of the points from `first` to `last` (by their place), in the order of the file. */
-  async *images(first: number, last: number): AsyncGenerator<PageImage> {
+  /**
+   * The pages of the points from `first` to `last` (by their place), in the order of the file.
+   * `wants`: only those that it takes. A block without one is not read.
+   */
+  async *images(
+    first: number,
+    last: number,
+    wants?: (point: number, page: number) => boolean,
+  ): AsyncGenerator<PageImage> {
     const { pageSize, blockPages } = this.header
     let block: { readonly number: number; readonly raw: Buffer } | undefined
     for (let point = first; point <= last; point++) {
       const { pageNumbers } = this.points[point]
       for (let i = 0; i < pageNumbers.length; i++) {
+        if (wants && !wants(point, pageNumbers[i])) continue
         const image = this.#imagesAt[point] + i
         const number = Math.floor(image / blockPages)
         if (block?.number !== number) block = { number, raw: await this.#readBlock(number) }

@@ -7,6 +7,7 @@ import {
   type ArchiveName,
   type ArchivePart,
   formatArchiveName,
+  isThinned,
 } from '../../proto/archiveNames.ts'
 
 /** A file of a store. */
@@ -16,7 +17,7 @@ export interface StoredFile {
 }
 
 /** Files that belong together: all parts of a snapshot, or of a run of changes. */
-interface Piece {
+export interface Piece {
   readonly name: ArchiveName
   readonly files: readonly StoredFile[]
   readonly bytes: number
@@ -55,7 +56,7 @@ export function planRestore(
 }
 
 /** All parts of each, or nothing of it. */
-function piecesOf(files: readonly StoredFile[]): Piece[] {
+export function piecesOf(files: readonly StoredFile[]): Piece[] {
   const groups = new Map<string, StoredFile[]>()
   for (const file of files) {
     const key = formatArchiveName({ ...file.name, part: 1, isLast: true })
@@ -109,7 +110,8 @@ function endOf(name: ArchiveName): ArchivedPlace {
 function holds(name: ArchiveName, { incarnation, txid }: ArchivedPlace): boolean {
   const end = endOf(name)
   if (end.incarnation !== incarnation) return false
-  return name.kind === 'snapshot' ? txid === end.txid : name.from.txid < txid && txid <= end.txid
+  if (txid === end.txid) return true
+  return name.kind === 'changes' && !isThinned(name) && name.from.txid < txid && txid < end.txid
 }
 
 function planOf(best: Way): RestorePlan {

@@ -16,6 +16,8 @@ export interface State {
   readonly txid: number
   readonly bytes: Buffer
   readonly checksum: string
+  /** When it was committed; its txid unless told otherwise. */
+  readonly timeMs?: number
 }
 
 /** Commits that grow, shrink, rewrite and reshape a database. */
@@ -108,8 +110,8 @@ export async function fileOf(
   const writer = await ArchiveFileWriter.begin(header, async (bytes) => {
     pieces.push(Buffer.from(bytes))
   })
-  for (const [{ txid, checksum, bytes }, images] of points)
-    await writer.add({ txid, checksum, timeMs: txid, pages: bytes.length / pageSize }, images)
+  for (const [{ txid, checksum, bytes, timeMs = txid }, images] of points)
+    await writer.add({ txid, checksum, timeMs, pages: bytes.length / pageSize }, images)
   await writer.end({ continues, isOpen })
   return Buffer.concat(pieces)
 }
