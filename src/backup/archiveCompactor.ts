@@ -18,7 +18,7 @@ import type { Stamp } from './compaction/madeFile.ts'
 import { mergeChanges } from './compaction/mergeChanges.ts'
 import { type ArchiveLook, type DatedPiece, DatedPieces, keyOf } from './datedPieces.ts'
 import type { StoredFile } from './restorePlan.ts'
-import { coveredPieces, doubtedPieces } from './retention/coveredPieces.ts'
+import { doubtedPieces } from './retention/coveredPieces.ts'
 import type { KeepPolicy } from './retention/keepPolicy.ts'
 import { namedPoints } from './retention/namedPoints.ts'
 import { DAY_MS } from './retention/periods.ts'
@@ -97,7 +97,7 @@ export class ArchiveCompactor {
   async run(signal: AbortSignal): Promise<CompactionReport> {
     const round = new Round(signal)
     await this.#compareDoubted(await this.#look(round), round)
-    for (const due of this.#dueMerges(await this.#look(round))) await this.#merge(due, round)
+    for (const due of await this.#dueMerges(await this.#look(round))) await this.#merge(due, round)
     await this.#makeSnapshot(await this.#look(round), round)
     const first = await this.#retention(await this.#look(round))
     for (const { pieces, name } of first.thin.slice(0, MAX_THINNED))
@@ -129,12 +129,18 @@ export class ArchiveCompactor {
       else await this.#merge({ pieces: way, name }, round)
   }
 
-  #dueMerges({ pieces }: ArchiveLook): readonly DueMerge[] {
-    const covered = coveredPieces(pieces, this.#verified)
-    const doubted: ReadonlySet<DatedPiece> = new Set(doubtedPieces(pieces, this.#verified).keys())
-    const live = pieces.filter((piece) => !covered.has(piece) && !doubted.has(piece))
+  /** Of what stays as it is: what goes or is thinned anyway is not merged before. */
+  async #dueMerges(look: ArchiveLook): Promise<readonly DueMerge[]> {
+    const { kept, thin } = await this.#retention(look)
+    const doubted = this.#doubted(look)
+    const thinned = new Set<DatedPiece>(thin.flatMap(({ pieces }) => pieces))
+    const live = kept.filter((piece) => !doubted.has(piece) && !thinned.has(piece))
     const hasHours = this.#options.keep?.windows.some(({ grain }) => grain === 'hourly') ?? false
     return dueMerges(live, hasHours).slice(0, MAX_MERGES)
+  }
+
+  #doubted({ pieces }: ArchiveLook): ReadonlySet<DatedPiece> {
+    return new Set(doubtedPieces(pieces, this.#verified).keys())
   }
 
   async #merge({ pieces, name }: DueMerge, round: Round): Promise<void> {

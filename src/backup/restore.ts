@@ -44,6 +44,8 @@ class RestoreRun {
   #file: RestoredFile | undefined
   #at: Restored | undefined
   #isOpen = false
+  /** The position is behind: what is left of the last run of changes is not for it. */
+  #isPast = false
 
   constructor(path: string, target: ArchivedPlace, ops: FileOps) {
     this.#path = path
@@ -52,12 +54,14 @@ class RestoreRun {
   }
 
   async take(archive: ArchiveFile): Promise<void> {
+    if (this.#isPast) return
     this.#requireNext(archive)
     const { pageSize, incarnation, epoch } = archive.header
     this.#file ??= RestoredFile.begin(this.#path, pageSize, this.#ops)
     for (const [i, point] of archive.points.entries()) {
       const { txid, timeMs, checksum } = point
-      if (incarnation === this.#target.incarnation && txid > this.#target.txid) return
+      this.#isPast = incarnation === this.#target.incarnation && txid > this.#target.txid
+      if (this.#isPast) return
       this.#isOpen = archive.isOpen && i === archive.points.length - 1
       await this.#file.apply(point, archive.images(i, i), !this.#isOpen)
       if (!this.#isOpen) this.#at = { incarnation, txid, epoch, checksum, timeMs }

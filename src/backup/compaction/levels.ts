@@ -37,6 +37,9 @@ export const THINNED_LEVELS: Readonly<Record<Exclude<Grain, 'all'>, number>> = {
   yearly: 8,
 }
 
+/** A merged file is one. */
+const ALONE = { part: 1, isLast: true }
+
 export interface DueMerge {
   readonly pieces: readonly DatedPiece[]
   readonly name: ChangesName
@@ -62,7 +65,7 @@ export function dueMerges(pieces: readonly DatedPiece[], hasHours: boolean): rea
       if (run.some((piece) => taken.has(piece))) continue
       for (const piece of run) taken.add(piece)
       const [{ name }, { name: last }] = [run[0], run[run.length - 1]]
-      due.push({ pieces: run, name: { ...name, level: i + 1, to: last.to } })
+      due.push({ pieces: run, name: { ...name, ...ALONE, level: i + 1, to: last.to } })
     }
   return due
 }

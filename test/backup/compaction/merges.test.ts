@@ -21,6 +21,7 @@ import {
   putSnapshot,
   randomSteps,
 } from '../../support/longArchives.ts'
+import { seededRandom } from '../../support/seededRandom.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-merges-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -44,7 +45,7 @@ async function site(pageSize: number, count: number, seed: number): Promise<Site
   const folder = join(root, String(++made))
   const store = new DirectoryStore(folder, systemFileOps)
   const files = new ArchiveFiles(store)
-  const steps = randomSteps(count, randomOf(seed))
+  const steps = randomSteps(count, seededRandom(seed))
   const moments = momentsOf(join(root, `${made}.db`), pageSize, steps, (i) => ({
     incarnation: ONE,
     timeMs: 1000 + i,
@@ -57,17 +58,6 @@ async function site(pageSize: number, count: number, seed: number): Promise<Site
   }
   const pieces = async () => (await new DatedPieces(store, files).look(1000, signal)).pieces
   return { folder, store, files, moments, pageSize, pieces }
-}
-
-/** A small generator with a seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
 }
 
 async function clear({ store }: Site, pieces: readonly DatedPiece[]): Promise<void> {
