@@ -202,8 +202,8 @@ export class ArchiveCompactor {
   }
 
   /**
-   * Makes or compares the file `key`. False when `make` gives that, and when it failed, which is one
-   * of the problems.
+   * Makes or compares the file `key`. False when `make` gives that, and when it failed, which is
+   * one of the problems.
    */
   async #attempt(
     key: string,

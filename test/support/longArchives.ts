@@ -65,8 +65,8 @@ export async function putSnapshot(store: Store, moment: Moment, pageSize: number
 }
 
 /**
- * One file of level 0 with `moments` but the first, which is where it begins. `parts`: the images of
- * the last moment go over as many files.
+ * One file of level 0 with `moments` but the first, which is where it begins. `parts`: the images
+ * of the last moment go over as many files.
  */
 export async function putChanges(
   store: Store,
@@ -106,7 +106,7 @@ async function put(store: Store, name: ArchiveName, bytes: Buffer): Promise<void
   await store.create(formatArchiveName(name), (append) => append(bytes))
 }
 
-/** Restores a position as an operator would, and gives its checksum; undefined when no file has it. */
+/** Restores a position, and gives its checksum; undefined when no file has it. */
 export async function checksumAt(
   store: Store,
   place: ArchivedPlace,

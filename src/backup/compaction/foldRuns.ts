@@ -1,8 +1,8 @@
 /**
  * The second pass: the newest image of each page, each exactly once, in runs of ascending page
- * numbers. A snapshot is read in its order, 32 parts at once. Changes are read in theirs, each block
- * that has a newest image once; they are sorted in memory, 64 MiB at a time. So a small result is
- * one run, and a large one is a run of the snapshot and some of the changes.
+ * numbers. A snapshot is read in its order, 32 parts at once. Changes are read in theirs, each
+ * block that has a newest image once; they are sorted in memory, 64 MiB at a time. So a small
+ * result is one run, and a large one is a run of the snapshot and some of the changes.
  */
 
 import type { ArchiveFiles, OpenedFile } from '../archiveFiles.ts'

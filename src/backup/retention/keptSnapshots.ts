@@ -9,8 +9,8 @@ import { endOf, isChanges, PieceWays } from './pieceWays.ts'
 import { type Promises, wantedPlaces } from './promises.ts'
 
 /**
- * `changeFactor`: how many times its own bytes of changes a snapshot may save a restore before it is
- * kept for that alone.
+ * `changeFactor`: how many times its own bytes of changes a snapshot may save a restore before it
+ * is kept for that alone.
  */
 export function keptSnapshots(
   pieces: readonly DatedPiece[],

@@ -84,7 +84,7 @@ function spanOf(pieces: readonly DatedPiece[], level: number) {
 }
 
 for (const pageSize of [512, 4096])
-  test(`a merged file holds every position, time and page, pages of ${pageSize} bytes`, async () => {
+  test(`a merged file holds every position, time and page (${pageSize} bytes)`, async () => {
     const it = await site(pageSize, 40, pageSize)
     const all = await it.pieces()
     const inputs = changesOf(all)
