@@ -35,6 +35,8 @@ export interface ChangesName extends ArchivePart {
 export type ArchiveName = SnapshotName | ChangesName
 
 export const MAX_LEVEL = 9
+/** A file of this level or a higher one holds one position, the last one of its name. */
+export const FIRST_THINNED_LEVEL = 4
 export const MAX_PARTS = 9999
 
 /** Digits of MAX_COUNTED: names of one incarnation sort by txid. */
@@ -44,6 +46,11 @@ const CHANGES = new RegExp(
   '^changes/(\\d)/(\\d{15})-(\\d{15})-([0-9a-f]{16})(?:-after-([0-9a-f]{16}))?' +
     '(?:\\.(\\d{4})(\\.last)?)?\\.wca$',
 )
+
+/** Whether a file has lost the positions before its last one. */
+export function isThinned(name: ArchiveName): boolean {
+  return name.kind === 'changes' && name.level >= FIRST_THINNED_LEVEL
+}
 
 export function formatArchiveName(name: ArchiveName): string {
   const part = partOf(name)

@@ -72,6 +72,8 @@ class RestoreRun {
   readonly #steps: RestoreSteps
   #file: RestoredFile | undefined
   #first: ArchiveHeader | undefined
+  /** What is left of the last run of changes is not for the target. */
+  #hasPassed = false
   /** The position of which only a part is there; undefined also after a resume within one. */
   #open: ArchivedPlace | undefined
   #progress: RestoreProgress = { file: 0, point: 0, images: 0, at: undefined, isOpen: false }
@@ -96,7 +98,10 @@ class RestoreRun {
 
   async run(opens: readonly OpenNext[]): Promise<Restored> {
     try {
-      for (const open of opens.slice(this.#progress.file)) await this.#take(await open())
+      for (const open of opens.slice(this.#progress.file)) {
+        if (this.#isThere || this.#hasPassed) break
+        await this.#take(await open())
+      }
       return await this.#end()
     } catch (error) {
       this.#file?.abandon(!isOfArchive(error))
@@ -111,7 +116,8 @@ class RestoreRun {
     this.#first ??= archive.header
     this.#file ??= await RestoredFile.begin(this.#setup(pageSize), this.#steps.base)
     for (let point = first; point < archive.points.length && !this.#isThere; point++) {
-      if (this.#isPast(archive, point)) break
+      this.#hasPassed = this.#isPast(archive, point)
+      if (this.#hasPassed) break
       await this.#apply(this.#file, archive, point)
     }
     const { at, isOpen, file } = this.#progress

@@ -7,6 +7,7 @@ import {
   type ArchiveName,
   type ArchivePart,
   formatArchiveName,
+  isThinned,
 } from '../../proto/archiveNames.ts'
 
 /** A file of a store. */
@@ -124,7 +125,8 @@ export function endOf(name: ArchiveName): ArchivedPlace {
 function holds(name: ArchiveName, { incarnation, txid }: ArchivedPlace): boolean {
   const end = endOf(name)
   if (end.incarnation !== incarnation) return false
-  return name.kind === 'snapshot' ? txid === end.txid : name.from.txid < txid && txid <= end.txid
+  if (txid === end.txid) return true
+  return name.kind === 'changes' && !isThinned(name) && name.from.txid < txid && txid < end.txid
 }
 
 function planOf(best: Way): RestorePlan {

@@ -9,7 +9,6 @@ import { makeDatabase, Writer } from '../support/workload.ts'
 
 /** With the occurrence at which the process dies. The first ones take the snapshot. */
 export const ARCHIVE_STEPS: readonly (readonly [FileOp, number])[] = [
-  ['snapshot.write', 1],
   ['snapshot.write', 50],
   ['archive.write', 1],
   ['archive.sync', 1],

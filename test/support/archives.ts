@@ -16,6 +16,8 @@ export interface State {
   readonly txid: number
   readonly bytes: Buffer
   readonly checksum: string
+  /** When it was committed; its txid unless told otherwise. */
+  readonly timeMs?: number
 }
 
 /** Commits that grow, shrink, rewrite and reshape a database. */
@@ -110,11 +112,8 @@ export async function fileOf(
   const writer = await ArchiveFileWriter.begin(header, async (bytes) => {
     pieces.push(Buffer.from(bytes))
   })
-  for (const [{ txid, checksum, bytes }, images] of points)
-    await writer.add(
-      { txid, checksum, timeMs: timeOf(txid), pages: bytes.length / pageSize },
-      images,
-    )
+  for (const [{ txid, checksum, bytes, timeMs = timeOf(txid) }, images] of points)
+    await writer.add({ txid, checksum, timeMs, pages: bytes.length / pageSize }, images)
   await writer.end({ continues, isOpen })
   return Buffer.concat(pieces)
 }

@@ -1,0 +1,258 @@
+/**
+ * Keeps an archive small and quick to restore, given its store alone: merges files into higher
+ * levels, makes snapshots of older ones, thins what is old, and removes what nothing needs.
+ *
+ * Each round is bounded, and each step leaves an archive in which every promised position
+ * restores: what replaces files is written whole, durable and read back before they go. Two
+ * processes may do this to one archive at once: a file is made once, and removing what is gone is
+ * nothing.
+ */
+import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
+import { asWalcastError, keyOf as errorKey, type WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import { ArchiveFiles } from './archiveFiles.ts'
+import { type DueSnapshot, dueSnapshot, type SnapshotBounds } from './compaction/dueSnapshot.ts'
+import { foldPieces } from './compaction/foldPieces.ts'
+import { type DueMerge, dueMerges } from './compaction/levels.ts'
+import type { Stamp } from './compaction/madeFile.ts'
+import { mergeChanges } from './compaction/mergeChanges.ts'
+import { type ArchiveLook, type DatedPiece, DatedPieces, keyOf } from './datedPieces.ts'
+import type { StoredFile } from './restorePlan.ts'
+import { doubtedPieces } from './retention/coveredPieces.ts'
+import type { KeepPolicy } from './retention/keepPolicy.ts'
+import { namedPoints } from './retention/namedPoints.ts'
+import { DAY_MS } from './retention/periods.ts'
+import { removeFiles } from './retention/removeFiles.ts'
+import type { RestorableSpan } from './retention/restorableSpans.ts'
+import { type Retention, retain } from './retention/retain.ts'
+import type { Store } from './stores/store.ts'
+
+/** Of one round. */
+const MAX_LOOKED = 2000
+const MAX_MERGES = 64
+const MAX_THINNED = 8
+const MAX_COMPARED = 4
+/** What failed because of what files hold is not tried again by this process. */
+const LASTING: ReadonlySet<string | undefined> = new Set([
+  'ARCHIVE_BROKEN',
+  'ARCHIVE_GAP',
+  'ARCHIVE_MISMATCH',
+])
+const MAX_FAILED = 10_000
+
+export interface CompactorOptions {
+  /** Undefined: nothing is removed for its age, number or size. */
+  readonly keep: KeepPolicy | undefined
+  readonly snapshots: SnapshotBounds
+  /** Id of the node that makes files, '' for a command; and the program. */
+  readonly node: string
+  readonly writer: string
+  /** Tells the store's clock, ms since 1970, when it has one. */
+  readonly storeMs?: () => Promise<number | undefined>
+}
+
+/** What people and logs are told of a round. */
+export interface CompactionReport {
+  /** Names of the files made. */
+  readonly merged: readonly string[]
+  readonly thinned: readonly string[]
+  readonly snapshot: string | undefined
+  readonly removed: readonly string[]
+  readonly removedBytes: number
+  /** What is left. */
+  readonly files: number
+  readonly bytes: number
+  readonly restorable: readonly RestorableSpan[]
+  /** Why nothing is removed for its age. */
+  readonly refused: string | undefined
+  /** Bytes above the bound of the policy that cannot go. */
+  readonly overBytes: number
+  /** What is left for a later round, or cannot be done. Nothing was removed for it. */
+  readonly problems: readonly WalcastError[]
+}
+
+export class ArchiveCompactor {
+  readonly #store: Store
+  readonly #files: ArchiveFiles
+  readonly #clock: Clock
+  readonly #options: CompactorOptions
+  readonly #pieces: DatedPieces
+  /** Keys of files that this process has compared with what they are made of. */
+  readonly #verified = new Set<string>()
+  /** Names of files that could not be made: at most `MAX_FAILED`. */
+  readonly #failed = new Set<string>()
+
+  constructor(store: Store, clock: Clock, options: CompactorOptions) {
+    this.#store = store
+    this.#files = new ArchiveFiles(store)
+    this.#clock = clock
+    this.#options = options
+    this.#pieces = new DatedPieces(store, this.#files)
+  }
+
+  /**
+   * One bounded round. When `signal` is aborted it ends after the step that runs. Throws what the
+   * store throws when it cannot be listed.
+   */
+  async run(signal: AbortSignal): Promise<CompactionReport> {
+    const round = new Round(signal)
+    await this.#compareDoubted(await this.#look(round), round)
+    for (const due of await this.#dueMerges(await this.#look(round))) await this.#merge(due, round)
+    await this.#makeSnapshot(await this.#look(round), round)
+    const first = await this.#retention(await this.#look(round))
+    for (const { pieces, name } of first.thin.slice(0, MAX_THINNED))
+      if (await this.#fold(pieces, name, round)) round.thinned.push(formatArchiveName(name))
+    const look = await this.#look(round)
+    const last = await this.#retention(look)
+    const removed = await this.#remove(look, last, round)
+    return reportOf(round, last, removed)
+  }
+
+  async #look({ signal, problems }: Round): Promise<ArchiveLook> {
+    const look = await this.#pieces.look(signal.aborted ? 0 : MAX_LOOKED, signal)
+    problems.push(...look.problems)
+    const there = new Set(look.pieces.map(({ key }) => key))
+    for (const key of this.#verified) if (!there.has(key)) this.#verified.delete(key)
+    return look
+  }
+
+  /** What a crash left between making a file and removing what it is made of. */
+  async #compareDoubted({ pieces }: ArchiveLook, round: Round): Promise<void> {
+    const doubted = [...doubtedPieces(pieces, this.#verified)].slice(0, MAX_COMPARED)
+    for (const [{ name, files, key }, way] of doubted)
+      if (files.length > 1 || name.level > 3)
+        await this.#attempt(key, round, async (signal) => {
+          const names = files.map((file) => file.name)
+          await foldPieces(this.#files, way, name, { stamp: this.#stamp(), signal }, names)
+          return true
+        })
+      else await this.#merge({ pieces: way, name }, round)
+  }
+
+  /** Of what stays as it is: what goes or is thinned anyway is not merged before. */
+  async #dueMerges(look: ArchiveLook): Promise<readonly DueMerge[]> {
+    const { kept, thin } = await this.#retention(look)
+    const doubted = this.#doubted(look)
+    const thinned = new Set<DatedPiece>(thin.flatMap(({ pieces }) => pieces))
+    const live = kept.filter((piece) => !doubted.has(piece) && !thinned.has(piece))
+    const hasHours = this.#options.keep?.windows.some(({ grain }) => grain === 'hourly') ?? false
+    return dueMerges(live, hasHours).slice(0, MAX_MERGES)
+  }
+
+  #doubted({ pieces }: ArchiveLook): ReadonlySet<DatedPiece> {
+    return new Set(doubtedPieces(pieces, this.#verified).keys())
+  }
+
+  async #merge({ pieces, name }: DueMerge, round: Round): Promise<void> {
+    const key = keyOf({ name })
+    const isMade = await this.#attempt(key, round, async (signal) => {
+      await mergeChanges(this.#files, pieces, name, this.#stamp(), signal)
+      return true
+    })
+    if (isMade) round.merged.push(key)
+  }
+
+  async #makeSnapshot({ pieces }: ArchiveLook, round: Round): Promise<void> {
+    const doubted: ReadonlySet<DatedPiece> = new Set(doubtedPieces(pieces, this.#verified).keys())
+    const live = pieces.filter((piece) => !doubted.has(piece))
+    const due: DueSnapshot | undefined = dueSnapshot(live, this.#options.snapshots)
+    if (due && (await this.#fold(due.pieces, due.name, round))) round.snapshot = keyOf(due)
+  }
+
+  async #retention({ pieces }: ArchiveLook): Promise<Retention> {
+    const { keep, storeMs, snapshots } = this.#options
+    return retain({
+      pieces,
+      policy: keep,
+      clock: { nowMs: this.#clock.nowMs(), storeMs: await storeMs?.() },
+      held: await namedPoints(this.#store),
+      verified: this.#verified,
+      changeFactor: snapshots.changeFactor,
+    })
+  }
+
+  async #fold(pieces: readonly DatedPiece[], name: ArchiveName, round: Round): Promise<boolean> {
+    return await this.#attempt(keyOf({ name }), round, async (signal) => {
+      const made = await foldPieces(this.#files, pieces, name, { stamp: this.#stamp(), signal })
+      return made !== undefined
+    })
+  }
+
+  async #remove(look: ArchiveLook, { remove }: Retention, round: Round) {
+    const newestMs = look.pieces.findLast(({ about }) => about)?.about?.lastMs
+    const left = newestMs === undefined ? [] : await this.#leftParts(look.partial, newestMs)
+    const files = [...remove.flatMap((piece) => piece.files), ...left]
+    const nowMs = this.#clock.nowMs()
+    return await removeFiles(this.#store, files, nowMs, round.signal).catch((error) => {
+      round.problems.push(asWalcastError(error))
+      return []
+    })
+  }
+
+  /** Parts that were begun a day before the newest position: nobody writes the rest of them. */
+  async #leftParts(partial: readonly StoredFile[], newestMs: number): Promise<StoredFile[]> {
+    const left: StoredFile[] = []
+    for (const part of partial.slice(0, MAX_COMPARED)) {
+      const opened = await this.#files.open(part.name).catch(() => undefined)
+      await opened?.close()
+      const createdMs = opened?.file.header.createdMs
+      if (createdMs !== undefined && createdMs + DAY_MS < newestMs) left.push(part)
+    }
+    return left
+  }
+
+  /**
+   * Makes or compares the file `key`. False when `make` gives that, and when it failed, which is
+   * one of the problems.
+   */
+  async #attempt(
+    key: string,
+    { signal, problems }: Round,
+    make: (signal: AbortSignal) => Promise<boolean>,
+  ): Promise<boolean> {
+    if (signal.aborted || this.#failed.has(key)) return false
+    try {
+      const isMade = await make(signal)
+      if (isMade) this.#verified.add(key)
+      return isMade
+    } catch (error) {
+      if (signal.aborted) return false
+      problems.push(asWalcastError(error))
+      if (LASTING.has(errorKey(error)) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
+      return false
+    }
+  }
+
+  #stamp(): Stamp {
+    const { node, writer } = this.#options
+    return { createdMs: Math.round(this.#clock.nowMs()), node, writer }
+  }
+}
+
+/** What one round has done so far. */
+class Round {
+  readonly signal: AbortSignal
+  readonly merged: string[] = []
+  readonly thinned: string[] = []
+  readonly problems: WalcastError[] = []
+  snapshot: string | undefined
+
+  constructor(signal: AbortSignal) {
+    this.signal = signal
+  }
+}
+
+function reportOf(
+  { merged, thinned, snapshot, problems }: Round,
+  { kept, restorable, refused, overBytes }: Retention,
+  removed: readonly StoredFile[],
+): CompactionReport {
+  const files = kept.flatMap((piece) => piece.files)
+  return {
+    ...{ merged, thinned, snapshot, restorable, refused, overBytes, problems },
+    removed: removed.map(({ name }) => formatArchiveName(name)),
+    removedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
+    files: files.length,
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+  }
+}

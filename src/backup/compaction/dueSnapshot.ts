@@ -1,0 +1,55 @@
+/**
+ * When a new snapshot is made of the last one and the changes after it. Pure. Only what the files
+ * say counts, and no clock.
+ */
+import type { SnapshotName } from '../../../proto/archiveNames.ts'
+import type { DatedPiece } from '../datedPieces.ts'
+import { DAY_MS } from '../retention/periods.ts'
+import { endOf, isChanges, PieceWays } from '../retention/pieceWays.ts'
+
+export interface SnapshotBounds {
+  /** Changes of as many times the bytes of the snapshot: a restore reads twice as much at 1. */
+  readonly changeFactor: number
+  /** Changes of fewer bytes are read in no time, whatever the snapshot has. */
+  readonly leastBytes: number
+  /** Age of the snapshot in ms, if a tenth of `changeFactor` has changed. */
+  readonly ageMs: number
+  /** Files of changes: each is opened, and over a network that is what takes time. */
+  readonly files: number
+}
+
+export const SNAPSHOT_BOUNDS: SnapshotBounds = {
+  changeFactor: 1,
+  leastBytes: 64 * 1024 * 1024,
+  ageMs: DAY_MS,
+  files: 1000,
+}
+/** What has hardly changed needs no snapshot for its age. */
+const AGED_SHARE = 0.1
+
+export interface DueSnapshot {
+  /** The last snapshot and the changes after it. */
+  readonly pieces: readonly DatedPiece[]
+  readonly name: SnapshotName
+}
+
+/** `pieces`: in the order of their ends. */
+export function dueSnapshot(
+  pieces: readonly DatedPiece[],
+  bounds: SnapshotBounds,
+): DueSnapshot | undefined {
+  const newest = pieces.findLast((piece) => !isChanges(piece))
+  if (!newest?.about) return undefined
+  const ways = new PieceWays([newest, ...pieces.filter(isChanges)])
+  const last = pieces.findLast((piece) => isChanges(piece) && ways.leadsTo(endOf(piece)))
+  if (!last?.about) return undefined
+  const place = endOf(last)
+  const way = ways.to(place) ?? []
+  const changes = way.slice(1)
+  const bytes = changes.reduce((sum, each) => sum + each.bytes, 0)
+  const share = bytes / Math.max(newest.bytes, 1) / bounds.changeFactor
+  const isAged = last.about.lastMs - newest.about.lastMs >= bounds.ageMs && share >= AGED_SHARE
+  const isDue = isAged || (share > 1 && bytes > bounds.leastBytes) || changes.length > bounds.files
+  const name: SnapshotName = { kind: 'snapshot', ...place, part: 1, isLast: true }
+  return isDue && changes.length > 0 ? { pieces: way, name } : undefined
+}

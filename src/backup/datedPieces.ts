@@ -1,0 +1,123 @@
+/**
+ * The files of an archive with what their ends tell: times, positions, state checksums. A file
+ * never changes, so each is looked at once in the life of a process. A look is bounded: what it
+ * has not got to has no dates yet, and is left alone until a later one.
+ */
+import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
+import { formatArchiveName, MAX_LEVEL, parseArchiveName } from '../../proto/archiveNames.ts'
+import { asWalcastError, type WalcastError } from '../errors.ts'
+import type { ArchiveFiles } from './archiveFiles.ts'
+import { type Piece, piecesOf, type StoredFile } from './restorePlan.ts'
+import type { Store } from './stores/store.ts'
+
+/** What the index and header of a file tell. */
+export interface PieceAbout {
+  /** When the leader noticed its first and last position, ms since 1970. */
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly points: number
+  readonly images: number
+  /** State checksum at its end, 16 hex digits. */
+  readonly checksum: string
+  /** Of its last part. */
+  readonly header: ArchiveHeader
+}
+
+export interface DatedPiece extends Piece {
+  /** The name of its first part, as if it had no other. */
+  readonly key: string
+  /** Undefined when it has not been looked at, or cannot be read. */
+  readonly about: PieceAbout | undefined
+}
+
+export interface ArchiveLook {
+  /** Whole ones, in the order of their ends. */
+  readonly pieces: readonly DatedPiece[]
+  /** Parts whose others are missing: somebody writes them now, or died over it. */
+  readonly partial: readonly StoredFile[]
+  readonly problems: readonly WalcastError[]
+}
+
+export class DatedPieces {
+  readonly #store: Store
+  readonly #files: ArchiveFiles
+  /** As many entries as the archive has pieces: what is gone is forgotten. */
+  #known = new Map<string, PieceAbout>()
+
+  constructor(store: Store, files: ArchiveFiles) {
+    this.#store = store
+    this.#files = files
+  }
+
+  /** Opens at most `most` files that were not opened before, the oldest first. */
+  async look(most: number, signal: AbortSignal): Promise<ArchiveLook> {
+    const files = await storedFiles(this.#store)
+    const pieces = piecesOf(files).map((piece) => ({ ...piece, key: keyOf(piece) }))
+    const problems: WalcastError[] = []
+    const known = new Map<string, PieceAbout>()
+    let left = most
+    const dated: DatedPiece[] = []
+    for (const piece of pieces.toSorted(byEnd)) {
+      let about = this.#known.get(piece.key)
+      if (!about && left >= piece.files.length && !signal.aborted) {
+        left -= piece.files.length
+        about = await this.#about(piece).catch((error) => {
+          problems.push(asWalcastError(error))
+          return undefined
+        })
+      }
+      if (about) known.set(piece.key, about)
+      dated.push({ ...piece, about })
+    }
+    this.#known = known
+    const whole = new Set(dated.flatMap((piece) => piece.files))
+    return { pieces: dated, partial: files.filter((file) => !whole.has(file)), problems }
+  }
+
+  async #about({ files }: Piece): Promise<PieceAbout | undefined> {
+    let firstMs = Number.POSITIVE_INFINITY
+    let [points, images] = [0, 0]
+    for (const [i, { name }] of files.entries()) {
+      const { file, close } = await this.#files.open(name)
+      try {
+        points += file.points.length - (file.continues ? 1 : 0)
+        for (const { pageNumbers } of file.points) images += pageNumbers.length
+        firstMs = Math.min(firstMs, file.points[0]?.timeMs ?? firstMs)
+        const last = file.points.at(-1)
+        if (i === files.length - 1 && last)
+          return {
+            ...{ firstMs, lastMs: last.timeMs, points, images },
+            ...{ checksum: last.checksum, header: file.header },
+          }
+      } finally {
+        await close()
+      }
+    }
+    return undefined
+  }
+}
+
+export function keyOf({ name }: Pick<Piece, 'name'>): string {
+  return formatArchiveName({ ...name, part: 1, isLast: true })
+}
+
+/** Of one end, changes come before the snapshot. */
+export function byEnd(a: Piece, b: Piece): number {
+  return endTxid(a) - endTxid(b)
+}
+
+function endTxid({ name }: Piece): number {
+  return name.kind === 'snapshot' ? name.txid + 0.5 : name.to.txid
+}
+
+/** All archive files of a store. What has another name is not told of. */
+export async function storedFiles(store: Store): Promise<StoredFile[]> {
+  const folders = ['snapshots', ...Array.from({ length: MAX_LEVEL + 1 }, (_, i) => `changes/${i}`)]
+  const found: StoredFile[] = []
+  for (const folder of folders)
+    for (const { name, bytes } of await store.list(folder)) {
+      const parsed = parseArchiveName(name)
+      if (parsed) found.push({ name: parsed, bytes })
+    }
+  return found
+}

@@ -1,0 +1,71 @@
+/**
+ * Files whose every position another file has as well: what a merge was made of, and what a crash
+ * or a second process left of it.
+ */
+import { isThinned } from '../../../proto/archiveNames.ts'
+import type { DatedPiece } from '../datedPieces.ts'
+import { type ChangesPiece, isChanges, PieceWays } from './pieceWays.ts'
+
+/**
+ * The files that others replace. `verified`: keys of files that this process has read to the end;
+ * no other file replaces anything.
+ */
+export function coveredPieces(
+  pieces: readonly DatedPiece[],
+  verified: ReadonlySet<string>,
+): ReadonlySet<DatedPiece> {
+  const ways = new PieceWays(pieces)
+  const covers = pieces.filter(isWhole).filter(({ key, name }) => {
+    return verified.has(key) && ways.leadsTo(name.from)
+  })
+  const covered = pieces
+    .filter(isWhole)
+    .filter((piece) => covers.some((cover) => replaces(cover, piece)))
+  return new Set(covered)
+}
+
+/**
+ * Files of higher levels beside which there still is what they were made of, or something else that
+ * leads from their beginning to their end. Until they are compared, they count for nothing.
+ */
+export function doubtedPieces(
+  pieces: readonly DatedPiece[],
+  verified: ReadonlySet<string>,
+): ReadonlyMap<ChangesPiece, readonly ChangesPiece[]> {
+  const doubted = new Map<ChangesPiece, readonly ChangesPiece[]>()
+  for (const piece of pieces.filter(isChanges)) {
+    if (piece.name.level === 0 || verified.has(piece.key)) continue
+    const others = insideOf(piece, pieces)
+    const start = { ...piece.name.from, kind: 'snapshot' as const, part: 1, isLast: true }
+    const snapshot = { name: start, files: [], bytes: 0, key: '', about: undefined }
+    const way = new PieceWays([snapshot, ...others]).to(piece.name.to)
+    if (way) doubted.set(piece, way.filter(isChanges))
+  }
+  return doubted
+}
+
+/** What a file may be made of: of lower levels, and between its ends. */
+function insideOf(piece: ChangesPiece, pieces: readonly DatedPiece[]): ChangesPiece[] {
+  const { from, to, level } = piece.name
+  return pieces.filter(isChanges).filter(({ name }) => {
+    const isIn = from.txid <= name.from.txid && name.to.txid <= to.txid
+    return isIn && name.level < level
+  })
+}
+
+function isWhole(piece: DatedPiece): piece is ChangesPiece {
+  return isChanges(piece) && !isThinned(piece.name)
+}
+
+/** The history of an incarnation is one: equal txids are equal positions. */
+function replaces(cover: ChangesPiece, { name }: ChangesPiece): boolean {
+  const { from, to, level } = cover.name
+  const isIn =
+    to.incarnation === name.to.incarnation && from.txid <= name.from.txid && name.to.txid <= to.txid
+  const isLarger = from.txid < name.from.txid || name.to.txid < to.txid
+  const isOfIt =
+    from.txid === name.from.txid
+      ? from.incarnation === name.from.incarnation
+      : name.from.incarnation === to.incarnation
+  return isIn && isOfIt && (isLarger || level > name.level)
+}

@@ -1,0 +1,65 @@
+/**
+ * Positions with a name, such as `before-migration`: they stay restorable until the name is
+ * removed, whatever the policy says.
+ */
+import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
+import { counted, incarnation as incarnationField } from '../../../proto/fields.ts'
+import { WalcastError } from '../../errors.ts'
+import type { Store } from '../stores/store.ts'
+import { readNote, writeNote } from './noteObject.ts'
+
+export interface NamedPoint extends ArchivedPlace {
+  readonly name: string
+  /** When it got its name, ms since 1970. */
+  readonly namedMs: number
+}
+
+export const MAX_NAMED_POINTS = 1000
+const NAME = /^[a-zA-Z0-9][\w.-]{0,99}$/
+const OBJECT = /^points\/(.+)\.json$/
+
+/** Throws USAGE when the name is not allowed, or another position has it. */
+export async function namePoint(store: Store, point: NamedPoint): Promise<void> {
+  const { name, incarnation, txid, namedMs } = point
+  if (!NAME.test(name))
+    throw usage(`a name of a position has up to 100 letters, digits, ".", "_" and "-": ${name}`)
+  if ((await store.list('points')).length >= MAX_NAMED_POINTS)
+    throw usage(`an archive has at most ${MAX_NAMED_POINTS} named positions; remove one`)
+  const isNew = await writeNote(store, `points/${name}.json`, { incarnation, txid, namedMs })
+  if (isNew) return
+  const known = (await namedPoints(store)).find((each) => each.name === name)
+  if (known?.incarnation !== incarnation || known.txid !== txid)
+    throw usage(`another position has the name ${name}; remove it, or take another name`)
+}
+
+/** Throws ARCHIVE_BROKEN when one cannot be read: what it holds is not known then. */
+export async function namedPoints(store: Store): Promise<readonly NamedPoint[]> {
+  const found: NamedPoint[] = []
+  for (const object of await store.list('points')) {
+    const [, name] = OBJECT.exec(object.name) ?? []
+    const note = await readNote(store, object.name)
+    if (!note) continue
+    const point = pointIn(note)
+    if (name === undefined || !point)
+      throw new WalcastError('ARCHIVE_BROKEN', { name: object.name, detail: 'it has no position' })
+    found.push({ ...point, name })
+  }
+  return found
+}
+
+/** Nothing when there is none. Throws USAGE when no position can have this name. */
+export async function forgetPoint(store: Store, name: string): Promise<void> {
+  if (!NAME.test(name)) throw usage(`no position has the name ${name}`)
+  await store.remove(`points/${name}.json`)
+}
+
+function pointIn(note: Readonly<Record<string, unknown>>): Omit<NamedPoint, 'name'> | undefined {
+  const { incarnation, txid, namedMs } = note
+  const isPoint =
+    incarnationField.accepts(incarnation) && counted.accepts(txid) && typeof namedMs === 'number'
+  return isPoint ? { incarnation, txid, namedMs } : undefined
+}
+
+function usage(detail: string): WalcastError {
+  return new WalcastError('USAGE', { detail })
+}

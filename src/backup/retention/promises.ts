@@ -1,0 +1,134 @@
+/** Which files and which positions a policy promises to keep. Pure. */
+import { type ArchivedPlace, isThinned } from '../../../proto/archiveNames.ts'
+import { placeKey } from '../compaction/levels.ts'
+import type { DatedPiece } from '../datedPieces.ts'
+import type { ArchiveClock } from './archiveClock.ts'
+import type { KeepPolicy, KeepWindow } from './keepPolicy.ts'
+import { DAY_MS, type Grain, PERIOD_OF, type Period, periodStart } from './periods.ts'
+import { type ChangesPiece, endOf, isChanges } from './pieceWays.ts'
+
+export interface Promises {
+  /** Files that stay with every position in them. */
+  readonly whole: ReadonlySet<DatedPiece>
+  /** Positions that stay, by their key. */
+  readonly places: ReadonlyMap<string, ArchivedPlace>
+  /** Snapshots that stay as files. */
+  readonly snapshots: ReadonlySet<DatedPiece>
+  /** The grain in which a file may be thinned. */
+  readonly grainOf: (piece: DatedPiece) => Exclude<Grain, 'all'>
+}
+
+/** A size bound never takes positions of the last day. */
+export const LEAST_ALL_MS = DAY_MS
+
+/** Places to which a way must lead: those promised, and where each whole file begins. */
+export function wantedPlaces({ whole, places }: Promises): ArchivedPlace[] {
+  return [...places.values(), ...[...whole].filter(isChanges).map(({ name }) => name.from)]
+}
+
+export function wantedKeys(promises: Promises): string[] {
+  return wantedPlaces(promises).map(placeKey)
+}
+
+/** Everything, as when there is no policy, or no clock to trust. */
+export function promiseAll(pieces: readonly DatedPiece[]): Promises {
+  return {
+    whole: new Set(pieces.filter(isChanges)),
+    places: new Map(),
+    snapshots: new Set(pieces.filter((piece) => !isChanges(piece))),
+    grainOf: () => 'yearly',
+  }
+}
+
+/**
+ * `pieces`: in the order of their ends, as `clock.timesMs` is. `held`: positions that stay whatever
+ * the policy says. `oldestMs`: what is older is given up for the size.
+ */
+export function promisesOf(
+  pieces: readonly DatedPiece[],
+  clock: ArchiveClock,
+  policy: KeepPolicy,
+  held: readonly ArchivedPlace[],
+  oldestMs: number,
+): Promises {
+  const limits = limitsOf(policy.windows, clock.nowMs, oldestMs)
+  const timeOf = new Map(pieces.map((piece, i) => [piece, clock.timesMs[i]]))
+  const isOlder = (piece: DatedPiece, limitMs: number) => (timeOf.get(piece) ?? limitMs) < limitMs
+  const all = limits.find(({ grain }) => grain === 'all')?.limitMs ?? Number.POSITIVE_INFINITY
+  const snapshots = pieces.filter((piece) => !isChanges(piece)).slice(-policy.snapshots)
+  const places = [
+    ...held,
+    ...limits.flatMap(({ grain, limitMs }) => {
+      const young = pieces.filter((piece) => !isOlder(piece, limitMs))
+      return grain === 'all'
+        ? young.map(endOf)
+        : lastOfPeriods(young, (piece) => periodStart(PERIOD_OF[grain], timeOf.get(piece) ?? 0))
+    }),
+    ...snapshots.map(endOf),
+    ...headsOf(pieces, snapshots.at(-1)),
+  ]
+  return {
+    whole: new Set(
+      pieces.filter(
+        (piece) =>
+          isChanges(piece) && (!piece.about || (!isThinned(piece.name) && !isOlder(piece, all))),
+      ),
+    ),
+    places: new Map(places.map((place) => [placeKey(place), place])),
+    snapshots: new Set(snapshots),
+    grainOf: (piece) => grainAt(limits, (limitMs) => !isOlder(piece, limitMs)),
+  }
+}
+
+interface Limit {
+  readonly grain: Grain
+  readonly limitMs: number
+}
+
+/**
+ * Where each window ends. It ends where a period of the next one begins, so that each period is
+ * thinned once it has wholly passed, and not a bit each day.
+ */
+function limitsOf(windows: readonly KeepWindow[], nowMs: number, oldestMs: number): Limit[] {
+  const latestMs = nowMs - LEAST_ALL_MS
+  return windows.map(({ grain, ageMs }, i) => {
+    const next = windows.at(i + 1)?.grain
+    const limitMs = periodStart(roundedTo(next), nowMs - ageMs)
+    return { grain, limitMs: Math.max(limitMs, Math.min(oldestMs, latestMs)) }
+  })
+}
+
+/** A year more of days would be no small thing. */
+function roundedTo(next: Grain | undefined): Period {
+  if (next === undefined || next === 'all') return 'day'
+  return next === 'yearly' ? 'month' : PERIOD_OF[next]
+}
+
+function lastOfPeriods(
+  pieces: readonly DatedPiece[],
+  periodOf: (piece: DatedPiece) => number,
+): ArchivedPlace[] {
+  const last = new Map<number, ArchivedPlace>()
+  for (const piece of pieces) last.set(periodOf(piece), endOf(piece))
+  return [...last.values()]
+}
+
+/** Where the newest histories end: no file goes on there. */
+function headsOf(
+  pieces: readonly DatedPiece[],
+  newest: DatedPiece | undefined,
+): readonly ArchivedPlace[] {
+  const changes: readonly ChangesPiece[] = pieces.filter(isChanges)
+  const begun = new Set(changes.map(({ name }) => placeKey(name.from)))
+  const leastTxid = newest ? endOf(newest).txid : 0
+  return pieces.map(endOf).filter((end) => end.txid >= leastTxid && !begun.has(placeKey(end)))
+}
+
+function grainAt(
+  limits: readonly Limit[],
+  isWithin: (limitMs: number) => boolean,
+): Exclude<Grain, 'all'> {
+  const found = limits.find(({ grain, limitMs }) => grain !== 'all' && isWithin(limitMs))
+  const grain = found?.grain ?? limits.at(-1)?.grain
+  return grain === undefined || grain === 'all' ? 'daily' : grain
+}

@@ -1,0 +1,144 @@
+/**
+ * What of an archive goes, what is thinned, and what stays. Pure: it is given what there is and
+ * what the clocks say, and others act on it. A file goes only when no promised position needs it,
+ * and the ways of all promised positions are looked up once more among what stays.
+ */
+import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
+import { WalcastError } from '../../errors.ts'
+import type { DatedPiece } from '../datedPieces.ts'
+import { type ArchiveClock, archiveClock, type ClockReadings } from './archiveClock.ts'
+import { coveredPieces, doubtedPieces } from './coveredPieces.ts'
+import type { KeepPolicy } from './keepPolicy.ts'
+import { isReached, keptSnapshots } from './keptSnapshots.ts'
+import { isChanges, PieceWays } from './pieceWays.ts'
+import { type Promises, promiseAll, promisesOf, wantedPlaces } from './promises.ts'
+import { type RestorableSpan, restorableSpans } from './restorableSpans.ts'
+import { type ThinRun, thinRuns } from './thinRuns.ts'
+
+export interface RetainInput {
+  /** In the order of their ends. */
+  readonly pieces: readonly DatedPiece[]
+  /** Undefined: everything stays, and only what others replace goes. */
+  readonly policy: KeepPolicy | undefined
+  readonly clock: ClockReadings
+  /** Positions that stay: those with a name. */
+  readonly held: readonly ArchivedPlace[]
+  /** Keys of the files that this process has read to the end. */
+  readonly verified: ReadonlySet<string>
+  /** A snapshot stays when it saves a restore more than as many times its own bytes of changes. */
+  readonly changeFactor: number
+}
+
+export interface Retention {
+  readonly remove: readonly DatedPiece[]
+  readonly thin: readonly ThinRun[]
+  readonly kept: readonly DatedPiece[]
+  /** What can be restored of what stays, the youngest first. */
+  readonly restorable: readonly RestorableSpan[]
+  /** Why nothing is removed or thinned for its age; undefined when ages can be told. */
+  readonly refused: string | undefined
+  /** Bytes above the bound that the last day and the newest snapshot do not give way to. */
+  readonly overBytes: number
+}
+
+interface Selection {
+  readonly promises: Promises
+  readonly kept: ReadonlySet<DatedPiece>
+}
+
+export function retain(input: RetainInput): Retention {
+  const { pieces, policy, clock, held, verified, changeFactor } = input
+  const doubted = new Set<DatedPiece>(doubtedPieces(pieces, verified).keys())
+  const usable = pieces.filter((piece) => !doubted.has(piece))
+  const covered = coveredPieces(usable, verified)
+  const live = usable.filter((piece) => !covered.has(piece))
+  const times = live.map(({ about }) => about?.lastMs)
+  const dated = policy ? archiveClock(times, clock) : undefined
+  const isDated = policy && dated && typeof dated !== 'string'
+  const select = (promises: Promises) => selected(live, promises, changeFactor)
+  const selection = isDated
+    ? bounded(policy, dated, bytesOf(doubted), (oldestMs) =>
+        select(promisesOf(live, dated, policy, held, oldestMs)),
+      )
+    : select(promiseAll(live))
+  const kept = pieces.filter((piece) => doubted.has(piece) || selection.kept.has(piece))
+  requireWays(usable, kept, selection.promises)
+  const isHeld = (piece: DatedPiece) => doubted.has(piece) || holds(live, piece, held)
+  return {
+    kept,
+    remove: pieces.filter((piece) => !doubted.has(piece) && !selection.kept.has(piece)),
+    thin: isDated ? thinRuns([...selection.kept], selection.promises, isHeld) : [],
+    restorable: restorableSpans(live, selection.kept, selection.promises),
+    refused: typeof dated === 'string' ? dated : undefined,
+    overBytes: Math.max(0, bytesOf(kept) - (policy?.maxBytes ?? Number.POSITIVE_INFINITY)),
+  }
+}
+
+/** Gives up the oldest promises until the rest fits, and no more than that takes. */
+function bounded(
+  { maxBytes }: KeepPolicy,
+  { timesMs, nowMs }: ArchiveClock,
+  otherBytes: number,
+  selectFrom: (oldestMs: number) => Selection,
+): Selection {
+  const whole = selectFrom(Number.NEGATIVE_INFINITY)
+  const fits = ({ kept }: Selection) => bytesOf(kept) + otherBytes <= (maxBytes ?? Infinity)
+  if (fits(whole)) return whole
+  const cuts = [...new Set([...timesMs.map((ms) => ms + 1), nowMs])].sort((a, b) => a - b)
+  let [low, high] = [0, cuts.length - 1]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (fits(selectFrom(cuts[middle]))) high = middle
+    else low = middle + 1
+  }
+  return selectFrom(cuts[low] ?? nowMs)
+}
+
+/** Without any snapshot nothing can be restored, and nothing is thrown away. */
+function selected(
+  live: readonly DatedPiece[],
+  promises: Promises,
+  changeFactor: number,
+): Selection {
+  if (live.every(isChanges)) return { promises, kept: new Set(live) }
+  const snapshots = keptSnapshots(live, promises, changeFactor)
+  const ways = new PieceWays(live.filter((piece) => isChanges(piece) || snapshots.has(piece)))
+  const marked = new Set<DatedPiece>([...snapshots, ...promises.whole])
+  for (const place of wantedPlaces(promises)) {
+    const holder = ways.leadsTo(place) ? undefined : ways.holderOf(place)
+    if (holder) marked.add(holder)
+    for (const piece of ways.to(holder ? holder.name.from : place) ?? []) marked.add(piece)
+  }
+  return { promises, kept: new Set(live.filter((piece) => marked.has(piece))) }
+}
+
+/** A file with a held position between its ends keeps all its positions. */
+function holds(
+  live: readonly DatedPiece[],
+  piece: DatedPiece,
+  held: readonly ArchivedPlace[],
+): boolean {
+  if (held.length === 0) return false
+  const ways = new PieceWays(live)
+  return held.some((place) => !ways.leadsTo(place) && ways.holderOf(place) === piece)
+}
+
+/** Deletion is proven by something else than that which chose it. */
+function requireWays(
+  before: readonly DatedPiece[],
+  kept: readonly DatedPiece[],
+  promises: Promises,
+): void {
+  const [old, now] = [new PieceWays(before), new PieceWays(kept)]
+  for (const place of wantedPlaces(promises))
+    if (isReached(old, place) && !isReached(now, place))
+      throw new WalcastError('INTERNAL', {
+        detail: `retention would lose txid ${place.txid}, which is promised`,
+      })
+}
+
+function bytesOf(pieces: Iterable<DatedPiece>): number {
+  let sum = 0
+  for (const { bytes } of pieces) sum += bytes
+  return sum
+}

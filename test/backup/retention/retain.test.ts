@@ -1,0 +1,172 @@
+/** Retention alone: whatever the archive and the policy, what is promised keeps a way to it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { ArchiveName } from '../../../proto/archiveNames.ts'
+import { byEnd, type DatedPiece, keyOf } from '../../../src/backup/datedPieces.ts'
+import { planRestore } from '../../../src/backup/restorePlan.ts'
+import { type KeepPolicy, parseKeep } from '../../../src/backup/retention/keepPolicy.ts'
+import { DAY_MS, HOUR_MS, periodStart } from '../../../src/backup/retention/periods.ts'
+import { type Retention, retain } from '../../../src/backup/retention/retain.ts'
+import { ONE } from '../../support/archives.ts'
+
+const T = Date.UTC(2026, 0, 1)
+const STEP_MS = 6 * HOUR_MS
+const HEADER = {
+  ...{ kind: 'changes' as const, cluster: 'c', db: 'main', incarnation: ONE, epoch: 1 },
+  ...{ pageSize: 4096, codec: 'none' as const, blockPages: 1, fromIncarnation: ONE, fromEpoch: 1 },
+  ...{ fromTxid: 0, fromChecksum: '', createdMs: 0, node: '', writer: '' },
+}
+
+const timeOf = (txid: number) => T + txid * STEP_MS
+const at = (txid: number) => ({ incarnation: ONE, txid })
+const nameOf = (fields: object) => ({ part: 1, isLast: true, ...fields }) as ArchiveName
+
+function piece(name: ArchiveName, bytes: number, firstTxid: number, points: number): DatedPiece {
+  const txid = name.kind === 'snapshot' ? name.txid : name.to.txid
+  const times = { firstMs: timeOf(firstTxid), lastMs: timeOf(txid) }
+  const about = { ...times, points, images: 1, checksum: '', header: HEADER }
+  return { name, key: keyOf({ name }), bytes, files: [{ name, bytes }], about }
+}
+
+const changes = (from: number, to: number, bytes: number, level = 0) =>
+  piece(
+    nameOf({ kind: 'changes', from: at(from), to: at(to), level }),
+    bytes,
+    level > 3 ? to : from + 1,
+    level > 3 ? 1 : to - from,
+  )
+const snapshot = (txid: number, bytes: number) =>
+  piece(nameOf({ kind: 'snapshot', ...at(txid) }), bytes, txid, 1)
+
+/** What rounds leave of an archive, when all that they say is done. */
+function after(pieces: readonly DatedPiece[], { thin, remove }: Retention): DatedPiece[] {
+  const thinned = thin.map(({ name, pieces: run }) => {
+    const bytes = Math.max(...run.map((each) => each.bytes))
+    return changes(name.from.txid, name.to.txid, bytes, name.level)
+  })
+  return [...pieces.filter((each) => !remove.includes(each)), ...thinned].toSorted(byEnd)
+}
+
+function settled(given: readonly DatedPiece[], policy: KeepPolicy, nowMs: number) {
+  let pieces = given
+  for (let round = 0; round < 10; round++) {
+    const verified = new Set(pieces.map(({ key }) => key))
+    const clock = { nowMs, storeMs: nowMs }
+    const of = retain({ pieces, policy, clock, held: [], verified, changeFactor: 1 })
+    if (of.thin.length + of.remove.length === 0) return { pieces, retention: of }
+    pieces = after(pieces, of)
+  }
+  return assert.fail('it never settles')
+}
+
+const archive = fc.record({
+  /** Positions of each file, and bytes. */
+  files: fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 90 })), {
+    minLength: 1,
+    maxLength: 250,
+  }),
+  snapshots: fc.array(fc.integer({ min: 0, max: 250 }), { maxLength: 8 }),
+  keep: fc.constantFrom(
+    ...['7d:all,60d:daily,2y:monthly', '1d:all,4w:weekly,1y:yearly', '30d:daily', '2', '3d:all,3'],
+    ...['12h:all,5d:hourly,20d:daily', '7d:all,60d:daily,1MiB'],
+  ),
+})
+
+function piecesOf(files: readonly (readonly [number, number])[], snapshots: readonly number[]) {
+  let txid = 0
+  const pieces = [snapshot(0, 500)]
+  for (const [i, [points, bytes]] of files.entries()) {
+    pieces.push(changes(txid, txid + points, bytes))
+    txid += points
+    if (snapshots.includes(i)) pieces.push(snapshot(txid, 500))
+  }
+  return { pieces: pieces.toSorted(byEnd), last: txid }
+}
+
+/** Ends of files that the policy promises. */
+function promised(pieces: readonly DatedPiece[], policy: KeepPolicy, nowMs: number): number[] {
+  const ends = pieces.flatMap(({ name }) =>
+    name.kind === 'changes' ? [name.to.txid] : [name.txid],
+  )
+  return policy.windows.flatMap(({ grain, ageMs }) => {
+    const young = ends.filter((txid) => nowMs - timeOf(txid) <= ageMs)
+    if (grain === 'all') return young
+    const period = { hourly: 'hour', daily: 'day', weekly: 'week' } as const
+    const other = { monthly: 'month', yearly: 'year' } as const
+    const last = new Map(
+      ends.map((txid) => [periodStart({ ...period, ...other }[grain], timeOf(txid)), txid]),
+    )
+    return young.filter((txid) => [...last.values()].includes(txid))
+  })
+}
+
+test('what a policy promises keeps a way, and so do the newest snapshot and what follows', () => {
+  fc.assert(
+    fc.property(archive, ({ files, snapshots, keep }) => {
+      const policy = parseKeep(keep)
+      const { pieces, last } = piecesOf(files, snapshots)
+      const nowMs = timeOf(last) + HOUR_MS
+      const { pieces: left } = settled(pieces, policy, nowMs)
+      const stored = left.flatMap((each) => each.files)
+      const newest = pieces.filter(({ name }) => name.kind === 'snapshot').slice(-policy.snapshots)
+      for (const each of newest) assert.ok(left.includes(each), each.key)
+      for (const txid of [last, ...promised(pieces, policy, nowMs)])
+        assert.ok(planRestore(stored, at(txid)), `txid ${txid} of ${last}`)
+      // Each position of the youngest days, and not only ends of files.
+      const all = policy.windows.find(({ grain }) => grain === 'all')?.ageMs ?? -1
+      for (let txid = 1; txid <= last; txid++)
+        if (nowMs - timeOf(txid) <= all) assert.ok(planRestore(stored, at(txid)), `txid ${txid}`)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('old positions go, a day at a time, and the files become few', () => {
+  const files = Array.from({ length: 1600 }, () => [1, 40] as const)
+  const { pieces, last } = piecesOf(files, [400, 800, 1200, 1500])
+  const { pieces: left, retention } = settled(pieces, parseKeep('7d:all,60d:daily'), timeOf(last))
+  assert.ok(left.length < 7 * 4 + 60 + 20, `${left.length}`)
+  const grains = retention.restorable.map(({ grain, positions }) => `${grain} ${positions}`)
+  assert.match(grains.join(', '), /all \d+.*daily \d\d/)
+  assert.equal(
+    planRestore(
+      left.flatMap((each) => each.files),
+      at(100),
+    ),
+    undefined,
+  )
+})
+
+test('a size takes whole chains from the old end, and never the last day', () => {
+  const files = Array.from({ length: 100 }, () => [1, 300_000] as const)
+  const { pieces, last } = piecesOf(files, [30, 60, 90])
+  const { pieces: left, retention } = settled(pieces, parseKeep('90d:all,10MiB'), timeOf(last))
+  const bytes = left.reduce((sum, each) => sum + each.bytes, 0)
+  assert.ok(bytes <= 10 * 1024 ** 2 && bytes > 2e6, `${bytes}`)
+  assert.equal(retention.overBytes, 0)
+  const tight = settled(pieces, parseKeep('90d:all,1MiB'), timeOf(last))
+  const stored = tight.pieces.flatMap((each) => each.files)
+  for (let txid = last - 4; txid <= last; txid++) assert.ok(planRestore(stored, at(txid)))
+  assert.ok(tight.retention.overBytes > 0)
+})
+
+test('without a snapshot, without dates and without a policy everything stays', () => {
+  const { pieces } = piecesOf(
+    [
+      [2, 10],
+      [2, 10],
+      [2, 10],
+    ],
+    [1],
+  )
+  const nowMs = timeOf(6) + 900 * DAY_MS
+  const input = { clock: { nowMs, storeMs: nowMs }, held: [], verified: new Set<string>() }
+  const rest = { ...input, changeFactor: 1 }
+  const orphans = pieces.filter(({ name }) => name.kind === 'changes')
+  const policy = parseKeep('1d:all')
+  assert.deepEqual(retain({ ...rest, policy, pieces: orphans }).remove, [])
+  const unknown = pieces.map((each) => ({ ...each, about: undefined }))
+  assert.deepEqual(retain({ ...rest, policy, pieces: unknown }).remove, [])
+  assert.deepEqual(retain({ ...rest, policy: undefined, pieces }).remove, [])
+})
