@@ -581,6 +581,16 @@ export const CATALOGUE = {
     'the archive does not give the state that it says it had at txid {txid}: {detail}',
     'restore an earlier position, or use another copy of the archive',
   ),
+  MOMENT_MISSING: entry(
+    404,
+    'the archive in {store} does not have {moment}: {detail}',
+    '"walcast history --from {store}" lists the positions that it has',
+  ),
+  QUERY_FAILED: entry(
+    400,
+    'the query on the past has no answer: {detail}',
+    'see walcast at --help; --open FILE makes a file of that state for any SQLite shell',
+  ),
 
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),

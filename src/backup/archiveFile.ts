@@ -113,6 +113,11 @@ export class ArchiveFile {
     return raw.subarray(at, at + pageSize)
   }
 
+  /** The pages of a block, one after another. Throws ARCHIVE_BROKEN. */
+  block(number: number): Promise<Buffer> {
+    return this.#readBlock(number)
+  }
+
   async #readBlock(number: number): Promise<Buffer> {
     const { codec, blockPages, pageSize } = this.header
     const { bytes, sum } = this.#index.blocks[number]

@@ -16,7 +16,7 @@ export interface StoredFile {
 }
 
 /** Files that belong together: all parts of a snapshot, or of a run of changes. */
-interface Piece {
+export interface Piece {
   readonly name: ArchiveName
   readonly files: readonly StoredFile[]
   readonly bytes: number
@@ -55,7 +55,7 @@ export function planRestore(
 }
 
 /** All parts of each, or nothing of it. */
-function piecesOf(files: readonly StoredFile[]): Piece[] {
+export function piecesOf(files: readonly StoredFile[]): Piece[] {
   const groups = new Map<string, StoredFile[]>()
   for (const file of files) {
     const key = formatArchiveName({ ...file.name, part: 1, isLast: true })

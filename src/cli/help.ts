@@ -48,6 +48,11 @@ Comparing
   verify        check that nodes hold the same pages, while writes go on
   webhook-key   print the key that signs what --webhook gets
 
+Looking into the past, from an archive
+  at            answer a query on the database as it was, without a restore
+  history       list what was written when, and to which tables
+  undo          print or apply SQL that takes back what some transactions did to rows
+
 Trying it
   demo          replicate a real database on this machine, and prove the copies identical
   bench         measure lag, throughput and more on this machine, and write a report

@@ -24,6 +24,7 @@ const COMMANDS = [
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
   ...['systemd'],
+  ...['at', 'history', 'undo'],
   ...['--help', '--version'],
 ]
 
@@ -77,6 +78,12 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./verify.ts')).runVerify(args)
     case 'webhook-key':
       return (await import('./webhookKey.ts')).runWebhookKey(args)
+    case 'at':
+      return (await import('./at.ts')).runAt(args)
+    case 'history':
+      return (await import('./history.ts')).runHistory(args)
+    case 'undo':
+      return (await import('./undo.ts')).runUndo(args)
     case 'demo':
       return (await import('./demo/command.ts')).runDemo(args)
     case 'bench':

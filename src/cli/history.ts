@@ -1,0 +1,3 @@
+export async function runHistory(_args: readonly string[]): Promise<number> {
+  return 0
+}
