@@ -123,7 +123,10 @@ function timed(folder: string, args: readonly string[]): void {
 const [folder, mib = '1024'] = process.argv.slice(2)
 if (!existsSync(join(folder, 'archive'))) {
   fill(join(folder, 'source.db'), Number(mib))
-  await archive(join(folder, 'source.db'), new DirectoryStore(join(folder, 'archive'), systemFileOps))
+  await archive(
+    join(folder, 'source.db'),
+    new DirectoryStore(join(folder, 'archive'), systemFileOps),
+  )
 }
 for (const _ of [1, 2, 3]) timed(folder, ['newest', 'SELECT * FROM orders WHERE id = 20013'])
 timed(folder, ['50', 'SELECT * FROM orders WHERE id = 1234567'])

@@ -6,9 +6,9 @@ import { parseArchiveName } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
 import { type Moment, momentText } from '../moment.ts'
-import { planRestore, type RestorePlan, type StoredFile } from '../restorePlan.ts'
+import { type Piece, planRestore, type RestorePlan, type StoredFile } from '../restorePlan.ts'
 import type { Store } from '../stores/store.ts'
-import { isWhole } from './fileChain.ts'
+import { isWhole, type PointOfFile, partsOf } from './fileChain.ts'
 import { HistoryLine, type LinePart } from './historyLine.ts'
 import { OpenFiles } from './openFiles.ts'
 import { PastPages, type PastPosition, positionOf } from './pastPages.ts'
@@ -16,7 +16,8 @@ import { PastPages, type PastPosition, positionOf } from './pastPages.ts'
 /** A position, and where its point is. */
 export interface FoundPosition {
   readonly position: PastPosition
-  /** The last of the files that hold it, and the place of its point there. */
+  readonly piece: Piece
+  /** The last of its files that hold it, and the place of its point there. */
   readonly file: StoredFile
   readonly place: number
 }
@@ -94,9 +95,17 @@ export class PastArchive {
       const archive = await this.files.open(file)
       for (const [place, point] of archive.points.entries())
         if (isWhole(archive, place) && point.txid > after && point.txid <= upTo)
-          found.push({ position: positionOf(archive, point), file, place })
+          found.push({ position: positionOf(archive, point), piece, file, place })
     }
     return found
+  }
+
+  /** The points, or parts of one, that hold what changed at a position. */
+  async changesOf({ piece, file, place }: FoundPosition): Promise<PointOfFile[]> {
+    const files = piece.files.slice(0, piece.files.indexOf(file) + 1)
+    const opened: ArchiveFile[] = []
+    for (const each of files) opened.push(await this.files.get(each))
+    return partsOf(opened, place)
   }
 
   /** Throws ARCHIVE_GAP when no snapshot leads there. */

@@ -108,13 +108,21 @@ export class PastPages {
     throw new WalcastError('ARCHIVE_MISMATCH', { txid, detail })
   }
 
-  /** Goes on to the next position: `point` is at this place in `file`, which follows. */
+  /**
+   * Goes on to what the point at this place of a file changed. Points come in order, and files too;
+   * the first one may begin earlier than this position. Throws ARCHIVE_GAP.
+   */
   advance(file: ArchiveFile, place: number): void {
-    if (this.#opened[this.#opened.length - 1] !== file) this.#begin(file)
+    if (this.#opened[this.#opened.length - 1] !== file) {
+      this.#chain.join(file)
+      this.#begin(file)
+      for (let i = 0; i < place; i++) this.#nextImage += file.points[i].pageNumbers.length
+    }
     this.#takePoint(file, place)
   }
 
   #take(file: ArchiveFile, target: ArchivedPlace): void {
+    this.#chain.follow(file)
     this.#begin(file)
     const isLast = file.header.incarnation === target.incarnation
     for (const [place, { txid }] of file.points.entries()) {
@@ -124,7 +132,6 @@ export class PastPages {
   }
 
   #begin(file: ArchiveFile): void {
-    this.#chain.follow(file)
     this.#opened.push(file)
     this.#nextImage = 0
     this.#pageSize ||= file.header.pageSize
@@ -140,7 +147,9 @@ export class PastPages {
     const from = this.#opened.length - 1
     if (isWhole(file, place)) this.#map.resize(point.pages)
     for (const number of point.pageNumbers) this.#map.set(number, from, this.#nextImage++)
-    if (isWhole(file, place)) this.#position = positionOf(file, point)
+    if (!isWhole(file, place)) return
+    this.#position = positionOf(file, point)
+    this.#chain.reach(this.#position)
   }
 
   #requireAt({ incarnation, txid }: ArchivedPlace): void {
