@@ -586,6 +586,17 @@ export const CATALOGUE = {
     'the archive in {store} does not have {moment}: {detail}',
     '"walcast history --from {store}" lists the positions that it has',
   ),
+  UNDO_REFUSED: entry(
+    409,
+    'these transactions cannot be undone: {detail}',
+    'nothing was changed; see "walcast undo --help"',
+  ),
+  UNDO_CONFLICTS: entry(
+    409,
+    'later transactions changed {count} of the {rows} rows too',
+    'nothing was changed; --conflicts keep leaves these rows as they are, --conflicts undo takes ' +
+      'back what the undone transactions wrote there',
+  ),
   QUERY_FAILED: entry(
     400,
     'the query on the past has no answer: {detail}',

@@ -1,7 +1,7 @@
 /** `walcast at`: a query on a past state, without a restore. */
 
 import type { FoundPosition, PastArchive } from '../backup/past/pastArchive.ts'
-import { queryPast } from '../backup/past/pastQuery.ts'
+import { PastQuery } from '../backup/past/pastQuery.ts'
 import { restore } from '../backup/restore.ts'
 import { systemFileOps } from '../platform/fileOps.ts'
 import { chmodSync, rmSync } from '../platform/files.ts'
@@ -75,12 +75,21 @@ export async function runAt(args: readonly string[]): Promise<number> {
     timeoutMs: durationOf('--timeout', values.timeout) ?? DEFAULT_TIMEOUT_MS,
     isProven: values.prove ?? false,
   }
-  return withArchive('--from', values.from, async (archive) => {
-    const found = await archive.find(moment)
-    if (values.open !== undefined) await openAs(archive, found, values.open)
-    else await answer(archive, found, query)
-    return 0
-  })
+  const { open } = values
+  if (open !== undefined)
+    return withArchive('--from', values.from, async (archive) => {
+      await openAs(archive, await archive.find(moment), open)
+      return 0
+    })
+  const asked = new PastQuery()
+  try {
+    return await withArchive('--from', values.from, async (archive) => {
+      await answer(archive, await archive.find(moment), query, asked)
+      return 0
+    })
+  } finally {
+    await asked.stop()
+  }
 }
 
 interface Query {
@@ -102,13 +111,18 @@ function formatOf({
   return json ? 'json' : csv ? 'csv' : 'text'
 }
 
-async function answer(archive: PastArchive, found: FoundPosition, query: Query): Promise<void> {
+async function answer(
+  archive: PastArchive,
+  found: FoundPosition,
+  query: Query,
+  asked: PastQuery,
+): Promise<void> {
   const pages = await archive.pages(found)
   if (query.isProven) await pages.prove()
   const output = new DataOutput(process.stdout)
   const printer = new RowPrinter(query.format, query.limit, output)
   try {
-    await queryPast(pages, query.sql, printer, query)
+    await asked.run(pages, query.sql, printer, query)
     await printer.end()
   } finally {
     await output.end()

@@ -6,7 +6,7 @@ import { execFile as systemExecFile } from 'node:child_process'
 import { Worker as SystemWorker } from 'node:worker_threads'
 
 export { spawn } from 'node:child_process'
-export { parentPort, workerData } from 'node:worker_threads'
+export { parentPort } from 'node:worker_threads'
 
 export interface ProcessSource {
   readonly execFile: typeof systemExecFile

@@ -59,6 +59,35 @@ export class HistoryLine {
     }
   }
 
+  /**
+   * Files that hold all changes after `before` up to `after`, as few as there are: newest first.
+   * Undefined when `before` does not lead to `after` without a gap.
+   */
+  between(before: ArchivedPlace, after: ArchivedPlace): Piece[] | undefined {
+    const pieces: Piece[] = []
+    for (let at = after; ; ) {
+      if (at.incarnation === before.incarnation && at.txid <= before.txid) return pieces
+      const piece = this.#widest(at, before)
+      if (piece?.name.kind !== 'changes') return undefined
+      pieces.push(piece)
+      at = piece.name.from
+    }
+  }
+
+  /** The changes to `at` that begin earliest, yet not before `least` when there are such. */
+  #widest({ incarnation, txid }: ArchivedPlace, least: ArchivedPlace): Piece | undefined {
+    const holding: Piece[] = []
+    for (const [, pieces] of this.#incarnations.get(incarnation) ?? []) {
+      const piece = pieces[firstEnding(pieces, txid)]
+      if (piece?.name.kind === 'changes' && piece.name.from.txid < txid) holding.push(piece)
+    }
+    const rank = ({ name }: Piece) => {
+      const begins = beginningOf(name)
+      return begins >= least.txid ? begins : Number.MAX_SAFE_INTEGER - begins
+    }
+    return holding.sort((a, b) => rank(a) - rank(b))[0]
+  }
+
   /** Of the highest epoch, and of the highest txid in it. */
   async #newestEnd(files: OpenFiles): Promise<ArchivedPlace | undefined> {
     // An incarnation that another one follows is not the newest, whatever it holds beyond that.

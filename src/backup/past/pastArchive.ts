@@ -4,6 +4,7 @@
  */
 import { parseArchiveName } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
+import { PageSet } from '../../sqlite/pageSet.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
 import { type Moment, momentText } from '../moment.ts'
 import { type Piece, planRestore, type RestorePlan, type StoredFile } from '../restorePlan.ts'
@@ -122,6 +123,24 @@ export class PastArchive {
   /** The pages of the database at a position. */
   pages(found: FoundPosition): Promise<PastPages> {
     return PastPages.at(this.files, this.plan(found), found.position)
+  }
+
+  /**
+   * All pages that changed after one position and up to another, and perhaps some more. Undefined
+   * when the files between them have a gap, or are of another history.
+   */
+  async changedBetween(before: FoundPosition, after: FoundPosition): Promise<PageSet | undefined> {
+    const [from, to] = [before.position, after.position]
+    const pieces = this.#history.between(from, to)
+    const changed = new PageSet(to.pages)
+    for (const file of pieces?.flatMap((piece) => piece.files) ?? []) {
+      const { header, points } = await this.files.open(file)
+      const isEarlier = (txid: number) =>
+        header.incarnation === from.incarnation && txid <= from.txid
+      for (const { txid, pageNumbers } of points)
+        if (!isEarlier(txid)) for (const page of pageNumbers) changed.add(page)
+    }
+    return pieces && changed
   }
 
   /** What a restore of a position opens, in order. */

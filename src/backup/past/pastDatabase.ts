@@ -1,7 +1,7 @@
 /** A database that only reads, on pages that come from elsewhere. */
 import type { RawValue } from '../../rowdiff/rowValues.ts'
 import { FILE_NAME, installPageVfs, type PageFile, VFS_NAME } from './pageVfs.ts'
-import { loadLibrary, type WasmLibrary } from './wasmLibrary.ts'
+import type { WasmLibrary } from './wasmLibrary.ts'
 
 const POINTER_BYTES = 4
 
@@ -15,8 +15,7 @@ export class PastDatabase {
   }
 
   /** Throws an Error with SQLite's text, as all methods do. */
-  static async open(file: PageFile): Promise<PastDatabase> {
-    const library = await loadLibrary()
+  static open(library: WasmLibrary, file: PageFile): PastDatabase {
     installPageVfs(library, file)
     const { capi, wasm } = library
     const into = wasm.alloc(POINTER_BYTES)

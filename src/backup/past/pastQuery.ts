@@ -30,96 +30,82 @@ export interface QueryLimits {
   readonly timeoutMs: number
 }
 
-/**
- * Throws QUERY_FAILED with what SQLite says, or after the time-out; and what reading the archive
- * throws.
- */
-export async function queryPast(
-  pages: PastPages,
-  sql: string,
-  sink: RowSink,
-  limits: QueryLimits,
-): Promise<void> {
-  const run = new QueryRun(pages, sql, sink)
-  const timer = setTimer(
-    () => run.fail(failed(`it took longer than ${limits.timeoutMs / 1000} s (see --timeout)`)),
-    limits.timeoutMs,
-  )
-  try {
-    await run.ended
-  } finally {
-    cancelTimer(timer)
-    await run.stop()
-  }
-}
-
-class QueryRun {
-  readonly ended: Promise<void>
-  readonly #pages: PastPages
-  readonly #sink: RowSink
-  readonly #worker: Worker
-  readonly #state: Int32Array
-  readonly #images: Uint8Array
+/** Loads SQLite as soon as it is made: the archive is opened meanwhile. It answers one query. */
+export class PastQuery {
+  readonly #worker = new Worker(programPath('backup/past/queryWorker'))
+  readonly #control = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)
+  readonly #shared = new SharedArrayBuffer(IMAGE_BYTES)
+  readonly #state = new Int32Array(this.#control)
+  readonly #images = new Uint8Array(this.#shared)
+  readonly #ended: Promise<void>
   #resolve: () => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
-  constructor(pages: PastPages, sql: string, sink: RowSink) {
-    this.#pages = pages
-    this.#sink = sink
-    const control = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT)
-    const images = new SharedArrayBuffer(IMAGE_BYTES)
-    this.#state = new Int32Array(control)
-    this.#images = new Uint8Array(images)
-    this.ended = new Promise((resolve, reject) => {
+  constructor() {
+    this.#ended = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
-    const { pageSize, pages: count } = pages
-    const start: QueryStart = { sql, pageSize, pages: count, control, images }
-    this.#worker = new Worker(programPath('backup/past/queryWorker'), { workerData: start })
+    // Whoever asks learns of it; nobody may have asked yet.
+    this.#ended.catch(() => {})
+    this.#worker.on('error', (error) => this.#reject(failed(error.message)))
+    this.#worker.on('exit', () => this.#reject(new WalcastError('STOPPING')))
+  }
+
+  /**
+   * Throws QUERY_FAILED with what SQLite says, or after the time-out; and what reading the archive
+   * throws.
+   */
+  async run(pages: PastPages, sql: string, sink: RowSink, limits: QueryLimits): Promise<void> {
+    const timer = setTimer(
+      () => this.#reject(failed(`it took longer than ${limits.timeoutMs / 1000} s (--timeout)`)),
+      limits.timeoutMs,
+    )
     this.#worker.on('message', (message: QueryMessage) => {
-      this.#take(message).catch((error) => this.fail(error))
+      this.#take(message, pages, sink).catch((error) => this.#reject(error))
     })
-    this.#worker.on('error', (error) => this.fail(failed(error.message)))
-    this.#worker.on('exit', () => this.fail(new WalcastError('STOPPING')))
+    const { pageSize, pages: count } = pages
+    const [control, images] = [this.#control, this.#shared]
+    this.#worker.postMessage({ sql, pageSize, pages: count, control, images } satisfies QueryStart)
+    try {
+      await this.#ended
+    } finally {
+      cancelTimer(timer)
+    }
   }
 
-  /** The first end of a query counts. */
-  fail(error: unknown): void {
-    this.#reject(error)
-  }
-
+  /** Ends the thread, whatever it does. */
   async stop(): Promise<void> {
     await this.#worker.terminate()
   }
 
-  async #take(message: QueryMessage): Promise<void> {
+  async #take(message: QueryMessage, pages: PastPages, sink: RowSink): Promise<void> {
     switch (message.kind) {
       case 'columns':
-        return this.#sink.columns(message.names)
+        return sink.columns(message.names)
       case 'page':
-        return this.#give(message.page)
+        return this.#give(pages, message.page)
       case 'rows':
-        if (await this.#sink.rows(message.rows.map(received))) this.#answer(ANSWERED)
+        if (await sink.rows(message.rows.map(received))) this.#answer(ANSWERED)
         else this.#resolve()
         return
       case 'failed':
-        return this.fail(failed(message.detail))
+        return this.#reject(failed(message.detail))
       case 'done':
         return this.#resolve()
     }
   }
 
-  async #give(page: number): Promise<void> {
-    const most = Math.floor(IMAGE_BYTES / this.#pages.pageSize)
+  async #give(pages: PastPages, page: number): Promise<void> {
+    const most = Math.floor(IMAGE_BYTES / pages.pageSize)
     try {
-      const images = await this.#pages.readRun(page, most)
+      const images = await pages.readRun(page, most)
       this.#images.set(images)
       Atomics.store(this.#state, BYTES, images.length)
       this.#answer(ANSWERED)
     } catch (error) {
       // What SQLite makes of it says less.
-      this.fail(error)
+      this.#reject(error)
       this.#answer(FAILED)
     }
   }

@@ -1,6 +1,6 @@
-/** The thread that answers a query on a past state. It ends with the query. */
+/** The thread that answers a query on a past state: it loads SQLite, and waits for the query. */
 import { messageOf } from '../../errors.ts'
-import { parentPort, workerData } from '../../platform/processes.ts'
+import { parentPort } from '../../platform/processes.ts'
 import type { RawValue } from '../../rowdiff/rowValues.ts'
 import type { PageFile } from './pageVfs.ts'
 import { PastDatabase } from './pastDatabase.ts'
@@ -12,6 +12,7 @@ import {
   STATE,
   WAITING,
 } from './queryMessages.ts'
+import { loadLibrary, type WasmLibrary } from './wasmLibrary.ts'
 
 /** Rows handed over at once: at most so many, or as soon as their values have so many bytes. */
 const ROWS_AT_ONCE = 500
@@ -61,9 +62,9 @@ class AskedPages implements PageFile {
   }
 }
 
-async function run(start: QueryStart): Promise<void> {
+function run(start: QueryStart, library: WasmLibrary): void {
   const pages = new AskedPages(start)
-  const db = await PastDatabase.open(pages)
+  const db = PastDatabase.open(library, pages)
   db.set('trusted_schema', 'OFF')
   db.set('cache_size', -CACHE_KIB)
   db.set('hard_heap_limit', HEAP_BYTES)
@@ -87,8 +88,11 @@ function sizeOf(value: RawValue): number {
   return typeof value === 'string' || Buffer.isBuffer(value) ? value.length : 8
 }
 
-try {
-  await run(workerData)
-} catch (error) {
-  tell({ kind: 'failed', detail: messageOf(error) })
-}
+const loaded = loadLibrary()
+parentPort?.once('message', async (start: QueryStart) => {
+  try {
+    run(start, await loaded)
+  } catch (error) {
+    tell({ kind: 'failed', detail: messageOf(error) })
+  }
+})
