@@ -31,6 +31,8 @@ export interface RangeChanges {
   readonly tables: ReadonlyMap<string, UndoTable>
   readonly referring: readonly string[]
   readonly rows: number
+  /** Whether only pages that changed were read, and not whole states. */
+  readonly isOfPages: boolean
   readonly conflicts: ReadonlyMap<string, Conflict>
   /** Rows to take back, those in conflict among them. */
   differences(): Iterable<RowDifference>
@@ -57,6 +59,7 @@ export async function changesIn(
     encoding: found.encoding,
     ...about,
     rows: found.keys.size,
+    isOfPages: !undone.isWhole && !later?.isWhole,
     conflicts,
     *differences() {
       for (const difference of differencesOf(undone, tables))
