@@ -251,3 +251,84 @@ test('the rows on changed pages differ as the whole states do', async () => {
 })
 
 const asText = (_: string, each: unknown) => (typeof each === 'bigint' ? `${each}n` : each)
+
+test('columns that only later transactions changed stay, and gone rows come back', async () => {
+  const past = await pastOf([
+    ["INSERT INTO r VALUES (1, 'a', 'x'), (2, 'a', 'y'), (3, 'a', 'z')"],
+    ["UPDATE r SET a = 'wrong' WHERE id < 4"],
+    ["UPDATE r SET b = 'later' WHERE id = 1", 'DELETE FROM r WHERE id = 2'],
+  ])
+  const { content, changes, refused } = await undone(past, 1, 2, 'undo')
+  assert.deepEqual([refused, changes.conflicts.size], [undefined, 2])
+  assert.deepEqual(
+    ['r 1', 'r 2', 'r 3'].map((row) => content.get(row)),
+    [
+      ['integer1', "text'a'", "text'later'"],
+      ['integer2', "text'a'", "text'y'"],
+      ['integer3', "text'a'", "text'z'"],
+    ],
+  )
+})
+
+test('an undo that the database does not fit any more changes nothing', async () => {
+  const past = await pastOf([
+    ["INSERT INTO r VALUES (1, 'a', 'x'), (2, 'a', 'y')"],
+    ["UPDATE r SET a = 'wrong' WHERE id = 1", 'DELETE FROM r WHERE id = 2'],
+  ])
+  const at = (i: number) => past.archive.find({ kind: 'txid', txid: FIRST + i })
+  const range = { before: await at(1), last: await at(2), newest: await at(2) }
+  const steps = [
+    ...undoScript(
+      planOf(
+        await changesIn(past.archive, range, mkdtempSync(join(past.folder, 'u-')), []),
+        'undo',
+      ),
+    ),
+  ]
+  for (const [write, reason] of [
+    ["UPDATE r SET a = 'other' WHERE id = 1", /row "id" = 1: this is no longer as the archive/],
+    ["INSERT INTO r VALUES (2, 'new', NULL)", /UNIQUE constraint failed: r.id/],
+    ["INSERT INTO r VALUES (5, 'new', 'y')", /UNIQUE constraint failed: r.b/],
+    ['DROP TRIGGER r_gone', /no such trigger/],
+    ['CREATE TRIGGER t AFTER UPDATE ON r BEGIN SELECT 1; END', /the archive does not know/],
+  ] as const) {
+    const path = join(past.folder, `live-${++made}.db`)
+    writeFileSync(path, past.states[2].bytes)
+    const db = new Database(path)
+    db.exec(write)
+    db.close()
+    const content = contentOf(path)
+    assert.throws(
+      () => applyUndo(path, steps),
+      (error: Error) => keyOf(error) === 'UNDO_REFUSED' && reason.test(error.message),
+      write,
+    )
+    assert.deepEqual(contentOf(path), content)
+  }
+})
+
+test('tables that were created, removed or changed, and broken references, are refused', async () => {
+  const refusal = async (transactions: readonly (readonly string[])[], before: number) => {
+    const past = await pastOf(transactions)
+    const last = past.states.length - 1
+    return undone(past, before, last, 'undo').then(
+      ({ refused }) => refused ?? 'applied',
+      (error: Error) => (keyOf(error) === 'UNDO_REFUSED' ? error.message : String(error)),
+    )
+  }
+  const row = "INSERT INTO r VALUES (1, 'a', 'x')"
+  const fts = 'CREATE VIRTUAL TABLE f USING fts5 (x)'
+  assert.match(
+    await refusal([[row], ['CREATE TABLE q (x)', 'INSERT INTO q VALUES (1)']], 1),
+    /created table q/,
+  )
+  assert.match(
+    await refusal([[row], ['ALTER TABLE r ADD COLUMN z', 'DELETE FROM r']], 1),
+    /columns of table r \(z\)/,
+  )
+  assert.match(await refusal([[row, fts], ["INSERT INTO f VALUES ('x')"]], 1), /virtual table/)
+  const child = 'INSERT INTO child VALUES (1, 1, NULL)'
+  assert.equal(await refusal([[row], [child]], 0), 'applied')
+  const past = await pastOf([[row], [child]])
+  assert.equal((await undone(past, 0, 1, 'undo')).refused, 'UNDO_REFUSED')
+})
