@@ -15,10 +15,10 @@ import { momentOf, withAgo, withArchive } from './pastArguments.ts'
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
 walcast diff --from T1 --to T2 --archive PLACE [--json | --sql] [options]
 
-Compares two SQLite database files row by row, or two past states of an archive. It only reads them, each in one read transaction;
-others may write to them meanwhile. Rows are matched by primary key, else by rowid. Values differ
-when their bytes or types differ. SQLite's own tables (sqlite_...) are left out; virtual tables are
-named and skipped.
+Compares two SQLite database files row by row, or two past states of an archive. It only reads
+them, each in one read transaction; others may write to them meanwhile. Rows are matched by primary
+key, else by rowid. Values differ when their bytes or types differ. SQLite's own tables (sqlite_...)
+are left out; virtual tables are named and skipped.
 
 A file in WAL mode without -wal and -shm files must lie in a folder that you may write to: SQLite
 creates both in order to read.

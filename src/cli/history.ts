@@ -15,9 +15,9 @@ const MAX_LOOKED_AT = 10_000
 
 const HELP = `walcast history --from PLACE [options]
 
-Lists the positions of an archive, oldest first: when the leader noticed them, how much they changed,
-and pages of which tables. Pages of an index count for its table. ${UNKNOWN} stands for pages of which it
-cannot be told.
+Lists the positions of an archive, oldest first: when the leader noticed them, how much they
+changed, and pages of which tables. Pages of an index count for its table. ${UNKNOWN} stands for
+pages of which it cannot be told.
 
   --from PLACE   the archive
   --table TABLE  only positions that touched this table, or that cannot be told

@@ -37,8 +37,8 @@ compared row by row, by primary key, else by rowid. Later transactions stay.
   --until B         up to this moment [newest]
   --table TABLE     only rows of this table
   --conflicts SIDE  for rows that later transactions changed too: keep leaves them as they are now,
-                    undo takes back the columns that the undone transactions changed. Without it such
-                    rows are listed, and nothing is printed
+                    undo takes back the columns that the undone transactions changed. Without it,
+                    such rows are listed and nothing is printed
   --apply           apply it to --db, in one transaction: all of it or nothing
   --db FILE         with --apply: the database file of the leader, on the leader's machine
 

@@ -56,6 +56,18 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'role',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
+  ...[
+    'apply',
+    'archive',
+    'conflicts',
+    'csv',
+    'from',
+    'no-tables',
+    'open',
+    'prove',
+    'since',
+    'until',
+  ],
   ...['moves', 'systemd', 'unit', 'values', 'version'],
 ])
 

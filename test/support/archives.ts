@@ -1,4 +1,4 @@
-/** Archives of real databases: what a file was after each of some commits, and files that hold it. */
+/** Archives of real databases: what a file was after each of some commits, and what holds it. */
 import { readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'

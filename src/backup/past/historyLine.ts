@@ -111,7 +111,7 @@ export class HistoryLine {
     return newest?.end
   }
 
-  /** The finest files that hold the position `at`, or else the last one of its incarnation before. */
+  /** The finest files that hold this position, or else the last one of its incarnation before. */
   #partTo({ incarnation, txid }: ArchivedPlace): LinePart | undefined {
     const earlier: Piece[] = []
     for (const [, pieces] of this.#incarnations.get(incarnation) ?? []) {

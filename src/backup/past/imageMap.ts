@@ -1,6 +1,6 @@
 /**
- * Which image of which file holds each page of a database. Memory: 8 bytes for each page, twice that
- * while the database grows.
+ * Which image of which file holds each page of a database. Memory: 8 bytes for each page, twice
+ * that while the database grows.
  */
 
 export interface ImagePlace {

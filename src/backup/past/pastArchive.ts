@@ -158,7 +158,7 @@ export class PastArchive {
     throw this.#missing('any position', 'its files hold none')
   }
 
-  /** The clock of a leader may be set back: then the last of two answers is as good as the first. */
+  /** The clock of a leader may be set back: then one of two answers is as good as the other. */
   async #atTime(line: readonly LinePart[], atMs: number): Promise<FoundPosition> {
     let [low, high] = [0, line.length]
     while (low < high) {

@@ -1,4 +1,4 @@
-/** What was captured when: the positions of an archive, and the tables that each of them touched. */
+/** What was captured when: the positions of an archive, and the tables that each touched. */
 import { keyOf } from '../../errors.ts'
 import type { PointOfFile } from './fileChain.ts'
 import type { FoundPosition, PastArchive } from './pastArchive.ts'

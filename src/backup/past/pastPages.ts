@@ -71,7 +71,7 @@ export class PastPages {
   /** The image of a page; zeros for the lock page. Throws ARCHIVE_MISMATCH or ARCHIVE_BROKEN. */
   read = async (page: number): Promise<Buffer> => this.readRun(page, 1)
 
-  /** Images from `page` on that lie behind each other in one block: at least one, at most `most`. */
+  /** Images from `page` on that lie behind each other in one block: from one to `most`. */
   async readRun(page: number, most: number): Promise<Buffer> {
     const place = this.#map.get(page)
     if (!place) {

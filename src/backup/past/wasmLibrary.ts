@@ -1,6 +1,6 @@
 /**
- * What is used of SQLite compiled to WebAssembly (https://sqlite.org/wasm): its C interface, where a
- * pointer is a number, and structs whose fields are named `$field`.
+ * What is used of SQLite compiled to WebAssembly (https://sqlite.org/wasm): its C interface, where
+ * a pointer is a number, and structs whose fields are named `$field`.
  */
 import initSqlite from '@sqlite.org/sqlite-wasm'
 
