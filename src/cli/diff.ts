@@ -55,7 +55,7 @@ const DIFFER = 1
 const FAILURE = 3
 
 export async function runDiff(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parse(withAgo(args))
+  const { values, positionals } = parse(args.includes('--archive') ? withAgo(args) : args)
   if (values.help) {
     process.stdout.write(HELP)
     return 0

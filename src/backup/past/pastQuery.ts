@@ -18,6 +18,10 @@ import {
   STATE,
 } from './queryMessages.ts'
 
+/** https://sqlite.org/fileformat2.html#the_database_header: 0 before the first table is made. */
+const ENCODING_AT = 56
+const UTF8 = 1
+
 /** Takes the answer. The query goes on once a promise has resolved. */
 export interface RowSink {
   columns(names: readonly string[]): void
@@ -57,6 +61,7 @@ export class PastQuery {
    * throws.
    */
   async run(pages: PastPages, sql: string, sink: RowSink, limits: QueryLimits): Promise<void> {
+    await requireUtf8(pages)
     const timer = setTimer(
       () => this.#reject(failed(`it took longer than ${limits.timeoutMs / 1000} s (--timeout)`)),
       limits.timeoutMs,
@@ -114,6 +119,12 @@ export class PastQuery {
     Atomics.store(this.#state, STATE, state)
     Atomics.notify(this.#state, STATE)
   }
+}
+
+/** The WebAssembly build of SQLite knows no other encoding, and takes such a schema for damaged. */
+async function requireUtf8(pages: PastPages): Promise<void> {
+  const encoding = (await pages.read(1)).readUInt32BE(ENCODING_AT)
+  if (encoding > UTF8) throw failed('the database keeps its texts in UTF-16: use --open FILE')
 }
 
 /** A Buffer is a Uint8Array once it has gone from one thread to another. */
