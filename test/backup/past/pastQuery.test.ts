@@ -163,7 +163,7 @@ test('a changed block is never answered from', async () => {
   )
 })
 
-test('a transaction of several files, whose later part wins, is read from all of them', async () => {
+test('a transaction of several files is read from all of them, the later part wins', async () => {
   const pageSize = 512
   const states = statesOf(newSource(), pageSize)
   const [one, two] = states
