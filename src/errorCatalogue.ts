@@ -663,6 +663,27 @@ export const CATALOGUE = {
     'the database of txid {txid} is restored as it was, and it was not sound: {detail}',
     'restore an earlier position; or take it as it was, with --no-integrity-check',
   ),
+  MOMENT_MISSING: entry(
+    404,
+    'the archive in {store} does not have {moment}: {detail}',
+    '"walcast history --from {store}" lists the positions that it has',
+  ),
+  UNDO_REFUSED: entry(
+    409,
+    'these transactions cannot be undone: {detail}',
+    'nothing was changed; see "walcast undo --help"',
+  ),
+  UNDO_CONFLICTS: entry(
+    409,
+    'later transactions changed {count} of the {rows} rows too',
+    'nothing was changed; --conflicts keep leaves these rows as they are, --conflicts undo takes ' +
+      'back what the undone transactions wrote there',
+  ),
+  QUERY_FAILED: entry(
+    400,
+    'the query on the past has no answer: {detail}',
+    'see walcast at --help; --open FILE makes a file of that state for any SQLite shell',
+  ),
 
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),

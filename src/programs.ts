@@ -14,6 +14,7 @@ export type Program =
   | 'cli/demo/writer'
   | 'sqlite/sqliteWorker'
   | 'replica/diverged/keptRowsProgram'
+  | '../src/backup/past/queryWorker'
   | '../bench/main'
 
 /** Path of a program's compiled file. */

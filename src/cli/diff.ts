@@ -1,5 +1,6 @@
 /** `walcast diff`: two database files compared row by row. */
 import { parseArgs } from 'node:util'
+import { withPastPair } from '../backup/past/rowPair.ts'
 import { asWalcastError, type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { type Difference, type DiffOptions, diffDatabases } from '../rowdiff/rowDiff.ts'
@@ -9,13 +10,15 @@ import { flagError, joinNegatives } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { closingLine, textReport } from './diffText.ts'
 import { reportFailure } from './failureReport.ts'
+import { momentOf, withAgo, withArchive } from './pastArguments.ts'
 
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
+walcast diff --from T1 --to T2 --archive PLACE [--json | --sql] [options]
 
-Compares two SQLite database files row by row. It only reads them, each in one read transaction;
-others may write to them meanwhile. Rows are matched by primary key, else by rowid. Values differ
-when their bytes or types differ. SQLite's own tables (sqlite_...) are left out; virtual tables are
-named and skipped.
+Compares two SQLite database files row by row, or two past states of an archive. It only reads
+them, each in one read transaction; others may write to them meanwhile. Rows are matched by primary
+key, else by rowid. Values differ when their bytes or types differ. SQLite's own tables (sqlite_...)
+are left out; virtual tables are named and skipped.
 
 A file in WAL mode without -wal and -shm files must lie in a folder that you may write to: SQLite
 creates both in order to read.
@@ -31,6 +34,10 @@ creates both in order to read.
                  or x'00ff'; may be repeated
   --limit N      show so many rows of each table, count the others [20; all with --json and --sql]
   --exit-zero    exit with code 0 even if the files differ
+  --archive PLACE   compare two states of this archive. Only the pages that changed between them are
+                 read, so that the cost is that of the changes
+  --from T1      with --archive: the state that is BEFORE: a time, -6h, a position or a txid
+  --to T2        with --archive: the state that is AFTER [newest]
 
 Run the SQL at the leader, on its own database file: a copy takes no writes. The SQL works row by
 row, so it stops where two rows would exchange values of a UNIQUE column.
@@ -48,15 +55,15 @@ const DIFFER = 1
 const FAILURE = 3
 
 export async function runDiff(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parse(args)
+  const { values, positionals } = parse(args.includes('--archive') ? withAgo(args) : args)
   if (values.help) {
     process.stdout.write(HELP)
     return 0
   }
-  const paths = pathsOf(positionals)
   const format = formatOf(values)
+  const compare = comparisonOf(values, positionals)
   try {
-    const differs = await printDifferences(paths, format, values)
+    const differs = await compare((paths) => printDifferences(paths, format, values))
     return differs && !values['exit-zero'] ? DIFFER : 0
   } catch (error) {
     if (keyOf(error) === 'USAGE') throw error
@@ -64,6 +71,25 @@ export async function runDiff(args: readonly string[]): Promise<number> {
     reportFailure(withOwnCure(error))
     return FAILURE
   }
+}
+
+type Print = (paths: readonly [string, string]) => Promise<boolean>
+
+/** Of two files, or of two states of an archive. Throws USAGE. */
+function comparisonOf(
+  { archive, from, to }: Values,
+  positionals: readonly string[],
+): (print: Print) => Promise<boolean> {
+  if (archive === undefined) {
+    if (from !== undefined || to !== undefined) throw usage('--from and --to go with --archive')
+    const paths = pathsOf(positionals)
+    return (print) => print(paths)
+  }
+  if (positionals.length > 0)
+    throw usage('--archive takes no files: name the states by --from and --to')
+  const [before, after] = [momentOf('--from', from), momentOf('--to', to ?? 'newest')]
+  return (print) =>
+    withArchive('--archive', archive, (past) => withPastPair(past, before, after, print))
 }
 
 /** The catalogue's cures for these are for a node. */
@@ -142,6 +168,9 @@ const FLAGS = {
   table: { type: 'string', multiple: true },
   key: { type: 'string', multiple: true },
   limit: { type: 'string' },
+  archive: { type: 'string' },
+  from: { type: 'string' },
+  to: { type: 'string' },
 } as const
 
 function parse(args: readonly string[]) {

@@ -43,16 +43,17 @@ Members of the cluster
 Settings of the application
   settings      keep small settings in the database, encrypted where you say so
 
-Backups
-  backups       show what an archive can restore, and check it
-  restore       restore a database from an archive, as it was at any position
-
 Comparing
   diff          compare two database files row by row: as text, JSON or SQL
   verify        check that nodes hold the same pages, while writes go on
   webhook-key   print the key that signs what --webhook gets
 
 Backups
+  backups       show what an archive has, and check it
+  restore       make a database of an archive, as it was at any position
+  at            answer a query on the database as it was, without a restore
+  history       list what was written when, and to which tables
+  undo          print or apply SQL that takes back what some transactions did to rows
   backup-key    make a key pair, so that nodes write backups that they cannot read
 
 Trying it

@@ -23,7 +23,7 @@ const COMMANDS = [
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
-  ...['systemd', 'backup-key', 'restore', 'backups'],
+  ...['systemd', 'backup-key', 'restore', 'backups', 'at', 'history', 'undo'],
   ...['--help', '--version'],
 ]
 
@@ -83,6 +83,12 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./restore.ts')).runRestore(args)
     case 'backups':
       return (await import('./backups.ts')).runBackups(args)
+    case 'at':
+      return (await import('./at.ts')).runAt(args)
+    case 'history':
+      return (await import('./history.ts')).runHistory(args)
+    case 'undo':
+      return (await import('./undo.ts')).runUndo(args)
     case 'demo':
       return (await import('./demo/command.ts')).runDemo(args)
     case 'bench':

@@ -1,0 +1,225 @@
+/**
+ * An archive as a past that can be asked: which position a moment means, and what the database was
+ * there.
+ */
+import { parseArchiveName } from '../../../proto/archiveNames.ts'
+import { WalcastError } from '../../errors.ts'
+import { PageSet } from '../../sqlite/pageSet.ts'
+import type { ArchiveFile } from '../archiveFile.ts'
+import { type Moment, momentText } from '../moment.ts'
+import { type Piece, planRestore, type RestorePlan, type StoredFile } from '../restorePlan.ts'
+import type { Store } from '../stores/store.ts'
+import { isWhole, type PointOfFile, partsOf } from './fileChain.ts'
+import { HistoryLine, type LinePart } from './historyLine.ts'
+import { OpenFiles } from './openFiles.ts'
+import { PastPages, type PastPosition, positionOf } from './pastPages.ts'
+
+/** A position, and where its point is. */
+export interface FoundPosition {
+  readonly position: PastPosition
+  readonly piece: Piece
+  /** The last of its files that hold it, and the place of its point there. */
+  readonly file: StoredFile
+  readonly place: number
+}
+
+/** Levels have one digit. */
+const PREFIXES = ['snapshots', ...Array.from({ length: 10 }, (_, level) => `changes/${level}`)]
+
+export class PastArchive {
+  readonly files: OpenFiles
+  readonly #name: string
+  readonly #stored: readonly StoredFile[]
+  readonly #history: HistoryLine
+  #newest: Promise<LinePart[]> | undefined
+
+  private constructor(store: Store, stored: readonly StoredFile[]) {
+    this.#name = store.name
+    this.#stored = stored
+    this.#history = new HistoryLine(stored)
+    this.files = new OpenFiles(store)
+  }
+
+  /** Lists the files of a store. */
+  static async open(store: Store): Promise<PastArchive> {
+    const lists = await Promise.all(PREFIXES.map((prefix) => store.list(prefix)))
+    const stored = lists.flat().flatMap(({ name, bytes }) => {
+      const parsed = parseArchiveName(name)
+      return parsed ? [{ name: parsed, bytes }] : []
+    })
+    return new PastArchive(store, stored)
+  }
+
+  close(): Promise<void> {
+    return this.files.close()
+  }
+
+  /** The files of the newest history, oldest first. Throws MOMENT_MISSING when there are none. */
+  async line(): Promise<readonly LinePart[]> {
+    this.#newest ??= this.#history.newest(this.files)
+    const line = await this.#newest
+    if (line.length === 0) throw this.#missing('any position', 'there is no file')
+    return line
+  }
+
+  /** The position that a moment means. Throws MOMENT_MISSING. */
+  async find(moment: Moment): Promise<FoundPosition> {
+    const line = await this.line()
+    switch (moment.kind) {
+      case 'newest':
+        return this.#last(line)
+      case 'time':
+        return this.#atTime(line, moment.atMs)
+      case 'txid':
+        return this.#withTxid(line, moment.txid, `txid ${moment.txid}`)
+      case 'position':
+        return this.#withPosition(line, moment)
+    }
+  }
+
+  /** The position before this one; undefined for the oldest. */
+  async before({ position }: FoundPosition): Promise<FoundPosition | undefined> {
+    const line = this.#lineWith(await this.line(), position)
+    for (const part of line.toReversed()) {
+      if (part.after >= position.txid) continue
+      const earlier = (await this.points(part)).filter((each) => each.position.txid < position.txid)
+      const last = earlier[earlier.length - 1]
+      if (last) return last
+    }
+    return undefined
+  }
+
+  /** The positions of a part of a line, oldest first. */
+  async points({ piece, after, upTo }: LinePart): Promise<FoundPosition[]> {
+    const found: FoundPosition[] = []
+    for (const file of piece.files) {
+      const archive = await this.files.open(file)
+      for (const [place, point] of archive.points.entries())
+        if (isWhole(archive, place) && point.txid > after && point.txid <= upTo)
+          found.push({ position: positionOf(archive, point), piece, file, place })
+    }
+    return found
+  }
+
+  /** The points, or parts of one, that hold what changed at a position. */
+  async changesOf({ piece, file, place }: FoundPosition): Promise<PointOfFile[]> {
+    const files = piece.files.slice(0, piece.files.indexOf(file) + 1)
+    const opened: ArchiveFile[] = []
+    for (const each of files) opened.push(await this.files.get(each))
+    return partsOf(opened, place)
+  }
+
+  /** Throws ARCHIVE_GAP when no snapshot leads there. */
+  plan({ position }: FoundPosition): RestorePlan {
+    const plan = planRestore(this.#stored, position)
+    if (!plan)
+      throw new WalcastError('ARCHIVE_GAP', {
+        name: nameOf(position),
+        detail: 'no snapshot and changes lead there',
+      })
+    return plan
+  }
+
+  /** The pages of the database at a position. */
+  pages(found: FoundPosition): Promise<PastPages> {
+    return PastPages.at(this.files, this.plan(found), found.position)
+  }
+
+  /**
+   * All pages that changed after one position and up to another, and perhaps some more. Undefined
+   * when the files between them have a gap, or are of another history.
+   */
+  async changedBetween(before: FoundPosition, after: FoundPosition): Promise<PageSet | undefined> {
+    const [from, to] = [before.position, after.position]
+    const pieces = this.#history.between(from, to)
+    const changed = new PageSet(to.pages)
+    for (const file of pieces?.flatMap((piece) => piece.files) ?? []) {
+      const { header, points } = await this.files.open(file)
+      const isEarlier = (txid: number) =>
+        header.incarnation === from.incarnation && txid <= from.txid
+      for (const { txid, pageNumbers } of points)
+        if (!isEarlier(txid)) for (const page of pageNumbers) changed.add(page)
+    }
+    return pieces && changed
+  }
+
+  /** What a restore of a position opens, in order. */
+  opens(found: FoundPosition): (() => Promise<ArchiveFile>)[] {
+    const { snapshot, changes } = this.plan(found)
+    return [...snapshot, ...changes].map((file) => () => this.files.open(file))
+  }
+
+  async #last(line: readonly LinePart[]): Promise<FoundPosition> {
+    for (const part of line.toReversed()) {
+      const points = await this.points(part)
+      const last = points[points.length - 1]
+      if (last) return last
+    }
+    throw this.#missing('any position', 'its files hold none')
+  }
+
+  /** The clock of a leader may be set back: then one of two answers is as good as the other. */
+  async #atTime(line: readonly LinePart[], atMs: number): Promise<FoundPosition> {
+    let [low, high] = [0, line.length]
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const [first] = await this.points(line[middle])
+      if (first && first.position.timeMs > atMs) high = middle
+      else low = middle + 1
+    }
+    for (const part of line.slice(0, low).toReversed()) {
+      const last = (await this.points(part)).findLast(({ position }) => position.timeMs <= atMs)
+      if (last) return last
+    }
+    const [oldest] = await this.points(line[0])
+    const begins = oldest ? ` at ${momentText(oldest.position.timeMs)}` : ' later'
+    throw this.#missing(momentText(atMs), `it begins${begins}`)
+  }
+
+  async #withTxid(line: readonly LinePart[], txid: number, name: string): Promise<FoundPosition> {
+    const part = line.find((each) => each.after < txid && txid <= each.upTo)
+    const points = part ? await this.points(part) : []
+    const found = points.find(({ position }) => position.txid === txid)
+    if (found) return found
+    const first = (await this.points(line[0]))[0]?.position.txid
+    const last = line[line.length - 1].upTo
+    const next = points.find(({ position }) => position.txid > txid)
+    const detail = next
+      ? `it was captured together with later ones, as ${nameOf(next.position)}`
+      : `it has the txids from ${first ?? '?'} to ${last}`
+    throw this.#missing(name, detail)
+  }
+
+  async #withPosition(
+    line: readonly LinePart[],
+    { epoch, txid }: Extract<Moment, { kind: 'position' }>,
+  ): Promise<FoundPosition> {
+    const name = `${epoch}-${txid}`
+    const onLine = line.find((each) => each.after < txid && txid <= each.upTo)
+    if (onLine && (await this.#epochOf(onLine)) === epoch) return this.#withTxid(line, txid, name)
+    for (const incarnation of this.#history.incarnations) {
+      const own = this.#history.of(incarnation)
+      const part = own.find((each) => each.after < txid && txid <= each.upTo)
+      if (part && (await this.#epochOf(part)) === epoch) return this.#withTxid(own, txid, name)
+    }
+    throw this.#missing(name, 'it has no such position in that epoch')
+  }
+
+  #missing(moment: string, detail: string): WalcastError {
+    return new WalcastError('MOMENT_MISSING', { store: this.#name, moment, detail })
+  }
+
+  async #epochOf({ piece }: LinePart): Promise<number> {
+    return (await this.files.get(piece.files[0])).header.epoch
+  }
+
+  #lineWith(line: readonly LinePart[], { incarnation, txid }: PastPosition): readonly LinePart[] {
+    const isOn = line.some((part) => part.incarnation === incarnation && txid <= part.upTo)
+    return isOn ? line : this.#history.of(incarnation)
+  }
+}
+
+/** As people write a position. */
+export function nameOf({ epoch, txid }: PastPosition): string {
+  return `${epoch}-${txid}`
+}

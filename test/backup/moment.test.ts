@@ -1,0 +1,38 @@
+/** Moments as people write them. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { momentText, parseMoment } from '../../src/backup/moment.ts'
+
+const NOW = Date.UTC(2026, 10, 30, 12)
+const time = (atMs: number) => ({ kind: 'time', atMs })
+
+test('times, durations, positions and txids are told apart', () => {
+  for (const [text, moment] of [
+    ['newest', { kind: 'newest' }],
+    ['120', { kind: 'txid', txid: 120 }],
+    ['3-120', { kind: 'position', epoch: 3, txid: 120 }],
+    ['-6h', time(NOW - 6 * 3_600_000)],
+    ['6h ago', time(NOW - 6 * 3_600_000)],
+    ['-1d12h', time(NOW - 36 * 3_600_000)],
+    ['1.5h ago', time(NOW - 5_400_000)],
+    ['2026-11-30T05:00Z', time(Date.UTC(2026, 10, 30, 5))],
+    ['2026-11-30 05:00:07.5+02:00', time(Date.UTC(2026, 10, 30, 3, 0, 7, 500))],
+    ['2026-11-30 05:00:07 -0130', time(Date.UTC(2026, 10, 30, 6, 30, 7))],
+    ['2026-11-30', time(new Date(2026, 10, 30).getTime())],
+    ['2026-11-30T05:00', time(new Date(2026, 10, 30, 5).getTime())],
+  ] as const)
+    assert.deepEqual(parseMoment(text, NOW), moment, text)
+})
+
+test('what names no moment is refused', () => {
+  for (const text of [
+    ...['', 'yesterday', '6h', '-6', '-6x', '2026-02-30', '2026-11-30T25:00', '2026-13-01'],
+    ...['2026-11-30T05:60', '2026-11-30T05:00+19:00', '1-2-3', '3-', '9'.repeat(16)],
+  ])
+    assert.equal(parseMoment(text, NOW), undefined, text)
+})
+
+test('the text of a time is read as that time', () => {
+  for (const atMs of [NOW, NOW + 1, Date.UTC(2026, 5, 1, 3, 4, 5, 6)])
+    assert.deepEqual(parseMoment(momentText(atMs), NOW), time(atMs))
+})
