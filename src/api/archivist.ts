@@ -1,4 +1,5 @@
 /** How the nodes of a cluster agree which of them writes the archive. */
+import type { Position } from '../../proto/position.ts'
 
 /** A replica asks its leader whether it may, and again before the grant ends. */
 export const ARCHIVIST_PATH = '/_walcast/archivist'
@@ -11,6 +12,9 @@ export interface ArchivistAnswer {
 }
 
 export interface ArchivistDesk {
-  /** `node`: a replica that would archive. Throws NOT_LEADER. */
-  claim(node: string): ArchivistAnswer
+  /**
+   * `node`: a replica that would archive. `archived`: what each of its places has. Throws
+   * NOT_LEADER.
+   */
+  claim(node: string, archived: Position | undefined): ArchivistAnswer
 }

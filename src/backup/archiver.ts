@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import type { Position } from '../../proto/position.ts'
 import type { ArchivistAnswer } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -17,6 +18,7 @@ import {
   type Timer,
   wallMs,
 } from '../platform/time.ts'
+import type { ArchivedWaits } from './archivedWaits.ts'
 import type { ArchiveSource } from './archiveSource.ts'
 import { Archivist, type BackupOn } from './archivist.ts'
 import { type ArchivedBatch, BatchChain } from './batchChain.ts'
@@ -42,8 +44,12 @@ export interface ArchiverOptions {
   open(place: string): Promise<Store>
   mark(): FileMark
   readonly on: BackupOn
-  /** Asks the leader at this address whether this node archives. */
-  ask(leader: string): Promise<ArchivistAnswer>
+  /**
+   * Asks the leader at this address whether this node archives, and tells it what each place has.
+   */
+  ask(leader: string, archived: Position | undefined): Promise<ArchivistAnswer>
+  /** Waits for the archive, while this node leads. */
+  readonly archived: ArchivedWaits
   readonly observer: ArchiverObserver
 }
 
@@ -78,6 +84,7 @@ export class Archiver {
       role: () => this.#chain.source?.role,
       hasReplicas: () => this.#chain.source?.hasReplicas() ?? false,
       ask: () => this.#ask(),
+      onArchived: (at) => this.#onArchived(at),
       nowMs: () => monotonicMs(),
     })
     this.#places = options.places.map((place) => this.#newPlace(place))
@@ -154,6 +161,8 @@ export class Archiver {
   /** What every place has need not be in the log. */
   #tick(): void {
     this.#chain.requireLevel()
+    const at = this.#archived()
+    if (at) this.#onArchived(at)
     const cursors = this.#places.flatMap(({ cursor }) => cursor ?? [])
     if (cursors.length < this.#places.length) return
     const [least] = cursors.sort((a, b) => a.segment - b.segment)
@@ -162,7 +171,29 @@ export class Archiver {
 
   async #ask(): Promise<ArchivistAnswer> {
     const leader = this.#chain.source?.leaderAddress()
-    return leader === undefined ? { archives: false } : this.#options.ask(leader)
+    return leader === undefined ? { archives: false } : this.#options.ask(leader, this.#archived())
+  }
+
+  /** What every place has; undefined unless that is of the present epoch. */
+  #archived(): Position | undefined {
+    const epoch = this.#chain.end?.epoch
+    const ends = this.#places.map(({ status }) => status.at)
+    if (!ends.every((at) => at !== undefined && at.epoch === epoch)) return undefined
+    const txid = Math.min(...ends.map((at) => at?.txid ?? 0))
+    return epoch === undefined ? undefined : { epoch, txid }
+  }
+
+  #onPlace(): void {
+    const at = this.#archived()
+    if (at) this.#onArchived(at)
+    this.archivist.tell()
+  }
+
+  /** A leader believes nothing of what it has not committed. */
+  #onArchived(at: Position): void {
+    const { source, end } = this.#chain
+    if (source?.role === 'leader' && end && at.epoch === end.epoch && at.txid <= end.txid)
+      this.#options.archived.reach(at)
   }
 
   #newPlace(place: string): PlaceArchive {
@@ -177,7 +208,10 @@ export class Archiver {
       isOn: () => this.archivist.isOn(),
       end: () => this.#chain.end,
       withSnapshot: (use) => this.#withSnapshot(use),
-      onArchived: (files) => observer.onArchived(place, files),
+      onArchived: (files) => {
+        observer.onArchived(place, files)
+        this.#onPlace()
+      },
       onFailed: ({ key }) => observer.onFailed(place, key),
     })
   }

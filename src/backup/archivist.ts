@@ -2,6 +2,8 @@
  * Whether this node writes the archive now. With `replica` a replica asks its leader, and the
  * leader writes while no replica does.
  */
+
+import type { Position } from '../../proto/position.ts'
 import { type ArchivistAnswer, type ArchivistDesk, GRANT_MS } from '../api/archivist.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
@@ -17,6 +19,8 @@ export interface ArchivistParts {
   hasReplicas(): boolean
   /** Asks the leader. Rejects when it cannot be asked. */
   ask(): Promise<ArchivistAnswer>
+  /** A replica has told what it has archived. */
+  onArchived(at: Position): void
   nowMs(): number
 }
 
@@ -61,16 +65,25 @@ export class Archivist implements ArchivistDesk {
   }
 
   /** A replica of this leader would archive. */
-  claim(node: string): ArchivistAnswer {
+  claim(node: string, archived: Position | undefined): ArchivistAnswer {
     if (this.#look() !== 'leader')
       throw new WalcastError('NOT_LEADER', { address: 'this node', role: this.#role ?? 'starting' })
-    return { archives: this.#grant.claim(node, this.#parts.nowMs()) }
+    const archives = this.#grant.claim(node, this.#parts.nowMs())
+    if (archives && archived) this.#parts.onArchived(archived)
+    return { archives }
   }
 
   /** Replicas that were there before get the time to ask first. */
   #isLeft(nowMs: number): boolean {
     if (this.#grant.holder(nowMs) !== undefined) return false
     return !this.#parts.hasReplicas() || nowMs - this.#roleSinceMs > GRANT_MS
+  }
+
+  /** Tells the leader at once what is archived. */
+  tell(): void {
+    if (this.#parts.on !== 'replica' || this.#role !== 'replica' || this.#isStopped) return
+    cancelTimer(this.#timer)
+    this.#askSoon(0)
   }
 
   /** Between two roles, and at the end of the node, the one before counts. */
@@ -106,13 +119,21 @@ export class Archivist implements ArchivistDesk {
 }
 
 /** Of a node that writes no archive itself: its replicas do, one at a time. */
-export function grantingDesk(isLeader: () => boolean, nowMs: () => number): ArchivistDesk {
+export function grantingDesk({
+  isLeader,
+  onArchived,
+  nowMs,
+}: {
+  isLeader(): boolean
+} & Pick<ArchivistParts, 'onArchived' | 'nowMs'>): ArchivistDesk {
   const grant = new ArchivistGrant()
   return {
-    claim(node) {
+    claim(node, archived) {
       if (!isLeader())
         throw new WalcastError('NOT_LEADER', { address: 'this node', role: 'replica' })
-      return { archives: grant.claim(node, nowMs()) }
+      const archives = grant.claim(node, nowMs())
+      if (archives && archived) onArchived(archived)
+      return { archives }
     },
   }
 }

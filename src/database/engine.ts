@@ -4,6 +4,7 @@ import type { Body } from '../../proto/messages.ts'
 import type { NodeChecks } from '../api/checks.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
+import type { ArchivedWaits } from '../backup/archivedWaits.ts'
 import type { Archiver } from '../backup/archiver.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
@@ -105,6 +106,8 @@ export interface EngineParts {
   readonly calls: PeerCalls
   readonly metrics: Metrics
   readonly traffic: Traffic
+  /** Writes that wait until the archive has them, while this node leads. */
+  readonly archived: ArchivedWaits
   /** Undefined without --backup. */
   readonly archiver?: Archiver | undefined
   /** The position of this node moved, or what it knows of the leader's. */

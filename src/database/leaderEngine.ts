@@ -140,10 +140,15 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     checks: checks.scrub,
     announceStop: () => leader.announceStop(),
     tellMember: (member) => leader.tellMember(member),
-    stop: () => checks.endWith(() => leader.stop()).finally(() => parts.archiver?.detach()),
+    stop: () => checks.endWith(() => leader.stop()).finally(() => endArchiving(parts)),
     retire: (next) =>
-      checks.endWith(() => leader.handOver(next)).finally(() => parts.archiver?.detach()),
+      checks.endWith(() => leader.handOver(next)).finally(() => endArchiving(parts)),
   }
+}
+
+function endArchiving({ archiver, archived }: EngineParts): void {
+  archiver?.detach()
+  archived.endAll()
 }
 
 /** What the beginning of an incarnation changes in the role file. */

@@ -34,7 +34,9 @@ export function leaderView(
     canRead: () => true,
     settle: () => leader.settle(),
     acknowledge: (position, wanted, timeoutMs) =>
-      leader.acknowledgements.wait(position, wanted, timeoutMs),
+      wanted.archived
+        ? parts.archived.wait(position, timeoutMs)
+        : leader.acknowledgements.wait(position, wanted, timeoutMs),
     staleMs: () => 0,
     leaderAt: () => ({ ...leader.position, agoMs: 0 }),
     freshen() {},

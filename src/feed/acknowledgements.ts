@@ -15,6 +15,8 @@ export interface AckWanted {
   /** `all`: every replica that is known, those that are away included. */
   readonly replicas: number | 'all'
   readonly durable: boolean
+  /** The archive must have it; no replica counts. */
+  readonly archived?: boolean
 }
 
 /**

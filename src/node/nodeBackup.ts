@@ -1,8 +1,10 @@
 /** The archive of a node's database, from its options. */
 import { join } from 'node:path'
+import { formatPosition } from '../../proto/position.ts'
 import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { onlyDatabase } from '../api/databases.ts'
+import type { ArchivedWaits } from '../backup/archivedWaits.ts'
 import { Archiver } from '../backup/archiver.ts'
 import { grantingDesk } from '../backup/archivist.ts'
 import { openStore } from '../backup/stores/openStore.ts'
@@ -23,6 +25,7 @@ export interface BackupGround {
   readonly metrics: Metrics
   readonly ops: FileOps
   readonly calls: PeerCalls
+  readonly archived: ArchivedWaits
 }
 
 /** Undefined without --backup. Places are opened later: a node starts without them. */
@@ -33,6 +36,7 @@ export async function newArchiver({
   metrics,
   ops,
   calls,
+  archived,
 }: BackupGround): Promise<Archiver | undefined> {
   const { options, log, version } = setup
   const {
@@ -55,9 +59,11 @@ export async function newArchiver({
     ops,
     observer: metrics.backup(),
     on: options.backupOn,
-    async ask(leader) {
+    archived,
+    async ask(leader, at) {
       const { node } = nodeFile.record
-      const { archives } = await calls.tell(leader, ARCHIVIST_PATH, { node }, options.peerTimeoutMs)
+      const asked = { node, ...(at ? { archived: formatPosition(at) } : {}) }
+      const { archives } = await calls.tell(leader, ARCHIVIST_PATH, asked, options.peerTimeoutMs)
       return { archives: archives === true }
     },
     mark() {
@@ -76,14 +82,23 @@ export async function newArchiver({
 /** Where replicas of this node ask whether they archive. */
 export function archivistDesk({
   archiver,
+  archived,
   databases,
 }: {
   readonly archiver: Archiver | undefined
+  readonly archived: ArchivedWaits
   readonly databases: ReadonlyMap<string, Database>
 }): ArchivistDesk {
   if (archiver) return archiver.archivist
   const { view } = onlyDatabase(databases)
-  return grantingDesk(() => view.role() === 'leader', monotonicMs)
+  return grantingDesk({
+    isLeader: () => view.role() === 'leader',
+    onArchived(at) {
+      const now = view.position()
+      if (at.epoch === now.epoch && at.txid <= now.txid) archived.reach(at)
+    },
+    nowMs: monotonicMs,
+  })
 }
 
 /** By the name of the database. */

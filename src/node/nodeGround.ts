@@ -1,3 +1,4 @@
+import { ArchivedWaits } from '../backup/archivedWaits.ts'
 import type { Archiver } from '../backup/archiver.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
@@ -44,6 +45,8 @@ export interface Ground extends ClusterLinks {
   readonly members: Members
   readonly databases: ReadonlyMap<string, Database>
   readonly peersFile: PeersFile
+  /** Writes that wait until the archive has them. */
+  readonly archived: ArchivedWaits
   /** Undefined without --backup. */
   readonly archiver: Archiver | undefined
   readonly metrics: Metrics
@@ -114,8 +117,10 @@ export async function layGround(
   const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
   const standstill = new Standstill(options.frozenMs, clock)
   started.peersFile = peersFile
+  const archived = new ArchivedWaits(options.maxWaits)
   const archiver = await newArchiver({
     ...links,
+    archived,
     setup,
     stateFolder,
     nodeFile,
@@ -136,6 +141,7 @@ export async function layGround(
     members,
     databases: new Map([[database.name, database]]),
     peersFile,
+    archived,
     archiver,
     metrics,
     strangers,

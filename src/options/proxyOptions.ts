@@ -102,7 +102,8 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     value: 'LEVEL',
     help:
       'replicas that must hold a write before it is answered: local, one, all or a number; ' +
-      'one-durable where it must survive a loss of power there; a request may name its own ' +
+      'one-durable where it must survive a loss of power there; backup once the archive has it; ' +
+      'a request may name its own ' +
       'level (Walcast-Ack)',
     default: 'local',
     roles: BOTH,

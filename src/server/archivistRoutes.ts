@@ -1,5 +1,6 @@
 /** `POST /_walcast/archivist`: a replica asks its leader whether it writes the archive. */
 import type { FastifyInstance } from 'fastify'
+import { parsePosition } from '../../proto/position.ts'
 import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import { WalcastError } from '../errors.ts'
 import { isNodeId } from '../nodeId.ts'
@@ -12,9 +13,11 @@ export function addArchivistRoutes(app: FastifyInstance, desk: ArchivistDesk): v
     requireNoPage(request)
     // In an open cluster nobody signs.
     const sender = senderOf(headerOf(request.raw, REPLICA_AUTH_HEADER))
-    const node = sender?.node ?? textOf(givenBy(request), 'node') ?? ''
+    const given = givenBy(request)
+    const node = sender?.node ?? textOf(given, 'node') ?? ''
     if (!isNodeId(node))
       throw new WalcastError('BAD_REQUEST', { detail: 'node is no id of a node' })
-    return desk.claim(node)
+    const archived = textOf(given, 'archived')
+    return desk.claim(node, archived === undefined ? undefined : parsePosition(archived))
   })
 }

@@ -1,10 +1,12 @@
 /** A node archives what it has; every position that it told is restored from there as it was. */
 import assert from 'node:assert/strict'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readIdentities } from '../../src/security/backupKeyFiles.ts'
 import { ARCHIVE_STEPS, archiveCrashes } from '../campaigns/archiveCrashes.ts'
 import { archived, requireRestorable, restorable, type Told } from '../support/archiving.ts'
 import { labTest } from '../support/lab.ts'
+import { post, startNotes } from '../support/notesCluster.ts'
+import { restoreFrom } from '../support/restoring.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, numbers, Writer } from '../support/workload.ts'
@@ -155,4 +157,29 @@ labTest('a node goes on with an archive that it cannot read', async (lab) => {
   const identities = readIdentities(lab.path('identity'))
   await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`), identities)
   assert.equal(readdirSync(`${place}/snapshots`).length, 1)
+})
+
+labTest('Walcast-Ack: backup is answered once the archive has the write', async (lab) => {
+  const place = lab.path('archive')
+  const flags = ['--backup', place, '--backup-every', '100ms']
+  const { leader, replicas } = await startNotes(lab, {
+    replicas: 1,
+    replicaFlags: flags,
+    leaderFlags: ['--ack-timeout', '4s'],
+  })
+  const headers = { 'walcast-ack': 'backup' }
+  const answer = await post(`${leader.url}/notes`, 'kept', headers)
+  assert.equal(answer.headers.get('walcast-acked'), 'backup; replicas=0', await answer.text())
+  const told = restorable(await replicas[0].node.status())
+  const [epoch, txid] = String(told?.position).split('-').map(Number)
+  assert.equal(epoch, (await leader.node.status()).epoch)
+  const path = lab.path('restored.db')
+  await restoreFrom(place, { incarnation: told?.incarnation ?? '', txid }, path)
+  const session = lab.sql(path)
+  assert.deepEqual(await session.rows('SELECT body FROM notes'), [['kept']])
+  await session.close()
+  rmSync(place, { recursive: true })
+  writeFileSync(place, 'no folder')
+  const late = await post(`${leader.url}/notes`, 'late', headers)
+  assert.equal(late.headers.get('walcast-not-replicated'), 'backup; replicas=0', await late.text())
 })

@@ -2,6 +2,7 @@
  * One process of a node, from its start to its end: the roles and engines are the real ones, put
  * together as `src/node` does.
  */
+import { ArchivedWaits } from '../../src/backup/archivedWaits.ts'
 import { Instance } from '../../src/cluster/instance.ts'
 import { Members } from '../../src/cluster/members.ts'
 import type { NodeFile } from '../../src/cluster/nodeFile.ts'
@@ -155,6 +156,7 @@ export class NodeProcess implements Host {
     const roles = new Roles({
       ...ground,
       ...{ databases, peersFile, standstill, inbox },
+      archived: new ArchivedWaits(options.maxWaits),
       journal: new RoleJournal({ ...ground, ...about }),
       onMoved() {},
       onFatal: (error) => {
