@@ -85,7 +85,7 @@ test('a gap, a wrong order and another state are never shown as a good restore',
   await refused('ARCHIVE_GAP', (path) => restoreAt([snapshot, second], last, TWO, path))
   await refused('ARCHIVE_GAP', (path) => restoreAt([first], states[1].txid, ONE, path))
   await refused('ARCHIVE_GAP', (path) => restoreAt([snapshot, first], last, TWO, path))
-  await refused('ARCHIVE_GAP', (path) => restoreAt([snapshot, snapshot], FIRST, ONE, path))
+  await refused('ARCHIVE_GAP', (path) => restoreAt([snapshot, snapshot], states[1].txid, ONE, path))
   await refused('ARCHIVE_GAP', (path) => restoreAt([], FIRST, ONE, path))
   const [one, two] = states
   const lied = await fileOf(pageSize, {
