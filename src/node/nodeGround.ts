@@ -1,4 +1,5 @@
 import type { Archiver } from '../backup/archiver.ts'
+import type { Drills } from '../backup/drill/drills.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -21,6 +22,7 @@ import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newArchiver } from './nodeBackup.ts'
 import { newClaims, newUnprovenReport } from './nodeClaims.ts'
+import { newDrills } from './nodeDrills.ts'
 import { type NodeFolder, warnOfLinks } from './nodeFolder.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { makeOwnSecret } from './ownSecret.ts'
@@ -46,6 +48,8 @@ export interface Ground extends ClusterLinks {
   readonly peersFile: PeersFile
   /** Undefined without --backup. */
   readonly archiver: Archiver | undefined
+  /** Undefined without --backup, and with --drill off. */
+  readonly drills: Drills | undefined
   readonly metrics: Metrics
   readonly strangers: StrangerJournal
   readonly auth: Authenticator
@@ -119,10 +123,14 @@ export async function layGround(
     setup,
     stateFolder,
     nodeFile,
-    metrics,
     ops,
+    metrics,
   })
   started.archiver = archiver
+  const databases = new Map([[database.name, database]])
+  const drillGround = { setup, stateFolder, nodeFile, databases, metrics, ops, archiver }
+  const drills = newDrills({ ...drillGround, audit, clock })
+  started.drills = drills
   return {
     setup,
     bounds: ownBounds(options, log),
@@ -134,9 +142,10 @@ export async function layGround(
     instance,
     audit,
     members,
-    databases: new Map([[database.name, database]]),
+    databases,
     peersFile,
     archiver,
+    drills,
     metrics,
     strangers,
     auth: new Authenticator(links.secrets, clock, () => nodeFile.record.node, {
