@@ -15,12 +15,16 @@ import { checkIntegrity } from '../../sqlite/integrityCheck.ts'
 import { Archive } from '../archive.ts'
 import { ArchiveEnvelope } from '../archiveEnvelope.ts'
 import { ArchiveRestore, type PlannedRestore } from '../archiveRestore.ts'
+import { type BadPieces, isOfOneFile } from '../historyPositions.ts'
 import { endOf, planRestore } from '../restorePlan.ts'
 import { clusterArchive } from '../restoreTarget.ts'
 import type { Store } from '../stores/store.ts'
 import { requireCheck } from './drillCheck.ts'
 import type { DrillKind, DrillOrder } from './drillOrder.ts'
 import { requireRoom } from './drillRoom.ts'
+
+/** Whoever merges files removes them too, and not as often as this within one drill. */
+const MAX_TRIES = 3
 
 /**
  * Leaves files in the folder of the order. Throws what a restore does, RESTORE_UNSOUND,
@@ -37,38 +41,57 @@ export async function drill(order: DrillOrder, store: Store, ops: FileOps): Prom
   }
 }
 
+/** Files that were merged while the archive was read are gone: then it is read again. */
 async function prove(order: DrillOrder, store: Store, ops: FileOps): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const bad: BadPieces = new Map()
+    try {
+      await restoreNewest(order, store, ops, bad)
+      for (const error of bad.values()) if (error.key !== 'ARCHIVE_MISSING') throw error
+      return
+    } catch (error) {
+      if (!isOfOneFile(error)) throw error
+      const found = [...bad.values()]
+      const isGone = found.some(({ key }) => key === 'ARCHIVE_MISSING')
+      // It says which file, where a gap says that there is none.
+      if (!isGone || tries === MAX_TRIES) throw found[0] ?? error
+    }
+  }
+}
+
+/** Files that cannot be used are added to `bad`. */
+async function restoreNewest(
+  order: DrillOrder,
+  store: Store,
+  ops: FileOps,
+  bad: BadPieces,
+): Promise<void> {
   const { cluster, folder, target } = order
-  let archive: Archive | undefined
-  let unsound: WalcastError | undefined
+  let archive = await Archive.list(store)
+  let unsound: BadPieces = new Map()
   const run = new ArchiveRestore({
     wanted: { cluster, incarnation: target.incarnation, txid: target.txid },
     isAsFarAsPossible: false,
-    list: async (bad) => {
+    list: async (found) => {
+      unsound = found
       archive = await Archive.list(store)
-      return clusterArchive(archive, cluster, bad)
-    },
-    onBad: (_name, error) => {
-      unsound ??= error
+      return clusterArchive(archive, cluster, found)
     },
   })
   const approve = async (side: string) => {
     await requireSound(side, order)
     if (order.check) await requireCheck(side, order.check, formatPosition(target))
   }
-  const path = join(folder, 'drill.db')
   try {
-    const plan = await run.plan()
-    if (archive) requireRoom(folder, await sizeOf(plan, archive), order.reserve)
+    requireRoom(folder, await sizeOf(await run.plan(), archive), order.reserve)
     // Only this process reads the file: it need not survive a crash.
     const unsynced = { ...ops, syncAside: async () => {} }
+    const path = join(folder, 'drill.db')
     const restored = await run.run(path, { approve }, unsynced, () => {})
     requireOwn(restored.checksum, order)
-  } catch (error) {
-    // It says which file, and a gap only says that there is none.
-    throw keyOf(error) === 'ARCHIVE_GAP' ? (unsound ?? error) : error
+  } finally {
+    for (const [name, error] of unsound) bad.set(name, error)
   }
-  if (unsound) throw unsound
 }
 
 /** Bytes of the database at the largest of the positions that begin and end the plan. */

@@ -124,9 +124,10 @@ export class Drills {
     const failure = 'kind' in end ? undefined : end
     const { startedMs } = this.#times.get(place) ?? { startedMs: lastMs }
     if (this.#times.has(place)) this.#times.set(place, { startedMs, lastMs })
-    await this.#keep(place, { sinceMs, lastMs, proof, failure })
+    const kept = this.#keep(place, { sinceMs, lastMs, proof, failure })
     this.#tell(place, end)
     this.#parts.onEnd(place, end)
+    await kept
   }
 
   /** Undefined when it was interrupted. */
