@@ -27,10 +27,16 @@ async function answer(order: DrillOrder): Promise<DrillAnswer> {
 }
 
 setPriority(constants.priority.PRIORITY_LOW)
+let isAnswered = false
 const input = createInterface({ input: process.stdin })
 input.once('line', (line) => {
   void answer(JSON.parse(line)).then((answered) => {
-    process.stdout.write(`${JSON.stringify(answered)}\n`, () => process.exit(0))
+    isAnswered = true
+    process.stdout.write(`${JSON.stringify(answered)}\n`)
+    process.stdin.destroy()
   })
 })
-input.once('close', () => process.exit(1))
+input.once('close', () => {
+  // Nothing in it needs an orderly end, and SQLite may be at work in a thread.
+  if (!isAnswered) process.kill(process.pid, 'SIGKILL')
+})
