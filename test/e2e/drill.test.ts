@@ -124,6 +124,7 @@ labTest('a drill refuses a disk without room, and an encrypted place is checked'
   const failed = await drilled(node, ({ drillFailure: failure }) => failure !== undefined)
   assert.ok(failed.drillFailure?.message.includes(bad), failed.drillFailure?.message)
   await node.stop()
+  assert.equal(existsSync(`${db}-walcast/backup/drill`), false)
 
   const full = [...EVERY_SECOND, '--backup', plain, '--drill-reserve', '1000000GiB']
   const other = await (await lab.leader(db, { flags: full })).ready()
