@@ -30,6 +30,7 @@ const PROGRAMS = [
   'cli/demo/writer',
   'sqlite/sqliteWorker',
   'replica/diverged/keptRowsProgram',
+  'backup/drill/drillProgram',
 ]
 /** What only a module of its own can say, and what a program's loader gives it instead. */
 const IN_BUNDLE = [

@@ -652,6 +652,26 @@ export const CATALOGUE = {
     'the archive has no {wanted}; {nearest}',
     'restore one that it has: "walcast backups --from" shows them',
   ),
+  DRILL_MISMATCH: entry(
+    500,
+    'the archive has another state at {position} than this node had: {theirs}, not {mine}',
+    'run "walcast verify", and find out which of the two is right before the archive is needed',
+  ),
+  DRILL_CHECK_FAILED: entry(
+    500,
+    'the restored database of {position} fails --drill-check: {detail}',
+    'restore that position with "walcast restore", and look at what the query gives',
+  ),
+  DRILL_NO_ROOM: entry(
+    507,
+    'a drill needs {needed} MiB in {path} and has {free} MiB, {reserve} MiB of them in reserve',
+    'free some space on that disk, or lower --drill-reserve',
+  ),
+  DRILL_ENDED: entry(
+    500,
+    'the process of a drill ended early: {detail}',
+    'look into the log of the kernel: it may have run out of memory; a later drill tries again',
+  ),
   RESTORE_REFUSED: entry(409, 'cannot restore to {path}: {detail}', 'give --to another path'),
   RESTORE_IN_USE: entry(
     409,

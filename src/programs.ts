@@ -14,6 +14,7 @@ export type Program =
   | 'cli/demo/writer'
   | 'sqlite/sqliteWorker'
   | 'replica/diverged/keptRowsProgram'
+  | 'backup/drill/drillProgram'
   | '../src/backup/past/queryWorker'
   | '../bench/main'
 

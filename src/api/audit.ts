@@ -1,6 +1,6 @@
 /**
  * `GET /_walcast/audit`: who changed a node's role, its list of replicas or the keys of its
- * cluster, when and why.
+ * cluster, when and why; also the drills of its archive.
  */
 
 import type { NodeRole } from './roleAnswers.ts'
@@ -25,6 +25,7 @@ export const AUDIT_ACTIONS = [
   'remove',
   'leave',
   'role',
+  'drill',
   'start',
 ] as const
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const

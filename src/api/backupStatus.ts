@@ -1,5 +1,19 @@
 /** What a node answers of the archive that it writes. */
 
+/** The last drill that succeeded. */
+export interface DrillReport {
+  /** EPOCH-TXID of the position that it restored. */
+  readonly position: string
+  readonly incarnation: string
+  /** When the leader noticed that commit, ISO time. */
+  readonly at: string
+  /** When the drill ended, ISO time. */
+  readonly provenAt: string
+  readonly tookMs: number
+  /** Bytes that it read of the archive. */
+  readonly bytes: number
+}
+
 export interface PlaceReport {
   /** A folder, or the URL of a bucket. */
   readonly place: string
@@ -18,6 +32,24 @@ export interface PlaceReport {
    * the place was read, and while another node archives.
    */
   readonly behindMs?: number
+  /** Whether a commit has been waiting for the place for longer than --backup-alert. */
+  readonly isStalled: boolean
+  /** Absent before the first, and with --drill off. */
+  readonly proven?: DrillReport
+  /** The same of an encrypted place, where a drill reads all files and restores nothing. */
+  readonly checked?: DrillReport
+  /** Of the last drill; absent when it succeeded. */
+  readonly drillFailure?: {
+    readonly code: string
+    readonly message: string
+    /** ISO time. */
+    readonly at: string
+  }
+  /**
+   * Whether the last proof is older than twice the pause between two drills; absent while another
+   * node archives, before there is an archive, and with --drill off.
+   */
+  readonly isProofOverdue?: boolean
   readonly lastError?: { readonly code: string; readonly message: string }
 }
 

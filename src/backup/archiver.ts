@@ -25,7 +25,7 @@ import { type ArchivedBatch, BatchChain } from './batchChain.ts'
 import { BatchLog, type BatchLogLimits } from './batchLog.ts'
 import type { Stand } from './batchRecord.ts'
 import type { FileMark } from './fileHeader.ts'
-import { PlaceArchive } from './placeArchive.ts'
+import { PlaceArchive, type PlaceStatus } from './placeArchive.ts'
 import { reportOf } from './placeReport.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import type { Store } from './stores/store.ts'
@@ -37,6 +37,8 @@ export interface ArchiverOptions {
   readonly limits: BatchLogLimits
   /** Pause between two files of a place. */
   readonly everyMs: number
+  /** A place that is behind by more stands still. */
+  readonly alertMs: number
   readonly log: Logger
   readonly ops: FileOps
   /** Folders or URLs. */
@@ -104,9 +106,13 @@ export class Archiver {
     return archiver
   }
 
+  get statuses(): readonly PlaceStatus[] {
+    return this.#places.map(({ status }) => status)
+  }
+
   report(nowMs: number): BackupReport {
     return {
-      places: this.#places.map(({ status }) => reportOf(status, nowMs)),
+      places: this.statuses.map((status) => reportOf(status, nowMs, this.#options.alertMs)),
       logBytes: this.#log.bytes,
       queueBytes: this.#log.pendingBytes,
     }

@@ -27,6 +27,48 @@ export function backupMetrics(metrics: MetricsRegistry): ArchiverObserver {
   }
 }
 
+/** Gives who hears of drills that failed. */
+export function drillMetrics(metrics: MetricsRegistry): (place: string, error: string) => void {
+  const failures = metrics.labelled(
+    'backup_drill_failures_total',
+    'Drills that failed: the archive could not be proven, by error',
+    'place',
+    'error',
+  )
+  return (place, error) => failures.inc({ place, error })
+}
+
+/** What drills have found out. */
+function drillGauges(metrics: MetricsRegistry, report: () => BackupReport): void {
+  metrics.gauges(
+    'backup_proven_timestamp_seconds',
+    'When a drill last restored the newest position of the place and found it sound',
+    'place',
+    () => of(report(), ({ proven }) => proven && Date.parse(proven.provenAt) / 1000),
+  )
+  metrics.gauges(
+    'backup_proven_until_timestamp_seconds',
+    'Time of the newest commit that such a drill restored',
+    'place',
+    () => of(report(), ({ proven }) => proven && Date.parse(proven.at) / 1000),
+  )
+  metrics.gauges(
+    'backup_checked_timestamp_seconds',
+    'When a drill last read all files of an encrypted place and found them sound',
+    'place',
+    () => of(report(), ({ checked }) => checked && Date.parse(checked.provenAt) / 1000),
+  )
+  metrics.gauges(
+    'backup_proof_overdue',
+    '1 when the last proof is older than twice the pause between two drills',
+    'place',
+    () =>
+      of(report(), ({ isProofOverdue: overdue }) =>
+        overdue === undefined ? overdue : Number(overdue),
+      ),
+  )
+}
+
 export function backupGauges(metrics: MetricsRegistry, report: () => BackupReport): void {
   metrics.gauges(
     'backup_behind_seconds',
@@ -40,6 +82,13 @@ export function backupGauges(metrics: MetricsRegistry, report: () => BackupRepor
     'place',
     () => of(report(), ({ restorableUntil: until }) => until && Date.parse(until.at) / 1000),
   )
+  metrics.gauges(
+    'backup_stalled',
+    '1 when a commit has been waiting for the place for longer than --backup-alert',
+    'place',
+    () => of(report(), ({ isStalled }) => Number(isStalled)),
+  )
+  drillGauges(metrics, report)
   metrics.gauge(
     'backup_log_bytes',
     'Batches kept beside the database for places that lack them',

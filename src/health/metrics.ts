@@ -9,7 +9,7 @@ import type { Cut } from '../proxy/connectionBudget.ts'
 import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
 import type { ClaimKind } from '../security/claims.ts'
 import { applicationGauges, applicationMetrics } from './applicationMetrics.ts'
-import { backupGauges, backupMetrics } from './backupMetrics.ts'
+import { backupGauges, backupMetrics, drillMetrics } from './backupMetrics.ts'
 import { databaseGauges, scrubGauges, scrubMetrics } from './databaseMetrics.ts'
 import { leaderMetrics } from './leaderMetrics.ts'
 import { MetricsRegistry } from './metricsRegistry.ts'
@@ -63,6 +63,10 @@ export class Metrics {
 
   backup(): ArchiverObserver {
     return backupMetrics(this.#metrics)
+  }
+
+  drills(): (place: string, error: string) => void {
+    return drillMetrics(this.#metrics)
   }
 
   observeBackup(report: () => BackupReport): void {

@@ -75,7 +75,7 @@ async function startIn(
     version,
     instance,
     application: () => traffic.watch.status(),
-    backup: backupReport(ground.archiver),
+    backup: backupReport(ground),
     failedReads: () => traffic.failedReads.report(),
   })
   const events = new Events(

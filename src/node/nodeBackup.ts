@@ -7,6 +7,8 @@ import { onlyDatabase } from '../api/databases.ts'
 import type { ArchivedWaits } from '../backup/archivedWaits.ts'
 import { Archiver } from '../backup/archiver.ts'
 import { grantingDesk } from '../backup/archivist.ts'
+import { withDrills } from '../backup/drill/drillReport.ts'
+import type { Drills } from '../backup/drill/drills.ts'
 import { openStore } from '../backup/stores/openStore.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
@@ -44,17 +46,19 @@ export async function newArchiver({
     backupEveryMs,
     backupLogBytes,
     backupQueueBytes,
+    backupAlertMs,
     backupRecipients,
   } = options
   if (places.length === 0) return undefined
   const recipients = backupRecipients && readRecipients(backupRecipients)
-  const archiver = await Archiver.open({
+  return Archiver.open({
     db: DEFAULT_DATABASE,
     folder: join(stateFolder, 'backup'),
     places,
     open: (place) => openStore(place, ops),
     limits: { maxBytes: backupLogBytes, maxPendingBytes: backupQueueBytes },
     everyMs: backupEveryMs,
+    alertMs: backupAlertMs,
     log,
     ops,
     observer: metrics.backup(),
@@ -75,8 +79,6 @@ export async function newArchiver({
       return { ...mark, codec: 'brotli', recipients: recipients || undefined }
     },
   })
-  metrics.observeBackup(() => archiver.report(wallMs()))
-  return archiver
 }
 
 /** Where replicas of this node ask whether they archive. */
@@ -102,8 +104,19 @@ export function archivistDesk({
 }
 
 /** By the name of the database. */
-export function backupReport(
-  archiver: Archiver | undefined,
-): (db: string) => BackupReport | undefined {
-  return (db) => (db === DEFAULT_DATABASE ? archiver?.report(wallMs()) : undefined)
+export function backupReport({
+  archiver,
+  drills,
+}: {
+  readonly archiver: Archiver | undefined
+  readonly drills: Drills | undefined
+}): (db: string) => BackupReport | undefined {
+  return (db) => (db === DEFAULT_DATABASE && archiver ? reportOf(archiver, drills) : undefined)
+}
+
+export function reportOf(archiver: Archiver, drills: Drills | undefined): BackupReport {
+  const nowMs = wallMs()
+  const report = archiver.report(nowMs)
+  if (!drills) return report
+  return { ...report, places: report.places.map((place) => withDrills(place, drills, nowMs)) }
 }

@@ -1,5 +1,6 @@
 import { ArchivedWaits } from '../backup/archivedWaits.ts'
 import type { Archiver } from '../backup/archiver.ts'
+import type { Drills } from '../backup/drill/drills.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -22,6 +23,7 @@ import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newArchiver } from './nodeBackup.ts'
 import { newClaims, newUnprovenReport } from './nodeClaims.ts'
+import { newDrills } from './nodeDrills.ts'
 import { type NodeFolder, warnOfLinks } from './nodeFolder.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { makeOwnSecret } from './ownSecret.ts'
@@ -49,6 +51,8 @@ export interface Ground extends ClusterLinks {
   readonly archived: ArchivedWaits
   /** Undefined without --backup. */
   readonly archiver: Archiver | undefined
+  /** Undefined without --backup, and with --drill off. */
+  readonly drills: Drills | undefined
   readonly metrics: Metrics
   readonly strangers: StrangerJournal
   readonly auth: Authenticator
@@ -124,10 +128,14 @@ export async function layGround(
     setup,
     stateFolder,
     nodeFile,
-    metrics,
     ops,
+    metrics,
   })
   started.archiver = archiver
+  const databases = new Map([[database.name, database]])
+  const drillGround = { setup, stateFolder, nodeFile, databases, metrics, ops, archiver }
+  const drills = newDrills({ ...drillGround, audit, clock })
+  started.drills = drills
   return {
     setup,
     bounds: ownBounds(options, log),
@@ -139,10 +147,11 @@ export async function layGround(
     instance,
     audit,
     members,
-    databases: new Map([[database.name, database]]),
+    databases,
     peersFile,
     archived,
     archiver,
+    drills,
     metrics,
     strangers,
     auth: new Authenticator(links.secrets, clock, () => nodeFile.record.node, {

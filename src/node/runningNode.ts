@@ -6,6 +6,7 @@ import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { Archiver } from '../backup/archiver.ts'
+import type { Drills } from '../backup/drill/drills.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
@@ -34,6 +35,8 @@ export interface NodeParts {
   readonly thread: SqliteThread
   /** Undefined without --backup. */
   readonly archiver: Archiver | undefined
+  /** Undefined without --backup, and with --drill off. */
+  readonly drills: Drills | undefined
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly trust: ClusterTrust
@@ -127,6 +130,7 @@ export class RunningNode {
 export async function endAll({
   roles,
   archiver,
+  drills,
   traffic,
   server,
   health,
@@ -143,6 +147,7 @@ export async function endAll({
 }: Partial<NodeParts>): Promise<void> {
   const failures: unknown[] = []
   for (const end of [
+    () => drills?.stop(),
     () => roles?.stop(),
     () => archiver?.stop(),
     () => traffic?.close(),

@@ -50,6 +50,13 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   readonly backupEveryMs: number
   readonly backupLogBytes: number
   readonly backupQueueBytes: number
+  readonly backupAlertMs: number
+  /** A cron expression, `daily` or `off`. */
+  readonly drill: string
+  readonly drillCheck?: string
+  /** Bytes a second. */
+  readonly drillRate: number
+  readonly drillReserve: number
   readonly drainMs: number
   readonly scrubRate: number
   readonly scrubEveryMs: number

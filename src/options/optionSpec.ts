@@ -16,6 +16,8 @@ export type OptionKind =
   | 'prefixes'
   | 'places'
   | 'backupOn'
+  | 'schedule'
+  | 'query'
   | 'cookie'
   | 'onStale'
   | 'statuses'

@@ -1,4 +1,5 @@
 /** Parses the texts of flags, environment and file into values with units. */
+import { Cron } from 'croner'
 import { WalcastError } from '../errors.ts'
 import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
@@ -69,6 +70,11 @@ export function parseValue(
     case 'backupOn':
       if (!['replica', 'leader', 'this'].includes(text))
         throw usage(flag, text, 'replica, leader or this')
+      return text
+    case 'schedule':
+      return parseSchedule(flag, text)
+    case 'query':
+      if (!/^[^\0]{1,4096}$/s.test(text) || text.trim() === '') throw usage(flag, text, 'a query')
       return text
     case 'cookie':
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
@@ -152,6 +158,23 @@ function parsePlace(flag: string, text: string): string {
   if (text === '' || text.includes('\0') || (isUrl && !text.startsWith('s3://')))
     throw usage(flag, '...', 'folders, or URLs such as s3://bucket/prefix')
   return text
+}
+
+/** Parses `daily`, `off` or a cron expression of five or six fields, without a year. */
+function parseSchedule(flag: string, text: string): string {
+  if (text === 'daily' || text === 'off') return text
+  if (!/^(@\w+|\S+( \S+){4,5})$/.test(text) || !hasTimes(text))
+    throw usage(flag, text, 'a cron expression such as "30 4 * * *", daily or off')
+  return text
+}
+
+/** Some are well formed and never come: 30 February. */
+function hasTimes(text: string): boolean {
+  try {
+    return new Cron(text).nextRuns(2, new Date(0)).length === 2
+  } catch {
+    return false
+  }
 }
 
 /** Parses the beginning of a path, in whole segments. */

@@ -78,9 +78,12 @@ export type FileOp =
   | 'resume.write'
   | 'resume.rename'
   | 'resume.folder'
+  | 'drills.write'
+  | 'drills.rename'
+  | 'drills.folder'
 
 /** What `replace` writes: names its three steps. */
-export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left' | 'resume'
+export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left' | 'resume' | 'drills'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */

@@ -11,6 +11,8 @@ import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
 export const constants = fs.constants
+/** Room on a disk: nothing that a simulation has. */
+export const statfsSync = fs.statfsSync
 
 const SYSTEM = {
   chmodSync: fs.chmodSync,

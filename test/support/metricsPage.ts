@@ -33,6 +33,15 @@ const ALERTS = [
     '`rate(walcast_failed_reads_total[5m])` grows',
     "the replica's application fails reads (`--replay-on`)",
   ],
+  ['`walcast_backup_stalled == 1` for 2 m', 'commits are not archived: see `walcast status`'],
+  [
+    '`walcast_backup_proof_overdue == 1` for 1 h',
+    'no drill has proven the archive lately: see [drills](backup/drills.md)',
+  ],
+  [
+    '`increase(walcast_backup_drill_failures_total[1h]) > 0`',
+    'the archive, or a file in it, does not restore; the label is the code of the error',
+  ],
   ['`walcast_scrub_unexplained > 0`', 'pages on the disk are not what was written'],
   [
     '`increase(walcast_diverged_dropped_total{kind="diverged"}[1d]) > 0`',
@@ -103,6 +112,14 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
   ],
   ['Leader', (metrics) => void metrics.leader()],
   ['Replica', (metrics) => void metrics.replica()],
+  [
+    'The archive, on a node with `--backup`',
+    (metrics) => {
+      metrics.backup()
+      metrics.drills()
+      metrics.observeBackup(() => ({ places: [], logBytes: 0, queueBytes: 0 }))
+    },
+  ],
 ]
 
 /** The values of labels that have few, each with a meaning. */
