@@ -1,6 +1,6 @@
 /**
  * Which records of the log make the next file of changes: whole batches of one incarnation that
- * follow each other. A batch that is larger than a file makes a run of several parts alone.
+ * follow each other without anything between them. A batch that is larger than a file makes a run of several parts alone.
  */
 import type { LogEntry, LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
@@ -44,9 +44,10 @@ export async function nextRun(
   let [bytes, batches] = [0, 0]
   for await (const entry of entries) {
     const { head } = entry
-    if (head.isFirst) batch = []
-    else if (batch.length === 0) continue
-    if (run.length > 0 && !follows(run[run.length - 1], head)) break
+    const isMore = !head.isFirst && isSameBatch(batch, head)
+    if (run.length > 0 && !isMore && (batch.length > 0 || !leadsFrom(run, head))) break
+    if (!isMore) batch = []
+    if (!isMore && !head.isFirst) continue
     batch.push(entry)
     if (!head.isLast) continue
     const more = bytesOf(batch)
@@ -60,8 +61,16 @@ export async function nextRun(
   return run.length === 0 ? undefined : runOf(run, batches === 1 ? limits.bytes : bytes)
 }
 
-function follows({ head: before }: Entry, { from, to }: Entry['head']): boolean {
+/** What a crash tore off in the middle is no batch with what comes later. */
+function isSameBatch([first]: readonly Entry[], { from, to }: Entry['head']): boolean {
+  return first !== undefined && isSameState(first.head.from, from) && first.head.to.txid === to.txid
+}
+
+/** Whether a batch begins here that goes on from the last one of the run. */
+function leadsFrom(run: readonly Entry[], { from, to, isFirst }: Entry['head']): boolean {
+  const { head: before } = run[run.length - 1]
   return (
+    isFirst &&
     isSameState(before.to, from) &&
     before.to.incarnation === to.incarnation &&
     before.to.epoch === to.epoch

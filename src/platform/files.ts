@@ -44,6 +44,7 @@ const SYSTEM = {
   fsyncAside: promisify(fs.fsync),
   openAside: open,
   readAside: promisify(fs.read),
+  removeAside: promisify(fs.unlink),
   renameAside: promisify(fs.rename),
   writeAside: promisify(fs.write),
 }
@@ -75,6 +76,7 @@ export let {
   readlinkSync,
   readSync,
   realpathSync,
+  removeAside,
   renameAside,
   renameSync,
   rmSync,
@@ -120,6 +122,7 @@ function use(source: FileSource): void {
     readlinkSync,
     readSync,
     realpathSync,
+    removeAside,
     renameAside,
     renameSync,
     rmSync,
