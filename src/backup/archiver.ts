@@ -8,10 +8,11 @@ import type { Logger } from 'pino'
 import type { ArchivistAnswer } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import type { FileOps } from '../platform/fileOps.ts'
-import { rmSync } from '../platform/files.ts'
+import { type FileOps, makeFolder } from '../platform/fileOps.ts'
+import { removeAside } from '../platform/files.ts'
 import {
   cancelTimer,
+  delay,
   monotonicMs,
   setRepeatingTimer,
   type Timer,
@@ -27,6 +28,9 @@ import { PlaceArchive } from './placeArchive.ts'
 import { reportOf } from './placeReport.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import type { Store } from './stores/store.ts'
+
+/** So long a stop waits for places to take what they lack. */
+const STOP_MS = 10_000
 
 export interface ArchiverOptions {
   readonly db: string
@@ -97,7 +101,8 @@ export class Archiver {
     return archiver
   }
 
-  report(nowMs: number): BackupReport {
+  report(): BackupReport {
+    const nowMs = this.#chain.source?.leaderMs() ?? wallMs()
     return {
       places: this.#places.map(({ status }) => reportOf(status, nowMs)),
       logBytes: this.#log.bytes,
@@ -136,9 +141,20 @@ export class Archiver {
     this.detach()
     this.archivist.stop()
     cancelTimer(this.#timer)
-    await Promise.all(this.#places.map((place) => place.stop()))
-    await this.#taking
+    await this.#endPlaces()
     await this.#log.close()
+  }
+
+  /** What a place lacks after STOP_MS stays in the log. */
+  async #endPlaces(): Promise<void> {
+    const timeIsUp = new AbortController()
+    const places = this.#places.map((place) => place.stop())
+    const ended = Promise.all([...places, this.#taking]).then(() => timeIsUp.abort())
+    const over = delay(STOP_MS, { signal: timeIsUp.signal }).then(() => {
+      for (const place of this.#places) place.giveUp()
+      this.#options.log.warn('the archive lacks the last commits; the next start goes on with them')
+    })
+    await Promise.race([ended, over.catch(() => {})])
   }
 
   #onAppended(timeMs: number): void {
@@ -176,6 +192,7 @@ export class Archiver {
       mark,
       isOn: () => this.archivist.isOn(),
       end: () => this.#chain.end,
+      isOpen: () => this.#chain.isOpen,
       withSnapshot: (use) => this.#withSnapshot(use),
       onArchived: (files) => observer.onArchived(place, files),
       onFailed: ({ key }) => observer.onFailed(place, key),
@@ -195,14 +212,15 @@ export class Archiver {
     const state = source?.state()
     if (!source || !state) throw new WalcastError('STOPPING')
     const path = join(folder, 'snapshot')
-    rmSync(path, { force: true })
+    makeFolder(folder)
     const taker = new SnapshotTaker(source, db, path, ops)
     this.#taker = taker
     try {
       await use(await taker.run(state))
     } finally {
       this.#taker = undefined
-      rmSync(path, { force: true })
+      // It may be gone, and large.
+      await removeAside(path).catch(() => {})
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Which records of the log make the next file of changes: whole batches of one incarnation that
- * follow each other without anything between them. A batch that is larger than a file makes a run of several parts alone.
+ * follow each other, with nothing between them. A batch that is larger than a file makes a run of
+ * several parts alone.
  */
 import type { LogEntry, LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
@@ -9,6 +10,8 @@ import { isSameState, type Stand } from './batchRecord.ts'
 export interface RunPart {
   readonly at: LogPlace
   readonly entries: number
+  /** Behind the last record. */
+  readonly end: LogPlace
   /** The first record goes on with the batch of the part before. */
   readonly continues: boolean
   /** The last batch goes on in the next part. */
@@ -18,7 +21,8 @@ export interface RunPart {
 export interface ChangesRun {
   readonly from: Stand
   readonly to: Stand
-  /** When the leader noticed the last batch. */
+  /** When the leader noticed the first batch, and the last one. */
+  readonly firstMs: number
   readonly timeMs: number
   readonly parts: readonly RunPart[]
   /** Where the log goes on. */
@@ -93,11 +97,13 @@ function runOf(run: readonly Entry[], partBytes: number): ChangesRun {
   return {
     from: run[0].head.from,
     to: last.head.to,
+    firstMs: run[0].head.timeMs,
     timeMs: last.head.timeMs,
     next: last.next,
     parts: parts.map((part) => ({
       at: part[0].at,
       entries: part.length,
+      end: part[part.length - 1].next,
       continues: !part[0].head.isFirst,
       isOpen: !part[part.length - 1].head.isLast,
     })),

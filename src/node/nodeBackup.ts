@@ -69,7 +69,7 @@ export async function newArchiver({
       return { ...mark, codec: 'brotli', recipients: recipients || undefined }
     },
   })
-  metrics.observeBackup(() => archiver.report(wallMs()))
+  metrics.observeBackup(() => archiver.report())
   return archiver
 }
 
@@ -90,5 +90,5 @@ export function archivistDesk({
 export function backupReport(
   archiver: Archiver | undefined,
 ): (db: string) => BackupReport | undefined {
-  return (db) => (db === DEFAULT_DATABASE ? archiver?.report(wallMs()) : undefined)
+  return (db) => (db === DEFAULT_DATABASE ? archiver?.report() : undefined)
 }

@@ -33,7 +33,11 @@ interface Opened {
   readonly failed: (string | undefined)[]
 }
 
-function opened(folder: string, limits: BatchLogLimits = ROOMY, ops: FileOps = systemFileOps): Opened {
+function opened(
+  folder: string,
+  limits: BatchLogLimits = ROOMY,
+  ops: FileOps = systemFileOps,
+): Opened {
   const [dropped, failed]: [number[], (string | undefined)[]] = [[], []]
   const log = BatchLog.open(folder, limits, ops, {
     onDropped: (bytes) => dropped.push(bytes),
