@@ -29,8 +29,8 @@ import { reportOf } from './placeReport.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import type { Store } from './stores/store.ts'
 
-/** So long a stop waits for places to take what they lack. */
-const STOP_MS = 10_000
+/** So long a stop waits for places to take what they lack: less than --drain. */
+const STOP_MS = 5000
 
 export interface ArchiverOptions {
   readonly db: string

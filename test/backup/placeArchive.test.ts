@@ -113,7 +113,7 @@ function newPlace(folder = join(root, `place-${++made}`)) {
 function messageOf(from: State, to: State): Buffer {
   const old = pagesOf(from.bytes, PAGE)
   const images = pagesOf(to.bytes, PAGE).filter(
-    ({ bytes }, i) => !old[i] || !old[i].bytes.equals(bytes),
+    ({ bytes }, i) => !old[i] || Buffer.compare(old[i].bytes, bytes) !== 0,
   )
   return encodeBatch(
     {
