@@ -54,12 +54,6 @@ export interface PlaceParts {
   onFailed(error: WalcastError): void
 }
 
-interface Noticed {
-  readonly timeMs: number
-  /** In this process. */
-  readonly sinceMs: number
-}
-
 export class PlaceArchive {
   readonly #parts: PlaceParts
   readonly #backoff: Backoff
@@ -68,7 +62,8 @@ export class PlaceArchive {
   #timeMs: number | undefined
   /** The file that has `#at`. */
   #last: string | undefined
-  #noticed: Noticed | undefined
+  /** In the leader's clock, and in this process's. */
+  #noticed: { readonly timeMs: number; readonly sinceMs: number } | undefined
   #cursor: LogPlace | undefined
   #error: WalcastError | undefined
   #isWatching = false
@@ -187,14 +182,14 @@ export class PlaceArchive {
 
   /** Another node archives: what the place has by now is not needed in the log. */
   async #watch(): Promise<boolean> {
-    const { log } = this.#parts
     const nowMs = monotonicMs()
     if (this.#isWatching && nowMs - this.#lookedMs < WATCH_EVERY_MS) return false
     this.#isWatching = true
     this.#lookedMs = nowMs
     await this.#findEnd()
     this.#noticed = undefined
-    if (this.#at) this.#cursor = (await recordAfter(log, this.#at, this.#cursor)) ?? this.#cursor
+    const cursor = this.#at && (await recordAfter(this.#parts.log, this.#at, this.#cursor))
+    this.#cursor = cursor ?? this.#cursor
     return false
   }
 

@@ -115,8 +115,7 @@ export interface FileOps {
    */
   erase(op: FileOp, path: string): void
   /**
-   * Removes a file if it is there, without holding up the thread. A power cut may bring it back.
-   * Throws WRITE_FAILED.
+   * Removes a file if it is there, aside. A power cut may bring it back. Throws WRITE_FAILED.
    */
   eraseAside(op: FileOp, path: string): Promise<void>
   /**

@@ -61,10 +61,8 @@ for (const pageSize of [512, 65536])
   labTest(`pages of ${pageSize} bytes, and a node without commits writes nothing`, async (lab) => {
     const place = lab.path('archive')
     const db = lab.path('leader.db')
-    await lab.exec(
-      db,
-      `PRAGMA page_size = ${pageSize}; PRAGMA journal_mode = WAL; CREATE TABLE a (b)`,
-    )
+    const pragmas = [`PRAGMA page_size = ${pageSize}`, 'PRAGMA journal_mode = WAL']
+    await lab.exec(db, ...pragmas, 'CREATE TABLE a (b)')
     const flags = ['--backup', place, '--backup-every', '50ms']
     const told: Told[] = []
     for (let round = 0; round < 3; round++) {
