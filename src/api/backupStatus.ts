@@ -28,8 +28,9 @@ export interface PlaceReport {
     readonly at: string
   }
   /**
-   * For how long the oldest commit that is not there has been waiting, 0 when none is; absent until
-   * the place was read, and while another node archives.
+   * For how long the oldest commit that is not there has been waiting, ms: 0 only when none is. It
+   * goes on while the place cannot be reached. Absent while another node archives, and while it is
+   * unknown whether one is waiting.
    */
   readonly behindMs?: number
   /** Whether a commit has been waiting for the place for longer than --backup-alert. */

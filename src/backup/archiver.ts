@@ -9,10 +9,11 @@ import type { Position } from '../../proto/position.ts'
 import type { ArchivistAnswer } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import type { FileOps } from '../platform/fileOps.ts'
-import { rmSync } from '../platform/files.ts'
+import { type FileOps, makeFolder } from '../platform/fileOps.ts'
+import { removeAside } from '../platform/files.ts'
 import {
   cancelTimer,
+  delay,
   monotonicMs,
   setRepeatingTimer,
   type Timer,
@@ -25,10 +26,13 @@ import { type ArchivedBatch, BatchChain } from './batchChain.ts'
 import { BatchLog, type BatchLogLimits } from './batchLog.ts'
 import type { Stand } from './batchRecord.ts'
 import type { FileMark } from './fileHeader.ts'
-import { PlaceArchive, type PlaceStatus } from './placeArchive.ts'
-import { reportOf } from './placeReport.ts'
+import { PlaceArchive } from './placeArchive.ts'
+import { type PlaceStatus, reportOf } from './placeReport.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import type { Store } from './stores/store.ts'
+
+/** So long a stop waits for places to take what they lack: less than --drain. */
+const STOP_MS = 5000
 
 export interface ArchiverOptions {
   readonly db: string
@@ -110,7 +114,8 @@ export class Archiver {
     return this.#places.map(({ status }) => status)
   }
 
-  report(nowMs: number): BackupReport {
+  report(): BackupReport {
+    const nowMs = this.#chain.source?.leaderMs() ?? wallMs()
     return {
       places: this.statuses.map((status) => reportOf(status, nowMs, this.#options.alertMs)),
       logBytes: this.#log.bytes,
@@ -149,9 +154,20 @@ export class Archiver {
     this.detach()
     this.archivist.stop()
     cancelTimer(this.#timer)
-    await Promise.all(this.#places.map((place) => place.stop()))
-    await this.#taking
+    await this.#endPlaces()
     await this.#log.close()
+  }
+
+  /** What a place lacks after STOP_MS stays in the log. */
+  async #endPlaces(): Promise<void> {
+    const timeIsUp = new AbortController()
+    const places = this.#places.map((place) => place.stop())
+    const ended = Promise.all([...places, this.#taking]).then(() => timeIsUp.abort())
+    const over = delay(STOP_MS, { signal: timeIsUp.signal }).then(() => {
+      for (const place of this.#places) place.giveUp()
+      this.#options.log.warn('the archive lacks the last commits; the next start goes on with them')
+    })
+    await Promise.race([ended, over.catch(() => {})])
   }
 
   #onAppended(timeMs: number): void {
@@ -213,6 +229,7 @@ export class Archiver {
       mark,
       isOn: () => this.archivist.isOn(),
       end: () => this.#chain.end,
+      isOpen: () => this.#chain.isOpen,
       withSnapshot: (use) => this.#withSnapshot(use),
       onArchived: (files) => {
         observer.onArchived(place, files)
@@ -235,14 +252,15 @@ export class Archiver {
     const state = source?.state()
     if (!source || !state) throw new WalcastError('STOPPING')
     const path = join(folder, 'snapshot')
-    rmSync(path, { force: true })
+    makeFolder(folder)
     const taker = new SnapshotTaker(source, db, path, ops)
     this.#taker = taker
     try {
       await use(await taker.run(state))
     } finally {
       this.#taker = undefined
-      rmSync(path, { force: true })
+      // It may be gone, and large.
+      await removeAside(path).catch(() => {})
     }
   }
 }

@@ -7,7 +7,7 @@ import { decode } from '../../proto/codec.ts'
 import type { CapturedBatch } from '../feed/batch.ts'
 import type { ArchiveSource, SourceState } from './archiveSource.ts'
 import type { BatchLog } from './batchLog.ts'
-import { isSameState, type Stand } from './batchRecord.ts'
+import { isSameState, messageSum, type Stand } from './batchRecord.ts'
 
 /** What of a batch an archive needs. */
 export type ArchivedBatch = Pick<
@@ -46,6 +46,11 @@ export class BatchChain {
     return this.#end
   }
 
+  /** Whether more of the batch follows with which `end` is left, or the database is unknown. */
+  get isOpen(): boolean {
+    return this.#isWithin || this.#isSkipping || this.#source?.state() === undefined
+  }
+
   get source(): ArchiveSource | undefined {
     return this.#source
   }
@@ -80,9 +85,10 @@ export class BatchChain {
     this.#isSkipping = false
   }
 
-  /** What was taken is not in the log. */
+  /** What was taken is not in the log, and neither is the rest of a batch that was begun. */
   onLogFailed(why: string, about: object): void {
     this.#end = undefined
+    this.#isSkipping ||= this.#isWithin
     this.#isWithin = false
     this.#host.onBroken(why, about)
   }
@@ -99,7 +105,7 @@ export class BatchChain {
 
   /** Marked in the log: a node that is killed before the next batch goes on from here. */
   #begin(at: Stand, timeMs: number): void {
-    const mark = { from: at, to: at, isFirst: true, isLast: true, timeMs, bytes: 0 }
+    const mark = { from: at, to: at, isFirst: true, isLast: true, timeMs, ...measureOf(NO_MESSAGE) }
     if (this.#log.append(mark, NO_MESSAGE)) this.#end = at
   }
 
@@ -121,7 +127,7 @@ export class BatchChain {
     const to = { ...history, txid, checksum }
     const timeMs = Math.floor(batch.noticeMs)
     const isFirst = !this.#isWithin
-    const head = { from, to, isFirst, isLast: last, timeMs, bytes: message.length }
+    const head = { from, to, isFirst, isLast: last, timeMs, ...measureOf(message) }
     if (!this.#log.append(head, message)) {
       this.#isSkipping = !last
       return this.onLogFailed('the disk does not keep up with the log of batches', { txid })
@@ -141,6 +147,10 @@ export class BatchChain {
     if (end) this.#host.onBroken('batches are missing', { from: end.txid, to: txid })
     return { incarnation, epoch, ...from }
   }
+}
+
+function measureOf(message: Buffer): { readonly bytes: number; readonly sum: number } {
+  return { bytes: message.length, sum: messageSum(message) }
 }
 
 function standOf({ incarnation, epoch, txid, checksum }: SourceState): Stand {

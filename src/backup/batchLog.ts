@@ -7,18 +7,27 @@
  * that are missing then are found by their checksums.
  */
 import { join } from 'node:path'
+import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import {
   closeSync,
   constants,
   existsSync,
+  lstatSync,
   openSync,
   readAside,
   readdirSync,
   statSync,
 } from '../platform/files.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
-import { type BatchHead, encodeHead, HEAD_BYTES, parseHead, type Stand } from './batchRecord.ts'
+import {
+  type BatchHead,
+  encodeHead,
+  HEAD_BYTES,
+  messageSum,
+  parseHead,
+  type Stand,
+} from './batchRecord.ts'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY, O_NOFOLLOW } = constants
 const OWN = 0o600
@@ -51,7 +60,10 @@ export interface LogEntry {
   readonly head: BatchHead
   readonly at: LogPlace
   readonly next: LogPlace
-  /** The message, while the entries are gone through. */
+  /**
+   * The message, while the entries are gone through. Throws ARCHIVE_BROKEN when it is not what was
+   * written: the log does not lead past it from then on.
+   */
   message(): Promise<Buffer>
 }
 
@@ -71,6 +83,7 @@ export class BatchLog {
   #pendingBytes = 0
   #timer: Timer | undefined
   #writing: Promise<void> | undefined
+  #erasing: Promise<unknown> = Promise.resolve()
 
   private constructor(
     folder: string,
@@ -152,6 +165,7 @@ export class BatchLog {
   async close(): Promise<void> {
     await this.settled()
     this.#endSegment()
+    await this.#erasing
   }
 
   #begin(): void {
@@ -170,6 +184,9 @@ export class BatchLog {
         await this.#writeOut(bytes)
       } catch (error) {
         this.#endSegment()
+        // What was appended meanwhile follows from what is lost.
+        this.#pending = []
+        this.#pendingBytes = bytes.length
         this.#observer.onFailed(error)
       }
       this.#pendingBytes -= bytes.length
@@ -193,7 +210,12 @@ export class BatchLog {
   /** The file that is written to; a new one after a start or a failure. */
   #openSegment(): Segment {
     const last = this.#segments.at(-1)
-    if (this.#fd !== undefined && last) return last
+    if (this.#fd !== undefined && last) {
+      if (existsSync(this.#pathOf(last.number))) return last
+      // Who removed it removed what was in it.
+      this.#endSegment()
+    }
+    makeFolder(this.#folder)
     const segment = { number: (last?.number ?? 0) + 1, bytes: 0 }
     this.#fd = openSync(this.#pathOf(segment.number), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWN)
     this.#segments.push(segment)
@@ -207,25 +229,37 @@ export class BatchLog {
 
   #drop(): void {
     const segment = this.#segments.shift()
-    if (segment) this.#ops.erase('log.erase', this.#pathOf(segment.number))
+    if (!segment) return
+    const erased = this.#ops.eraseAside('log.erase', this.#pathOf(segment.number))
+    // What stays is found at the next start.
+    this.#erasing = Promise.all([this.#erasing, erased.catch(() => {})])
+  }
+
+  /** The message of `head`. Nothing is read past one that was changed. */
+  async #messageAt(fd: number, head: BatchHead, { segment, offset }: LogPlace): Promise<Buffer> {
+    const message = await readUpTo(fd, offset + HEAD_BYTES, head.bytes)
+    if (message.length === head.bytes && messageSum(message) === head.sum) return message
+    const cut = this.#segments.find(({ number }) => number === segment)
+    if (cut) {
+      cut.bytes = Math.min(cut.bytes, offset)
+      if (cut === this.#segments.at(-1)) this.#endSegment()
+    }
+    const detail = `the batch at ${offset} was changed`
+    throw new WalcastError('ARCHIVE_BROKEN', { name: this.#pathOf(segment), detail })
   }
 
   async *#entriesIn(number: number, bytes: number, from: number): AsyncGenerator<LogEntry> {
     const path = this.#pathOf(number)
-    if (from >= bytes || !existsSync(path)) return
-    const fd = openSync(path, O_RDONLY)
+    const fd = from < bytes ? openLog(path) : undefined
+    if (fd === undefined) return
     try {
       for (let offset = from; offset + HEAD_BYTES <= bytes; ) {
         const head = parseHead(await readUpTo(fd, offset, HEAD_BYTES))
-        const at = offset + HEAD_BYTES
-        const end = at + (head?.bytes ?? 0)
+        const end = offset + HEAD_BYTES + (head?.bytes ?? 0)
         if (!head || end > bytes) return
-        yield {
-          head,
-          at: { segment: number, offset },
-          next: { segment: number, offset: end },
-          message: () => readUpTo(fd, at, head.bytes),
-        }
+        const at = { segment: number, offset }
+        const next = { segment: number, offset: end }
+        yield { head, at, next, message: () => this.#messageAt(fd, head, at) }
         offset = end
       }
     } finally {
@@ -236,6 +270,12 @@ export class BatchLog {
   #pathOf(number: number): string {
     return join(this.#folder, `${String(number).padStart(12, '0')}.log`)
   }
+}
+
+/** Undefined when it is gone, or is no file. */
+function openLog(path: string): number | undefined {
+  const about = lstatSync(path, { throwIfNoEntry: false })
+  return about?.isFile() ? openSync(path, O_RDONLY | O_NOFOLLOW) : undefined
 }
 
 /** Fewer bytes at the end of the file. */

@@ -24,21 +24,25 @@ export interface BatchHead {
   readonly timeMs: number
   /** Length of the message; 0 in a mark of where a chain begins, at the state that it leads to. */
   readonly bytes: number
+  /** `messageSum` of the message. */
+  readonly sum: number
 }
 
-/** Magic, length, flags and time; two stands of 32 bytes; a checksum. */
+/** Magic, length, flags, sum and time; two stands of 32 bytes; a checksum. */
 export const HEAD_BYTES = 96
-const MAGIC = 0x31524357
+const MAGIC = 0x32524357
 const SUM_AT = 88
 const LAST = 1
 const FIRST = 2
 
-export function encodeHead({ from, to, isFirst, isLast, timeMs, bytes }: BatchHead): Buffer {
+export function encodeHead({ from, to, isFirst, isLast, timeMs, bytes, sum }: BatchHead): Buffer {
   const head = Buffer.alloc(HEAD_BYTES)
   head.writeUInt32LE(MAGIC, 0)
   head.writeUInt32LE(bytes, 4)
   head.writeUInt32LE((isFirst ? FIRST : 0) | (isLast ? LAST : 0), 8)
-  head.writeBigUInt64LE(BigInt(timeMs), 16)
+  head.writeUInt32LE(sum, 12)
+  // A clock may stand before 1970.
+  head.writeBigUInt64LE(BigInt(Math.max(0, timeMs)), 16)
   writeStand(head, from, 24)
   writeStand(head, to, 56)
   head.writeBigUInt64LE(xxh64(head.subarray(0, SUM_AT), 0n), SUM_AT)
@@ -54,12 +58,18 @@ export function parseHead(head: Buffer): BatchHead | undefined {
   const to = readStand(head, 56)
   return {
     bytes: head.readUInt32LE(4),
+    sum: head.readUInt32LE(12),
     isFirst: (flags & FIRST) !== 0,
     isLast,
     timeMs: Number(head.readBigUInt64LE(16)),
     from: readStand(head, 24),
     to: isLast ? to : { ...to, checksum: '' },
   }
+}
+
+/** What a message is compared with when it is read again, 32 bits. */
+export function messageSum(message: Uint8Array): number {
+  return Number(BigInt.asUintN(32, xxh64(message, 0n)))
 }
 
 function writeStand(head: Buffer, { incarnation, epoch, txid, checksum }: Stand, at: number): void {
@@ -81,8 +91,13 @@ function readStand(head: Buffer, at: number): Stand {
   }
 }
 
-/** Whether two stands are one state: the same position, or the same content at the same txid. */
+/**
+ * Whether two stands are one state: the same content at the same txid. A stand without a checksum
+ * is told by its incarnation. With one it is not: a database that was put back together with its
+ * node folder counts on from there in the same incarnation.
+ */
 export function isSameState(a: Stand, b: Stand): boolean {
   if (a.txid !== b.txid) return false
-  return a.incarnation === b.incarnation || (a.checksum !== '' && a.checksum === b.checksum)
+  if (a.checksum === '' || b.checksum === '') return a.incarnation === b.incarnation
+  return a.checksum === b.checksum
 }

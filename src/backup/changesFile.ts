@@ -3,7 +3,7 @@ import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { decode, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import { WalcastError } from '../errors.ts'
 import { ArchiveFileWriter, type PageImage, type PointOf } from './archiveFileWriter.ts'
-import type { BatchLog, LogEntry } from './batchLog.ts'
+import type { BatchLog, LogEntry, LogPlace } from './batchLog.ts'
 import type { RunPart } from './changesRun.ts'
 import type { FileMark } from './fileHeader.ts'
 import type { Append } from './stores/store.ts'
@@ -15,7 +15,7 @@ interface Batch {
 }
 
 /** No file says so of a position that is whole. */
-const OPEN_CHECKSUM = '0000000000000000'
+export const OPEN_CHECKSUM = '0000000000000000'
 
 export async function writeChanges(
   log: BatchLog,
@@ -35,18 +35,25 @@ export async function pageSizeAt(log: BatchLog, { at }: RunPart): Promise<number
   throw endsWithin()
 }
 
-async function* batchesIn(log: BatchLog, { at, entries }: RunPart): AsyncGenerator<Batch> {
+/** Throws INTERNAL when the records are not there any more: the log was full. */
+async function* batchesIn(log: BatchLog, { at, entries, end }: RunPart): AsyncGenerator<Batch> {
   let pages = new Map<number, Buffer>()
   let left = entries
   for await (const entry of log.batches(at)) {
+    if (left === entries && !isSamePlace(entry.at, at)) break
     const size = addPages(pages, await batchOf(entry))
     left--
+    if (left === 0 && !isSamePlace(entry.next, end)) break
     if (!entry.head.isLast && left > 0) continue
     yield { point: pointOf(entry, size, pages), images: imagesOf(pages, size) }
     pages = new Map()
     if (left === 0) return
   }
   throw endsWithin()
+}
+
+function isSamePlace(a: LogPlace, b: LogPlace): boolean {
+  return a.segment === b.segment && a.offset === b.offset
 }
 
 function endsWithin(): WalcastError {

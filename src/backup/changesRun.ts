@@ -1,6 +1,7 @@
 /**
  * Which records of the log make the next file of changes: whole batches of one incarnation that
- * follow each other. A batch that is larger than a file makes a run of several parts alone.
+ * follow each other, with nothing between them. A batch that is larger than a file makes a run of
+ * several parts alone.
  */
 import type { LogEntry, LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
@@ -9,6 +10,8 @@ import { isSameState, type Stand } from './batchRecord.ts'
 export interface RunPart {
   readonly at: LogPlace
   readonly entries: number
+  /** Behind the last record. */
+  readonly end: LogPlace
   /** The first record goes on with the batch of the part before. */
   readonly continues: boolean
   /** The last batch goes on in the next part. */
@@ -18,7 +21,8 @@ export interface RunPart {
 export interface ChangesRun {
   readonly from: Stand
   readonly to: Stand
-  /** When the leader noticed the last batch. */
+  /** When the leader noticed the first batch, and the last one. */
+  readonly firstMs: number
   readonly timeMs: number
   readonly parts: readonly RunPart[]
   /** Where the log goes on. */
@@ -44,9 +48,10 @@ export async function nextRun(
   let [bytes, batches] = [0, 0]
   for await (const entry of entries) {
     const { head } = entry
-    if (head.isFirst) batch = []
-    else if (batch.length === 0) continue
-    if (run.length > 0 && !follows(run[run.length - 1], head)) break
+    const isMore = !head.isFirst && isSameBatch(batch, head)
+    if (run.length > 0 && !isMore && (batch.length > 0 || !leadsFrom(run, head))) break
+    if (!isMore) batch = []
+    if (!isMore && !head.isFirst) continue
     batch.push(entry)
     if (!head.isLast) continue
     const more = bytesOf(batch)
@@ -60,8 +65,16 @@ export async function nextRun(
   return run.length === 0 ? undefined : runOf(run, batches === 1 ? limits.bytes : bytes)
 }
 
-function follows({ head: before }: Entry, { from, to }: Entry['head']): boolean {
+/** What a crash tore off in the middle is no batch with what comes later. */
+function isSameBatch([first]: readonly Entry[], { from, to }: Entry['head']): boolean {
+  return first !== undefined && isSameState(first.head.from, from) && first.head.to.txid === to.txid
+}
+
+/** Whether a batch begins here that goes on from the last one of the run. */
+function leadsFrom(run: readonly Entry[], { from, to, isFirst }: Entry['head']): boolean {
+  const { head: before } = run[run.length - 1]
   return (
+    isFirst &&
     isSameState(before.to, from) &&
     before.to.incarnation === to.incarnation &&
     before.to.epoch === to.epoch
@@ -84,11 +97,13 @@ function runOf(run: readonly Entry[], partBytes: number): ChangesRun {
   return {
     from: run[0].head.from,
     to: last.head.to,
+    firstMs: run[0].head.timeMs,
     timeMs: last.head.timeMs,
     next: last.next,
     parts: parts.map((part) => ({
       at: part[0].at,
       entries: part.length,
+      end: part[part.length - 1].next,
       continues: !part[0].head.isFirst,
       isOpen: !part[part.length - 1].head.isLast,
     })),

@@ -9,24 +9,25 @@
  */
 import type { Logger } from 'pino'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
-import { asWalcastError, messageOf, type WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf, messageOf, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import type { BatchLog, LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
-import { pageSizeAt, writeChanges } from './changesFile.ts'
+import { OPEN_CHECKSUM, pageSizeAt, writeChanges } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
 import { type FileMark, headerOf } from './fileHeader.ts'
+import { recordAfter } from './logSearch.ts'
+import { type PlaceFile, placingIn } from './placedFile.ts'
+import { findPlaceEnd } from './placeEnd.ts'
+import type { PlaceStatus } from './placeReport.ts'
 import { storeSnapshot } from './snapshotFile.ts'
 import type { TakenSnapshot } from './snapshotTaker.ts'
-import { endsOf, readEnd } from './storeEnds.ts'
 import type { Store } from './stores/store.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
 const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
-/** Ends of a place that are looked at for one to go on from. */
-const MAX_ENDS = 16
-/** How often a node looks that does not archive. */
+/** How often a node looks at a place that it does not write to. */
 const WATCH_EVERY_MS = 10_000
 
 export interface PlaceParts {
@@ -42,6 +43,8 @@ export interface PlaceParts {
   isOn(): boolean
   /** Where the log leads to; undefined while nothing is followed. */
   end(): Stand | undefined
+  /** Whether the database is, or may be, ahead of `end`. */
+  isOpen(): boolean
   /**
    * Takes a snapshot of a position in the log or at its end. Its file is there until `use` ends.
    * Throws STOPPING or STARTING when that is impossible now.
@@ -51,30 +54,21 @@ export interface PlaceParts {
   onFailed(error: WalcastError): void
 }
 
-export interface PlaceStatus {
-  readonly place: string
-  /** False while another node archives. */
-  readonly isArchiving: boolean
-  /** The newest position that can be restored from here; undefined until it is known. */
-  readonly at: Stand | undefined
-  /** When the leader noticed that position. */
-  readonly timeMs: number | undefined
-  /** When the leader noticed the oldest batch that is not here; undefined when there is none. */
-  readonly behindSinceMs: number | undefined
-  readonly error: WalcastError | undefined
-}
-
 export class PlaceArchive {
   readonly #parts: PlaceParts
   readonly #backoff: Backoff
   #store: Store | undefined
   #at: Stand | undefined
   #timeMs: number | undefined
-  #behindSinceMs: number | undefined
+  /** The file that has `#at`. */
+  #last: string | undefined
+  /** In the leader's clock, and in this process's. */
+  #noticed: { readonly timeMs: number; readonly sinceMs: number } | undefined
   #cursor: LogPlace | undefined
   #error: WalcastError | undefined
   #isWatching = false
-  #watchedMs = 0
+  #lookedMs = 0
+  #isGivenUp = false
   #ending = new AbortController()
   #running: Promise<void> | undefined
 
@@ -89,7 +83,11 @@ export class PlaceArchive {
       isArchiving: !this.#isWatching,
       at: this.#at,
       timeMs: this.#timeMs,
-      behindSinceMs: this.#behindSinceMs,
+      waiting: this.#noticed && {
+        timeMs: this.#noticed.timeMs,
+        forMs: monotonicMs() - this.#noticed.sinceMs,
+      },
+      isLevel: this.#isLevel(),
       error: this.#error,
     }
   }
@@ -101,7 +99,7 @@ export class PlaceArchive {
 
   /** A batch is in the log that the leader noticed at `timeMs`. */
   onAppended(timeMs: number): void {
-    this.#behindSinceMs ??= timeMs
+    this.#noticed ??= { timeMs, sinceMs: monotonicMs() }
   }
 
   start(): void {
@@ -112,6 +110,18 @@ export class PlaceArchive {
   async stop(): Promise<void> {
     this.#ending.abort()
     await this.#running
+  }
+
+  /** Nothing more is written: a place does not hold up the end of a node for long. */
+  giveUp(): void {
+    this.#isGivenUp = true
+  }
+
+  #isLevel(): boolean | undefined {
+    const end = this.#parts.end()
+    if (!this.#at || !end) return undefined
+    if (!isSameState(this.#at, end)) return false
+    return this.#parts.isOpen() ? undefined : true
   }
 
   async #run(): Promise<void> {
@@ -149,21 +159,22 @@ export class PlaceArchive {
 
   /** Whether there may be more to do at once. */
   async #advance(): Promise<boolean> {
+    const { log } = this.#parts
     const end = this.#parts.end()
     if (!end) return false
     if (!this.#parts.isOn()) return this.#watch()
     if (this.#isWatching) this.#at = undefined
     this.#isWatching = false
-    this.#at ??= await this.#findEnd()
+    await this.#lookAgain(!this.#at || !isSameState(this.#at, end))
     const at = this.#at
     if (at && isSameState(at, end)) {
-      this.#behindSinceMs = undefined
+      if (!this.#parts.isOpen()) this.#noticed = undefined
       return false
     }
-    const found = at && (await this.#find(at))
+    const found = at && (await recordAfter(log, at, this.#cursor))
     if (!found) return this.#begin()
     this.#cursor = found
-    const run = await nextRun(this.#parts.log.batches(found), RUN_LIMITS)
+    const run = await nextRun(log.batches(found), RUN_LIMITS)
     if (!run) return false
     await this.#keep({ ...run, from: { ...at, checksum: at.checksum || run.from.checksum } })
     return true
@@ -172,19 +183,22 @@ export class PlaceArchive {
   /** Another node archives: what the place has by now is not needed in the log. */
   async #watch(): Promise<boolean> {
     const nowMs = monotonicMs()
-    if (this.#isWatching && nowMs - this.#watchedMs < WATCH_EVERY_MS) return false
+    if (this.#isWatching && nowMs - this.#lookedMs < WATCH_EVERY_MS) return false
     this.#isWatching = true
-    this.#watchedMs = nowMs
-    this.#at = await this.#findEnd()
-    this.#behindSinceMs = undefined
-    if (this.#at) this.#cursor = (await this.#find(this.#at)) ?? this.#cursor
+    this.#lookedMs = nowMs
+    await this.#findEnd()
+    this.#noticed = undefined
+    const cursor = this.#at && (await recordAfter(this.#parts.log, this.#at, this.#cursor))
+    this.#cursor = cursor ?? this.#cursor
     return false
   }
 
   async #keep(run: ChangesRun): Promise<void> {
     const { log, mark, onArchived } = this.#parts
     const { from, to, parts } = run
-    const store = await this.#open()
+    const sinceMs = monotonicMs()
+    this.#noticed ??= { timeMs: run.firstMs, sinceMs }
+    const place = await this.#placing()
     const pageSize = await pageSizeAt(log, parts[0])
     const written = mark()
     const header = headerOf(written, { kind: 'changes', at: to, from, pageSize })
@@ -197,39 +211,30 @@ export class PlaceArchive {
         part: i + 1,
         isLast: i === parts.length - 1,
       }
-      await store.create(formatArchiveName(name), (append) =>
+      this.#last = formatArchiveName(name)
+      const end = { txid: to.txid, checksum: part.isOpen ? OPEN_CHECKSUM : to.checksum }
+      await place(this.#last, end, (append) =>
         writeChanges(log, part, header, written.recipients, append),
       )
     }
     this.#at = to
     this.#timeMs = run.timeMs
-    this.#behindSinceMs = run.timeMs
+    this.#lookedMs = monotonicMs()
+    // What came meanwhile.
+    this.#noticed = { timeMs: run.timeMs, sinceMs }
     this.#cursor = run.next
     onArchived(parts.length)
-  }
-
-  /** The record of the log that follows from `at`: the last one, as the log has it twice. */
-  async #find(at: Stand): Promise<LogPlace | undefined> {
-    const { log } = this.#parts
-    if (this.#cursor) {
-      for await (const { head } of log.batches(this.#cursor))
-        if (head.isFirst && isSameState(head.from, at)) return this.#cursor
-        else break
-    }
-    let found: LogPlace | undefined
-    for await (const { head, at: place } of log.batches())
-      if (head.isFirst && leadsOn(head.from, head.to, at)) found = place
-    return found
   }
 
   /** Nothing leads on from what the place has: a snapshot begins a new way. */
   async #begin(): Promise<boolean> {
     const { place, mark, logger, withSnapshot, onArchived } = this.#parts
-    const store = await this.#open()
+    const toPlace = await this.#placing()
     await withSnapshot(async (taken) => {
       const { at, timeMs, pages } = taken
       logger.info({ place, txid: at.txid, pages }, 'the archive begins with a snapshot; writing it')
-      await storeSnapshot(store, taken, mark())
+      this.#last = await storeSnapshot(toPlace, taken, mark())
+      this.#lookedMs = monotonicMs()
       this.#at = at
       this.#timeMs = timeMs
       this.#cursor = undefined
@@ -243,33 +248,50 @@ export class PlaceArchive {
     return this.#store
   }
 
-  /** The newest position of the place that the log leads on from, or ends at. */
-  async #findEnd(): Promise<Stand | undefined> {
-    const store = await this.#open()
-    const names = await endsOf(store)
-    for (const name of names.slice(0, MAX_ENDS)) {
-      const end = await readEnd(store, name, this.#parts.mark().cluster)
-      const present = this.#parts.end()
-      if (!end || !present) continue
-      if (isSameState(end.at, present) || (await this.#find(end.at))) {
-        this.#timeMs = end.timeMs
-        return end.at
-      }
-    }
-    return undefined
+  async #placing(): Promise<PlaceFile> {
+    const { place, logger, mark } = this.#parts
+    return placingIn(await this.#open(), mark().cluster, {
+      isGivenUp: () => this.#isGivenUp,
+      onReplaced: (file) =>
+        logger.error({ place, file }, 'a file of the archive is not sound; writing it again'),
+    })
   }
-}
 
-/**
- * Whether a batch goes on from `at`: from the state before it, or, with pages that are there
- * already, from one within it.
- */
-function leadsOn(from: Stand, to: Stand, at: Stand): boolean {
-  if (isSameState(from, at)) return true
-  return (
-    at.checksum !== '' &&
-    at.incarnation === to.incarnation &&
-    from.txid < at.txid &&
-    at.txid < to.txid
-  )
+  /** Somebody may have removed the place, or put another in its place: then it is read anew. */
+  async #lookAgain(isWriting: boolean): Promise<void> {
+    if (!this.#at) return this.#findEnd()
+    const nowMs = monotonicMs()
+    if (!isWriting && nowMs - this.#lookedMs < WATCH_EVERY_MS) return
+    this.#lookedMs = nowMs
+    try {
+      const file = await (await this.#open()).open(this.#last ?? '')
+      await file.close()
+    } catch (error) {
+      if (keyOf(error) !== 'ARCHIVE_MISSING') throw error
+      this.#at = undefined
+      await this.#findEnd()
+    }
+  }
+
+  async #findEnd(): Promise<void> {
+    const { place, log, logger, onFailed } = this.#parts
+    const present = this.#parts.end()
+    const end =
+      present &&
+      (await findPlaceEnd({
+        store: await this.#open(),
+        cluster: this.#parts.mark().cluster,
+        present,
+        leadsOn: async (at) => (await recordAfter(log, at, this.#cursor)) !== undefined,
+        onBroken: (file, error) => {
+          const about = { place, file, error: messageOf(error) }
+          logger.error(about, 'the archive goes on from an older file: this one is not sound')
+          onFailed(error)
+        },
+      }))
+    this.#timeMs = end?.timeMs
+    this.#last = end?.name
+    this.#lookedMs = monotonicMs()
+    this.#at = end?.at
+  }
 }

@@ -6,8 +6,9 @@ import { closeSync, constants, openSync, readAside } from '../platform/files.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
 import { ArchiveFileWriter, type PageImage } from './archiveFileWriter.ts'
 import { type FileMark, headerOf } from './fileHeader.ts'
+import type { PlaceFile } from './placedFile.ts'
 import type { TakenSnapshot } from './snapshotTaker.ts'
-import type { Append, Store } from './stores/store.ts'
+import type { Append } from './stores/store.ts'
 
 /** Pages in one file: about a gigabyte. */
 const PART_BYTES = 1024 * 1024 * 1024
@@ -21,22 +22,26 @@ interface Part {
   readonly isLast: boolean
 }
 
-/** What is there already stays: a snapshot of a position is the same whoever makes it. */
+/** Gives the name of the last file. */
 export async function storeSnapshot(
-  store: Store,
+  place: PlaceFile,
   taken: TakenSnapshot,
   mark: FileMark,
-): Promise<void> {
-  const { incarnation, txid } = taken.at
+): Promise<string> {
+  const { incarnation, txid, checksum } = taken.at
+  let name = ''
   for (const part of partsOf(taken)) {
-    const name = formatArchiveName({ kind: 'snapshot', incarnation, txid, ...part })
-    await store.create(name, (append) => writePart(taken, part, mark, append))
+    name = formatArchiveName({ kind: 'snapshot', incarnation, txid, ...part })
+    const end = { txid, checksum: part.isLast ? checksum : OPEN_CHECKSUM }
+    await place(name, end, (append) => writePart(taken, part, mark, append))
   }
+  return name
 }
 
 function partsOf({ pages, pageSize }: TakenSnapshot): Part[] {
   const most = Math.min(MAX_IMAGES, Math.floor(PART_BYTES / pageSize))
-  const count = Math.ceil(pages / most)
+  // A database without pages is a file too.
+  const count = Math.max(1, Math.ceil(pages / most))
   return Array.from({ length: count }, (_, i) => ({
     first: i * most + 1,
     last: Math.min(pages, (i + 1) * most),

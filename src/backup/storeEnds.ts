@@ -1,9 +1,11 @@
 /** Where the files of a place end. */
-import { type ArchiveName, MAX_LEVEL, parseArchiveName } from '../../proto/archiveNames.ts'
+import { type ArchiveName, formatArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import { ArchiveEnvelope } from './archiveEnvelope.ts'
 import { ArchiveFile } from './archiveFile.ts'
 import type { Stand } from './batchRecord.ts'
+import { storedFiles } from './datedPieces.ts'
+import { endOf, reachablePieces } from './restorePlan.ts'
 import type { OpenObject, Store } from './stores/store.ts'
 
 export interface StoreEnd {
@@ -13,20 +15,16 @@ export interface StoreEnd {
   readonly timeMs: number
 }
 
-/** Names of the last parts of all files, the one with the highest txid first. */
-export async function endsOf(store: Store): Promise<string[]> {
-  const folders = ['snapshots', ...levels().map((level) => `changes/${level}`)]
-  const ends: { readonly name: string; readonly txid: number }[] = []
-  for (const folder of folders)
-    for (const { name } of await store.list(folder)) {
-      const parsed = parseArchiveName(name)
-      if (parsed?.isLast) ends.push({ name, txid: txidOf(parsed) })
-    }
-  return ends.sort((a, b) => b.txid - a.txid).map(({ name }) => name)
-}
-
-function levels(): number[] {
-  return Array.from({ length: MAX_LEVEL + 1 }, (_, level) => level)
+/**
+ * Names of the last parts of all files to which a snapshot leads: those of `incarnation` first, the
+ * one with the highest txid first.
+ */
+export async function endsOf(store: Store, incarnation: string): Promise<string[]> {
+  const rank = (name: ArchiveName) => (endOf(name).incarnation === incarnation ? 0 : 1)
+  return reachablePieces(await storedFiles(store))
+    .map(({ files }) => files[files.length - 1].name)
+    .sort((a, b) => rank(a) - rank(b) || txidOf(b) - txidOf(a))
+    .map((name) => formatArchiveName(name))
 }
 
 function txidOf(name: ArchiveName): number {

@@ -116,7 +116,7 @@ export function backupReport({
 
 export function reportOf(archiver: Archiver, drills: Drills | undefined): BackupReport {
   const nowMs = wallMs()
-  const report = archiver.report(nowMs)
+  const report = archiver.report()
   if (!drills) return report
   return { ...report, places: report.places.map((place) => withDrills(place, drills, nowMs)) }
 }

@@ -16,6 +16,7 @@ import {
   openAside,
   openSync,
   readlinkSync,
+  removeAside,
   renameAside,
   renameSync,
   rmSync,
@@ -116,6 +117,10 @@ export interface FileOps {
    * has it.
    */
   erase(op: FileOp, path: string): void
+  /**
+   * Removes a file if it is there, aside. A power cut may bring it back. Throws WRITE_FAILED.
+   */
+  eraseAside(op: FileOp, path: string): Promise<void>
   /**
    * Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of
    * both.
@@ -250,6 +255,14 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         syncFolder(dirname(path))
       } catch (error) {
         throw writeError(path, error)
+      }
+    },
+    async eraseAside(op, path) {
+      try {
+        before(op)
+        await removeAside(path)
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw writeError(path, error)
       }
     },
     rename(op, from, to) {

@@ -46,6 +46,7 @@ const SYSTEM = {
   fsyncAside: promisify(fs.fsync),
   openAside: open,
   readAside: promisify(fs.read),
+  removeAside: promisify(fs.unlink),
   renameAside: promisify(fs.rename),
   writeAside: promisify(fs.write),
 }
@@ -77,6 +78,7 @@ export let {
   readlinkSync,
   readSync,
   realpathSync,
+  removeAside,
   renameAside,
   renameSync,
   rmSync,
@@ -122,6 +124,7 @@ function use(source: FileSource): void {
     readlinkSync,
     readSync,
     realpathSync,
+    removeAside,
     renameAside,
     renameSync,
     rmSync,

@@ -84,7 +84,7 @@ export class DirectoryStore implements Store {
       this.#ops.publish(begun, path)
       return true
     } catch (error) {
-      unlinkSync(begun)
+      discard(begun)
       if (existsSync(path)) return false
       throw error
     } finally {
@@ -131,6 +131,15 @@ function openBegun(path: string): number {
     return openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWN)
   } catch (error) {
     throw writeError(path, error)
+  }
+}
+
+/** What is left is swept later: the failure before says more. */
+function discard(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error
   }
 }
 

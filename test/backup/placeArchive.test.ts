@@ -1,0 +1,297 @@
+/** One place: what it is told to have is what it has, whatever is done to it meanwhile. */
+import assert from 'node:assert/strict'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import pino from 'pino'
+import { BatchLog } from '../../src/backup/batchLog.ts'
+import { messageSum, type Stand } from '../../src/backup/batchRecord.ts'
+import { PlaceArchive } from '../../src/backup/placeArchive.ts'
+import { reportOf } from '../../src/backup/placeReport.ts'
+import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
+import type { Store } from '../../src/backup/stores/store.ts'
+import { encodeBatch } from '../../src/feed/batch.ts'
+import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { pagesOf, type State, statesOf } from '../support/archives.ts'
+import { A } from '../support/batchLogs.ts'
+import { restoreFrom } from '../support/restoring.ts'
+import { until } from '../support/until.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'walcast-place-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+
+const PAGE = 512
+const states = statesOf(join(root, 'source.db'), PAGE)
+const silent = pino({ level: 'silent' })
+const SNAPSHOT = 100
+let made = 0
+
+const standOf = ({ txid, checksum }: State): Stand => ({ incarnation: A, epoch: 1, txid, checksum })
+
+/** A place of a database that has committed the first of `states`. */
+function newPlace(folder = join(root, `place-${++made}`)) {
+  const logFolder = join(root, `log-${++made}`)
+  const log = BatchLog.open(
+    logFolder,
+    { maxBytes: 1 << 26, maxPendingBytes: 1 << 26 },
+    systemFileOps,
+    { onDropped() {}, onFailed() {} },
+  )
+  const now = { at: 0, isOpen: false, isOn: true, cluster: 'cluster-a', snapshots: 0 }
+  const failures: string[] = []
+  let hold: Promise<void> | undefined
+  const held: Store[] = []
+  const open = async (): Promise<Store> => {
+    const store = new DirectoryStore(folder, systemFileOps)
+    held.push(store)
+    return {
+      name: store.name,
+      list: (prefix) => store.list(prefix),
+      open: (name) => store.open(name),
+      remove: (name) => store.remove(name),
+      async create(name, write) {
+        await hold
+        return store.create(name, write)
+      },
+    }
+  }
+  const place = new PlaceArchive({
+    place: folder,
+    open,
+    log,
+    logger: silent,
+    everyMs: 5,
+    mark: () => ({
+      ...{ cluster: now.cluster, db: 'main', node: 'n', writer: 'test', createdMs: 0 },
+      ...{ codec: 'deflate', recipients: undefined },
+    }),
+    isOn: () => now.isOn,
+    end: () => standOf(states[now.at]),
+    isOpen: () => now.isOpen,
+    async withSnapshot(use) {
+      const { bytes } = states[now.at]
+      now.snapshots++
+      const path = join(root, `snapshot-${++made}`)
+      writeFileSync(path, bytes)
+      const pages = bytes.length / PAGE
+      await use({ at: standOf(states[now.at]), timeMs: SNAPSHOT, pages, pageSize: PAGE, path })
+    },
+    onArchived() {},
+    onFailed: ({ key }) => failures.push(key),
+  })
+  const commit = (times = 1) => {
+    for (let i = 0; i < times; i++) {
+      const [from, to] = [states[now.at], states[now.at + 1]]
+      const message = messageOf(from, to)
+      const about = { isFirst: true, isLast: true, timeMs: 1000 + to.txid }
+      const measure = { bytes: message.length, sum: messageSum(message) }
+      log.append({ from: standOf(from), to: standOf(to), ...about, ...measure }, message)
+      now.at++
+      place.onAppended(about.timeMs)
+    }
+  }
+  const level = () =>
+    until('the place is level', (saw) => {
+      saw(JSON.stringify(place.status))
+      return place.status.isLevel === true
+    })
+  const holdUntil = (free: Promise<void>) => {
+    hold = free
+  }
+  return { folder, place, now, commit, level, failures, holdUntil, log, logFolder }
+}
+
+function messageOf(from: State, to: State): Buffer {
+  const old = pagesOf(from.bytes, PAGE)
+  const images = pagesOf(to.bytes, PAGE).filter(
+    ({ bytes }, i) => !old[i] || Buffer.compare(old[i].bytes, bytes) !== 0,
+  )
+  return encodeBatch(
+    {
+      ...{ db: 'main', epoch: 1, fromTxid: from.txid, txid: to.txid, chunk: 0, last: true },
+      ...{ pageSize: PAGE, dbPages: to.bytes.length / PAGE, checksum: to.checksum },
+      ...{ noticeMs: 1, noticedMs: 1, sentMs: 1 },
+    },
+    {
+      pageNumbers: images.map(({ number }) => number),
+      page: (i: number) => images[i].bytes,
+    } as never,
+    images.map((_, i) => i),
+  )
+}
+
+async function requireRestorable(folder: string, { txid, checksum }: State): Promise<void> {
+  const restored = await restoreFrom(folder, { incarnation: A, txid }, join(root, `r-${++made}`))
+  assert.equal(restored.checksum, checksum)
+}
+
+const newest = (folder: string) => {
+  const names = readdirSync(join(folder, 'changes/0')).filter((name) => name.endsWith('.wca'))
+  return join(folder, 'changes/0', names.sort()[names.length - 1])
+}
+
+for (const [what, spoil] of [
+  ['truncated', (bytes: Buffer) => bytes.subarray(0, bytes.length - 9)],
+  ['emptied', (bytes: Buffer) => bytes.subarray(0, 0)],
+  [
+    'changed',
+    (bytes: Buffer) => Buffer.from(bytes).fill(255, bytes.length - 40, bytes.length - 20),
+  ],
+] as const)
+  test(`a place whose newest file was ${what} goes on, loudly`, async () => {
+    const first = newPlace()
+    first.place.start()
+    await first.level()
+    first.commit()
+    await first.level()
+    await first.place.stop()
+    const file = newest(first.folder)
+    writeFileSync(file, spoil(readFileSync(file)))
+    const again = newPlace(first.folder)
+    again.commit()
+    again.place.start()
+    await again.level()
+    assert.deepEqual(again.failures, ['ARCHIVE_BROKEN'])
+    await requireRestorable(first.folder, states[1])
+    again.commit()
+    await again.level()
+    await again.place.stop()
+    await requireRestorable(first.folder, states[2])
+    assert.equal(again.now.snapshots, 0)
+  })
+
+test('a place that is removed, or put back older, is begun again or gone on with', async () => {
+  const { folder, place, commit, level, now } = newPlace()
+  place.start()
+  await level()
+  commit()
+  await level()
+  cpSync(folder, `${folder}-older`, { recursive: true })
+  commit()
+  await level()
+  rmSync(folder, { recursive: true })
+  commit()
+  await level()
+  await requireRestorable(folder, states[3])
+  assert.equal(now.snapshots, 2)
+  rmSync(folder, { recursive: true })
+  cpSync(`${folder}-older`, folder, { recursive: true })
+  commit()
+  await level()
+  await place.stop()
+  await requireRestorable(folder, states[4])
+  await requireRestorable(folder, states[2])
+  assert.equal(now.snapshots, 2)
+})
+
+test('a place that becomes that of another cluster is not written to', async () => {
+  const other = newPlace()
+  other.now.cluster = 'cluster-b'
+  other.place.start()
+  await other.level()
+  await other.place.stop()
+  const { folder, place, commit, level, failures } = newPlace()
+  place.start()
+  await level()
+  rmSync(folder, { recursive: true })
+  cpSync(other.folder, folder, { recursive: true })
+  rmSync(join(folder, 'changes'), { recursive: true, force: true })
+  commit()
+  await until('it is refused', () => failures.includes('ARCHIVE_FOREIGN'))
+  assert.equal(existsSync(join(folder, 'changes')), false)
+  assert.equal(place.status.at, undefined)
+  await place.stop()
+})
+
+test('a snapshot without its file is no way to what follows it', async () => {
+  const first = newPlace()
+  first.place.start()
+  await first.level()
+  first.commit()
+  await first.level()
+  await first.place.stop()
+  rmSync(join(first.folder, 'snapshots'), { recursive: true })
+  const again = newPlace(first.folder)
+  again.commit()
+  again.place.start()
+  await again.level()
+  await again.place.stop()
+  assert.equal(again.now.snapshots, 1)
+  await requireRestorable(first.folder, states[1])
+})
+
+test('a whole file of this name in another state is not told to be this one', async () => {
+  const first = newPlace()
+  first.place.start()
+  await first.level()
+  await first.place.stop()
+  const again = newPlace(first.folder)
+  const [{ txid }] = states
+  states.unshift({ ...states[1], txid })
+  again.place.start()
+  await until('it is refused', () => again.failures.includes('ARCHIVE_MISMATCH'))
+  states.shift()
+  await again.place.stop()
+})
+
+test('it is never level while something is missing, and a clock changes nothing', async () => {
+  const { place, commit, level, now, holdUntil, failures } = newPlace()
+  const behindMs = (leaderMs: number) => reportOf(place.status, leaderMs, 60_000).behindMs
+  assert.equal(behindMs(0), undefined)
+  place.start()
+  await level()
+  assert.equal(behindMs(0), 0)
+  now.isOpen = true
+  assert.equal(behindMs(0), undefined)
+  place.onAppended(5000)
+  assert.ok((behindMs(0) ?? 0) >= 1)
+  assert.equal(behindMs(9000), 4000)
+  now.isOpen = false
+  await level()
+  let fail: (error: Error) => void = () => {}
+  const held = new Promise<void>((_, reject) => {
+    fail = reject
+  })
+  held.catch(() => {})
+  holdUntil(held)
+  commit()
+  assert.ok((behindMs(0) ?? 0) >= 1)
+  fail(new Error('gone'))
+  await until('it failed', () => failures.length > 0)
+  assert.ok((behindMs(0) ?? 0) >= 1)
+  holdUntil(Promise.resolve())
+  await level()
+  await place.stop()
+  assert.equal(behindMs(0), 0)
+})
+
+test('a batch that was changed in the log is passed by with a snapshot', async () => {
+  const { folder, place, commit, level, now, log, logFolder } = newPlace()
+  place.start()
+  await level()
+  now.isOn = false
+  await until('it watches', () => !place.status.isArchiving)
+  commit(2)
+  await log.settled()
+  const file = join(logFolder, readdirSync(logFolder)[0])
+  const bytes = readFileSync(file)
+  bytes[bytes.length - 1] ^= 1
+  writeFileSync(file, bytes)
+  now.isOn = true
+  await level()
+  commit()
+  await level()
+  await place.stop()
+  assert.equal(now.snapshots, 2)
+  await requireRestorable(folder, states[2])
+  await requireRestorable(folder, states[3])
+})
