@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import type { ArchivistAnswer } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import type { KeepPolicy } from '../options/keepPolicy.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { rmSync } from '../platform/files.ts'
 import {
@@ -25,8 +26,10 @@ import type { Stand } from './batchRecord.ts'
 import type { FileMark } from './fileHeader.ts'
 import { PlaceArchive } from './placeArchive.ts'
 import { reportOf } from './placeReport.ts'
+import { PlaceUpkeep } from './placeUpkeep.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import type { Store } from './stores/store.ts'
+import { UpkeepRounds } from './upkeepRounds.ts'
 
 export interface ArchiverOptions {
   readonly db: string
@@ -35,6 +38,10 @@ export interface ArchiverOptions {
   readonly limits: BatchLogLimits
   /** Pause between two files of a place. */
   readonly everyMs: number
+  /** Undefined: everything stays. */
+  readonly keep: KeepPolicy | undefined
+  /** Pause between two rounds that keep the places small. */
+  readonly keepEveryMs: number
   readonly log: Logger
   readonly ops: FileOps
   /** Folders or URLs. */
@@ -50,17 +57,25 @@ export interface ArchiverOptions {
 export interface ArchiverObserver {
   onArchived(place: string, files: number): void
   onFailed(place: string, code: string): void
+  /** A round that keeps the place small has ended. */
+  onUpkeep(place: string): void
   /** Files of the log that a place may still have needed are gone: the log was full. */
   onDropped(bytes: number): void
   /** Batches that no place has are lost to the archive: it goes on with a snapshot. */
   onBroken(): void
 }
 
+interface KeptPlace {
+  readonly archive: PlaceArchive
+  readonly upkeep: PlaceUpkeep
+}
+
 export class Archiver {
   readonly #options: ArchiverOptions
   readonly #log: BatchLog
   readonly #chain: BatchChain
-  readonly #places: readonly PlaceArchive[]
+  readonly #places: readonly KeptPlace[]
+  readonly #rounds: UpkeepRounds
   readonly archivist: Archivist
   #taker: SnapshotTaker | undefined
   #taking: Promise<void> = Promise.resolve()
@@ -80,7 +95,12 @@ export class Archiver {
       ask: () => this.#ask(),
       nowMs: () => monotonicMs(),
     })
-    this.#places = options.places.map((place) => this.#newPlace(place))
+    this.#places = options.places.map((place) => {
+      const archive = this.#newPlace(place)
+      return { archive, upkeep: this.#newUpkeep(place, archive) }
+    })
+    const upkeeps = this.#places.map(({ upkeep }) => upkeep)
+    this.#rounds = new UpkeepRounds(upkeeps, options.keepEveryMs)
   }
 
   /** Begins where the log ends. Nothing is archived before `attach`. */
@@ -99,7 +119,7 @@ export class Archiver {
 
   report(nowMs: number): BackupReport {
     return {
-      places: this.#places.map(({ status }) => reportOf(status, nowMs)),
+      places: this.#places.map(({ archive, upkeep }) => reportOf(archive.status, upkeep, nowMs)),
       logBytes: this.#log.bytes,
       queueBytes: this.#log.pendingBytes,
     }
@@ -109,7 +129,8 @@ export class Archiver {
   attach(source: ArchiveSource): void {
     this.#chain.attach(source)
     this.archivist.start()
-    for (const place of this.#places) place.start()
+    for (const { archive } of this.#places) archive.start()
+    this.#rounds.start()
     this.#timer ??= setRepeatingTimer(() => this.#tick(), this.#options.everyMs).unref()
   }
 
@@ -136,17 +157,18 @@ export class Archiver {
     this.detach()
     this.archivist.stop()
     cancelTimer(this.#timer)
-    await Promise.all(this.#places.map((place) => place.stop()))
+    const archived = this.#places.map(({ archive }) => archive.stop())
+    await Promise.all([...archived, this.#rounds.stop()])
     await this.#taking
     await this.#log.close()
   }
 
   #onAppended(timeMs: number): void {
-    for (const place of this.#places) place.onAppended(timeMs)
+    for (const { archive } of this.#places) archive.onAppended(timeMs)
   }
 
   #onBroken(why: string, about: object): void {
-    this.#onAppended(this.#chain.source?.leaderMs() ?? wallMs())
+    this.#onAppended(this.#leaderMs())
     this.#options.log.warn(about, `the archive goes on with a snapshot: ${why}`)
     this.#options.observer.onBroken()
   }
@@ -154,7 +176,7 @@ export class Archiver {
   /** What every place has need not be in the log. */
   #tick(): void {
     this.#chain.requireLevel()
-    const cursors = this.#places.flatMap(({ cursor }) => cursor ?? [])
+    const cursors = this.#places.flatMap(({ archive }) => archive.cursor ?? [])
     if (cursors.length < this.#places.length) return
     const [least] = cursors.sort((a, b) => a.segment - b.segment)
     this.#log.trim(least)
@@ -180,6 +202,22 @@ export class Archiver {
       onArchived: (files) => observer.onArchived(place, files),
       onFailed: ({ key }) => observer.onFailed(place, key),
     })
+  }
+
+  #newUpkeep(place: string, archive: PlaceArchive): PlaceUpkeep {
+    const { log: logger, keep, mark, observer, open } = this.#options
+    return new PlaceUpkeep({
+      ...{ place, logger, keep, mark },
+      open: () => open(place),
+      status: () => archive.status,
+      leaderMs: () => this.#leaderMs(),
+      onRound: () => observer.onUpkeep(place),
+      onFailed: ({ key }) => observer.onFailed(place, key),
+    })
+  }
+
+  #leaderMs(): number {
+    return this.#chain.source?.leaderMs() ?? wallMs()
   }
 
   /** One after another: each needs room for the whole database. */

@@ -9,7 +9,7 @@
  */
 import type { Logger } from 'pino'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
-import { asWalcastError, messageOf, type WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf, messageOf, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import type { BatchLog, LogPlace } from './batchLog.ts'
@@ -26,6 +26,7 @@ import type { Store } from './stores/store.ts'
 const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
 /** Ends of a place that are looked at for one to go on from. */
 const MAX_ENDS = 16
+const MAX_LISTINGS = 4
 /** How often a node looks that does not archive. */
 const WATCH_EVERY_MS = 10_000
 
@@ -245,6 +246,16 @@ export class PlaceArchive {
 
   /** The newest position of the place that the log leads on from, or ends at. */
   async #findEnd(): Promise<Stand | undefined> {
+    for (let listing = 1; ; listing++)
+      try {
+        return await this.#findListed()
+      } catch (error) {
+        // Another process has merged a file away that was listed.
+        if (keyOf(error) !== 'ARCHIVE_MISSING' || listing === MAX_LISTINGS) throw error
+      }
+  }
+
+  async #findListed(): Promise<Stand | undefined> {
     const store = await this.#open()
     const names = await endsOf(store)
     for (const name of names.slice(0, MAX_ENDS)) {

@@ -12,6 +12,7 @@ import { type Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
+import { keepOf } from '../options/keepPolicy.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
 import { readRecipients } from '../security/backupKeyFiles.ts'
@@ -41,6 +42,8 @@ export async function newArchiver({
     backupLogBytes,
     backupQueueBytes,
     backupRecipients,
+    keep,
+    keepEveryMs,
   } = options
   if (places.length === 0) return undefined
   const recipients = backupRecipients && readRecipients(backupRecipients)
@@ -51,6 +54,8 @@ export async function newArchiver({
     open: (place) => openStore(place, ops),
     limits: { maxBytes: backupLogBytes, maxPendingBytes: backupQueueBytes },
     everyMs: backupEveryMs,
+    keep: keepOf(keep),
+    keepEveryMs,
     log,
     ops,
     observer: metrics.backup(),

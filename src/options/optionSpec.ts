@@ -16,6 +16,7 @@ export type OptionKind =
   | 'prefixes'
   | 'places'
   | 'backupOn'
+  | 'keep'
   | 'cookie'
   | 'onStale'
   | 'statuses'

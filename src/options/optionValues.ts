@@ -3,6 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { isNodeId } from '../nodeId.ts'
+import { keepOf } from './keepPolicy.ts'
 import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from './network.ts'
 import type { OptionKind } from './optionSpec.ts'
 
@@ -69,6 +70,9 @@ export function parseValue(
     case 'backupOn':
       if (!['replica', 'leader', 'this'].includes(text))
         throw usage(flag, text, 'replica, leader or this')
+      return text
+    case 'keep':
+      keepOf(text)
       return text
     case 'cookie':
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
