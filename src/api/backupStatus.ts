@@ -51,7 +51,36 @@ export interface PlaceReport {
    * node archives, before there is an archive, and with --drill off.
    */
   readonly isProofOverdue?: boolean
-  readonly lastError?: { readonly code: string; readonly message: string }
+  readonly lastError?: PlaceError
+  /** The last round that kept the place small; absent before the first one of this process. */
+  readonly upkeep?: UpkeepReport
+}
+
+export interface PlaceError {
+  readonly code: string
+  readonly message: string
+}
+
+export interface UpkeepReport {
+  /** When it ended, ISO time in the clock of the node. */
+  readonly at: string
+  /** What the place has. */
+  readonly files: number
+  readonly bytes: number
+  /** What the policy keeps, the youngest first. */
+  readonly restorable: readonly {
+    /** How many positions: all, or the last one of each hour, day, week, month or year. */
+    readonly grain: string
+    /** Commit times of the first and last position, ISO. */
+    readonly from: string
+    readonly to: string
+  }[]
+  /** Why nothing is removed for its age: clocks that do not fit. */
+  readonly refused?: string
+  /** Bytes above the size in the policy that cannot go. */
+  readonly overBytes?: number
+  /** Why it did not do everything. */
+  readonly lastError?: PlaceError
 }
 
 export interface BackupReport {

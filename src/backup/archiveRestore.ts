@@ -3,10 +3,11 @@
  * where another way leads to the same position. Where none does, the last position before it can
  * be had.
  */
-import type { ArchivedPlace } from '../../proto/archiveNames.ts'
+import { type ArchivedPlace, formatArchiveName } from '../../proto/archiveNames.ts'
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { checksumHex, xxh64 } from '../xxh64.ts'
+import type { HeldFiles } from './heldFiles.ts'
 import { type ArchivedPosition, type BadPieces, isOfOneFile, startOf } from './historyPositions.ts'
 import { type Restored, type RestoreSteps, restore } from './restore.ts'
 import { endOf, pieceName, planRestore, type StoredFile } from './restorePlan.ts'
@@ -33,6 +34,8 @@ export interface RestoreOrder {
   readonly isAsFarAsPossible: boolean
   /** Lists the archive. Called again when a file is gone that was listed. */
   list(bad: BadPieces): Promise<ClusterArchive>
+  /** Holds what is read. Absent: nothing is held against removal. */
+  readonly held?: HeldFiles
   /** Hears of each file that cannot be used. */
   onBad?(name: string, error: WalcastError): void
 }
@@ -44,6 +47,8 @@ export class ArchiveRestore {
   readonly #order: RestoreOrder
   readonly #bad: BadPieces = new Map()
   readonly #named = new Set<string>()
+  /** Files that are about to be removed: other ways are better. */
+  readonly #going = new Set<string>()
   #own: ClusterArchive | undefined
   /** The last position that a broken-off restore has proven, and the files that led there. */
   #partial: PlannedRestore | undefined
@@ -81,11 +86,30 @@ export class ArchiveRestore {
     ops: FileOps,
     onPlan: (plan: PlannedRestore) => void,
   ): Promise<Restored> {
+    try {
+      for (;;) {
+        const plan = await this.#heldPlan()
+        onPlan(plan)
+        const restored = await this.#attempt(path, plan, steps, ops)
+        if (restored) return restored
+      }
+    } finally {
+      await this.#order.held?.release()
+    }
+  }
+
+  /**
+   * A plan whose files stay, as far as that can be had. What a process that died was about to
+   * remove may be all that there is.
+   */
+  async #heldPlan(): Promise<PlannedRestore> {
     for (;;) {
       const plan = await this.plan()
-      onPlan(plan)
-      const restored = await this.#attempt(path, plan, steps, ops)
-      if (restored) return restored
+      const going = (await this.#order.held?.hold(plan.files)) ?? new Set()
+      const found = [...going].filter((name) => !this.#going.has(name))
+      if (found.length === 0 || this.#listings >= MAX_LISTINGS) return plan
+      for (const name of found) this.#going.add(name)
+      this.#own = await this.#list()
     }
   }
 
@@ -145,8 +169,9 @@ export class ArchiveRestore {
     place: ArchivedPlace,
   ): Promise<StoredFile[] | undefined> {
     const without = new Set<string>()
+    const staying = files.filter(({ name }) => !this.#going.has(formatArchiveName(name)))
     for (;;) {
-      const plan = planRestore(files, place, without)
+      const plan = planRestore(staying, place, without) ?? planRestore(files, place, without)
       if (!plan) return undefined
       const way = [...plan.snapshot, ...plan.changes]
       const last = pieceName(way[way.length - 1].name)

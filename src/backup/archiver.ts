@@ -4,12 +4,11 @@
  * goes on with a snapshot. What it has stays.
  */
 import { join } from 'node:path'
-import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import type { ArchivistAnswer } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import { type FileOps, makeFolder } from '../platform/fileOps.ts'
+import { makeFolder } from '../platform/fileOps.ts'
 import { removeAside } from '../platform/files.ts'
 import {
   cancelTimer,
@@ -19,60 +18,33 @@ import {
   type Timer,
   wallMs,
 } from '../platform/time.ts'
-import type { ArchivedWaits } from './archivedWaits.ts'
+import type { ArchiverOptions } from './archiverOptions.ts'
 import type { ArchiveSource } from './archiveSource.ts'
-import { Archivist, type BackupOn } from './archivist.ts'
+import { Archivist } from './archivist.ts'
 import { type ArchivedBatch, BatchChain } from './batchChain.ts'
-import { BatchLog, type BatchLogLimits } from './batchLog.ts'
+import { BatchLog } from './batchLog.ts'
 import type { Stand } from './batchRecord.ts'
-import type { FileMark } from './fileHeader.ts'
 import { PlaceArchive } from './placeArchive.ts'
-import { type PlaceStatus, reportOf } from './placeReport.ts'
+import { reportOf } from './placeReport.ts'
+import type { PlaceStatus } from './placeStatus.ts'
+import { PlaceUpkeep } from './placeUpkeep.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
-import type { Store } from './stores/store.ts'
+import { UpkeepRounds } from './upkeepRounds.ts'
 
 /** So long a stop waits for places to take what they lack: less than --drain. */
 const STOP_MS = 5000
 
-export interface ArchiverOptions {
-  readonly db: string
-  /** Of the log and of snapshots on their way; the node's own. */
-  readonly folder: string
-  readonly limits: BatchLogLimits
-  /** Pause between two files of a place. */
-  readonly everyMs: number
-  /** A place that is behind by more stands still. */
-  readonly alertMs: number
-  readonly log: Logger
-  readonly ops: FileOps
-  /** Folders or URLs. */
-  readonly places: readonly string[]
-  open(place: string): Promise<Store>
-  mark(): FileMark
-  readonly on: BackupOn
-  /**
-   * Asks the leader at this address whether this node archives, and tells it what each place has.
-   */
-  ask(leader: string, archived: Position | undefined): Promise<ArchivistAnswer>
-  /** Waits for the archive, while this node leads. */
-  readonly archived: ArchivedWaits
-  readonly observer: ArchiverObserver
-}
-
-export interface ArchiverObserver {
-  onArchived(place: string, files: number): void
-  onFailed(place: string, code: string): void
-  /** Files of the log that a place may still have needed are gone: the log was full. */
-  onDropped(bytes: number): void
-  /** Batches that no place has are lost to the archive: it goes on with a snapshot. */
-  onBroken(): void
+interface KeptPlace {
+  readonly archive: PlaceArchive
+  readonly upkeep: PlaceUpkeep
 }
 
 export class Archiver {
   readonly #options: ArchiverOptions
   readonly #log: BatchLog
   readonly #chain: BatchChain
-  readonly #places: readonly PlaceArchive[]
+  readonly #places: readonly KeptPlace[]
+  readonly #rounds: UpkeepRounds
   readonly archivist: Archivist
   #taker: SnapshotTaker | undefined
   #taking: Promise<void> = Promise.resolve()
@@ -93,7 +65,12 @@ export class Archiver {
       onArchived: (at) => this.#onArchived(at),
       nowMs: () => monotonicMs(),
     })
-    this.#places = options.places.map((place) => this.#newPlace(place))
+    this.#places = options.places.map((place) => {
+      const archive = this.#newPlace(place)
+      return { archive, upkeep: this.#newUpkeep(place, archive) }
+    })
+    const upkeeps = this.#places.map(({ upkeep }) => upkeep)
+    this.#rounds = new UpkeepRounds(upkeeps, options.keepEveryMs)
   }
 
   /** Begins where the log ends. Nothing is archived before `attach`. */
@@ -111,13 +88,15 @@ export class Archiver {
   }
 
   get statuses(): readonly PlaceStatus[] {
-    return this.#places.map(({ status }) => status)
+    return this.#places.map(({ archive }) => archive.status)
   }
 
   report(): BackupReport {
     const nowMs = this.#chain.source?.leaderMs() ?? wallMs()
     return {
-      places: this.statuses.map((status) => reportOf(status, nowMs, this.#options.alertMs)),
+      places: this.#places.map(({ archive, upkeep }) =>
+        reportOf(archive.status, upkeep, nowMs, this.#options.alertMs),
+      ),
       logBytes: this.#log.bytes,
       queueBytes: this.#log.pendingBytes,
     }
@@ -127,7 +106,8 @@ export class Archiver {
   attach(source: ArchiveSource): void {
     this.#chain.attach(source)
     this.archivist.start()
-    for (const place of this.#places) place.start()
+    for (const { archive } of this.#places) archive.start()
+    this.#rounds.start()
     this.#timer ??= setRepeatingTimer(() => this.#tick(), this.#options.everyMs).unref()
   }
 
@@ -161,21 +141,23 @@ export class Archiver {
   /** What a place lacks after STOP_MS stays in the log. */
   async #endPlaces(): Promise<void> {
     const timeIsUp = new AbortController()
-    const places = this.#places.map((place) => place.stop())
-    const ended = Promise.all([...places, this.#taking]).then(() => timeIsUp.abort())
+    const places = this.#places.map(({ archive }) => archive.stop())
+    const ended = Promise.all([...places, this.#rounds.stop(), this.#taking]).then(() =>
+      timeIsUp.abort(),
+    )
     const over = delay(STOP_MS, { signal: timeIsUp.signal }).then(() => {
-      for (const place of this.#places) place.giveUp()
+      for (const { archive } of this.#places) archive.giveUp()
       this.#options.log.warn('the archive lacks the last commits; the next start goes on with them')
     })
     await Promise.race([ended, over.catch(() => {})])
   }
 
   #onAppended(timeMs: number): void {
-    for (const place of this.#places) place.onAppended(timeMs)
+    for (const { archive } of this.#places) archive.onAppended(timeMs)
   }
 
   #onBroken(why: string, about: object): void {
-    this.#onAppended(this.#chain.source?.leaderMs() ?? wallMs())
+    this.#onAppended(this.#leaderMs())
     this.#options.log.warn(about, `the archive goes on with a snapshot: ${why}`)
     this.#options.observer.onBroken()
   }
@@ -185,7 +167,7 @@ export class Archiver {
     this.#chain.requireLevel()
     const at = this.#archived()
     if (at) this.#onArchived(at)
-    const cursors = this.#places.flatMap(({ cursor }) => cursor ?? [])
+    const cursors = this.#places.flatMap(({ archive }) => archive.cursor ?? [])
     if (cursors.length < this.#places.length) return
     const [least] = cursors.sort((a, b) => a.segment - b.segment)
     this.#log.trim(least)
@@ -199,7 +181,7 @@ export class Archiver {
   /** What every place has; undefined unless that is of the present epoch. */
   #archived(): Position | undefined {
     const epoch = this.#chain.end?.epoch
-    const ends = this.#places.map(({ status }) => status.at)
+    const ends = this.#places.map(({ archive }) => archive.status.at)
     if (!ends.every((at) => at !== undefined && at.epoch === epoch)) return undefined
     const txid = Math.min(...ends.map((at) => at?.txid ?? 0))
     return epoch === undefined ? undefined : { epoch, txid }
@@ -237,6 +219,22 @@ export class Archiver {
       },
       onFailed: ({ key }) => observer.onFailed(place, key),
     })
+  }
+
+  #newUpkeep(place: string, archive: PlaceArchive): PlaceUpkeep {
+    const { log: logger, keep, mark, observer, open } = this.#options
+    return new PlaceUpkeep({
+      ...{ place, logger, keep, mark },
+      open: () => open(place),
+      status: () => archive.status,
+      leaderMs: () => this.#leaderMs(),
+      onRound: () => observer.onUpkeep(place),
+      onFailed: ({ key }) => observer.onFailed(place, key),
+    })
+  }
+
+  #leaderMs(): number {
+    return this.#chain.source?.leaderMs() ?? wallMs()
   }
 
   /** One after another: each needs room for the whole database. */

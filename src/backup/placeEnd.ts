@@ -6,6 +6,7 @@ import type { Store } from './stores/store.ts'
 
 /** Ends of a place that are looked at for one to go on from. */
 const MAX_ENDS = 16
+const MAX_LISTINGS = 4
 
 export interface PlaceEnd extends StoreEnd {
   /** The file that has it. */
@@ -28,10 +29,21 @@ export interface EndSearch {
  * Throws ARCHIVE_FOREIGN.
  */
 export async function findPlaceEnd(search: EndSearch): Promise<PlaceEnd | undefined> {
+  for (let listing = 1; listing < MAX_LISTINGS; listing++)
+    try {
+      return await findListed(search, false)
+    } catch (error) {
+      // Another process has merged a file away that was listed.
+      if (keyOf(error) !== 'ARCHIVE_MISSING') throw error
+    }
+  return findListed(search, true)
+}
+
+async function findListed(search: EndSearch, skipsMissing: boolean): Promise<PlaceEnd | undefined> {
   const { store, present, leadsOn } = search
   const names = await endsOf(store, present.incarnation)
   for (const name of names.slice(0, MAX_ENDS)) {
-    const end = await endIn(search, name)
+    const end = await endIn(search, name, skipsMissing)
     if (end && (isSameState(end.at, present) || (await leadsOn(end.at)))) return { ...end, name }
   }
   return undefined
@@ -40,13 +52,14 @@ export async function findPlaceEnd(search: EndSearch): Promise<PlaceEnd | undefi
 async function endIn(
   { store, cluster, onBroken }: EndSearch,
   name: string,
+  skipsMissing: boolean,
 ): Promise<StoreEnd | undefined> {
   try {
     return await readEnd(store, name, cluster)
   } catch (error) {
     const key = keyOf(error)
     if (key === 'ARCHIVE_BROKEN') onBroken(name, asWalcastError(error))
-    if (key === 'ARCHIVE_BROKEN' || key === 'ARCHIVE_MISSING') return undefined
+    if (key === 'ARCHIVE_BROKEN' || (key === 'ARCHIVE_MISSING' && skipsMissing)) return undefined
     throw error
   }
 }

@@ -2,6 +2,7 @@
 import { parsePosition } from '../../proto/position.ts'
 import { Archive } from '../backup/archive.ts'
 import { ArchiveRestore, type PlannedRestore } from '../backup/archiveRestore.ts'
+import { HeldFiles } from '../backup/heldFiles.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
 import type { Restored, RestoreSteps } from '../backup/restore.ts'
 import { clusterArchive, type Wanted } from '../backup/restoreTarget.ts'
@@ -25,6 +26,7 @@ import {
   RESUMED_TEXT,
   restoredJson,
   restoredText,
+  unheldText,
   warningText,
 } from './restoreText.ts'
 
@@ -89,13 +91,15 @@ export async function runRestore(
   const { force = false, 'dry-run': isDry = false } = flags
   const place = restorePlace(to, force || isDry, isUrl(from) ? undefined : from)
   const progress = new RestoreProgressLine('restoring', json)
+  const store = await openStore(from, ops)
   const run = new ArchiveRestore({
     wanted,
     isAsFarAsPossible: flags['as-far-as-possible'] ?? false,
     list: async (bad) => {
-      const archive = await Archive.list(await openStore(from, ops), (bytes) => progress.add(bytes))
+      const archive = await Archive.list(store, (bytes) => progress.add(bytes))
       return clusterArchive(archive, wanted.cluster, bad)
     },
+    held: new HeldFiles(store, (error) => process.stderr.write(unheldText(error))),
     onBad: (name, error) => process.stderr.write(warningText(name, error)),
   })
   if (isDry) {

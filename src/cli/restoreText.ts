@@ -133,6 +133,14 @@ export function warningText(name: string, error: WalcastError): string {
   return textOf([`not using ${name}: ${error.message}`])
 }
 
+/** The archive cannot be written to, for one. */
+export function unheldText(error: WalcastError): string {
+  return textOf([
+    `cannot mark the files as being read: ${error.message}`,
+    'if a node removes some of them meanwhile, the restore takes another way, or ends',
+  ])
+}
+
 interface Positioned {
   readonly incarnation: string
   readonly epoch: number

@@ -1,15 +1,20 @@
 /** What a node counts of the archive that it writes. */
 import type { BackupReport } from '../api/backupStatus.ts'
-import type { ArchiverObserver } from '../backup/archiver.ts'
+import type { ArchiverObserver } from '../backup/archiverOptions.ts'
 import type { MetricsRegistry } from './metricsRegistry.ts'
 
 export function backupMetrics(metrics: MetricsRegistry): ArchiverObserver {
   const files = metrics.labelled('backup_files_total', 'Files written to the archive', 'place')
   const failures = metrics.labelled(
     'backup_failures_total',
-    'Times the archive could not be written, by error',
+    'Times the archive could not be written or kept small, by error',
     'place',
     'error',
+  )
+  const rounds = metrics.labelled(
+    'backup_compactions_total',
+    'Rounds that merged files of the place and removed what --keep lets go',
+    'place',
   )
   const breaks = metrics.counter(
     'backup_breaks_total',
@@ -23,6 +28,7 @@ export function backupMetrics(metrics: MetricsRegistry): ArchiverObserver {
     onDropped: (bytes) => dropped.inc(bytes),
     onArchived: (place, count) => files.inc({ place }, count),
     onFailed: (place, error) => failures.inc({ place, error }),
+    onUpkeep: (place) => rounds.inc({ place }),
     onBroken: () => breaks.inc(),
   }
 }
@@ -89,6 +95,24 @@ export function backupGauges(metrics: MetricsRegistry, report: () => BackupRepor
     () => of(report(), ({ isStalled }) => Number(isStalled)),
   )
   drillGauges(metrics, report)
+  metrics.gauges(
+    'backup_place_bytes',
+    'Bytes of the archive in the place, as of the last round that merged and removed files',
+    'place',
+    () => of(report(), ({ upkeep }) => upkeep?.bytes),
+  )
+  metrics.gauges(
+    'backup_place_files',
+    'Files of the archive in the place, as of the last round that merged and removed files',
+    'place',
+    () => of(report(), ({ upkeep }) => upkeep?.files),
+  )
+  metrics.gauges(
+    'backup_compacted_timestamp_seconds',
+    'When the last round ended that merged and removed files',
+    'place',
+    () => of(report(), ({ upkeep }) => upkeep && Date.parse(upkeep.at) / 1000),
+  )
   metrics.gauge(
     'backup_log_bytes',
     'Batches kept beside the database for places that lack them',

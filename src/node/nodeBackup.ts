@@ -16,6 +16,7 @@ import { type Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
+import { keepOf } from '../options/keepPolicy.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
 import { readRecipients } from '../security/backupKeyFiles.ts'
@@ -48,6 +49,8 @@ export async function newArchiver({
     backupQueueBytes,
     backupAlertMs,
     backupRecipients,
+    keep,
+    keepEveryMs,
   } = options
   if (places.length === 0) return undefined
   const recipients = backupRecipients && readRecipients(backupRecipients)
@@ -59,6 +62,8 @@ export async function newArchiver({
     limits: { maxBytes: backupLogBytes, maxPendingBytes: backupQueueBytes },
     everyMs: backupEveryMs,
     alertMs: backupAlertMs,
+    keep: keepOf(keep),
+    keepEveryMs,
     log,
     ops,
     observer: metrics.backup(),

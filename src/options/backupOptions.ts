@@ -1,4 +1,5 @@
 /** Options of the archive that a node writes. */
+import { DEFAULT_KEEP } from './keepPolicy.ts'
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 
 export const BACKUP_OPTIONS: readonly OptionSpec[] = [
@@ -26,6 +27,18 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     common: true,
   },
   {
+    key: 'keep',
+    flag: 'keep',
+    kind: 'keep',
+    value: 'POLICY',
+    help:
+      'what of the archive stays restorable for how long: every position of a week, then the ' +
+      'last one of a day, then of a month; all keeps everything, and grows for ever',
+    default: DEFAULT_KEEP,
+    roles: BOTH,
+    common: true,
+  },
+  {
     key: 'backupRecipients',
     flag: 'backup-recipients',
     kind: 'path',
@@ -43,6 +56,16 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     help: 'pause between two files of the archive while there are commits',
     default: '500ms',
     least: '50ms',
+    roles: BOTH,
+  },
+  {
+    key: 'keepEveryMs',
+    flag: 'keep-every',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'pause between two rounds that merge files of the archive and remove what --keep lets go',
+    default: '60s',
+    least: '1s',
     roles: BOTH,
   },
   {

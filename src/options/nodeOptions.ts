@@ -48,6 +48,9 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   readonly backupOn: 'replica' | 'leader' | 'this'
   readonly backupRecipients?: string
   readonly backupEveryMs: number
+  /** Parsed by `keepOf`. */
+  readonly keep: string
+  readonly keepEveryMs: number
   readonly backupLogBytes: number
   readonly backupQueueBytes: number
   readonly backupAlertMs: number

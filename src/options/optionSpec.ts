@@ -18,6 +18,7 @@ export type OptionKind =
   | 'backupOn'
   | 'schedule'
   | 'query'
+  | 'keep'
   | 'cookie'
   | 'onStale'
   | 'statuses'

@@ -4,6 +4,7 @@ import { WalcastError } from '../errors.ts'
 import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { isNodeId } from '../nodeId.ts'
+import { keepOf } from './keepPolicy.ts'
 import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from './network.ts'
 import type { OptionKind } from './optionSpec.ts'
 
@@ -75,6 +76,9 @@ export function parseValue(
       return parseSchedule(flag, text)
     case 'query':
       if (!/^[^\0]{1,4096}$/s.test(text) || text.trim() === '') throw usage(flag, text, 'a query')
+      return text
+    case 'keep':
+      keepOf(text)
       return text
     case 'cookie':
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')

@@ -4,14 +4,19 @@ import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { Archive } from '../../src/backup/archive.ts'
 import { badFilesOf } from '../../src/backup/archiveCheck.ts'
-import { ArchiveRestore } from '../../src/backup/archiveRestore.ts'
+import { ArchiveRestore, type PlannedRestore } from '../../src/backup/archiveRestore.ts'
 import { type ArchiveSummary, summaryOf } from '../../src/backup/archiveSummary.ts'
+import { storedFiles } from '../../src/backup/datedPieces.ts'
+import { HeldFiles } from '../../src/backup/heldFiles.ts'
 import { clusterArchive, type Wanted } from '../../src/backup/restoreTarget.ts'
+import { removeFiles } from '../../src/backup/retention/removeFiles.ts'
 import { openStore } from '../../src/backup/stores/openStore.ts'
 import { keyOf, WalcastError } from '../../src/errors.ts'
-import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { createFileOps, systemFileOps } from '../../src/platform/fileOps.ts'
+import { wallMs } from '../../src/platform/time.ts'
 import { type FolderFile, flipBit, timeOfTxid, writeArchive } from '../support/archiveFolders.ts'
 import { ONE, type State, statesOf, TWO } from '../support/archives.ts'
 
@@ -251,4 +256,47 @@ test('the summary tells stretches, gaps and snapshots', async () => {
     ...['100-100 every 0', '102-104 every 120000', '105-107 every 0', 'snapshots 100'],
     ...['106-106 every 0', 'snapshots '],
   ])
+})
+
+test('what a restore reads is not removed under it, and is free afterwards', async () => {
+  const { folder } = await newArchive()
+  const store = await openStore(folder, systemFileOps)
+  const { signal } = new AbortController()
+  const removal = () => storedFiles(store).then((all) => removeFiles(store, all, wallMs(), signal))
+  let left: string[] = []
+  const run = new ArchiveRestore({
+    wanted: { txid: states[4].txid },
+    isAsFarAsPossible: false,
+    list: async (found) => clusterArchive(await listOf(folder), undefined, found),
+    held: new HeldFiles(store, (error) => assert.fail(error)),
+  })
+  let plan: PlannedRestore | undefined
+  const approve = async () => {
+    await removal()
+    left = (await storedFiles(store)).map(({ name }) => formatArchiveName(name))
+  }
+  await run.run(newPath(), { approve }, systemFileOps, (begun) => {
+    plan = begun
+  })
+  const read = plan?.files.map(({ name }) => formatArchiveName(name)) ?? []
+  assert.ok(read.length > 1)
+  assert.deepEqual(left.toSorted(), read.toSorted())
+  await removal()
+  assert.deepEqual(await storedFiles(store), [])
+})
+
+test('a store that cannot be written to is read without a pin', async () => {
+  const { folder } = await newArchive()
+  const ops = createFileOps((op) => {
+    if (op.startsWith('archive.')) throw new WalcastError('WRITE_FAILED', { path: 'a', detail: op })
+  })
+  const told: string[] = []
+  const run = new ArchiveRestore({
+    wanted: {},
+    isAsFarAsPossible: false,
+    list: async (found) => clusterArchive(await listOf(folder), undefined, found),
+    held: new HeldFiles(await openStore(folder, ops), ({ key }) => told.push(key)),
+  })
+  const { txid } = await run.run(newPath(), {}, systemFileOps, () => {})
+  assert.deepEqual([txid, told], [states[7].txid, ['WRITE_FAILED']])
 })

@@ -16,7 +16,7 @@ import pino from 'pino'
 import { BatchLog } from '../../src/backup/batchLog.ts'
 import { messageSum, type Stand } from '../../src/backup/batchRecord.ts'
 import { PlaceArchive } from '../../src/backup/placeArchive.ts'
-import { reportOf } from '../../src/backup/placeReport.ts'
+import { behindOf } from '../../src/backup/placeStatus.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
 import { encodeBatch } from '../../src/feed/batch.ts'
@@ -245,7 +245,7 @@ test('a whole file of this name in another state is not told to be this one', as
 
 test('it is never level while something is missing, and a clock changes nothing', async () => {
   const { place, commit, level, now, holdUntil, failures } = newPlace()
-  const behindMs = (leaderMs: number) => reportOf(place.status, leaderMs, 60_000).behindMs
+  const behindMs = (leaderMs: number) => behindOf(place.status, leaderMs)
   assert.equal(behindMs(0), undefined)
   place.start()
   await level()

@@ -14,8 +14,9 @@
 import { MAX_IMAGES, MAX_POINTS } from '../../../proto/archiveIndex.ts'
 import type { ArchivedPlace, ChangesName } from '../../../proto/archiveNames.ts'
 import { FIRST_THINNED_LEVEL, isThinned } from '../../../proto/archiveNames.ts'
+import type { Grain } from '../../options/keepPolicy.ts'
 import type { DatedPiece, PieceAbout } from '../datedPieces.ts'
-import { type Grain, type Period, periodStart } from '../retention/periods.ts'
+import { type Period, periodStart } from '../retention/periods.ts'
 import { MAX_MERGED_PARTS } from './mergeChanges.ts'
 
 /** By level, from 1 on. */

@@ -16,7 +16,7 @@ import {
   type Timer,
   wallMs,
 } from '../../platform/time.ts'
-import type { PlaceStatus } from '../placeReport.ts'
+import type { PlaceStatus } from '../placeStatus.ts'
 import type { DrillAnswer, DrillOrder } from './drillOrder.ts'
 import type { DrillFailure, DrillProof, DrillRecord, DrillRecords } from './drillRecords.ts'
 import { dueMs, isOverdue, type NextTime, notAfter, type PlaceTimes } from './drillTimes.ts'

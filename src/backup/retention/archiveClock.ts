@@ -58,7 +58,7 @@ function ascending(lastMs: readonly (number | undefined)[], nowMs: number): numb
     highest = Math.max(highest, ms)
     return highest
   })
-  let next = nowMs
+  let next = Math.max(nowMs, highest)
   return risen
     .reduceRight<number[]>((times, ms) => {
       next = ms ?? next

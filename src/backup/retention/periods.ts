@@ -1,8 +1,6 @@
 /** Periods of the calendar, in UTC: the same on every node, and without days of 23 hours. */
 
-export const GRAINS = ['all', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
-/** How many positions of a time stay: `all`, or the last one of each period. */
-export type Grain = (typeof GRAINS)[number]
+import type { Grain } from '../../options/keepPolicy.ts'
 
 export type Period = 'minute' | 'hour' | 'day' | 'week' | 'month' | 'year'
 

@@ -1,8 +1,8 @@
 /** What can be restored, as spans of time for people. */
 import { isThinned } from '../../../proto/archiveNames.ts'
+import type { Grain } from '../../options/keepPolicy.ts'
 import { THINNED_LEVELS } from '../compaction/levels.ts'
 import type { DatedPiece } from '../datedPieces.ts'
-import type { Grain } from './periods.ts'
 import { isChanges, PieceWays } from './pieceWays.ts'
 import type { Promises } from './promises.ts'
 

@@ -5,10 +5,10 @@
  */
 import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
+import type { KeepPolicy } from '../../options/keepPolicy.ts'
 import type { DatedPiece } from '../datedPieces.ts'
 import { type ArchiveClock, archiveClock, type ClockReadings } from './archiveClock.ts'
 import { coveredPieces, doubtedPieces } from './coveredPieces.ts'
-import type { KeepPolicy } from './keepPolicy.ts'
 import { isReached, keptSnapshots } from './keptSnapshots.ts'
 import { isChanges, PieceWays } from './pieceWays.ts'
 import { type Promises, promiseAll, promisesOf, wantedPlaces } from './promises.ts'

@@ -5,9 +5,9 @@ import fc from 'fast-check'
 import type { ArchiveName } from '../../../proto/archiveNames.ts'
 import { byEnd, type DatedPiece, keyOf } from '../../../src/backup/datedPieces.ts'
 import { planRestore } from '../../../src/backup/restorePlan.ts'
-import { type KeepPolicy, parseKeep } from '../../../src/backup/retention/keepPolicy.ts'
 import { DAY_MS, HOUR_MS, periodStart } from '../../../src/backup/retention/periods.ts'
 import { type Retention, retain } from '../../../src/backup/retention/retain.ts'
+import { type KeepPolicy, parseKeep } from '../../../src/options/keepPolicy.ts'
 import { ONE } from '../../support/archives.ts'
 
 const T = Date.UTC(2026, 0, 1)

@@ -1,9 +1,9 @@
 /** What `--keep` takes, and what it refuses. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_KEEP, parseKeep } from '../../../src/backup/retention/keepPolicy.ts'
-import { DAY_MS, periodStart } from '../../../src/backup/retention/periods.ts'
-import { WalcastError } from '../../../src/errors.ts'
+import { DAY_MS, periodStart } from '../../src/backup/retention/periods.ts'
+import { WalcastError } from '../../src/errors.ts'
+import { DEFAULT_KEEP, keepOf, parseKeep } from '../../src/options/keepPolicy.ts'
 
 test('ages, a number of snapshots and a size are taken in any order', () => {
   assert.deepEqual(parseKeep(DEFAULT_KEEP), {
@@ -74,4 +74,10 @@ test('periods begin where the calendar in UTC says', () => {
     new Date(periodStart('week', Date.UTC(2028, 0, 2))).toISOString().slice(0, 10),
     '2027-12-27',
   )
+})
+
+test('all keeps everything, alone', () => {
+  assert.equal(keepOf(' all '), undefined)
+  assert.deepEqual(keepOf('3'), parseKeep('3'))
+  assert.throws(() => keepOf('all,3'), /--keep wants/)
 })

@@ -2,8 +2,11 @@
  * What `--keep` promises: which positions stay restorable for how long, how many snapshots stay,
  * and how large the archive may become. docs/backup/retention.md has the grammar.
  */
-import { WalcastError } from '../../errors.ts'
-import { DAY_MS, GRAINS, type Grain, HOUR_MS } from './periods.ts'
+import { WalcastError } from '../errors.ts'
+
+export const GRAINS = ['all', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const
+/** How many positions of a time stay: `all`, or the last one of each period. */
+export type Grain = (typeof GRAINS)[number]
 
 export interface KeepWindow {
   readonly grain: Grain
@@ -21,6 +24,11 @@ export interface KeepPolicy {
 }
 
 export const DEFAULT_KEEP = '7d:all,60d:daily,2y:monthly'
+/** In place of a policy: everything stays. */
+export const KEEP_ALL = 'all'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 const MAX_KEEP_CHARS = 200
 const MAX_SNAPSHOTS = 1000
 const MAX_AGE_MS = 100 * 365 * DAY_MS
@@ -40,6 +48,11 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   MIB: 1024 ** 2,
   GIB: 1024 ** 3,
   TIB: 1024 ** 4,
+}
+
+/** Undefined for `all`. Throws USAGE. */
+export function keepOf(text: string): KeepPolicy | undefined {
+  return text.trim() === KEEP_ALL ? undefined : parseKeep(text)
 }
 
 /** Parses `7d:all,60d:daily,3,200GiB`. Throws USAGE, which names the term that is wrong. */

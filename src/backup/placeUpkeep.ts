@@ -1,0 +1,166 @@
+/**
+ * Keeps a place small while this node archives there: rounds of an `ArchiveCompactor`, which merge
+ * files and remove what the policy lets go. A round begins only while the place is nearly level,
+ * and ends early when the place falls behind. It runs beside the writing of new files: it never
+ * touches a file that is being written, nor the end that the next file goes on from.
+ *
+ * A place with encrypted files is left alone: this node cannot read them.
+ */
+import type { Logger } from 'pino'
+import { asWalcastError, messageOf, type WalcastError } from '../errors.ts'
+import type { KeepPolicy } from '../options/keepPolicy.ts'
+import { cancelTimer, monotonicMs, setRepeatingTimer, wallMs } from '../platform/time.ts'
+import { ArchiveCompactor, type CompactionReport } from './archiveCompactor.ts'
+import { isSameState, type Stand } from './batchRecord.ts'
+import { SNAPSHOT_BOUNDS } from './compaction/dueSnapshot.ts'
+import type { FileMark } from './fileHeader.ts'
+import { behindOf, type PlaceStatus } from './placeStatus.ts'
+import { HOUR_MS } from './retention/periods.ts'
+import type { Store } from './stores/store.ts'
+
+/** No round begins while a commit waits for the place longer than this. */
+const MAX_BEHIND_MS = 5000
+/** A round that runs ends then: the disk or the network is needed for new files. */
+const MAX_BEHIND_WITHIN_MS = 30_000
+const LOOK_EVERY_MS = 1000
+/** A place that nothing is added to only ages. */
+const IDLE_EVERY_MS = HOUR_MS
+
+export interface UpkeepParts {
+  readonly place: string
+  open(): Promise<Store>
+  readonly logger: Logger
+  /** Undefined: everything stays. */
+  readonly keep: KeepPolicy | undefined
+  /** Of the files that are written now. Throws STARTING. */
+  mark(): Pick<FileMark, 'node' | 'writer' | 'recipients'>
+  status(): PlaceStatus
+  /** The leader's clock, ms since 1970. */
+  leaderMs(): number
+  onRound(): void
+  onFailed(error: WalcastError): void
+}
+
+export interface UpkeepStatus {
+  /** When the last round ended, ms since 1970. */
+  readonly endedMs: number
+  readonly report: CompactionReport
+}
+
+export class PlaceUpkeep {
+  readonly #parts: UpkeepParts
+  #compactor: ArchiveCompactor | undefined
+  #isLocked = false
+  #last: UpkeepStatus | undefined
+  #error: WalcastError | undefined
+  /** The position at which nothing was left to do, and when that was. */
+  #settled: { readonly at: Stand; readonly sinceMs: number } | undefined
+  #warned: string | undefined
+
+  constructor(parts: UpkeepParts) {
+    this.#parts = parts
+  }
+
+  /** Of the last round; undefined before the first. */
+  get status(): UpkeepStatus | undefined {
+    return this.#last
+  }
+
+  /** Why the last round did not do everything. */
+  get error(): WalcastError | undefined {
+    return this.#error
+  }
+
+  /** One round, if one is due. It throws nothing, and ends soon once `ending` is aborted. */
+  async round(ending: AbortSignal): Promise<void> {
+    if (ending.aborted || this.#isLocked || !this.#isDue()) return
+    const limit = new AbortController()
+    const looking = setRepeatingTimer(() => {
+      if (!this.#isLevel(MAX_BEHIND_WITHIN_MS)) limit.abort()
+    }, LOOK_EVERY_MS)
+    const signal = AbortSignal.any([ending, limit.signal])
+    try {
+      const { at } = this.#parts.status()
+      const compactor = await this.#open()
+      if (compactor) this.#end(await compactor.run(signal), signal.aborted ? undefined : at)
+    } catch (error) {
+      if (!signal.aborted) this.#fail([asWalcastError(error)])
+    } finally {
+      cancelTimer(looking)
+    }
+  }
+
+  #lock(): undefined {
+    const { logger, place } = this.#parts
+    if (!this.#isLocked)
+      logger.info({ place }, 'the archive is encrypted; this node merges and removes nothing in it')
+    this.#isLocked = true
+  }
+
+  #isDue(): boolean {
+    const { at } = this.#parts.status()
+    if (!at || !this.#isLevel(MAX_BEHIND_MS)) return false
+    const settled = this.#settled
+    if (!settled || !isSameState(settled.at, at)) return true
+    return monotonicMs() - settled.sinceMs >= IDLE_EVERY_MS
+  }
+
+  #isLevel(mostMs: number): boolean {
+    const status = this.#parts.status()
+    const { isArchiving, at, error } = status
+    const behindMs = behindOf(status, this.#parts.leaderMs())
+    return isArchiving && at !== undefined && !error && behindMs !== undefined && behindMs < mostMs
+  }
+
+  /** Undefined when this node cannot read what it writes. */
+  async #open(): Promise<ArchiveCompactor | undefined> {
+    const { open, keep, mark } = this.#parts
+    const { node, writer, recipients } = mark()
+    if (recipients) return this.#lock()
+    this.#compactor ??= new ArchiveCompactor(
+      await open(),
+      { nowMs: wallMs },
+      { keep, snapshots: SNAPSHOT_BOUNDS, node, writer },
+    )
+    return this.#compactor
+  }
+
+  /** `at`: where the place was when the round began; undefined when it was broken off. */
+  #end(report: CompactionReport, at: Stand | undefined): void {
+    this.#last = { endedMs: wallMs(), report }
+    this.#parts.onRound()
+    const { merged, thinned, snapshot, removed, problems } = report
+    if (problems.some(({ key }) => key === 'ARCHIVE_LOCKED')) return this.#lock()
+    // Another process keeps the place as well: what it removed is no failure.
+    this.#fail(problems.filter(({ key }) => key !== 'ARCHIVE_MISSING'))
+    this.#warn(report)
+    const isQuiet = merged.length + thinned.length + removed.length + problems.length === 0
+    this.#settled = at && isQuiet && !snapshot ? { at, sinceMs: monotonicMs() } : undefined
+  }
+
+  /** Each kind is logged once until a round goes well. */
+  #fail(errors: readonly WalcastError[]): void {
+    const { logger, place, onFailed } = this.#parts
+    for (const error of errors) onFailed(error)
+    const [first] = errors
+    if (first && first.key !== this.#error?.key)
+      logger.warn(
+        { place, error: messageOf(first), problems: errors.length },
+        'cannot merge or remove some files of the archive; trying again in the next round',
+      )
+    this.#error = first
+  }
+
+  #warn({ refused, overBytes }: CompactionReport): void {
+    const { logger, place } = this.#parts
+    const warned = refused !== undefined ? 'refused' : overBytes > 0 ? 'over' : undefined
+    if (warned === 'refused' && this.#warned !== warned)
+      logger.warn({ place, reason: refused }, 'nothing of the archive is removed for its age')
+    if (warned === 'over' && this.#warned !== warned)
+      logger.warn(
+        { place, overBytes },
+        'the archive is larger than --keep says; the last day stays',
+      )
+    this.#warned = warned
+  }
+}
