@@ -61,7 +61,7 @@ export class Archive {
     return new Archive(this.#store, files, this.#reading)
   }
 
-  /** Throws ARCHIVE_MISSING, ARCHIVE_BROKEN, ARCHIVE_LOCKED or ARCHIVE_NEWER, and what `use` does. */
+  /** Throws ARCHIVE_MISSING, _BROKEN, _LOCKED or _NEWER, and what `use` throws. */
   async use<T>(name: ArchiveName, use: (file: ArchiveFile) => Promise<T>): Promise<T> {
     const [file, source] = await this.#open(name)
     try {

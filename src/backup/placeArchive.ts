@@ -69,6 +69,8 @@ export class PlaceArchive {
   readonly #backoff: Backoff
   #store: Store | undefined
   #at: Stand | undefined
+  /** What the place had when it could last be read or written. */
+  #known: Stand | undefined
   #timeMs: number | undefined
   #behindSinceMs: number | undefined
   #cursor: LogPlace | undefined
@@ -87,7 +89,7 @@ export class PlaceArchive {
     return {
       place: this.#parts.place,
       isArchiving: !this.#isWatching,
-      at: this.#at,
+      at: this.#at ?? this.#known,
       timeMs: this.#timeMs,
       behindSinceMs: this.#behindSinceMs,
       error: this.#error,
@@ -133,6 +135,7 @@ export class PlaceArchive {
       return everyMs
     } catch (error) {
       // Something else may have been written, or removed, meanwhile.
+      this.#known = this.#at ?? this.#known
       this.#at = undefined
       const failure = asWalcastError(error)
       const waitMs = this.#backoff.nextMs()

@@ -35,9 +35,9 @@ ${identityHelp(15)}
   --csv            CSV, with a line of names
   --limit N        stop after N rows
   --timeout T      give up after this time [60s]
-  --prove          read every page first, and compare the state checksum of the position. Without it,
-                   every block that is read is verified by its own checksum, and the files by their
-                   order; that the archive holds the right pages is not proven
+  --prove          read every page first, and compare the state checksum of the position. Without
+                   it, every block that is read is verified by its own checksum, and the files by
+                   their order; that the archive holds the right pages is not proven
   --open FILE      restore that state into a new, read-only FILE instead, proven, for other programs
 
 ${PLACE_HELP}

@@ -23,8 +23,8 @@ ${identityHelp(15)}
   --verify         also read every file and check every checksum in it
   --json           print everything as one JSON object
 
-Of encrypted files that no identity opens it shows what their names and headers tell. --verify checks
-the checksums of what is stored of them.
+Of encrypted files that no identity opens it shows what their names and headers tell. --verify
+checks the checksums of what is stored of them.
 
 Exit code: 1 when --verify finds a file that is not sound, or one was found on the way; else 0.
 `

@@ -5,7 +5,8 @@ import type { BackupReport } from '../api/backupStatus.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import { Archiver } from '../backup/archiver.ts'
 import { grantingDesk } from '../backup/archivist.ts'
-import { openStore } from '../backup/stores/openStore.ts'
+import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
+import { isFolder, openStore } from '../backup/stores/openStore.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import { type Database, DEFAULT_DATABASE } from '../database/database.ts'
@@ -43,6 +44,7 @@ export async function newArchiver({
     backupRecipients,
   } = options
   if (places.length === 0) return undefined
+  requirePlaces(places, options.db, stateFolder, log)
   const recipients = backupRecipients && readRecipients(backupRecipients)
   const archiver = await Archiver.open({
     db: DEFAULT_DATABASE,
@@ -71,6 +73,24 @@ export async function newArchiver({
   })
   metrics.observeBackup(() => archiver.report(wallMs()))
   return archiver
+}
+
+/** Throws STORE_PLACE for a folder of the database itself, and warns of one on its disk. */
+function requirePlaces(
+  places: readonly string[],
+  db: string,
+  stateFolder: string,
+  log: NodeSetup['log'],
+): void {
+  for (const place of places.filter(isFolder)) {
+    requireOwnPlace(place, db, stateFolder)
+    if (isOnDiskOf(place, db))
+      log.warn(
+        { place },
+        'the archive is on the disk of the database, so that a disk that fails takes both; ' +
+          'is another disk not mounted there?',
+      )
+  }
 }
 
 /** Where replicas of this node ask whether they archive. */
