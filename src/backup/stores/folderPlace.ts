@@ -15,7 +15,6 @@ export function requireReachable(folder: string): void {
   throw new WalcastError('STORE_UNREACHABLE', {
     store: folder,
     detail: `there is no folder ${parent}; its disk may not be mounted`,
-    cure: 'mount its disk, or make that folder',
   })
 }
 
@@ -32,8 +31,7 @@ export function requireOwnPlace(place: string, db: string, state: string): void 
   const detail = isFile
     ? `${place} is the database or a file of it`
     : `${place} is in the folder ${state}, which the node keeps for itself`
-  const cure = 'give --backup a folder of its own, best on another disk'
-  throw new WalcastError('STORE_PLACE', { detail, cure })
+  throw new WalcastError('STORE_PLACE', { detail })
 }
 
 /** Whether a place is, or would be made, on the disk of `db`. */
