@@ -604,7 +604,7 @@ export const CATALOGUE = {
   STORE_PLACE: entry(
     400,
     'cannot use the place of an archive: {detail}',
-    'write a folder, or s3://BUCKET/PREFIX?region=REGION; see docs/backup/s3.md',
+    'write a folder of its own, or s3://BUCKET/PREFIX?region=REGION; see docs/backup/s3.md',
   ),
   STORE_KEYS: entry(
     500,
@@ -615,7 +615,7 @@ export const CATALOGUE = {
   STORE_UNREACHABLE: entry(
     503,
     'cannot reach the archive in {store}: {detail}',
-    'check the network, and the endpoint and region of the place; then try again',
+    'mount its disk, or make that folder; of a bucket check the network, the endpoint and region',
   ),
   STORE_REFUSED: entry(
     502,

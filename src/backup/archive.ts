@@ -1,4 +1,5 @@
 /** An archive in a store: which files it has, and how they are opened. */
+import type { ClearHeader } from '../../proto/archiveHeader.ts'
 import {
   type ArchiveName,
   formatArchiveName,
@@ -6,6 +7,8 @@ import {
   parseArchiveName,
 } from '../../proto/archiveNames.ts'
 import { WalcastError } from '../errors.ts'
+import type { BackupIdentity } from '../security/backupKeys.ts'
+import { ArchiveEnvelope } from './archiveEnvelope.ts'
 import { ArchiveFile } from './archiveFile.ts'
 import type { OpenNext } from './restore.ts'
 import type { StoredFile } from './restorePlan.ts'
@@ -18,25 +21,31 @@ const MAX_SMALL_BYTES = 256 * 1024
 /** Hears how many bytes are about to be read. */
 export type OnRead = (bytes: number) => void
 
+export interface ArchiveReading {
+  readonly onRead?: OnRead
+  /** Those that may open encrypted files. */
+  readonly identities?: readonly BackupIdentity[]
+}
+
 export class Archive {
   /** Where it is, for people. */
   readonly name: string
   readonly files: readonly StoredFile[]
   readonly #store: Store
-  readonly #onRead: OnRead
+  readonly #reading: ArchiveReading
 
-  private constructor(store: Store, files: readonly StoredFile[], onRead: OnRead) {
+  private constructor(store: Store, files: readonly StoredFile[], reading: ArchiveReading) {
     this.name = store.name
     this.files = files
     this.#store = store
-    this.#onRead = onRead
+    this.#reading = reading
   }
 
   /**
    * Lists what there is. `onRead` hears of all bytes that are read. Throws NO_ARCHIVE, and what the
    * store throws.
    */
-  static async list(store: Store, onRead: OnRead = () => {}): Promise<Archive> {
+  static async list(store: Store, reading: ArchiveReading = {}): Promise<Archive> {
     const levels = Array.from({ length: MAX_LEVEL + 1 }, (_, level) => `changes/${level}`)
     const listed = await Promise.all(['snapshots', ...levels].map((folder) => store.list(folder)))
     const files = listed.flat().flatMap(({ name, bytes }) => {
@@ -44,19 +53,34 @@ export class Archive {
       return parsed ? [{ name: parsed, bytes }] : []
     })
     if (files.length === 0) throw new WalcastError('NO_ARCHIVE', { store: store.name })
-    return new Archive(store, files, onRead)
+    return new Archive(store, files, reading)
   }
 
   /** The same without some of its files. */
   only(files: readonly StoredFile[]): Archive {
-    return new Archive(this.#store, files, this.#onRead)
+    return new Archive(this.#store, files, this.#reading)
   }
 
-  /** Throws ARCHIVE_MISSING, ARCHIVE_BROKEN or ARCHIVE_NEWER, and what `use` throws. */
+  /** Throws ARCHIVE_MISSING, _BROKEN, _LOCKED or _NEWER, and what `use` throws. */
   async use<T>(name: ArchiveName, use: (file: ArchiveFile) => Promise<T>): Promise<T> {
     const [file, source] = await this.#open(name)
     try {
       return await use(file)
+    } finally {
+      await source.close()
+    }
+  }
+
+  /** What a file shows without a key. Throws as `use` does, and never ARCHIVE_LOCKED. */
+  async useEnvelope<T>(
+    name: ArchiveName,
+    use: (envelope: ArchiveEnvelope) => Promise<T>,
+  ): Promise<T> {
+    const source = await this.#read(await this.#store.open(formatArchiveName(name)))
+    try {
+      const envelope = await ArchiveEnvelope.open(source)
+      requireBeginning(envelope.header, name, source)
+      return await use(envelope)
     } finally {
       await source.close()
     }
@@ -98,7 +122,8 @@ export class Archive {
   async #open(name: ArchiveName): Promise<[ArchiveFile, OpenObject]> {
     const source = await this.#read(await this.#store.open(formatArchiveName(name)))
     try {
-      return [requireNamed(await ArchiveFile.open(source), name, source), source]
+      const file = await ArchiveFile.open(source, this.#reading.identities)
+      return [requireNamed(file, name, source), source]
     } catch (error) {
       await source.close()
       throw error
@@ -110,7 +135,7 @@ export class Archive {
     const { name, bytes } = opened
     const close = () => opened.close()
     const read = (at: number, length: number) => {
-      this.#onRead(length)
+      this.#reading.onRead?.(length)
       return opened.read(at, length)
     }
     if (bytes > MAX_SMALL_BYTES) return { name, bytes, read, close }
@@ -129,19 +154,25 @@ export interface TurnOfFiles {
 }
 
 /** A file that was given the name of another one is not taken for it. */
-function requireNamed(
-  file: ArchiveFile,
-  name: ArchiveName,
-  { name: path }: OpenObject,
-): ArchiveFile {
-  const { kind, incarnation, fromIncarnation, fromTxid } = file.header
+function requireNamed(file: ArchiveFile, name: ArchiveName, source: OpenObject): ArchiveFile {
+  requireBeginning(file.header, name, source)
+  const end = name.kind === 'snapshot' ? name : name.to
+  const last = file.points.at(-1)?.txid ?? end.txid
+  const isEnd = name.isLast ? last === end.txid : last <= end.txid
+  if (isEnd) return file
+  throw misnamed(source)
+}
+
+function requireBeginning(header: ClearHeader, name: ArchiveName, source: OpenObject): void {
+  const { kind, incarnation, fromIncarnation, fromTxid } = header
   const end = name.kind === 'snapshot' ? name : name.to
   const isStart =
     name.kind === 'snapshot' ||
     (fromIncarnation === name.from.incarnation && fromTxid === name.from.txid)
-  const last = file.points.at(-1)?.txid ?? end.txid
-  const isEnd = name.isLast ? last === end.txid : last <= end.txid
-  if (kind === name.kind && incarnation === end.incarnation && isStart && isEnd) return file
+  if (kind !== name.kind || incarnation !== end.incarnation || !isStart) throw misnamed(source)
+}
+
+function misnamed({ name }: OpenObject): WalcastError {
   const detail = 'it holds something else than its name says'
-  throw new WalcastError('ARCHIVE_BROKEN', { name: path, detail })
+  return new WalcastError('ARCHIVE_BROKEN', { name, detail })
 }

@@ -1,6 +1,6 @@
 /** Reads every file of an archive, and checks every checksum in it. */
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
-import type { WalcastError } from '../errors.ts'
+import { keyOf, type WalcastError } from '../errors.ts'
 import type { Archive } from './archive.ts'
 import type { ArchiveFile } from './archiveFile.ts'
 import { isOfOneFile } from './historyPositions.ts'
@@ -10,23 +10,36 @@ export interface BadFile {
   readonly error: WalcastError
 }
 
-/** Those that are not sound. Throws what the store does. */
-export async function badFilesOf(archive: Archive): Promise<BadFile[]> {
-  const bad: BadFile[] = []
-  for (const { name } of archive.files) {
-    const error = await errorOf(archive, name)
-    if (error) bad.push({ name: formatArchiveName(name), error })
-  }
-  return bad
+export interface CheckedFiles {
+  /** Those that are not sound. */
+  readonly bad: readonly BadFile[]
+  /** Encrypted files that no identity opens: they are stored as they were written. */
+  readonly unopened: number
 }
 
-async function errorOf(archive: Archive, name: ArchiveName): Promise<WalcastError | undefined> {
+/** Throws what the store does. */
+export async function checkedFiles(archive: Archive): Promise<CheckedFiles> {
+  const bad: BadFile[] = []
+  let unopened = 0
+  for (const { name } of archive.files)
+    try {
+      if (!(await isReadWhole(archive, name))) unopened++
+    } catch (error) {
+      if (!isOfOneFile(error)) throw error
+      bad.push({ name: formatArchiveName(name), error })
+    }
+  return { bad, unopened }
+}
+
+/** False for a file of which all bytes were read and none was decrypted. */
+async function isReadWhole(archive: Archive, name: ArchiveName): Promise<boolean> {
   try {
     await archive.use(name, readAll)
-    return undefined
+    return true
   } catch (error) {
-    if (isOfOneFile(error)) return error
-    throw error
+    if (keyOf(error) !== 'ARCHIVE_LOCKED') throw error
+    await archive.useEnvelope(name, (envelope) => envelope.checkBlocks())
+    return false
   }
 }
 

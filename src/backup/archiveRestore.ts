@@ -9,6 +9,7 @@ import type { FileOps } from '../platform/fileOps.ts'
 import { checksumHex, xxh64 } from '../xxh64.ts'
 import type { HeldFiles } from './heldFiles.ts'
 import { type ArchivedPosition, type BadPieces, isOfOneFile, startOf } from './historyPositions.ts'
+import { momentText } from './moment.ts'
 import { type Restored, type RestoreSteps, restore } from './restore.ts'
 import { endOf, pieceName, planRestore, type StoredFile } from './restorePlan.ts'
 import {
@@ -17,7 +18,6 @@ import {
   positionText,
   reachablePositions,
   type Target,
-  timeText,
   type Wanted,
 } from './restoreTarget.ts'
 
@@ -230,7 +230,7 @@ export class ArchiveRestore {
     return new WalcastError('ARCHIVE_GAP', {
       name:
         atMs !== undefined
-          ? `what was there at ${timeText(atMs)}`
+          ? `what was there at ${momentText(atMs)}`
           : wantedText(this.#order.wanted, target),
       detail: `${sides.join(', ')}; ${why}`,
       ...(before && {

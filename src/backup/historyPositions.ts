@@ -32,7 +32,7 @@ export function isOfOneFile(error: unknown): error is WalcastError {
 }
 
 const OF_ONE_FILE: ReadonlySet<string> = new Set([
-  ...['ARCHIVE_BROKEN', 'ARCHIVE_MISSING', 'ARCHIVE_MISMATCH', 'ARCHIVE_GAP'],
+  ...['ARCHIVE_BROKEN', 'ARCHIVE_MISSING', 'ARCHIVE_MISMATCH', 'ARCHIVE_GAP', 'ARCHIVE_LOCKED'],
 ])
 /** Positions of so many pieces are kept. */
 const MAX_KEPT = 256

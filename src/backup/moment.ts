@@ -9,9 +9,8 @@ export type Moment =
   | { readonly kind: 'position'; readonly epoch: number; readonly txid: number }
 
 /** For help texts and errors. */
-export const MOMENT_FORMS =
-  'a time (2026-11-30T14:00, with or without zone), -6h or "6h ago", a position such as 3-120, ' +
-  'a txid, or newest'
+export const TIME_FORMS = 'a time (2026-11-30T14:00, with or without zone), -6h or "6h ago"'
+export const MOMENT_FORMS = `${TIME_FORMS}, a position such as 3-120, a txid, or newest`
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -24,24 +23,31 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 const DURATION = /^(?:\d{1,9}(?:\.\d{1,3})?(?:ms|[smhdw]))+$/
 const PART = /(\d+(?:\.\d+)?)(ms|[smhdw])/g
 const ISO =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?)? ?(Z|[+-]\d\d:?\d\d)?$/
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)? ?(Z|[+-]\d\d:?\d\d)?)?$/
 /** MAX_COUNTED has 15 digits. */
 const NUMBER = /^\d{1,15}$/
 const POSITION = /^(\d{1,15})-(\d{1,15})$/
 
-/**
- * Undefined for a text that names no moment. `nowMs`: ms since 1970, from which `-6h` counts. A
- * time without zone is local, and one that the clocks skip in spring is the hour after.
- */
+/** Undefined for a text that names no moment. `nowMs`: ms since 1970, from which `-6h` counts. */
 export function parseMoment(text: string, nowMs: number): Moment | undefined {
   const given = text.trim()
   if (/^(?:newest|now)$/i.test(given)) return { kind: 'newest' }
   if (NUMBER.test(given)) return counted(Number(given))
   const [, epoch, txid] = POSITION.exec(given) ?? []
   if (epoch !== undefined) return positionOf(Number(epoch), Number(txid))
+  const atMs = parseTime(given, nowMs)
+  return atMs === undefined ? undefined : { kind: 'time', atMs }
+}
+
+/**
+ * ms since 1970, and not before; undefined for a text that is no time. A time without zone is
+ * local, and one that the clocks skip in spring is the hour after.
+ */
+export function parseTime(text: string, nowMs: number): number | undefined {
+  const given = text.trim()
   const ago = /^(?:-(.+)|(.+?)\s+ago)$/i.exec(given)
-  const atMs = ago ? nowMs - durationMs(ago[1] ?? ago[2]) : isoMs(given)
-  return Number.isFinite(atMs) ? { kind: 'time', atMs: Math.floor(atMs) } : undefined
+  const atMs = Math.floor(ago ? nowMs - durationMs(ago[1] ?? ago[2]) : isoMs(given))
+  return atMs >= 0 ? atMs : undefined
 }
 
 function counted(txid: number): Moment | undefined {
@@ -70,7 +76,7 @@ function isoMs(text: string): number {
   const [year, month, day, hour, minute, second] = parts
     .slice(1, 7)
     .map((part) => Number(part ?? 0))
-  const millisecond = Number((parts[7] ?? '').padEnd(3, '0'))
+  const millisecond = Number((parts[7] ?? '').padEnd(3, '0').slice(0, 3))
   const utc = Date.UTC(year, month - 1, day, hour, minute, second, millisecond)
   const read = new Date(utc)
   const isReal =

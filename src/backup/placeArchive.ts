@@ -59,6 +59,8 @@ export class PlaceArchive {
   readonly #backoff: Backoff
   #store: Store | undefined
   #at: Stand | undefined
+  /** What the place had when it could last be read or written. */
+  #known: Stand | undefined
   #timeMs: number | undefined
   /** The file that has `#at`. */
   #last: string | undefined
@@ -81,7 +83,7 @@ export class PlaceArchive {
     return {
       place: this.#parts.place,
       isArchiving: !this.#isWatching,
-      at: this.#at,
+      at: this.#at ?? this.#known,
       timeMs: this.#timeMs,
       waiting: this.#noticed && {
         timeMs: this.#noticed.timeMs,
@@ -143,6 +145,7 @@ export class PlaceArchive {
       return everyMs
     } catch (error) {
       // Something else may have been written, or removed, meanwhile.
+      this.#known = this.#at ?? this.#known
       this.#at = undefined
       const failure = asWalcastError(error)
       const waitMs = this.#backoff.nextMs()

@@ -1,4 +1,6 @@
 /** Which position of an archive is meant, and which others that could be. */
+import type { ClearHeader } from '../../proto/archiveHeader.ts'
+import type { ArchiveName } from '../../proto/archiveNames.ts'
 import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import type { Archive } from './archive.ts'
@@ -9,6 +11,7 @@ import {
   HistoryPositions,
   isOfOneFile,
 } from './historyPositions.ts'
+import { momentText } from './moment.ts'
 import {
   endOf,
   type Piece,
@@ -58,15 +61,16 @@ const AT_ONCE = 8
 
 /**
  * The files of one cluster in a place. An incarnation of which no file can be read is left out, and
- * its files are added to `bad`. Throws ARCHIVE_SEVERAL, CLUSTER_NOT_ARCHIVED, and what the store
- * does.
+ * its files are added to `bad`. `readHead`: also `headOfEnvelope`, for those of which all files are
+ * locked. Throws ARCHIVE_SEVERAL, CLUSTER_NOT_ARCHIVED, and what the store does.
  */
 export async function clusterArchive(
   archive: Archive,
   cluster: string | undefined,
   bad: BadPieces,
+  readHead: ReadHead = headOfFile,
 ): Promise<ClusterArchive> {
-  const heads = await headsOf(archive, bad)
+  const heads = await headsOf(archive, bad, readHead)
   const clusters = new Map<string, IncarnationHead[]>()
   for (const head of heads.values())
     clusters.set(clusterText(head), [...(clusters.get(clusterText(head)) ?? []), head])
@@ -93,6 +97,21 @@ export async function clusterArchive(
   return { archive: archive.only(files), pieces: piecesOf(files), heads: own, lost }
 }
 
+type ReadHead = (archive: Archive, name: ArchiveName) => Promise<IncarnationHead>
+
+function headOfFile(archive: Archive, name: ArchiveName): Promise<IncarnationHead> {
+  return archive.use(name, async ({ header }) => headIn(header))
+}
+
+/** Needs no key. */
+export function headOfEnvelope(archive: Archive, name: ArchiveName): Promise<IncarnationHead> {
+  return archive.useEnvelope(name, async ({ header }) => headIn(header))
+}
+
+function headIn({ incarnation: id, epoch, cluster, db, node }: ClearHeader): IncarnationHead {
+  return { id, epoch, cluster, db, node }
+}
+
 function clusterText({ cluster, db }: IncarnationHead): string {
   return db === 'main' ? cluster : `${cluster} (database ${db})`
 }
@@ -101,6 +120,7 @@ function clusterText({ cluster, db }: IncarnationHead): string {
 async function headsOf(
   archive: Archive,
   bad: BadPieces,
+  readHead: ReadHead,
 ): Promise<ReadonlyMap<string, IncarnationHead>> {
   const files = new Map<string, StoredFile[]>()
   for (const file of archive.files.toSorted((a, b) => a.bytes - b.bytes)) {
@@ -111,7 +131,7 @@ async function headsOf(
   const left = [...files.values()]
   const next = async () => {
     for (let own = left.pop(); own !== undefined; own = left.pop()) {
-      const head = await headOf(archive, own, bad)
+      const head = await headOf(archive, own, bad, readHead)
       if (head) heads.set(head.id, head)
     }
   }
@@ -123,13 +143,11 @@ async function headOf(
   archive: Archive,
   files: readonly StoredFile[],
   bad: BadPieces,
+  readHead: ReadHead,
 ): Promise<IncarnationHead | undefined> {
   for (const { name } of files)
     try {
-      return await archive.use(name, async ({ header }) => {
-        const { incarnation: id, epoch, cluster, db, node } = header
-        return { id, epoch, cluster, db, node }
-      })
+      return await readHead(archive, name)
     } catch (error) {
       if (!isOfOneFile(error)) throw error
       bad.set(pieceName(name), error)
@@ -201,7 +219,7 @@ async function upTo(positions: HistoryPositions, atMs: number): Promise<FoundPos
   if (position) return { position, isCutOff: positions.isCutOffAfter(position) }
   const first = await positions.first()
   throw new WalcastError('POSITION_NOT_ARCHIVED', {
-    wanted: `position as old as ${timeText(atMs)}`,
+    wanted: `position as old as ${momentText(atMs)}`,
     nearest: `the first one is ${first ? positionText(first) : 'not to be read'}`,
   })
 }
@@ -218,17 +236,7 @@ export function reachablePositions(
 }
 
 export function positionText({ epoch, txid, timeMs }: ArchivedPosition): string {
-  return `${epoch}-${txid} of ${timeText(timeMs)}`
-}
-
-/** In the local time zone, with its offset: `2026-11-29 14:02:07.512 +01:00`. */
-export function timeText(timeMs: number): string {
-  const minutes = -new Date(timeMs).getTimezoneOffset()
-  const local = new Date(timeMs + minutes * 60_000).toISOString()
-  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60]
-  const two = (number: number) => String(number).padStart(2, '0')
-  const offset = `${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`
-  return `${local.slice(0, 10)} ${local.slice(11, 23)} ${offset}`
+  return `${epoch}-${txid} of ${momentText(timeMs)}`
 }
 
 function unknownIncarnation(id: string, heads: ReadonlyMap<string, IncarnationHead>): WalcastError {

@@ -68,6 +68,15 @@ const FAILED_READS = fields({
   paths: listOf(fields({ path: text, count })),
 })
 
+const ARCHIVE_PLACE = fields(
+  { place: text, isArchiving: flag },
+  {
+    restorableUntil: fields({ position: text, at: text }),
+    behindMs: real,
+    lastError: fields({ code: text, message: text }),
+  },
+)
+
 const APPLICATION = fields({ url: text, state: text, accepts: flag, held: count }, { detail: text })
 
 /** What a status tells of one database. */
@@ -94,6 +103,7 @@ const DATABASE_STATUS = [
     sync: fields({ remaining: count, total: count }),
     putBack: fields({ at: text, position: text, reason: text }),
     diverged: listOf(KEPT),
+    backup: fields({ places: listOf(ARCHIVE_PLACE) }),
     scrub: SCRUB_REPORT,
     lastError: fields({ code: text, message: text }),
   },

@@ -5,6 +5,7 @@ import { PastQuery } from '../backup/past/pastQuery.ts'
 import { restore } from '../backup/restore.ts'
 import { systemFileOps } from '../platform/fileOps.ts'
 import { chmodSync, rmSync } from '../platform/files.ts'
+import { identityHelp } from './archivePlace.ts'
 import { durationOf, parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import {
@@ -28,15 +29,16 @@ walcast at TIME|POSITION --open FILE --from PLACE
 Answers a query on the database as it was. Only the pages that the query needs are read from the
 archive; nothing is restored, and nothing is written.
 
-  --from PLACE   the archive
-  --json         one JSON object a row
-  --csv          CSV, with a line of names
-  --limit N      stop after N rows
-  --timeout T    give up after this time [60s]
-  --prove        read every page first, and compare the state checksum of the position. Without it,
-                 every block that is read is verified by its own checksum, and the files by their
-                 order; that the archive holds the right pages is not proven
-  --open FILE    restore that state into a new, read-only FILE instead, proven, for other programs
+  --from PLACE     the archive
+${identityHelp(15)}
+  --json           one JSON object a row
+  --csv            CSV, with a line of names
+  --limit N        stop after N rows
+  --timeout T      give up after this time [60s]
+  --prove          read every page first, and compare the state checksum of the position. Without
+                   it, every block that is read is verified by its own checksum, and the files by
+                   their order; that the archive holds the right pages is not proven
+  --open FILE      restore that state into a new, read-only FILE instead, proven, for other programs
 
 ${PLACE_HELP}
 
@@ -47,6 +49,7 @@ cannot be asked: use --open.
 const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
+  identity: { type: 'string' },
   json: { type: 'boolean' },
   csv: { type: 'boolean' },
   limit: { type: 'string' },
@@ -75,15 +78,16 @@ export async function runAt(args: readonly string[]): Promise<number> {
     timeoutMs: durationOf('--timeout', values.timeout) ?? DEFAULT_TIMEOUT_MS,
     isProven: values.prove ?? false,
   }
-  const { open } = values
+  const { open, from, identity } = values
+  const given = { flag: '--from', place: from, identity }
   if (open !== undefined)
-    return withArchive('--from', values.from, async (archive) => {
+    return withArchive(given, async (archive) => {
       await openAs(archive, await archive.find(moment), open)
       return 0
     })
   const asked = new PastQuery()
   try {
-    return await withArchive('--from', values.from, async (archive) => {
+    return await withArchive(given, async (archive) => {
       await answer(archive, await archive.find(moment), query, asked)
       return 0
     })

@@ -1,24 +1,30 @@
 /** `walcast backups`: what an archive can restore. */
 import { Archive } from '../backup/archive.ts'
-import { type BadFile, badFilesOf } from '../backup/archiveCheck.ts'
+import { type CheckedFiles, checkedFiles } from '../backup/archiveCheck.ts'
 import { summaryOf } from '../backup/archiveSummary.ts'
-import { clusterArchive } from '../backup/restoreTarget.ts'
-import { openStore } from '../backup/stores/openStore.ts'
-import { WalcastError } from '../errors.ts'
-import { systemFileOps } from '../platform/fileOps.ts'
+import type { BadPieces } from '../backup/historyPositions.ts'
+import { lockedFilesIn } from '../backup/lockedFiles.ts'
+import { clusterArchive, headOfEnvelope } from '../backup/restoreTarget.ts'
+import type { WalcastError } from '../errors.ts'
+import { archivePlace, identityHelp } from './archivePlace.ts'
 import { backupsJson, backupsText } from './backupsText.ts'
 import { parseFlags } from './commandArguments.ts'
 import { jsonLine } from './queryCommand.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
 
-const HELP = `walcast backups --from DIR [--verify] [--json]
+const HELP = `walcast backups --from PLACE [--verify] [--json]
 
 Shows what an archive has: from when to when it can restore, snapshots, and what is missing.
 
-  --from DIR      the archive: the folder that has snapshots/ and changes/
-  --cluster ID    of this cluster, when DIR has archives of several
-  --verify        also read every file and check every checksum in it
-  --json          print everything as one JSON object
+  --from PLACE     the archive: the folder that has snapshots/ and changes/, or
+                   s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md)
+${identityHelp(15)}
+  --cluster ID     of this cluster, when PLACE has archives of several
+  --verify         also read every file and check every checksum in it
+  --json           print everything as one JSON object
+
+Of encrypted files that no identity opens it shows what their names and headers tell. --verify
+checks the checksums of what is stored of them.
 
 Exit code: 1 when --verify finds a file that is not sound, or one was found on the way; else 0.
 `
@@ -27,34 +33,36 @@ const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   from: { type: 'string' },
+  identity: { type: 'string' },
   cluster: { type: 'string' },
   verify: { type: 'boolean' },
 } as const
 
 export async function runBackups(args: readonly string[]): Promise<number> {
-  const { help, json = false, from, cluster, verify = false } = parseFlags(args, FLAGS)
+  const { help, json = false, from, identity, cluster, verify = false } = parseFlags(args, FLAGS)
   if (help) {
     process.stdout.write(HELP)
     return 0
   }
-  if (!from) throw new WalcastError('USAGE', { detail: '--from DIR is required' })
   const progress = new RestoreProgressLine('verifying', json)
-  const store = await openStore(from, systemFileOps)
-  const archive = await Archive.list(store, (bytes) => progress.add(bytes))
-  const found = new Map()
-  const own = await clusterArchive(archive, cluster, found)
+  const { store, identities } = await archivePlace({ flag: '--from', place: from, identity })
+  const archive = await Archive.list(store, { identities, onRead: (bytes) => progress.add(bytes) })
+  const found: BadPieces = new Map()
+  const own = await clusterArchive(archive, cluster, found, headOfEnvelope)
   const summary = await summaryOf(own, found)
+  const locked = await lockedFilesIn(own.archive, found)
   if (verify) progress.begin(summary.bytes)
-  const verified = verify ? await badFilesOf(archive).finally(() => progress.end()) : []
-  const bad = [...merged(found, verified)].map(([name, error]) => ({ name, error }))
-  const backups = { place: store.name, summary, bad, isVerified: verify }
+  const checked = verify ? await checkedFiles(archive).finally(() => progress.end()) : undefined
+  const bad = [...merged(found, checked)].map(([name, error]) => ({ name, error }))
+  const backups = { place: store.name, summary, bad, locked, checked }
   process.stdout.write(json ? jsonLine(backupsJson(backups)) : backupsText(backups))
   return bad.length > 0 ? 1 : 0
 }
 
 function merged(
   found: ReadonlyMap<string, WalcastError>,
-  verified: readonly BadFile[],
+  checked: CheckedFiles | undefined,
 ): ReadonlyMap<string, WalcastError> {
+  const verified = checked?.bad ?? []
   return new Map([...found, ...verified.map(({ name, error }) => [name, error] as const)])
 }

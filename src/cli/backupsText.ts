@@ -1,8 +1,10 @@
 /** What `walcast backups` says, to a person and to a program. */
-import type { BadFile } from '../backup/archiveCheck.ts'
+import type { BadFile, CheckedFiles } from '../backup/archiveCheck.ts'
 import type { ArchiveSummary, Gap, HistorySummary, Stretch } from '../backup/archiveSummary.ts'
+import type { History } from '../backup/histories.ts'
 import type { ArchivedPosition } from '../backup/historyPositions.ts'
-import { timeText } from '../backup/restoreTarget.ts'
+import type { LockedFiles } from '../backup/lockedFiles.ts'
+import { momentText } from '../backup/moment.ts'
 import { formatBytes, formatMs, table } from './queryCommand.ts'
 import { positionJson, textOf } from './restoreText.ts'
 
@@ -14,31 +16,47 @@ export interface Backups {
   readonly summary: ArchiveSummary
   /** Files that are not sound. */
   readonly bad: readonly BadFile[]
-  /** Whether every file was read. */
-  readonly isVerified: boolean
+  /** What no identity opens. */
+  readonly locked: LockedFiles | undefined
+  /** When every file was read. */
+  readonly checked: CheckedFiles | undefined
 }
 
-export function backupsText({ place, summary, bad, isVerified }: Backups): string {
+export function backupsText({ place, summary, bad, locked, checked }: Backups): string {
   const { cluster, db, files, bytes, histories } = summary
   const size = `${filesText(files)}, ${formatBytes(bytes)}`
   const head = `cluster ${cluster}, database ${db}: ${size} in ${place}`
-  const parts = histories.map(historyText)
+  const parts = histories.map((history) => historyText(history, locked !== undefined))
   const named = bad.slice(0, MAX_NAMED).map(({ error }) => `  ${error.message}`)
   const more = bad.length > MAX_NAMED ? [`  and ${bad.length - MAX_NAMED} more`] : []
   const verdict =
     bad.length > 0
       ? textOf([`NOT SOUND: ${bad.length} of ${filesText(files)}`, ...named, ...more])
-      : isVerified
-        ? `every checksum in ${filesText(files)} is right\n`
+      : checked
+        ? textOf([soundText(files, checked)])
         : ''
-  return [textOf([head]), ...parts, ...(verdict ? [verdict] : [])].join('\n')
+  const closed = locked ? textOf([lockedText(locked)]) : ''
+  return [textOf([head]), ...parts, closed, verdict].filter((part) => part !== '').join('\n')
+}
+
+function soundText(files: number, { unopened }: CheckedFiles): string {
+  const sound = `every checksum in ${filesText(files)} is right`
+  return unopened === 0 ? sound : `${sound}; ${unopened} of them checked, not opened`
+}
+
+function lockedText({ recipients, writtenMs }: LockedFiles): string {
+  return (
+    `ENCRYPTED for ${recipients.join(', ')}: the newest file that was not opened was written at ` +
+    `${momentText(writtenMs)}; give --identity FILE to see times and gaps`
+  )
 }
 
 function filesText(files: number): string {
   return files === 1 ? '1 file' : `${files} files`
 }
 
-function historyText(history: HistorySummary): string {
+/** Gaps cannot be told from files that are missing when some are locked. */
+function historyText(history: HistorySummary, isLocked: boolean): string {
   const { isNewest, spans, stretches, gaps, snapshots } = history
   const nodes = [...new Set(spans.map(({ head }) => head.node))].join(', ')
   const last = spans[spans.length - 1]
@@ -46,30 +64,40 @@ function historyText(history: HistorySummary): string {
     ? `the history that goes on, written by ${nodes}`
     : `left behind: --incarnation ${last.head.id}, written by ${nodes}`
   const rows = stretches.map(({ from, to, everyMs }) => [
-    timeText(from.timeMs),
-    timeText(to.timeMs),
+    momentText(from.timeMs),
+    momentText(to.timeMs),
     place(from),
     place(to),
     everyMs === 0 ? 'every position' : `about every ${formatMs(everyMs)}`,
   ])
   const shownTable =
     rows.length === 0
-      ? 'nothing can be restored\n'
+      ? isLocked
+        ? textOf([`positions ${namedText(spans)}, as the names of files tell`])
+        : 'nothing can be restored\n'
       : table(['from', 'to', 'position', 'to', 'restorable'], rows)
   const [first, newest] = [snapshots[0], snapshots[snapshots.length - 1]]
   const own =
     snapshots.length === 0
-      ? 'no snapshots of its own'
+      ? isLocked
+        ? []
+        : ['no snapshots of its own']
       : snapshots.length === 1
-        ? `1 snapshot, at ${place(first)}`
-        : `${snapshots.length} snapshots, from ${place(first)} to ${place(newest)}`
-  return `${textOf([title])}${shownTable}${textOf([own, ...gaps.map(gapText)])}`
+        ? [`1 snapshot, at ${place(first)}`]
+        : [`${snapshots.length} snapshots, from ${place(first)} to ${place(newest)}`]
+  const missing = isLocked ? [] : gaps.map(gapText)
+  return `${textOf([title])}${shownTable}${textOf([...own, ...missing])}`
+}
+
+function namedText(spans: History): string {
+  const [first, last] = [spans[0], spans[spans.length - 1]]
+  return `${first.head.epoch}-${first.first} to ${last.head.epoch}-${last.last}`
 }
 
 function gapText({ after, before }: Gap): string {
   if (!after && !before) return 'MISSING: no snapshot leads to these positions'
-  const from = after ? `after ${place(after)} of ${timeText(after.timeMs)}` : 'all'
-  const to = before ? `, before ${place(before)} of ${timeText(before.timeMs)}` : ', to the end'
+  const from = after ? `after ${place(after)} of ${momentText(after.timeMs)}` : 'all'
+  const to = before ? `, before ${place(before)} of ${momentText(before.timeMs)}` : ', to the end'
   return `MISSING: ${from}${to}`
 }
 
@@ -77,13 +105,17 @@ function place({ epoch, txid }: ArchivedPosition): string {
   return `${epoch}-${txid}`
 }
 
-export function backupsJson({ place: where, summary, bad, isVerified }: Backups): unknown {
+export function backupsJson({ place: where, summary, bad, locked, checked }: Backups): unknown {
   const { histories, ...about } = summary
   return {
     place: where,
     ...about,
     histories: histories.map(historyJson),
-    verified: isVerified,
+    locked: locked
+      ? { recipients: locked.recipients, writtenAt: new Date(locked.writtenMs).toISOString() }
+      : null,
+    verified: checked !== undefined,
+    unopened: checked?.unopened ?? null,
     bad: bad.map(({ name, error }) => ({ name, code: error.code, message: error.message })),
   }
 }

@@ -6,6 +6,7 @@ import { plainText } from '../plainText.ts'
 import { type Difference, type DiffOptions, diffDatabases } from '../rowdiff/rowDiff.ts'
 import { jsonLines } from '../rowdiff/rowJson.ts'
 import { STATEMENT_ORDER, sqlScript } from '../rowdiff/rowStatements.ts'
+import { identityHelp } from './archivePlace.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { closingLine, textReport } from './diffText.ts'
@@ -36,6 +37,7 @@ creates both in order to read.
   --exit-zero    exit with code 0 even if the files differ
   --archive PLACE   compare two states of this archive. Only the pages that changed between them are
                  read, so that the cost is that of the changes
+${identityHelp(15)}
   --from T1      with --archive: the state that is BEFORE: a time, -6h, a position or a txid
   --to T2        with --archive: the state that is AFTER [newest]
 
@@ -77,19 +79,20 @@ type Print = (paths: readonly [string, string]) => Promise<boolean>
 
 /** Of two files, or of two states of an archive. Throws USAGE. */
 function comparisonOf(
-  { archive, from, to }: Values,
+  { archive, identity, from, to }: Values,
   positionals: readonly string[],
 ): (print: Print) => Promise<boolean> {
   if (archive === undefined) {
-    if (from !== undefined || to !== undefined) throw usage('--from and --to go with --archive')
+    if (from !== undefined || to !== undefined || identity !== undefined)
+      throw usage('--from, --to and --identity go with --archive')
     const paths = pathsOf(positionals)
     return (print) => print(paths)
   }
   if (positionals.length > 0)
     throw usage('--archive takes no files: name the states by --from and --to')
   const [before, after] = [momentOf('--from', from), momentOf('--to', to ?? 'newest')]
-  return (print) =>
-    withArchive('--archive', archive, (past) => withPastPair(past, before, after, print))
+  const given = { flag: '--archive', place: archive, identity }
+  return (print) => withArchive(given, (past) => withPastPair(past, before, after, print))
 }
 
 /** The catalogue's cures for these are for a node. */
@@ -169,6 +172,7 @@ const FLAGS = {
   key: { type: 'string', multiple: true },
   limit: { type: 'string' },
   archive: { type: 'string' },
+  identity: { type: 'string' },
   from: { type: 'string' },
   to: { type: 'string' },
 } as const

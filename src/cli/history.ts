@@ -4,6 +4,7 @@ import { nameOf, type PastArchive } from '../backup/past/pastArchive.ts'
 import { type HistoryEntry, pastHistory } from '../backup/past/pastHistory.ts'
 import { UNKNOWN } from '../backup/past/tableOwners.ts'
 import { foldName } from '../sqlite/sqlText.ts'
+import { identityHelp } from './archivePlace.ts'
 import { parseFlags } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { countOf, momentOf, PLACE_HELP, withAgo, withArchive } from './pastArguments.ts'
@@ -19,13 +20,14 @@ Lists the positions of an archive, oldest first: when the leader noticed them, h
 changed, and pages of which tables. Pages of an index count for its table. ${UNKNOWN} stands for
 pages of which it cannot be told.
 
-  --from PLACE   the archive
-  --table TABLE  only positions that touched this table, or that cannot be told
-  --since TIME   positions from this moment on
-  --until TIME   positions up to this moment
-  --limit N      the newest N positions [${DEFAULT_LIMIT}]
-  --no-tables    leave the tables out: to tell them, the interior pages of the database are read
-  --json         one JSON object a position
+  --from PLACE     the archive
+${identityHelp(15)}
+  --table TABLE    only positions that touched this table, or that cannot be told
+  --since TIME     positions from this moment on
+  --until TIME     positions up to this moment
+  --limit N        the newest N positions [${DEFAULT_LIMIT}]
+  --no-tables      leave the tables out: to tell them, the interior pages of the database are read
+  --json           one JSON object a position
 
 With --table and without --since, the newest ${MAX_LOOKED_AT} positions are looked at.
 
@@ -35,6 +37,7 @@ ${PLACE_HELP}
 const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
+  identity: { type: 'string' },
   table: { type: 'string' },
   since: { type: 'string' },
   until: { type: 'string' },
@@ -57,7 +60,8 @@ export async function runHistory(args: readonly string[]): Promise<number> {
     hasTables: !values['no-tables'],
     isJson: values.json ?? false,
   }
-  return withArchive('--from', values.from, async (archive) => {
+  const given = { flag: '--from', place: values.from, identity: values.identity }
+  return withArchive(given, async (archive) => {
     await print(archive, wanted)
     return 0
   })

@@ -1,21 +1,27 @@
 /** Arguments of the commands that look into an archive. */
-import { MOMENT_FORMS, type Moment, momentText, parseMoment } from '../backup/moment.ts'
+import {
+  MOMENT_FORMS,
+  type Moment,
+  momentText,
+  parseMoment,
+  parseTime,
+  TIME_FORMS,
+} from '../backup/moment.ts'
 import { nameOf, PastArchive } from '../backup/past/pastArchive.ts'
 import type { PastPosition } from '../backup/past/pastPages.ts'
-import { openStore } from '../backup/stores/openStore.ts'
 import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
-import { systemFileOps } from '../platform/fileOps.ts'
 import { wallMs } from '../platform/time.ts'
+import { archivePlace, type GivenArchive } from './archivePlace.ts'
 
 const MAX_SHOWN_CHARS = 100
 const AGO = /^-(\d[\d.a-z]*[a-z])$/i
 
 export const PLACE_HELP = `\
-PLACE is the folder of an archive. A TIME is an ISO time, with or without zone (local): 2026-11-30,
-2026-11-30T14:00, "2026-11-30 14:00:05+01:00"; or -6h, -2d12h, "6h ago". It means the last position
-at or before it, in the clock of the leader. A POSITION is an epoch and a txid such as 3-120, or a
-txid alone. newest is the last one in the archive.`
+PLACE is a folder, or s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md). A TIME is an ISO time,
+with or without zone (local): 2026-11-30, 2026-11-30T14:00, "2026-11-30 14:00:05+01:00"; or -6h,
+-2d12h, "6h ago". It means the last position at or before it, in the clock of the leader. A POSITION
+is an epoch and a txid such as 3-120, or a txid alone. newest is the last one in the archive.`
 
 /** `-6h` is no flag: it becomes `6h ago`. */
 export function withAgo(args: readonly string[]): string[] {
@@ -29,19 +35,28 @@ export function withAgo(args: readonly string[]): string[] {
 export function momentOf(name: string, text: string | undefined): Moment {
   if (text === undefined) throw usage(`${name} is missing: ${MOMENT_FORMS}`)
   const moment = parseMoment(text, wallMs())
-  if (!moment)
-    throw usage(`${name} wants ${MOMENT_FORMS}; not "${plainText(text, MAX_SHOWN_CHARS)}"`)
+  if (!moment) throw unlike(name, MOMENT_FORMS, text)
   return moment
 }
 
-/** Runs with the archive at `place`. Throws USAGE when none was given. */
+/** A time alone, in ms since 1970. Throws USAGE. */
+export function timeOf(name: string, text: string): number {
+  const atMs = parseTime(text, wallMs())
+  if (atMs === undefined) throw unlike(name, TIME_FORMS, text)
+  return atMs
+}
+
+function unlike(name: string, wanted: string, text: string): WalcastError {
+  return usage(`${name} wants ${wanted}; not "${plainText(text, MAX_SHOWN_CHARS)}"`)
+}
+
+/** Runs with the archive that was given. Throws USAGE when none was. */
 export async function withArchive<T>(
-  flag: string,
-  place: string | undefined,
+  given: GivenArchive,
   run: (archive: PastArchive) => Promise<T>,
 ): Promise<T> {
-  if (place === undefined || place === '') throw usage(`${flag} PLACE is missing`)
-  const archive = await PastArchive.open(await openStore(place, systemFileOps))
+  const { store, identities } = await archivePlace(given)
+  const archive = await PastArchive.open(store, identities)
   try {
     return await run(archive)
   } finally {

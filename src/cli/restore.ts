@@ -6,15 +6,15 @@ import { HeldFiles } from '../backup/heldFiles.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
 import type { Restored, RestoreSteps } from '../backup/restore.ts'
 import { clusterArchive, type Wanted } from '../backup/restoreTarget.ts'
-import { openStore } from '../backup/stores/openStore.ts'
 import { WalcastError } from '../errors.ts'
 import { parseNumber } from '../options/optionValues.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { existsSync } from '../platform/files.ts'
-import { monotonicMs, wallMs } from '../platform/time.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { checkIntegrity, type IntegrityCheck } from '../sqlite/integrityCheck.ts'
-import { timeOf } from './atTime.ts'
+import { archivePlace, identityHelp } from './archivePlace.ts'
 import { parseFlags } from './commandArguments.ts'
+import { timeOf, usage } from './pastArguments.ts'
 import { jsonLine, shown } from './queryCommand.ts'
 import { lockPlace } from './restoreLocks.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
@@ -30,13 +30,15 @@ import {
   warningText,
 } from './restoreText.ts'
 
-const HELP = `walcast restore --from DIR --to FILE [options]
+const HELP = `walcast restore --from PLACE --to FILE [options]
 
 Restores a database from an archive: the newest position, or any other one that the archive has.
 Every checksum is verified on the way, and SQLite checks the database before it becomes FILE. A
 restore that was interrupted goes on when you give the same command again.
 
-  --from DIR               the archive: the folder that has snapshots/ and changes/
+  --from PLACE             the archive: the folder that has snapshots/ and changes/, or
+                           s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md)
+${identityHelp(23)}
   --to FILE                the database file to make
 
 Which position [the newest one]
@@ -45,7 +47,7 @@ Which position [the newest one]
   --txid N                 the one with this transaction number
   --position EPOCH-TXID    the one that a node or a client calls so
   --incarnation ID         in the history that ends with this incarnation, not in the newest one
-  --cluster ID             of this cluster, when DIR has archives of several
+  --cluster ID             of this cluster, when PLACE has archives of several
 
   --force                  replace FILE if it is there. Only pages that differ are written. FILE
                            must not be open in any program
@@ -54,13 +56,14 @@ Which position [the newest one]
   --dry-run                only say what would be read and replaced
   --json                   print the plan, the progress and the result as JSON lines
 
-"walcast backups --from DIR" shows what an archive has.
+"walcast backups --from PLACE" shows what an archive has.
 `
 
 const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   from: { type: 'string' },
+  identity: { type: 'string' },
   to: { type: 'string' },
   at: { type: 'string' },
   txid: { type: 'string' },
@@ -86,17 +89,20 @@ export async function runRestore(
     return 0
   }
   const { from, to, json = false } = flags
-  if (!from || !to) throw usage('--from DIR and --to FILE are required')
+  if (!from || !to) throw usage('--from PLACE and --to FILE are required')
   const wanted = wantedOf(flags)
+  const { store, identities } = await archivePlace(
+    { flag: '--from', place: from, identity: flags.identity },
+    ops,
+  )
   const { force = false, 'dry-run': isDry = false } = flags
   const place = restorePlace(to, force || isDry, isUrl(from) ? undefined : from)
   const progress = new RestoreProgressLine('restoring', json)
-  const store = await openStore(from, ops)
   const run = new ArchiveRestore({
     wanted,
     isAsFarAsPossible: flags['as-far-as-possible'] ?? false,
     list: async (bad) => {
-      const archive = await Archive.list(store, (bytes) => progress.add(bytes))
+      const archive = await Archive.list(store, { identities, onRead: (n) => progress.add(n) })
       return clusterArchive(archive, wanted.cluster, bad)
     },
     held: new HeldFiles(store, (error) => process.stderr.write(unheldText(error))),
@@ -195,7 +201,7 @@ function wantedOf({ at, txid, position, incarnation, cluster }: Flags): Wanted {
   if ([at, txid, position].filter((flag) => flag !== undefined).length > 1)
     throw usage('--at, --txid and --position exclude each other')
   const asked = { incarnation, cluster }
-  if (at !== undefined) return { ...asked, atMs: timeOf('at', at, wallMs()) }
+  if (at !== undefined) return { ...asked, atMs: timeOf('--at', at) }
   if (txid !== undefined) return { ...asked, txid: parseNumber('txid', txid) }
   if (position === undefined) return asked
   const parsed = parsePosition(position)
@@ -205,8 +211,4 @@ function wantedOf({ at, txid, position, incarnation, cluster }: Flags): Wanted {
 
 function isUrl(place: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//.test(place)
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

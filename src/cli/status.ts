@@ -1,5 +1,6 @@
 /** `walcast status`: where a node stands. */
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
+import type { PlaceReport } from '../api/backupStatus.ts'
 import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databaseStatus.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
@@ -19,7 +20,8 @@ import {
 
 const HELP = `walcast status [NODE] [--db FILE] [--json]
 
-Shows where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
+Shows where a node stands: role, position, size, its replicas, its archive, and why it lags or its
+WAL grows.
 
 ${nodeHelp(9)}
   --json      print the answer of /_walcast/status unchanged
@@ -88,6 +90,7 @@ function conditionPairs(status: DatabaseStatus): Pairs {
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
   if (follows && follows !== leader) pairs.push(['follows', follows])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
+  for (const place of status.backup?.places ?? []) pairs.push(['archive', archiveLine(place)])
   if (scrub) pairs.push(['scrub', scrubLine(scrub)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
   return pairs
@@ -138,6 +141,18 @@ function failedReadsLine({ paths, ...counts }: FailedReadsReport): string {
     paths.length > 0 ? `, most at ${most}; --forward sends such paths there at once` : ''
   const over = counts.limited > 0 ? `; ${counts.limited} were over --replay-rate` : ''
   return `${counts.answered} of ${all} answered by the leader${where}${over}`
+}
+
+/** What a place can restore, and what it waits for. */
+function archiveLine(report: PlaceReport): string {
+  const { place, isArchiving, restorableUntil, behindMs = 0, lastError } = report
+  const until = restorableUntil
+    ? `restorable until ${restorableUntil.position} of ${restorableUntil.at}`
+    : 'nothing to restore yet'
+  const behind = behindMs > 0 ? `, ${formatMs(behindMs)} behind` : ', level'
+  const now = !isArchiving ? ', another node archives' : restorableUntil ? behind : ''
+  const failed = lastError ? `; ${lastError.code}: ${lastError.message}` : ''
+  return `${place}: ${until}${lastError && behindMs === 0 ? '' : now}${failed}`
 }
 
 function keptLine(

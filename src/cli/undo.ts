@@ -16,6 +16,7 @@ import type { Winner } from '../rowdiff/rowUndo.ts'
 import type { SqlValue } from '../rowdiff/rowValues.ts'
 import { oneLineLiteral } from '../rowdiff/sqlLiteral.ts'
 import { undoHead, undoScript } from '../rowdiff/undoScript.ts'
+import { identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { momentOf, PLACE_HELP, usage, withAgo, withArchive } from './pastArguments.ts'
@@ -33,6 +34,7 @@ transaction of SQL that puts the rows back, or applies it. The states before and
 compared row by row, by primary key, else by rowid. Later transactions stay.
 
   --from PLACE      the archive
+${identityHelp(16)}
   --since A         after this time, or from this position on, which is undone too
   --until B         up to this moment [newest]
   --table TABLE     only rows of this table
@@ -53,6 +55,7 @@ ${PLACE_HELP}
 const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
+  identity: { type: 'string' },
   since: { type: 'string' },
   until: { type: 'string' },
   table: { type: 'string' },
@@ -87,7 +90,8 @@ export async function runUndo(args: readonly string[]): Promise<number> {
   const { since, until, table, db } = values
   const tables = table === undefined ? [] : [table]
   const wanted = { position, since, until, tables, winner: winnerOf(values.conflicts), db }
-  await withArchive('--from', values.from, (archive) =>
+  const given = { flag: '--from', place: values.from, identity: values.identity }
+  await withArchive(given, (archive) =>
     inTemporaryFolder((folder) => undo(archive, wanted, folder)),
   )
   return 0

@@ -9,7 +9,8 @@ import { Archiver } from '../backup/archiver.ts'
 import { grantingDesk } from '../backup/archivist.ts'
 import { withDrills } from '../backup/drill/drillReport.ts'
 import type { Drills } from '../backup/drill/drills.ts'
-import { openStore } from '../backup/stores/openStore.ts'
+import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
+import { isFolder, openStore } from '../backup/stores/openStore.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import { type Database, DEFAULT_DATABASE } from '../database/database.ts'
@@ -53,6 +54,7 @@ export async function newArchiver({
     keepEveryMs,
   } = options
   if (places.length === 0) return undefined
+  requirePlaces(places, options.db, stateFolder, log)
   const recipients = backupRecipients && readRecipients(backupRecipients)
   return Archiver.open({
     db: DEFAULT_DATABASE,
@@ -84,6 +86,24 @@ export async function newArchiver({
       return { ...mark, codec: 'brotli', recipients: recipients || undefined }
     },
   })
+}
+
+/** Throws STORE_PLACE for a folder of the database itself, and warns of one on its disk. */
+function requirePlaces(
+  places: readonly string[],
+  db: string,
+  stateFolder: string,
+  log: NodeSetup['log'],
+): void {
+  for (const place of places.filter(isFolder)) {
+    requireOwnPlace(place, db, stateFolder)
+    if (isOnDiskOf(place, db))
+      log.warn(
+        { place },
+        'the archive is on the disk of the database, so that a disk that fails takes both; ' +
+          'is another disk not mounted there?',
+      )
+  }
 }
 
 /** Where replicas of this node ask whether they archive. */

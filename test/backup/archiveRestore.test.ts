@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { Archive } from '../../src/backup/archive.ts'
-import { badFilesOf } from '../../src/backup/archiveCheck.ts'
+import { checkedFiles } from '../../src/backup/archiveCheck.ts'
 import { ArchiveRestore, type PlannedRestore } from '../../src/backup/archiveRestore.ts'
 import { type ArchiveSummary, summaryOf } from '../../src/backup/archiveSummary.ts'
 import { storedFiles } from '../../src/backup/datedPieces.ts'
@@ -151,7 +151,9 @@ test('one changed bit anywhere is never a good restore', async () => {
       const folder = newPath()
       cpSync(whole.folder, folder, { recursive: true })
       flipBit(folder, name, at)
-      const [bad] = await badFilesOf(await listOf(folder))
+      const {
+        bad: [bad],
+      } = await checkedFiles(await listOf(folder))
       assert.equal(bad?.name, name, `${name} at ${at}`)
       // `restored` compares the file with the state of the txid that it claims.
       const far = await restored(folder, { txid: 105 }, true).catch((error) => keyOf(error))

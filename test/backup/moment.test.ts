@@ -1,7 +1,7 @@
 /** Moments as people write them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { momentText, parseMoment } from '../../src/backup/moment.ts'
+import { momentText, parseMoment, parseTime } from '../../src/backup/moment.ts'
 
 const NOW = Date.UTC(2026, 10, 30, 12)
 const time = (atMs: number) => ({ kind: 'time', atMs })
@@ -30,6 +30,25 @@ test('what names no moment is refused', () => {
     ...['2026-11-30T05:60', '2026-11-30T05:00+19:00', '1-2-3', '3-', '9'.repeat(16)],
   ])
     assert.equal(parseMoment(text, NOW), undefined, text)
+})
+
+test('times alone are read as people write them', () => {
+  for (const [text, ms] of [
+    ['2026-01-01T13:02:07Z', Date.UTC(2026, 0, 1, 13, 2, 7)],
+    ['2026-01-01 13:02:07.25+01:00', Date.UTC(2026, 0, 1, 12, 2, 7, 250)],
+    ['2026-01-01 13:02:07,250999 Z', Date.UTC(2026, 0, 1, 13, 2, 7, 250)],
+    ['2026-01-01 13:02', new Date(2026, 0, 1, 13, 2).getTime()],
+    ['2026-01-01', new Date(2026, 0, 1).getTime()],
+    ['-6h', NOW - 6 * 3_600_000],
+    ['90 m ago', NOW - 90 * 60_000],
+    ['2d ago', NOW - 2 * 86_400_000],
+  ] as const)
+    assert.equal(parseTime(text, NOW), ms, text)
+  for (const text of [
+    ...['', 'now', '2026-13-01', '2026-01-01T25:00', '6h', '1', '-6', '2026-01-01Z'],
+    ...['1969-01-01', '-9999w', '3-120'],
+  ])
+    assert.equal(parseTime(text, NOW), undefined, text)
 })
 
 test('the text of a time is read as that time', () => {

@@ -65,6 +65,15 @@ const CASES: Readonly<
       causes: [CAUSE],
       sync: { remaining: 1, total: 2 },
       walFileBytes: 1,
+      backup: {
+        places: [
+          {
+            ...{ place: '/mnt/backups', isArchiving: true, behindMs: 5 },
+            restorableUntil: { position: '1-2', at: '2026-11-29T00:00:00Z' },
+            lastError: { code: 'X', message: 'y' },
+          },
+        ],
+      },
       diverged: [
         { name: 'n', position: '1-2', rows: { removed: 1, changed: 2, added: 0 } },
         { name: 'n', position: '1-2', state: 'not compared', detail: 'why', isDamaged: true },
@@ -313,6 +322,30 @@ test('status shows WAL use and file size, and why rows kept aside are not counte
     ),
   )
   assert.match(shown, /at 1-2, 1 rows that the leader lacks, 2 that differ there$/m)
+})
+
+test('status shows until when each place of the archive restores, and what it waits for', () => {
+  const { answer } = CASES['status']
+  const place = { place: '/mnt/backups', isArchiving: true }
+  const restorableUntil = { position: '1-105', incarnation: 'a', at: '2026-11-30T13:00:00.000Z' }
+  const until = '/mnt/backups: restorable until 1-105 of 2026-11-30T13:00:00.000Z'
+  const lastError = { code: 'WRITE_FAILED', message: 'no \u001b[31m' }
+  const failed = '; WRITE_FAILED: no \ufffd[31m'
+  for (const [report, line] of [
+    [place, '/mnt/backups: nothing to restore yet'],
+    [{ ...place, restorableUntil, behindMs: 0 }, `${until}, level`],
+    [{ ...place, restorableUntil, behindMs: 2500 }, `${until}, 2.5 s behind`],
+    [{ ...place, isArchiving: false, restorableUntil }, `${until}, another node archives`],
+    [{ ...place, restorableUntil, behindMs: 2500, lastError }, `${until}, 2.5 s behind${failed}`],
+    [{ ...place, restorableUntil, behindMs: 0, lastError }, `${until}${failed}`],
+    [{ ...place, lastError }, `/mnt/backups: nothing to restore yet${failed}`],
+  ] as const) {
+    const seen = { ...answer, backup: { places: [report], logBytes: 0, queueBytes: 0 } }
+    assert.equal(shapes.STATUS(seen, WHOLE), undefined)
+    const shown = statusText(seen as never).split('\n')
+    const lines = shown.flatMap((each) => /^archive +(.*)$/.exec(each)?.[1] ?? [])
+    assert.deepEqual(lines, [line])
+  }
 })
 
 /** The answer of `name` with its fields under each of these names as well. */

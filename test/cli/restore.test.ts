@@ -10,11 +10,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import Database from 'better-sqlite3'
-import { timeOf } from '../../src/cli/atTime.ts'
-import { keyOf } from '../../src/errors.ts'
-import { flipBit, timeOfTxid, writeArchive } from '../support/archiveFolders.ts'
+import { flipBit, writeArchive } from '../support/archiveFolders.ts'
 import { checksumOf, ONE, type State, statesOf } from '../support/archives.ts'
 import type { Child } from '../support/child.ts'
 import { type Lab, labTest } from '../support/lab.ts'
@@ -335,24 +332,4 @@ labTest('the list tells what can be restored, and what is damaged', async (lab) 
   )
   const gone = await walcast(lab, 'restore', '--from', archive, '--to', lab.path('app.db'))
   assert.match(gone.err, /^WALCAST_ARCHIVE_GAP: .*from txid 100 to 103 are missing.*--as-far-as/)
-})
-
-test('times are read as people write them', () => {
-  const now = timeOfTxid(0)
-  for (const [text, ms] of [
-    ['2026-01-01T13:02:07Z', Date.UTC(2026, 0, 1, 13, 2, 7)],
-    ['2026-01-01 13:02:07.25+01:00', Date.UTC(2026, 0, 1, 12, 2, 7, 250)],
-    ['2026-01-01 13:02', new Date(2026, 0, 1, 13, 2).getTime()],
-    ['2026-01-01', new Date(2026, 0, 1).getTime()],
-    ['-6h', now - 6 * 3_600_000],
-    ['90 m ago', now - 90 * 60_000],
-    ['2d ago', now - 2 * 86_400_000],
-  ] as const)
-    assert.equal(timeOf('at', text, now), ms, text)
-  for (const text of ['', 'now', '2026-13-01', '2026-01-01T25:00', '6h', '1', '-6', '2026-01-01Z'])
-    assert.throws(
-      () => timeOf('at', text, now),
-      (error) => keyOf(error) === 'USAGE',
-      text,
-    )
 })

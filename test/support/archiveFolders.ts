@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
+import type { BackupRecipient } from '../../src/security/backupKeys.ts'
 import { changed, fileOf, pagesOf, type State } from './archives.ts'
 
 /** One file of an archive. */
@@ -18,6 +19,8 @@ export interface FolderFile {
   readonly after?: string
   readonly level?: number
   readonly cluster?: string
+  /** Those for whom it is encrypted. */
+  readonly recipients?: readonly BackupRecipient[]
 }
 
 /** Times: one minute for each txid. */
@@ -54,7 +57,16 @@ function nameOf(file: FolderFile, states: readonly State[]): ArchiveName {
 }
 
 function bytesOf(
-  { kind, incarnation, epoch = 1, from = 0, after = incarnation, cluster, ...file }: FolderFile,
+  {
+    kind,
+    incarnation,
+    epoch = 1,
+    from = 0,
+    after = incarnation,
+    cluster,
+    recipients,
+    ...file
+  }: FolderFile,
   states: readonly State[],
   pageSize: number,
 ): Promise<Buffer> {
@@ -65,6 +77,7 @@ function bytesOf(
       about: { ...about, fromIncarnation: '', fromEpoch: 0 },
       points: [[state, pagesOf(state.bytes, pageSize)]],
       timeOf: timeOfTxid,
+      recipients,
     })
   }
   let before = states[from]
@@ -79,6 +92,7 @@ function bytesOf(
     about: { ...about, fromIncarnation: after, fromTxid: txid, fromChecksum: checksum },
     points,
     timeOf: timeOfTxid,
+    recipients,
   })
 }
 

@@ -5,6 +5,7 @@ import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { ArchiveFileWriter, type PageImage } from '../../src/backup/archiveFileWriter.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
+import type { BackupRecipient } from '../../src/security/backupKeys.ts'
 import { PageSums, pageSum } from '../../src/sqlite/pageSums.ts'
 import { checksumHex } from '../../src/xxh64.ts'
 
@@ -82,13 +83,14 @@ export interface Piece {
   readonly points: readonly (readonly [State, readonly PageImage[]])[]
   readonly continues?: boolean
   readonly isOpen?: boolean
+  readonly recipients?: readonly BackupRecipient[] | undefined
   /** Time of a position, ms since 1970; the txid itself without it. */
   timeOf?(txid: number): number
 }
 
 export async function fileOf(
   pageSize: number,
-  { about, points, continues = false, isOpen = false, timeOf = (txid) => txid }: Piece,
+  { about, points, continues = false, isOpen = false, timeOf = (txid) => txid, recipients }: Piece,
 ): Promise<Buffer> {
   const header: ArchiveHeader = {
     kind: 'changes',
@@ -109,9 +111,8 @@ export async function fileOf(
     ...about,
   }
   const pieces: Buffer[] = []
-  const writer = await ArchiveFileWriter.begin(header, async (bytes) => {
-    pieces.push(Buffer.from(bytes))
-  })
+  const append = async (bytes: Buffer) => void pieces.push(Buffer.from(bytes))
+  const writer = await ArchiveFileWriter.begin(header, append, recipients)
   for (const [{ txid, checksum, bytes, timeMs = timeOf(txid) }, images] of points)
     await writer.add({ txid, checksum, timeMs, pages: bytes.length / pageSize }, images)
   await writer.end({ continues, isOpen })

@@ -3,6 +3,7 @@
  * objects only some are open at a time, since an archive may have more files than a process may.
  */
 import { formatArchiveName } from '../../../proto/archiveNames.ts'
+import type { BackupIdentity } from '../../security/backupKeys.ts'
 import { ArchiveFile } from '../archiveFile.ts'
 import type { StoredFile } from '../restorePlan.ts'
 import type { OpenObject, Store } from '../stores/store.ts'
@@ -17,15 +18,17 @@ interface Opened {
 
 export class OpenFiles {
   readonly #store: Store
+  readonly #identities: readonly BackupIdentity[]
   readonly #files = new Map<string, Promise<ArchiveFile>>()
   /** Those used longest ago first. */
   readonly #opened = new Map<string, Opened>()
 
-  constructor(store: Store) {
+  constructor(store: Store, identities: readonly BackupIdentity[]) {
     this.#store = store
+    this.#identities = identities
   }
 
-  /** Throws ARCHIVE_BROKEN, ARCHIVE_MISSING, and what the store throws. */
+  /** Throws ARCHIVE_BROKEN, ARCHIVE_LOCKED, ARCHIVE_MISSING, and what the store throws. */
   get(file: StoredFile): Promise<ArchiveFile> {
     const name = formatArchiveName(file.name)
     const known = this.#files.get(name)
@@ -40,7 +43,8 @@ export class OpenFiles {
     const name = formatArchiveName(file.name)
     const read = (at: number, bytes: number) =>
       this.#reading(name, (object) => object.read(at, bytes))
-    return ArchiveFile.open({ name: `${this.#store.name}/${name}`, bytes: file.bytes, read })
+    const source = { name: `${this.#store.name}/${name}`, bytes: file.bytes, read }
+    return ArchiveFile.open(source, this.#identities)
   }
 
   async close(): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { parseArchiveName } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
+import type { BackupIdentity } from '../../security/backupKeys.ts'
 import { PageSet } from '../../sqlite/pageSet.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
 import { type Moment, momentText } from '../moment.ts'
@@ -33,21 +34,28 @@ export class PastArchive {
   readonly #history: HistoryLine
   #newest: Promise<LinePart[]> | undefined
 
-  private constructor(store: Store, stored: readonly StoredFile[]) {
+  private constructor(
+    store: Store,
+    stored: readonly StoredFile[],
+    identities: readonly BackupIdentity[],
+  ) {
     this.#name = store.name
     this.#stored = stored
     this.#history = new HistoryLine(stored)
-    this.files = new OpenFiles(store)
+    this.files = new OpenFiles(store, identities)
   }
 
-  /** Lists the files of a store. */
-  static async open(store: Store): Promise<PastArchive> {
+  /** Lists the files of a store. `identities`: those that may open encrypted files. */
+  static async open(
+    store: Store,
+    identities: readonly BackupIdentity[] = [],
+  ): Promise<PastArchive> {
     const lists = await Promise.all(PREFIXES.map((prefix) => store.list(prefix)))
     const stored = lists.flat().flatMap(({ name, bytes }) => {
       const parsed = parseArchiveName(name)
       return parsed ? [{ name: parsed, bytes }] : []
     })
-    return new PastArchive(store, stored)
+    return new PastArchive(store, stored, identities)
   }
 
   close(): Promise<void> {

@@ -20,6 +20,7 @@ import {
 import { openPlain } from '../../platform/plainFiles.ts'
 import { randomBytes } from '../../platform/random.ts'
 import { wallMs } from '../../platform/time.ts'
+import { requireReachable } from './folderPlace.ts'
 import {
   type Append,
   isObjectName,
@@ -46,6 +47,7 @@ export class DirectoryStore implements Store {
   }
 
   async list(prefix: string): Promise<readonly StoredObject[]> {
+    requireReachable(this.name)
     const found: StoredObject[] = []
     for (const name of namesIn(this.#pathOf(prefix))) {
       const whole = `${prefix}/${name}`
@@ -75,6 +77,7 @@ export class DirectoryStore implements Store {
   async create(name: string, write: (append: Append) => Promise<void>): Promise<boolean> {
     const path = this.#pathOf(name)
     if (existsSync(path)) return false
+    requireReachable(this.name)
     const begun = join(dirname(path), `.begun-${randomBytes(8).toString('hex')}`)
     makeFolder(dirname(path))
     this.#sweep(dirname(path))

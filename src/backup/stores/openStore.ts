@@ -7,6 +7,10 @@ import type { Store } from './store.ts'
 /** `s3:/bucket` and `gs://bucket` are mistakes, and no folders. */
 const SCHEME = /^(?:[A-Za-z][A-Za-z0-9+.-]*:\/\/|s3:)/i
 
+export function isFolder(place: string): boolean {
+  return !place.startsWith('s3://')
+}
+
 /**
  * Asks a store nothing yet. `environment` has the keys of a store (docs/backup/s3.md). Throws
  * STORE_PLACE, STORE_KEYS or SECRET_SHARED.
@@ -16,7 +20,7 @@ export async function openStore(
   ops: FileOps,
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<Store> {
-  if (place.startsWith('s3://')) {
+  if (!isFolder(place)) {
     // Most nodes have no such archive.
     const { S3Store } = await import('./s3Store.ts')
     return new S3Store(place, environment)
