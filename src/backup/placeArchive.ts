@@ -1,58 +1,30 @@
-/**
- * One place of the archive: brings it to where the log ends, again and again.
- *
- *   unknown -> at a position, from which files of changes lead on
- *           \-> snapshot, when nothing in the log follows from what the place has
- *
- * A file gets its name once it is whole and durable. So a crash at any moment leaves a place that
- * is sound, and behind by what the log still has.
- */
-import type { Logger } from 'pino'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
-import { asWalcastError, keyOf, messageOf, type WalcastError } from '../errors.ts'
+import { asWalcastError, type ErrorCode, keyOf, messageOf, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
-import type { BatchLog, LogPlace } from './batchLog.ts'
+import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { OPEN_CHECKSUM, pageSizeAt, writeChanges } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
-import { type FileMark, headerOf } from './fileHeader.ts'
+import { headerOf } from './fileHeader.ts'
 import { recordAfter } from './logSearch.ts'
 import { type PlaceFile, placingIn } from './placedFile.ts'
 import { findPlaceEnd } from './placeEnd.ts'
+import type { PlaceParts } from './placeParts.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import { storeSnapshot } from './snapshotFile.ts'
-import type { TakenSnapshot } from './snapshotTaker.ts'
 import type { Store } from './stores/store.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
 const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
 /** How often a node looks at a place that it does not write to. */
 const WATCH_EVERY_MS = 10_000
-
-export interface PlaceParts {
-  readonly place: string
-  /** Opens the place: tried again when it fails. */
-  open(): Promise<Store>
-  readonly log: BatchLog
-  readonly logger: Logger
-  /** Pause between two looks at the log. */
-  readonly everyMs: number
-  mark(): FileMark
-  /** Whether this node is the one that archives. */
-  isOn(): boolean
-  /** Where the log leads to; undefined while nothing is followed. */
-  end(): Stand | undefined
-  /** Whether the database is, or may be, ahead of `end`. */
-  isOpen(): boolean
-  /**
-   * Takes a snapshot of a position in the log or at its end. Its file is there until `use` ends.
-   * Throws STOPPING or STARTING when that is impossible now.
-   */
-  withSnapshot(use: (taken: TakenSnapshot) => Promise<void>): Promise<void>
-  onArchived(files: number): void
-  onFailed(error: WalcastError): void
-}
+/** Failures after which a place is not known to have what it had. */
+const IS_OTHER: ReadonlySet<ErrorCode> = new Set([
+  'ARCHIVE_FOREIGN',
+  'ARCHIVE_MISMATCH',
+  'ARCHIVE_MISSING',
+])
 
 export class PlaceArchive {
   readonly #parts: PlaceParts
@@ -145,9 +117,9 @@ export class PlaceArchive {
       return everyMs
     } catch (error) {
       // Something else may have been written, or removed, meanwhile.
-      this.#known = this.#at ?? this.#known
-      this.#at = undefined
       const failure = asWalcastError(error)
+      this.#known = IS_OTHER.has(failure.key) ? undefined : (this.#at ?? this.#known)
+      this.#at = undefined
       const waitMs = this.#backoff.nextMs()
       if (failure.key !== 'STOPPING' && this.#error?.key !== failure.key)
         logger.warn(

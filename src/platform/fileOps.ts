@@ -5,6 +5,7 @@
 import { dirname } from 'node:path'
 import { systemCode, WalcastError, writeError } from '../errors.ts'
 import { giveOwner, linkOrRename } from './fileNames.ts'
+import type { FileOp, ReplacedKind } from './fileOp.ts'
 import {
   closeSync,
   constants,
@@ -26,65 +27,12 @@ import {
 } from './files.ts'
 import { requirePlainFile, setMode } from './plainFiles.ts'
 
+export type { FileOp, ReplacedKind } from './fileOp.ts'
+
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, COPYFILE_FICLONE, COPYFILE_EXCL } = constants
 const ANEW = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
 /** Only the owner reads and writes. */
 const OWN = 0o600
-
-export type FileOp =
-  | 'wal.header'
-  | 'wal.append'
-  | 'index.grow'
-  | 'index.pages'
-  | 'index.hash'
-  | 'index.publish'
-  | 'position.append'
-  | 'copy.write'
-  | 'copy.publish'
-  | 'copy.supersede'
-  | 'copy.sync'
-  | 'kept.write'
-  | 'kept.sync'
-  | 'kept.rename'
-  | 'audit.append'
-  | 'audit.rename'
-  | 'state.write'
-  | 'state.rename'
-  | 'state.folder'
-  | 'role.write'
-  | 'role.rename'
-  | 'role.folder'
-  | 'keys.write'
-  | 'keys.rename'
-  | 'keys.folder'
-  | 'trust.write'
-  | 'trust.rename'
-  | 'trust.folder'
-  | 'left.write'
-  | 'left.rename'
-  | 'left.folder'
-  | 'left.erase'
-  | 'log.append'
-  | 'log.erase'
-  | 'snapshot.write'
-  | 'archive.write'
-  | 'archive.sync'
-  | 'archive.erase'
-  | 'restore.copy'
-  | 'restore.write'
-  | 'restore.sync'
-  | 'identity.write'
-  | 'identity.sync'
-  | 'restore.erase'
-  | 'resume.write'
-  | 'resume.rename'
-  | 'resume.folder'
-  | 'drills.write'
-  | 'drills.rename'
-  | 'drills.folder'
-
-/** What `replace` writes: names its three steps. */
-export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left' | 'resume' | 'drills'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */

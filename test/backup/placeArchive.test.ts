@@ -196,6 +196,8 @@ test('a place that is removed, or put back older, is begun again or gone on with
 test('a place that becomes that of another cluster is not written to', async () => {
   const other = newPlace()
   other.now.cluster = 'cluster-b'
+  // Incarnations are random: no file of another cluster has the name of one of these.
+  other.now.at = 1
   other.place.start()
   await other.level()
   await other.place.stop()

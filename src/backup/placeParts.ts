@@ -1,0 +1,32 @@
+/** What the archive of one place is made with. */
+import type { Logger } from 'pino'
+import type { WalcastError } from '../errors.ts'
+import type { BatchLog } from './batchLog.ts'
+import type { Stand } from './batchRecord.ts'
+import type { FileMark } from './fileHeader.ts'
+import type { TakenSnapshot } from './snapshotTaker.ts'
+import type { Store } from './stores/store.ts'
+
+export interface PlaceParts {
+  readonly place: string
+  /** Opens the place: tried again when it fails. */
+  open(): Promise<Store>
+  readonly log: BatchLog
+  readonly logger: Logger
+  /** Pause between two looks at the log. */
+  readonly everyMs: number
+  mark(): FileMark
+  /** Whether this node is the one that archives. */
+  isOn(): boolean
+  /** Where the log leads to; undefined while nothing is followed. */
+  end(): Stand | undefined
+  /** Whether the database is, or may be, ahead of `end`. */
+  isOpen(): boolean
+  /**
+   * Takes a snapshot of a position in the log or at its end. Its file is there until `use` ends.
+   * Throws STOPPING or STARTING when that is impossible now.
+   */
+  withSnapshot(use: (taken: TakenSnapshot) => Promise<void>): Promise<void>
+  onArchived(files: number): void
+  onFailed(error: WalcastError): void
+}
