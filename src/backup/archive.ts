@@ -1,17 +1,13 @@
 /** An archive in a store: which files it has, and how they are opened. */
 import type { ClearHeader } from '../../proto/archiveHeader.ts'
-import {
-  type ArchiveName,
-  formatArchiveName,
-  MAX_LEVEL,
-  parseArchiveName,
-} from '../../proto/archiveNames.ts'
+import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { WalcastError } from '../errors.ts'
 import type { BackupIdentity } from '../security/backupKeys.ts'
 import { ArchiveEnvelope } from './archiveEnvelope.ts'
 import { ArchiveFile } from './archiveFile.ts'
 import type { OpenNext } from './restore.ts'
 import type { StoredFile } from './restorePlan.ts'
+import { storedFiles } from './storedFiles.ts'
 import type { OpenObject, Store } from './stores/store.ts'
 
 /** Files that are opened before they are asked for. */
@@ -23,7 +19,7 @@ export type OnRead = (bytes: number) => void
 
 export interface ArchiveReading {
   readonly onRead?: OnRead
-  /** Those that may open encrypted files. */
+  /** They open encrypted files. */
   readonly identities?: readonly BackupIdentity[]
 }
 
@@ -46,12 +42,7 @@ export class Archive {
    * store throws.
    */
   static async list(store: Store, reading: ArchiveReading = {}): Promise<Archive> {
-    const levels = Array.from({ length: MAX_LEVEL + 1 }, (_, level) => `changes/${level}`)
-    const listed = await Promise.all(['snapshots', ...levels].map((folder) => store.list(folder)))
-    const files = listed.flat().flatMap(({ name, bytes }) => {
-      const parsed = parseArchiveName(name)
-      return parsed ? [{ name: parsed, bytes }] : []
-    })
+    const files = await storedFiles(store)
     if (files.length === 0) throw new WalcastError('NO_ARCHIVE', { store: store.name })
     return new Archive(store, files, reading)
   }

@@ -11,7 +11,7 @@ export interface BadFile {
 }
 
 export interface CheckedFiles {
-  /** Those that are not sound. */
+  /** The files that are not sound. */
   readonly bad: readonly BadFile[]
   /** Encrypted files that no identity opens: they are stored as they were written. */
   readonly unopened: number

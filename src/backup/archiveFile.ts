@@ -22,7 +22,7 @@ export type { ByteSource } from './archiveEnvelope.ts'
 export interface ImageChoice {
   /** So many of the first point are left out. */
   readonly skip?: number
-  /** Only those that it takes. */
+  /** Images for which it gives false are left out. */
   readonly wants?: (point: number, page: number) => boolean
 }
 
@@ -47,7 +47,7 @@ export class ArchiveFile {
   }
 
   /**
-   * `identities`: those that may open it if it is encrypted. Throws ARCHIVE_LOCKED when it is and
+   * `identities` open an encrypted file. Throws ARCHIVE_LOCKED when it is and
    * none does, ARCHIVE_BROKEN, ARCHIVE_NEWER, and what the source throws.
    */
   static async open(

@@ -30,8 +30,8 @@ export interface FileLinks {
 }
 
 const WHOLE: FileLinks = { continues: false, isOpen: false }
-/** The state before a snapshot: there is none. */
-const NO_STATE = '0000000000000000'
+/** The state before a snapshot, and that of a position of which a file has only a part: none. */
+export const NO_STATE = '0000000000000000'
 
 export class ArchiveFileWriter {
   readonly #header: ArchiveHeader

@@ -32,6 +32,11 @@ export class ArchivedWaits {
     for (const waiter of this.#waiters) if (this.#has(waiter.position)) waiter.end('reached')
   }
 
+  /** A node says that it has archived `at`. Nothing beyond the leader's own `now` is believed. */
+  hear(at: Position, now: Position): void {
+    if (at.epoch === now.epoch && at.txid <= now.txid) this.reach(at)
+  }
+
   /** Never rejects. */
   wait(position: Position, timeoutMs: number): Promise<AckOutcome> {
     const outcome = (end: AckEnd) => ({ reached: end === 'reached', replicas: 0, end })

@@ -193,11 +193,9 @@ export class Archiver {
     this.archivist.tell()
   }
 
-  /** A leader believes nothing of what it has not committed. */
   #onArchived(at: Position): void {
     const { source, end } = this.#chain
-    if (source?.role === 'leader' && end && at.epoch === end.epoch && at.txid <= end.txid)
-      this.#options.archived.reach(at)
+    if (source?.role === 'leader' && end) this.#options.archived.hear(at, end)
   }
 
   #newPlace(place: string): PlaceArchive {

@@ -2,10 +2,9 @@
  * Whether this node writes the archive now. With `replica` a replica asks its leader, and the
  * leader writes while no replica does.
  */
-
 import type { Position } from '../../proto/position.ts'
 import { type ArchivistAnswer, type ArchivistDesk, GRANT_MS } from '../api/archivist.ts'
-import { keyOf, WalcastError } from '../errors.ts'
+import { keyOf } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import { ArchivistGrant } from './archivistGrant.ts'
 
@@ -29,7 +28,7 @@ const ASK_EVERY_MS = GRANT_MS / 3
 
 export class Archivist implements ArchivistDesk {
   readonly #parts: ArchivistParts
-  readonly #grant = new ArchivistGrant()
+  readonly #grant: ArchivistGrant
   #role: 'leader' | 'replica' | undefined
   /** Since when the node has this role. */
   #roleSinceMs = 0
@@ -39,6 +38,8 @@ export class Archivist implements ArchivistDesk {
 
   constructor(parts: ArchivistParts) {
     this.#parts = parts
+    const { onArchived, nowMs } = parts
+    this.#grant = new ArchivistGrant({ role: () => this.#look(), onArchived, nowMs })
   }
 
   start(): void {
@@ -66,16 +67,12 @@ export class Archivist implements ArchivistDesk {
 
   /** A replica of this leader would archive. */
   claim(node: string, archived: Position | undefined): ArchivistAnswer {
-    if (this.#look() !== 'leader')
-      throw new WalcastError('NOT_LEADER', { address: 'this node', role: this.#role ?? 'starting' })
-    const archives = this.#grant.claim(node, this.#parts.nowMs())
-    if (archives && archived) this.#parts.onArchived(archived)
-    return { archives }
+    return this.#grant.claim(node, archived)
   }
 
   /** Replicas that were there before get the time to ask first. */
   #isLeft(nowMs: number): boolean {
-    if (this.#grant.holder(nowMs) !== undefined) return false
+    if (this.#grant.holder !== undefined) return false
     return !this.#parts.hasReplicas() || nowMs - this.#roleSinceMs > GRANT_MS
   }
 
@@ -115,25 +112,5 @@ export class Archivist implements ArchivistDesk {
     } catch (error) {
       if (keyOf(error) === undefined) throw error
     }
-  }
-}
-
-/** Of a node that writes no archive itself: its replicas do, one at a time. */
-export function grantingDesk({
-  isLeader,
-  onArchived,
-  nowMs,
-}: {
-  isLeader(): boolean
-} & Pick<ArchivistParts, 'onArchived' | 'nowMs'>): ArchivistDesk {
-  const grant = new ArchivistGrant()
-  return {
-    claim(node, archived) {
-      if (!isLeader())
-        throw new WalcastError('NOT_LEADER', { address: 'this node', role: 'replica' })
-      const archives = grant.claim(node, nowMs())
-      if (archives && archived) onArchived(archived)
-      return { archives }
-    },
   }
 }

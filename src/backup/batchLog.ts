@@ -6,19 +6,9 @@
  * log is not synced: after a power cut the database itself may lack its last commits. Positions
  * that are missing then are found by their checksums.
  */
-import { join } from 'node:path'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
-import {
-  closeSync,
-  constants,
-  existsSync,
-  lstatSync,
-  openSync,
-  readAside,
-  readdirSync,
-  statSync,
-} from '../platform/files.ts'
+import { closeSync, constants, existsSync, openSync } from '../platform/files.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import {
   type BatchHead,
@@ -28,10 +18,10 @@ import {
   parseHead,
   type Stand,
 } from './batchRecord.ts'
+import { openLog, pathIn, readUpTo, type Segment, segmentsIn } from './logSegments.ts'
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_RDONLY, O_NOFOLLOW } = constants
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 const OWN = 0o600
-const NAME = /^(\d{12})\.log$/
 /** Small batches are written together. */
 const FLUSH_MS = 20
 const SEGMENT_BYTES = 16 * 1024 * 1024
@@ -65,11 +55,6 @@ export interface LogEntry {
    * written: the log does not lead past it from then on.
    */
   message(): Promise<Buffer>
-}
-
-interface Segment {
-  readonly number: number
-  bytes: number
 }
 
 export class BatchLog {
@@ -268,32 +253,6 @@ export class BatchLog {
   }
 
   #pathOf(number: number): string {
-    return join(this.#folder, `${String(number).padStart(12, '0')}.log`)
+    return pathIn(this.#folder, number)
   }
-}
-
-/** Undefined when it is gone, or is no file. */
-function openLog(path: string): number | undefined {
-  const about = lstatSync(path, { throwIfNoEntry: false })
-  return about?.isFile() ? openSync(path, O_RDONLY | O_NOFOLLOW) : undefined
-}
-
-/** Fewer bytes at the end of the file. */
-async function readUpTo(fd: number, at: number, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(bytes)
-  const { bytesRead } = await readAside(fd, buffer, 0, bytes, at)
-  return buffer.subarray(0, bytesRead)
-}
-
-function segmentsIn(folder: string): Segment[] {
-  const numbers = readdirSync(folder).flatMap((name) => {
-    const match = NAME.exec(name)
-    return match ? [Number(match[1])] : []
-  })
-  return numbers
-    .sort((a, b) => a - b)
-    .map((number) => ({
-      number,
-      bytes: statSync(join(folder, `${String(number).padStart(12, '0')}.log`)).size,
-    }))
 }

@@ -2,7 +2,7 @@
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { decode, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import { WalcastError } from '../errors.ts'
-import { ArchiveFileWriter, type PageImage, type PointOf } from './archiveFileWriter.ts'
+import { ArchiveFileWriter, NO_STATE, type PageImage, type PointOf } from './archiveFileWriter.ts'
 import type { BatchLog, LogEntry, LogPlace } from './batchLog.ts'
 import type { RunPart } from './changesRun.ts'
 import type { FileMark } from './fileHeader.ts'
@@ -13,9 +13,6 @@ interface Batch {
   readonly point: PointOf
   readonly images: readonly PageImage[]
 }
-
-/** No file says so of a position that is whole. */
-export const OPEN_CHECKSUM = '0000000000000000'
 
 export async function writeChanges(
   log: BatchLog,
@@ -80,7 +77,7 @@ function pointOf({ head }: LogEntry, size: number, pages: ReadonlyMap<number, Bu
   const { to, timeMs, isLast } = head
   return {
     txid: to.txid,
-    checksum: isLast ? to.checksum : OPEN_CHECKSUM,
+    checksum: isLast ? to.checksum : NO_STATE,
     timeMs,
     pages: isLast ? size : [...pages.keys()].reduce((a, b) => Math.max(a, b), 0),
   }

@@ -4,10 +4,11 @@
  * has not got to has no dates yet, and is left alone until a later one.
  */
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
-import { formatArchiveName, MAX_LEVEL, parseArchiveName } from '../../proto/archiveNames.ts'
+import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, type WalcastError } from '../errors.ts'
 import type { ArchiveFiles } from './archiveFiles.ts'
 import { type Piece, piecesOf, type StoredFile } from './restorePlan.ts'
+import { storedFiles } from './storedFiles.ts'
 import type { Store } from './stores/store.ts'
 
 /** What the index and header of a file tell. */
@@ -108,16 +109,4 @@ export function byEnd(a: Piece, b: Piece): number {
 
 function endTxid({ name }: Piece): number {
   return name.kind === 'snapshot' ? name.txid + 0.5 : name.to.txid
-}
-
-/** All archive files of a store. What has another name is not told of. */
-export async function storedFiles(store: Store): Promise<StoredFile[]> {
-  const folders = ['snapshots', ...Array.from({ length: MAX_LEVEL + 1 }, (_, i) => `changes/${i}`)]
-  const found: StoredFile[] = []
-  for (const folder of folders)
-    for (const { name, bytes } of await store.list(folder)) {
-      const parsed = parseArchiveName(name)
-      if (parsed) found.push({ name: parsed, bytes })
-    }
-  return found
 }

@@ -1,10 +1,20 @@
+/**
+ * One place of the archive: brings it to where the log ends, again and again.
+ *
+ *   unknown -> at a position, from which files of changes lead on
+ *           \-> snapshot, when nothing in the log follows from what the place has
+ *
+ * A file gets its name once it is whole and durable. So a crash at any moment leaves a place that
+ * is sound, and behind by what the log still has.
+ */
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, type ErrorCode, keyOf, messageOf, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
+import { NO_STATE } from './archiveFileWriter.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
-import { OPEN_CHECKSUM, pageSizeAt, writeChanges } from './changesFile.ts'
+import { pageSizeAt, writeChanges } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
 import { headerOf } from './fileHeader.ts'
 import { recordAfter } from './logSearch.ts'
@@ -187,7 +197,7 @@ export class PlaceArchive {
         isLast: i === parts.length - 1,
       }
       this.#last = formatArchiveName(name)
-      const end = { txid: to.txid, checksum: part.isOpen ? OPEN_CHECKSUM : to.checksum }
+      const end = { txid: to.txid, checksum: part.isOpen ? NO_STATE : to.checksum }
       await place(this.#last, end, (append) =>
         writeChanges(log, part, header, written.recipients, append),
       )

@@ -4,7 +4,7 @@ import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { WalcastError } from '../errors.ts'
 import { closeSync, constants, openSync, readAside } from '../platform/files.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
-import { ArchiveFileWriter, type PageImage } from './archiveFileWriter.ts'
+import { ArchiveFileWriter, NO_STATE, type PageImage } from './archiveFileWriter.ts'
 import { type FileMark, headerOf } from './fileHeader.ts'
 import type { PlaceFile } from './placedFile.ts'
 import type { TakenSnapshot } from './snapshotTaker.ts'
@@ -13,7 +13,6 @@ import type { Append } from './stores/store.ts'
 /** Pages in one file: about a gigabyte. */
 const PART_BYTES = 1024 * 1024 * 1024
 const READ_BYTES = 1024 * 1024
-const OPEN_CHECKSUM = '0000000000000000'
 
 interface Part {
   readonly first: number
@@ -32,7 +31,7 @@ export async function storeSnapshot(
   let name = ''
   for (const part of partsOf(taken)) {
     name = formatArchiveName({ kind: 'snapshot', incarnation, txid, ...part })
-    const end = { txid, checksum: part.isLast ? checksum : OPEN_CHECKSUM }
+    const end = { txid, checksum: part.isLast ? checksum : NO_STATE }
     await place(name, end, (append) => writePart(taken, part, mark, append))
   }
   return name
@@ -60,7 +59,7 @@ async function writePart(
   const { first, last, isLast } = part
   const header = headerOf(mark, { kind: 'snapshot', at, pageSize, from: undefined })
   const writer = await ArchiveFileWriter.begin(header, append, mark.recipients)
-  const checksum = isLast ? at.checksum : OPEN_CHECKSUM
+  const checksum = isLast ? at.checksum : NO_STATE
   await writer.add({ txid: at.txid, checksum, timeMs, pages: last }, pagesOf(taken, first, last))
   await writer.end({ continues: first > 1, isOpen: !isLast })
 }

@@ -4,8 +4,8 @@ import { keyOf, WalcastError } from '../errors.ts'
 import { ArchiveEnvelope } from './archiveEnvelope.ts'
 import { ArchiveFile } from './archiveFile.ts'
 import type { Stand } from './batchRecord.ts'
-import { storedFiles } from './datedPieces.ts'
 import { endOf, reachablePieces } from './restorePlan.ts'
+import { storedFiles } from './storedFiles.ts'
 import type { OpenObject, Store } from './stores/store.ts'
 
 export interface StoreEnd {

@@ -16,9 +16,12 @@ export function leaderSource(
     role: 'leader',
     state: () => leader.state,
     historyAt(txid) {
-      const { incarnation, epoch, txid: now } = leader.position
-      if (txid > now) return { incarnation, epoch }
-      const [passed] = [...trailOf(leader.position, nodeFile.record.lineage)]
+      const { incarnation, epoch } = leader.position
+      const { lineage } = nodeFile.record
+      const begun = lineage.findLast(({ id }) => id === incarnation)
+      // What is captured now; only batches from before a restart are older.
+      if (!begun || txid > begun.txid) return { incarnation, epoch }
+      const [passed] = [...trailOf(leader.position, lineage)]
         .filter((point) => point.txid >= txid)
         .reverse()
       return passed ?? { incarnation, epoch }

@@ -6,7 +6,7 @@ import type { BackupReport } from '../api/backupStatus.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { ArchivedWaits } from '../backup/archivedWaits.ts'
 import { Archiver } from '../backup/archiver.ts'
-import { grantingDesk } from '../backup/archivist.ts'
+import { ArchivistGrant } from '../backup/archivistGrant.ts'
 import { withDrills } from '../backup/drill/drillReport.ts'
 import type { Drills } from '../backup/drill/drills.ts'
 import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
@@ -118,12 +118,9 @@ export function archivistDesk({
 }): ArchivistDesk {
   if (archiver) return archiver.archivist
   const { view } = onlyDatabase(databases)
-  return grantingDesk({
-    isLeader: () => view.role() === 'leader',
-    onArchived(at) {
-      const now = view.position()
-      if (at.epoch === now.epoch && at.txid <= now.txid) archived.reach(at)
-    },
+  return new ArchivistGrant({
+    role: () => view.role(),
+    onArchived: (at) => archived.hear(at, view.position()),
     nowMs: monotonicMs,
   })
 }

@@ -10,11 +10,11 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { ArchiveCompactor, type CompactorOptions } from '../../src/backup/archiveCompactor.ts'
-import { storedFiles } from '../../src/backup/datedPieces.ts'
 import { planRestore } from '../../src/backup/restorePlan.ts'
 import { forgetPoint, namePoint } from '../../src/backup/retention/namedPoints.ts'
 import { DAY_MS, HOUR_MS, periodStart } from '../../src/backup/retention/periods.ts'
-import { planPinned } from '../../src/backup/retention/pins.ts'
+import { Pin } from '../../src/backup/retention/pins.ts'
+import { storedFiles } from '../../src/backup/storedFiles.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { WalcastError } from '../../src/errors.ts'
 import { parseKeep } from '../../src/options/keepPolicy.ts'
@@ -221,7 +221,9 @@ test('what a restore has pinned, and what has a name, stays', async () => {
   const it = await site(512, 60, 8 * HOUR_MS, next)
   await grow(it, 20, next)
   const clock = { nowMs: () => it.nowMs }
-  const { plan, pin } = await planPinned(it.store, it.moments[9], clock)
+  const plan = planRestore(await storedFiles(it.store), it.moments[9])
+  assert.ok(plan)
+  const pin = await Pin.of(it.store, [...plan.snapshot, ...plan.changes], clock)
   const named = it.moments[5]
   await namePoint(it.store, { ...named, name: 'before-migration', namedMs: it.nowMs })
   await grow(it, 40, next)

@@ -7,9 +7,9 @@ import {
   formatArchiveName,
 } from '../../proto/archiveNames.ts'
 import { ArchiveFiles } from '../../src/backup/archiveFiles.ts'
-import { storedFiles } from '../../src/backup/datedPieces.ts'
 import { restore } from '../../src/backup/restore.ts'
 import { planRestore } from '../../src/backup/restorePlan.ts'
+import { storedFiles } from '../../src/backup/storedFiles.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { changed, fileOf, pagesOf, type State, statesOf } from './archives.ts'

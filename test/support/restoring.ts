@@ -1,24 +1,12 @@
 /** Restores from a place as a program does that has nothing but its files. */
-import { formatArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
+import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { ArchiveFile } from '../../src/backup/archiveFile.ts'
 import { type Restored, restore } from '../../src/backup/restore.ts'
-import { planRestore, type StoredFile } from '../../src/backup/restorePlan.ts'
+import { planRestore } from '../../src/backup/restorePlan.ts'
+import { storedFiles } from '../../src/backup/storedFiles.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
-import type { Store } from '../../src/backup/stores/store.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import type { BackupIdentity } from '../../src/security/backupKeys.ts'
-
-/** Every archive file in a store. */
-export async function filesIn(store: Store): Promise<StoredFile[]> {
-  const folders = ['snapshots', ...Array.from({ length: 10 }, (_, level) => `changes/${level}`)]
-  const files: StoredFile[] = []
-  for (const folder of folders)
-    for (const { name, bytes } of await store.list(folder)) {
-      const parsed = parseArchiveName(name)
-      if (parsed) files.push({ name: parsed, bytes })
-    }
-  return files
-}
 
 /** `place`: a folder. Throws what a restore throws, and an Error when no files lead there. */
 export async function restoreFrom(
@@ -28,7 +16,7 @@ export async function restoreFrom(
   identities?: readonly BackupIdentity[],
 ): Promise<Restored> {
   const store = new DirectoryStore(place, systemFileOps)
-  const plan = planRestore(await filesIn(store), target)
+  const plan = planRestore(await storedFiles(store), target)
   if (!plan) throw new Error(`no files lead to txid ${target.txid} of ${target.incarnation}`)
   const opens = [...plan.snapshot, ...plan.changes].map(
     ({ name }) =>

@@ -2,13 +2,13 @@
  * An archive as a past that can be asked: which position a moment means, and what the database was
  * there.
  */
-import { parseArchiveName } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
 import type { BackupIdentity } from '../../security/backupKeys.ts'
 import { PageSet } from '../../sqlite/pageSet.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
 import { type Moment, momentText } from '../moment.ts'
 import { type Piece, planRestore, type RestorePlan, type StoredFile } from '../restorePlan.ts'
+import { storedFiles } from '../storedFiles.ts'
 import type { Store } from '../stores/store.ts'
 import { isWhole, type PointOfFile, partsOf } from './fileChain.ts'
 import { HistoryLine, type LinePart } from './historyLine.ts'
@@ -23,9 +23,6 @@ export interface FoundPosition {
   readonly file: StoredFile
   readonly place: number
 }
-
-/** Levels have one digit. */
-const PREFIXES = ['snapshots', ...Array.from({ length: 10 }, (_, level) => `changes/${level}`)]
 
 export class PastArchive {
   readonly files: OpenFiles
@@ -50,12 +47,7 @@ export class PastArchive {
     store: Store,
     identities: readonly BackupIdentity[] = [],
   ): Promise<PastArchive> {
-    const lists = await Promise.all(PREFIXES.map((prefix) => store.list(prefix)))
-    const stored = lists.flat().flatMap(({ name, bytes }) => {
-      const parsed = parseArchiveName(name)
-      return parsed ? [{ name: parsed, bytes }] : []
-    })
-    return new PastArchive(store, stored, identities)
+    return new PastArchive(store, await storedFiles(store), identities)
   }
 
   close(): Promise<void> {

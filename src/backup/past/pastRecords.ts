@@ -1,6 +1,7 @@
 /** Rows decoded from pages of the past, as their b-trees hold them. */
 
 import type { SchemaEntry } from '../../rowdiff/schemaCopy.ts'
+import { schemaEntryOf } from '../../rowdiff/schemaEntry.ts'
 import {
   type BtreePage,
   type Cell,
@@ -48,27 +49,10 @@ export async function* schemaOf(source: PageSource): AsyncGenerator<SchemaEntry>
   const walk = new BtreeWalk({ pages, usable: header.usable, readPage }, new PageSet(pages))
   for await (const { page, content } of walk.pagesOf(SCHEMA_ROOT)) {
     if (content) continue
-    for await (const { values } of rowsOn(source, page)) yield entryOf(values, header)
+    for await (const { values } of rowsOn(source, page))
+      yield schemaEntryOf(values, header.encoding)
   }
   if (walk.damaged > 0) throw new DamagedPage('the schema is damaged')
-}
-
-/** The columns type, name, tbl_name, rootpage, sql: https://sqlite.org/schematab.html. */
-function entryOf(values: readonly StoredValue[], header: DatabaseHeader): SchemaEntry {
-  const decoder = new TextDecoder(header.encoding.toLowerCase(), { ignoreBOM: true })
-  const text = (value: StoredValue | undefined) => {
-    if (value === null || typeof value !== 'object' || !('text' in value))
-      throw new DamagedPage('a row of the schema is not one')
-    return decoder.decode(value.text)
-  }
-  const [type, name, table, root, sql] = values
-  return {
-    type: text(type),
-    name: text(name),
-    table: text(table),
-    root: typeof root === 'bigint' ? Number(root) : 0,
-    sql: sql === null || sql === undefined ? null : text(sql),
-  }
 }
 
 /** The whole record, with its overflow pages. */

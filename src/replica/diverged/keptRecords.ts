@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readFileSync } from '../../platform/files.ts'
 import type { SchemaEntry } from '../../rowdiff/schemaCopy.ts'
+import { schemaEntryOf } from '../../rowdiff/schemaEntry.ts'
 import {
   type BtreePage,
   type Cell,
@@ -52,7 +53,7 @@ export class KeptRecords {
   *schema(): Generator<SchemaEntry, void, void> {
     for (const { root, values } of this.#records()) {
       if (root !== SCHEMA_ROOT) return
-      const entry = this.#guarded(() => this.#entry(values))
+      const entry = this.#guarded(() => schemaEntryOf(values, this.header?.encoding ?? 'utf-8'))
       if (entry) yield entry
     }
   }
@@ -107,27 +108,6 @@ export class KeptRecords {
       page = image.readUInt32BE(0)
     }
     return Buffer.concat(parts)
-  }
-
-  /** The columns type, name, tbl_name, rootpage, sql: https://sqlite.org/schematab.html. */
-  #entry(values: readonly StoredValue[]): SchemaEntry {
-    const [type, name, table, root, sql] = values
-    return {
-      type: this.#text(type),
-      name: this.#text(name),
-      table: this.#text(table),
-      root: typeof root === 'bigint' ? Number(root) : 0,
-      sql: sql === null || sql === undefined ? null : this.#text(sql),
-    }
-  }
-
-  #text(value: StoredValue | undefined): string {
-    if (value === null || typeof value !== 'object' || !('text' in value))
-      throw new DamagedPage('a row of the schema is not one')
-    const decoder = new TextDecoder(this.header?.encoding.toLowerCase() ?? 'utf-8', {
-      ignoreBOM: true,
-    })
-    return decoder.decode(value.text)
   }
 
   #guarded<T>(run: () => T): T | undefined {
