@@ -11,7 +11,7 @@ import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts
 import { asWalcastError, keyOf as errorKey, type WalcastError } from '../errors.ts'
 import type { KeepPolicy } from '../options/keepPolicy.ts'
 import type { Clock } from '../platform/clock.ts'
-import { ArchiveFiles } from './archiveFiles.ts'
+import { ArchiveFiles, type Sealing } from './archiveFiles.ts'
 import { type DueSnapshot, dueSnapshot, type SnapshotBounds } from './compaction/dueSnapshot.ts'
 import { foldPieces } from './compaction/foldPieces.ts'
 import { type DueMerge, dueMerges } from './compaction/levels.ts'
@@ -32,10 +32,11 @@ const MAX_LOOKED = 2000
 const MAX_MERGES = 64
 const MAX_THINNED = 8
 const MAX_COMPARED = 4
-/** What failed because of what files hold is not tried again by this process. */
+/** What failed because of what files hold, or who may read them, is not tried again. */
 const LASTING: ReadonlySet<string | undefined> = new Set([
   'ARCHIVE_BROKEN',
   'ARCHIVE_GAP',
+  'ARCHIVE_LOCKED',
   'ARCHIVE_MISMATCH',
 ])
 const MAX_FAILED = 10_000
@@ -47,6 +48,8 @@ export interface CompactorOptions {
   /** Id of the node that makes files, '' for a command; and the program. */
   readonly node: string
   readonly writer: string
+  /** Undefined: files are made without encryption, and encrypted ones are not read. */
+  readonly sealing?: Sealing
   /** Tells the store's clock, ms since 1970, when it has one. */
   readonly storeMs?: () => Promise<number | undefined>
 }
@@ -57,6 +60,8 @@ export interface CompactionReport {
   readonly merged: readonly string[]
   readonly thinned: readonly string[]
   readonly snapshot: string | undefined
+  /** One is due, and cannot be made of files that nothing here can read. */
+  readonly isSnapshotDue: boolean
   readonly removed: readonly string[]
   readonly removedBytes: number
   /** What is left. */
@@ -84,7 +89,7 @@ export class ArchiveCompactor {
 
   constructor(store: Store, clock: Clock, options: CompactorOptions) {
     this.#store = store
-    this.#files = new ArchiveFiles(store)
+    this.#files = new ArchiveFiles(store, options.sealing)
     this.#clock = clock
     this.#options = options
     this.#pieces = new DatedPieces(store, this.#files)
@@ -135,8 +140,13 @@ export class ArchiveCompactor {
     const doubted = this.#doubted(look)
     const thinned = new Set<DatedPiece>(thin.flatMap(({ pieces }) => pieces))
     const live = kept.filter((piece) => !doubted.has(piece) && !thinned.has(piece))
-    const hasHours = this.#options.keep?.windows.some(({ grain }) => grain === 'hourly') ?? false
-    return dueMerges(live, hasHours).slice(0, MAX_MERGES)
+    return dueMerges(live, this.#endsAtHours()).slice(0, MAX_MERGES)
+  }
+
+  /** The keys of encrypted files are not there for a day. */
+  #endsAtHours(): boolean {
+    const { keep, sealing } = this.#options
+    return sealing !== undefined || (keep?.windows.some(({ grain }) => grain === 'hourly') ?? false)
   }
 
   #doubted({ pieces }: ArchiveLook): ReadonlySet<DatedPiece> {
@@ -156,7 +166,10 @@ export class ArchiveCompactor {
     const doubted: ReadonlySet<DatedPiece> = new Set(doubtedPieces(pieces, this.#verified).keys())
     const live = pieces.filter((piece) => !doubted.has(piece))
     const due: DueSnapshot | undefined = dueSnapshot(live, this.#options.snapshots)
-    if (due && (await this.#fold(due.pieces, due.name, round))) round.snapshot = keyOf(due)
+    if (!due) return
+    round.isSnapshotDue = due.pieces.some(({ isEncrypted }) => isEncrypted)
+    if (!round.isSnapshotDue && (await this.#fold(due.pieces, due.name, round)))
+      round.snapshot = keyOf(due)
   }
 
   async #retention({ pieces }: ArchiveLook): Promise<Retention> {
@@ -179,7 +192,7 @@ export class ArchiveCompactor {
   }
 
   async #remove(look: ArchiveLook, { remove }: Retention, round: Round) {
-    const newestMs = look.pieces.findLast(({ about }) => about)?.about?.lastMs
+    const newestMs = look.pieces.findLast(({ dates }) => dates)?.dates?.lastMs
     const left = newestMs === undefined ? [] : await this.#leftParts(look.partial, newestMs)
     const files = [...remove.flatMap((piece) => piece.files), ...left]
     const nowMs = this.#clock.nowMs()
@@ -217,7 +230,8 @@ export class ArchiveCompactor {
       return isMade
     } catch (error) {
       if (signal.aborted) return false
-      problems.push(asWalcastError(error))
+      // What another process encrypted is read by nobody here, and stays as it is.
+      if (errorKey(error) !== 'ARCHIVE_LOCKED') problems.push(asWalcastError(error))
       if (LASTING.has(errorKey(error)) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
       return false
     }
@@ -236,6 +250,7 @@ class Round {
   readonly thinned: string[] = []
   readonly problems: WalcastError[] = []
   snapshot: string | undefined
+  isSnapshotDue = false
 
   constructor(signal: AbortSignal) {
     this.signal = signal
@@ -243,13 +258,13 @@ class Round {
 }
 
 function reportOf(
-  { merged, thinned, snapshot, problems }: Round,
+  { merged, thinned, snapshot, isSnapshotDue, problems }: Round,
   { kept, restorable, refused, overBytes }: Retention,
   removed: readonly StoredFile[],
 ): CompactionReport {
   const files = kept.flatMap((piece) => piece.files)
   return {
-    ...{ merged, thinned, snapshot, restorable, refused, overBytes, problems },
+    ...{ merged, thinned, snapshot, isSnapshotDue, restorable, refused, overBytes, problems },
     removed: removed.map(({ name }) => formatArchiveName(name)),
     removedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
     files: files.length,

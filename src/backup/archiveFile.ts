@@ -15,6 +15,7 @@ import { ArchiveEnvelope, type ByteSource, broken, sound, startsOf } from './arc
 import type { PageImage } from './archiveFileWriter.ts'
 import { CODECS } from './codecs.ts'
 import { type PartCipher, unlockParts } from './partCipher.ts'
+import type { RecentKeys } from './recentKeys.ts'
 
 export type { ByteSource } from './archiveEnvelope.ts'
 
@@ -47,20 +48,25 @@ export class ArchiveFile {
   }
 
   /**
-   * `identities` open an encrypted file. Throws ARCHIVE_LOCKED when it is and
-   * none does, ARCHIVE_BROKEN, ARCHIVE_NEWER, and what the source throws.
+   * `identities` open an encrypted file, and `keys` one that this process wrote. Throws
+   * ARCHIVE_LOCKED when none does, ARCHIVE_BROKEN, ARCHIVE_NEWER, and what the source throws.
    */
   static async open(
     source: ByteSource,
     identities: readonly BackupIdentity[] = [],
+    keys?: RecentKeys,
   ): Promise<ArchiveFile> {
     const envelope = await ArchiveEnvelope.open(source)
-    const cipher = unlockParts(envelope, identities)
+    const cipher = unlockParts(envelope, identities, keys)
     const { bytes, rawBytes } = envelope.index
     const raw = await unpack(envelope, cipher, 'index', bytes, rawBytes)
     const index = sound(envelope, () => parseArchiveIndex(raw))
     sound(envelope, () => requireWhole(envelope, index))
     return new ArchiveFile(envelope, cipher, index)
+  }
+
+  get isEncrypted(): boolean {
+    return this.#envelope.seal !== undefined
   }
 
   get points(): readonly ArchivePoint[] {

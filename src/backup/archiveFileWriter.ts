@@ -15,6 +15,7 @@ import type { BackupRecipient } from '../security/backupKeys.ts'
 import { xxh64 } from '../xxh64.ts'
 import { CODECS } from './codecs.ts'
 import { beginParts, type PartCipher } from './partCipher.ts'
+import type { RecentKeys } from './recentKeys.ts'
 
 export interface PageImage {
   readonly number: number
@@ -58,14 +59,16 @@ export class ArchiveFileWriter {
 
   /**
    * Writes the header. `write` takes the pieces in order, each once the one before is taken. With
-   * `recipients`, 1 to MAX_RECIPIENTS, the file is encrypted, and only they read it.
+   * `recipients`, 1 to MAX_RECIPIENTS, the file is encrypted: only they read it, and this process
+   * while `keys` hold its key.
    */
   static async begin(
     header: ArchiveHeader,
     write: (bytes: Buffer) => Promise<void>,
     recipients?: readonly BackupRecipient[],
+    keys?: RecentKeys,
   ): Promise<ArchiveFileWriter> {
-    const { bytes, cipher } = beginParts(header, recipients)
+    const { bytes, cipher } = beginParts(header, recipients, keys)
     const writer = new ArchiveFileWriter(header, cipher, write)
     writer.#headerSum = bytes.readBigUInt64LE(bytes.length - 8)
     await writer.#emit(bytes)

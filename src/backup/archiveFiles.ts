@@ -2,10 +2,12 @@
  * The archive files of a store, opened for reading and made anew. The one place where compaction
  * opens and begins files, so that keys are given here alone.
  */
-import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
+import type { ArchiveHeader, ClearHeader } from '../../proto/archiveHeader.ts'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
+import { ArchiveEnvelope } from './archiveEnvelope.ts'
 import { ArchiveFile } from './archiveFile.ts'
 import { ArchiveFileWriter, type FileLinks } from './archiveFileWriter.ts'
+import type { FileMark } from './fileHeader.ts'
 import type { Store } from './stores/store.ts'
 
 export interface OpenedFile {
@@ -13,18 +15,26 @@ export interface OpenedFile {
   readonly close: () => Promise<void>
 }
 
+/** For whom files are made, and which encrypted ones can be read all the same. */
+export type Sealing = Pick<FileMark, 'recipients' | 'keys'>
+
 export class ArchiveFiles {
   readonly #store: Store
+  readonly #sealing: Sealing
 
-  constructor(store: Store) {
+  constructor(store: Store, sealing: Sealing = { recipients: undefined }) {
     this.#store = store
+    this.#sealing = sealing
   }
 
-  /** Throws ARCHIVE_MISSING and ARCHIVE_BROKEN. */
+  /** Throws ARCHIVE_MISSING, ARCHIVE_BROKEN and ARCHIVE_LOCKED. */
   async open(name: ArchiveName): Promise<OpenedFile> {
     const source = await this.#store.open(formatArchiveName(name))
     try {
-      return { file: await ArchiveFile.open(source), close: () => source.close() }
+      return {
+        file: await ArchiveFile.open(source, [], this.#sealing.keys),
+        close: () => source.close(),
+      }
     } catch (error) {
       await source.close()
       throw error
@@ -38,11 +48,22 @@ export class ArchiveFiles {
     links: FileLinks,
     fill: (writer: ArchiveFileWriter) => Promise<void>,
   ): Promise<boolean> {
+    const { recipients, keys } = this.#sealing
     return this.#store.create(formatArchiveName(name), async (append) => {
-      const writer = await ArchiveFileWriter.begin(header, append)
+      const writer = await ArchiveFileWriter.begin(header, append, recipients, keys)
       await fill(writer)
       await writer.end(links)
     })
+  }
+
+  /** The header, which needs no key. Throws ARCHIVE_MISSING and ARCHIVE_BROKEN. */
+  async header(name: ArchiveName): Promise<ClearHeader> {
+    const source = await this.#store.open(formatArchiveName(name))
+    try {
+      return (await ArchiveEnvelope.open(source)).header
+    } finally {
+      await source.close()
+    }
   }
 
   remove(name: ArchiveName): Promise<void> {

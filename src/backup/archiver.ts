@@ -226,6 +226,7 @@ export class Archiver {
       open: () => open(place),
       status: () => archive.status,
       leaderMs: () => this.#leaderMs(),
+      onSnapshotDue: () => archive.hurry(true),
       onRound: () => observer.onUpkeep(place),
       onFailed: ({ key }) => observer.onFailed(place, key),
     })

@@ -18,10 +18,10 @@ export async function writeChanges(
   log: BatchLog,
   part: RunPart,
   header: ArchiveHeader,
-  recipients: FileMark['recipients'],
+  { recipients, keys }: Pick<FileMark, 'recipients' | 'keys'>,
   append: Append,
 ): Promise<void> {
-  const writer = await ArchiveFileWriter.begin(header, append, recipients)
+  const writer = await ArchiveFileWriter.begin(header, append, recipients, keys)
   for await (const { point, images } of batchesIn(log, part)) await writer.add(point, images)
   await writer.end(part)
 }

@@ -5,17 +5,20 @@
  */
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { formatArchiveName } from '../../proto/archiveNames.ts'
-import { asWalcastError, type WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf as errorKey, type WalcastError } from '../errors.ts'
 import type { ArchiveFiles } from './archiveFiles.ts'
 import { type Piece, piecesOf, type StoredFile } from './restorePlan.ts'
 import { storedFiles } from './storedFiles.ts'
 import type { Store } from './stores/store.ts'
 
-/** What the index and header of a file tell. */
-export interface PieceAbout {
-  /** When the leader noticed its first and last position, ms since 1970. */
+/** When the leader noticed the first and last position of a file, ms since 1970. */
+export interface PieceDates {
   readonly firstMs: number
   readonly lastMs: number
+}
+
+/** What the index and header of a file tell. */
+export interface PieceAbout extends PieceDates {
   readonly points: number
   readonly images: number
   /** State checksum at its end, 16 hex digits. */
@@ -29,7 +32,18 @@ export interface DatedPiece extends Piece {
   readonly key: string
   /** Undefined when it has not been looked at, or cannot be read. */
   readonly about: PieceAbout | undefined
+  /**
+   * The same, and of an encrypted file that this process cannot read when it was begun, which is
+   * soon after its positions or after them.
+   */
+  readonly dates: PieceDates | undefined
+  readonly isEncrypted: boolean
 }
+
+/** What has been found out of a piece; nothing before a look. */
+type Known = Pick<DatedPiece, 'about' | 'dates' | 'isEncrypted'>
+
+export const UNKNOWN: Known = { about: undefined, dates: undefined, isEncrypted: false }
 
 export interface ArchiveLook {
   /** Whole ones, in the order of their ends. */
@@ -43,7 +57,7 @@ export class DatedPieces {
   readonly #store: Store
   readonly #files: ArchiveFiles
   /** As many entries as the archive has pieces: what is gone is forgotten. */
-  #known = new Map<string, PieceAbout>()
+  #known = new Map<string, Known>()
 
   constructor(store: Store, files: ArchiveFiles) {
     this.#store = store
@@ -55,27 +69,38 @@ export class DatedPieces {
     const files = await storedFiles(this.#store)
     const pieces = piecesOf(files).map((piece) => ({ ...piece, key: keyOf(piece) }))
     const problems: WalcastError[] = []
-    const known = new Map<string, PieceAbout>()
+    const known = new Map<string, Known>()
     let left = most
     const dated: DatedPiece[] = []
     for (const piece of pieces.toSorted(byEnd)) {
-      let about = this.#known.get(piece.key)
-      if (!about && left >= piece.files.length && !signal.aborted) {
+      let found = this.#known.get(piece.key)
+      if (!found && left >= piece.files.length && !signal.aborted) {
         left -= piece.files.length
-        about = await this.#about(piece).catch((error) => {
+        found = await this.#find(piece).catch((error) => {
           problems.push(asWalcastError(error))
           return undefined
         })
       }
-      if (about) known.set(piece.key, about)
-      dated.push({ ...piece, about })
+      if (found) known.set(piece.key, found)
+      dated.push({ ...piece, ...(found ?? UNKNOWN) })
     }
     this.#known = known
     const whole = new Set(dated.flatMap((piece) => piece.files))
     return { pieces: dated, partial: files.filter((file) => !whole.has(file)), problems }
   }
 
-  async #about({ files }: Piece): Promise<PieceAbout | undefined> {
+  async #find(piece: Piece): Promise<Known | undefined> {
+    try {
+      return await this.#read(piece)
+    } catch (error) {
+      if (errorKey(error) !== 'ARCHIVE_LOCKED') throw error
+      const { createdMs } = await this.#files.header(piece.files[piece.files.length - 1].name)
+      const dates = { firstMs: createdMs, lastMs: createdMs }
+      return { about: undefined, dates, isEncrypted: true }
+    }
+  }
+
+  async #read({ files }: Piece): Promise<Known | undefined> {
     let firstMs = Number.POSITIVE_INFINITY
     let [points, images] = [0, 0]
     for (const [i, { name }] of files.entries()) {
@@ -85,11 +110,10 @@ export class DatedPieces {
         for (const { pageNumbers } of file.points) images += pageNumbers.length
         firstMs = Math.min(firstMs, file.points[0]?.timeMs ?? firstMs)
         const last = file.points.at(-1)
-        if (i === files.length - 1 && last)
-          return {
-            ...{ firstMs, lastMs: last.timeMs, points, images },
-            ...{ checksum: last.checksum, header: file.header },
-          }
+        if (i < files.length - 1 || !last) continue
+        const dates = { firstMs, lastMs: last.timeMs }
+        const about = { ...dates, points, images, checksum: last.checksum, header: file.header }
+        return { about, dates, isEncrypted: file.isEncrypted }
       } finally {
         await close()
       }

@@ -3,6 +3,7 @@ import { type ArchiveHeader, MAX_BLOCK_PAGES } from '../../proto/archiveHeader.t
 import type { BackupRecipient } from '../security/backupKeys.ts'
 import type { Stand } from './batchRecord.ts'
 import type { Codec } from './codecs.ts'
+import type { RecentKeys } from './recentKeys.ts'
 
 /** A page is read with its block: a smaller one is read faster, and compresses less. */
 const BLOCK_BYTES = 128 * 1024
@@ -18,6 +19,8 @@ export interface FileMark {
   readonly createdMs: number
   /** For whom files are encrypted; undefined: they are not. */
   readonly recipients: readonly BackupRecipient[] | undefined
+  /** Hold the keys of encrypted files of changes, for a while. */
+  readonly keys?: RecentKeys
 }
 
 export interface FileContent {

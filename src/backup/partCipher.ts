@@ -4,6 +4,7 @@ import { WalcastError } from '../errors.ts'
 import type { BackupIdentity, BackupRecipient } from '../security/backupKeys.ts'
 import { fileKeyOf, newFileKey, PartSeal, type SealedPart } from '../security/sealedFile.ts'
 import { type ArchiveEnvelope, broken } from './archiveEnvelope.ts'
+import type { RecentKeys } from './recentKeys.ts'
 
 export interface PartCipher {
   seal(part: SealedPart, bytes: Buffer): Buffer
@@ -13,24 +14,32 @@ export interface PartCipher {
 
 const PLAIN: PartCipher = { seal: (_, bytes) => bytes, open: (_, stored) => stored }
 
-/** The header of a new file, and how its parts are encrypted. */
+/** The header of a new file, and how its parts are encrypted. `keys` holds the key of the file. */
 export function beginParts(
   header: ArchiveHeader,
   recipients: readonly BackupRecipient[] | undefined,
+  keys?: RecentKeys,
 ): { readonly bytes: Buffer; readonly cipher: PartCipher } {
   if (!recipients) return { bytes: encodeArchiveHeader(header), cipher: PLAIN }
   const { fileKey, seal } = newFileKey(recipients)
   const bytes = encodeArchiveHeader(header, seal)
+  keys?.hold(bytes, fileKey)
   return { bytes, cipher: new PartSeal(fileKey, bytes) }
 }
 
-/** Throws ARCHIVE_LOCKED when none of `identities` is a recipient, or ARCHIVE_BROKEN. */
+/**
+ * Throws ARCHIVE_LOCKED when none of `identities` is a recipient and `keys` do not hold its key, or
+ * ARCHIVE_BROKEN.
+ */
 export function unlockParts(
   envelope: ArchiveEnvelope,
   identities: readonly BackupIdentity[],
+  recent?: RecentKeys,
 ): PartCipher {
   const { seal, headerBytes } = envelope
   if (!seal) return PLAIN
+  const own = recent?.keyOf(headerBytes)
+  if (own) return new PartSeal(own, headerBytes)
   const keys = identities.map((identity) => fileKeyOf(seal, identity))
   const fileKey = keys.find((key) => typeof key !== 'string')
   if (fileKey instanceof Buffer) return new PartSeal(fileKey, headerBytes)

@@ -90,6 +90,8 @@ export class PlaceArchive {
     this.#running ??= this.#run()
   }
 
+  hurry(_: boolean): void {}
+
   /** Archives what there is, if that takes no failure, and ends. */
   async stop(): Promise<void> {
     this.#ending.abort()
@@ -198,9 +200,7 @@ export class PlaceArchive {
       }
       this.#last = formatArchiveName(name)
       const end = { txid: to.txid, checksum: part.isOpen ? NO_STATE : to.checksum }
-      await place(this.#last, end, (append) =>
-        writeChanges(log, part, header, written.recipients, append),
-      )
+      await place(this.#last, end, (append) => writeChanges(log, part, header, written, append))
     }
     this.#at = to
     this.#timeMs = run.timeMs

@@ -4,7 +4,8 @@
  * and ends early when the place falls behind. It runs beside the writing of new files: it never
  * touches a file that is being written, nor the end that the next file goes on from.
  *
- * A place with encrypted files is left alone: this node cannot read them.
+ * This node reads the encrypted files of changes that it wrote lately, and no other ones: it merges
+ * those, and a new snapshot is one of the database.
  */
 import type { Logger } from 'pino'
 import { asWalcastError, messageOf, type WalcastError } from '../errors.ts'
@@ -33,10 +34,12 @@ export interface UpkeepParts {
   /** Undefined: everything stays. */
   readonly keep: KeepPolicy | undefined
   /** Of the files that are written now. Throws STARTING. */
-  mark(): Pick<FileMark, 'node' | 'writer' | 'recipients'>
+  mark(): Pick<FileMark, 'node' | 'writer' | 'recipients' | 'keys'>
   status(): PlaceStatus
   /** The leader's clock, ms since 1970. */
   leaderMs(): number
+  /** A snapshot is due that cannot be made of the files of the place. */
+  onSnapshotDue(): void
   onRound(): void
   onFailed(error: WalcastError): void
 }
@@ -50,7 +53,6 @@ export interface UpkeepStatus {
 export class PlaceUpkeep {
   readonly #parts: UpkeepParts
   #compactor: ArchiveCompactor | undefined
-  #isLocked = false
   #last: UpkeepStatus | undefined
   #error: WalcastError | undefined
   /** The position at which nothing was left to do, and when that was. */
@@ -73,7 +75,7 @@ export class PlaceUpkeep {
 
   /** One round, if one is due. It throws nothing, and ends soon once `ending` is aborted. */
   async round(ending: AbortSignal): Promise<void> {
-    if (ending.aborted || this.#isLocked || !this.#isDue()) return
+    if (ending.aborted || !this.#isDue()) return
     const limit = new AbortController()
     const looking = setRepeatingTimer(() => {
       if (!this.#isLevel(MAX_BEHIND_WITHIN_MS)) limit.abort()
@@ -82,19 +84,12 @@ export class PlaceUpkeep {
     try {
       const { at } = this.#parts.status()
       const compactor = await this.#open()
-      if (compactor) this.#end(await compactor.run(signal), signal.aborted ? undefined : at)
+      this.#end(await compactor.run(signal), signal.aborted ? undefined : at)
     } catch (error) {
       if (!signal.aborted) this.#fail([asWalcastError(error)])
     } finally {
       cancelTimer(looking)
     }
-  }
-
-  #lock(): undefined {
-    const { logger, place } = this.#parts
-    if (!this.#isLocked)
-      logger.info({ place }, 'the archive is encrypted; this node merges and removes nothing in it')
-    this.#isLocked = true
   }
 
   #isDue(): boolean {
@@ -112,15 +107,17 @@ export class PlaceUpkeep {
     return isArchiving && at !== undefined && !error && behindMs !== undefined && behindMs < mostMs
   }
 
-  /** Undefined when this node cannot read what it writes. */
-  async #open(): Promise<ArchiveCompactor | undefined> {
+  async #open(): Promise<ArchiveCompactor> {
     const { open, keep, mark } = this.#parts
-    const { node, writer, recipients } = mark()
-    if (recipients) return this.#lock()
+    const { node, writer, recipients, keys } = mark()
+    const sealing = recipients && { recipients, ...(keys ? { keys } : {}) }
     this.#compactor ??= new ArchiveCompactor(
       await open(),
       { nowMs: wallMs },
-      { keep, snapshots: SNAPSHOT_BOUNDS, node, writer },
+      {
+        ...{ keep, snapshots: SNAPSHOT_BOUNDS, node, writer },
+        ...(sealing ? { sealing } : {}),
+      },
     )
     return this.#compactor
   }
@@ -130,12 +127,13 @@ export class PlaceUpkeep {
     this.#last = { endedMs: wallMs(), report }
     this.#parts.onRound()
     const { merged, thinned, snapshot, removed, problems } = report
-    if (problems.some(({ key }) => key === 'ARCHIVE_LOCKED')) return this.#lock()
+    if (report.isSnapshotDue) this.#parts.onSnapshotDue()
     // Another process keeps the place as well: what it removed is no failure.
     this.#fail(problems.filter(({ key }) => key !== 'ARCHIVE_MISSING'))
     this.#warn(report)
     const isQuiet = merged.length + thinned.length + removed.length + problems.length === 0
-    this.#settled = at && isQuiet && !snapshot ? { at, sinceMs: monotonicMs() } : undefined
+    const isSettled = isQuiet && !snapshot && !report.isSnapshotDue
+    this.#settled = at && isSettled ? { at, sinceMs: monotonicMs() } : undefined
   }
 
   /** Each kind is logged once until a round goes well. */

@@ -9,6 +9,7 @@ import { Archiver } from '../backup/archiver.ts'
 import { ArchivistGrant } from '../backup/archivistGrant.ts'
 import { withDrills } from '../backup/drill/drillReport.ts'
 import type { Drills } from '../backup/drill/drills.ts'
+import { RecentKeys } from '../backup/recentKeys.ts'
 import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
 import { isFolder, openStore } from '../backup/stores/openStore.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -55,7 +56,8 @@ export async function newArchiver({
   } = options
   if (places.length === 0) return undefined
   requirePlaces(places, options.db, stateFolder, log)
-  const recipients = backupRecipients && readRecipients(backupRecipients)
+  const recipients = backupRecipients ? readRecipients(backupRecipients) : undefined
+  const keys = new RecentKeys(monotonicMs)
   return Archiver.open({
     db: DEFAULT_DATABASE,
     folder: join(stateFolder, 'backup'),
@@ -83,7 +85,7 @@ export async function newArchiver({
       const writer = `walcast ${version}`
       const createdMs = wallMs()
       const mark = { cluster, db: DEFAULT_DATABASE, node, writer, createdMs }
-      return { ...mark, codec: 'brotli', recipients: recipients || undefined }
+      return { ...mark, codec: 'brotli', recipients, keys }
     },
   })
 }

@@ -2,7 +2,7 @@
  * Files that only recipients read. Each file has a random key, which is wrapped for each recipient
  * as HPKE does it (RFC 9180): a key pair that is made for this file agrees with the recipient's,
  * HKDF-SHA256 makes a key of the shared secret and both public keys, and AES-256-GCM wraps the file
- * key with it. The writer forgets the pair, and cannot open what it wrote.
+ * key with it. The writer forgets the pair, and opens what it wrote while it holds the file key.
  *
  * The parts of a file are sealed one by one, with AES-256-GCM. Their key is derived from the file
  * key and the whole header, and the nonce is the place of the part. So no part opens at another

@@ -4,6 +4,7 @@ import Database from 'better-sqlite3'
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { ArchiveFileWriter, type PageImage } from '../../src/backup/archiveFileWriter.ts'
+import type { RecentKeys } from '../../src/backup/recentKeys.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
 import type { BackupRecipient } from '../../src/security/backupKeys.ts'
 import { PageSums, pageSum } from '../../src/sqlite/pageSums.ts'
@@ -84,14 +85,13 @@ export interface Piece {
   readonly continues?: boolean
   readonly isOpen?: boolean
   readonly recipients?: readonly BackupRecipient[] | undefined
+  readonly keys?: RecentKeys | undefined
   /** Time of a position, ms since 1970; the txid itself without it. */
   timeOf?(txid: number): number
 }
 
-export async function fileOf(
-  pageSize: number,
-  { about, points, continues = false, isOpen = false, timeOf = (txid) => txid, recipients }: Piece,
-): Promise<Buffer> {
+export async function fileOf(pageSize: number, piece: Piece): Promise<Buffer> {
+  const { about, points, continues = false, isOpen = false, timeOf = (txid) => txid } = piece
   const header: ArchiveHeader = {
     kind: 'changes',
     cluster: 'cluster-a',
@@ -112,7 +112,7 @@ export async function fileOf(
   }
   const pieces: Buffer[] = []
   const append = async (bytes: Buffer) => void pieces.push(Buffer.from(bytes))
-  const writer = await ArchiveFileWriter.begin(header, append, recipients)
+  const writer = await ArchiveFileWriter.begin(header, append, piece.recipients, piece.keys)
   for (const [{ txid, checksum, bytes, timeMs = timeOf(txid) }, images] of points)
     await writer.add({ txid, checksum, timeMs, pages: bytes.length / pageSize }, images)
   await writer.end({ continues, isOpen })

@@ -6,12 +6,14 @@ import {
   type ArchiveName,
   formatArchiveName,
 } from '../../proto/archiveNames.ts'
-import { ArchiveFiles } from '../../src/backup/archiveFiles.ts'
+import { ArchiveFile } from '../../src/backup/archiveFile.ts'
+import type { Sealing } from '../../src/backup/archiveFiles.ts'
 import { restore } from '../../src/backup/restore.ts'
 import { planRestore } from '../../src/backup/restorePlan.ts'
 import { storedFiles } from '../../src/backup/storedFiles.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
+import type { BackupIdentity } from '../../src/security/backupKeys.ts'
 import { changed, fileOf, pagesOf, type State, statesOf } from './archives.ts'
 
 /** Commits that grow, shrink and reshape a database, drawn with `next` (from 0 to below 1). */
@@ -51,8 +53,14 @@ export function momentsOf(
 
 const ALONE = { part: 1, isLast: true }
 
-export async function putSnapshot(store: Store, moment: Moment, pageSize: number): Promise<void> {
+export async function putSnapshot(
+  store: Store,
+  moment: Moment,
+  pageSize: number,
+  sealing: Partial<Sealing> = {},
+): Promise<void> {
   const bytes = await fileOf(pageSize, {
+    ...sealing,
     about: {
       kind: 'snapshot',
       incarnation: moment.incarnation,
@@ -73,6 +81,7 @@ export async function putChanges(
   moments: readonly Moment[],
   pageSize: number,
   parts = 1,
+  sealing: Partial<Sealing> = {},
 ): Promise<void> {
   const [before, last] = [moments[0], moments[moments.length - 1]]
   const points = moments
@@ -85,6 +94,7 @@ export async function putChanges(
     const some = images.filter((_, i) => i % parts === part - 1)
     const open = { ...last, checksum: isLast ? last.checksum : '0'.repeat(16) }
     const bytes = await fileOf(pageSize, {
+      ...sealing,
       about: {
         incarnation: last.incarnation,
         fromIncarnation: from.incarnation,
@@ -111,19 +121,19 @@ export async function checksumAt(
   store: Store,
   place: ArchivedPlace,
   folder: string,
+  identities: readonly BackupIdentity[] = [],
 ): Promise<string | undefined> {
   const plan = planRestore(await storedFiles(store), place)
   if (!plan) return undefined
-  const files = new ArchiveFiles(store)
   const closes: (() => Promise<void>)[] = []
   const path = join(folder, 'restored.db')
   try {
     const { checksum } = await restore(
       path,
       [...plan.snapshot, ...plan.changes].map(({ name }) => async () => {
-        const opened = await files.open(name)
-        closes.push(opened.close)
-        return opened.file
+        const source = await store.open(formatArchiveName(name))
+        closes.push(() => source.close())
+        return ArchiveFile.open(source, identities)
       }),
       place,
       systemFileOps,

@@ -39,16 +39,16 @@ export function dueSnapshot(
   bounds: SnapshotBounds,
 ): DueSnapshot | undefined {
   const newest = pieces.findLast((piece) => !isChanges(piece))
-  if (!newest?.about) return undefined
+  if (!newest?.dates) return undefined
   const ways = new PieceWays([newest, ...pieces.filter(isChanges)])
   const last = pieces.findLast((piece) => isChanges(piece) && ways.leadsTo(endOf(piece)))
-  if (!last?.about) return undefined
+  if (!last?.dates) return undefined
   const place = endOf(last)
   const way = ways.to(place) ?? []
   const changes = way.slice(1)
   const bytes = changes.reduce((sum, each) => sum + each.bytes, 0)
   const share = bytes / Math.max(newest.bytes, 1) / bounds.changeFactor
-  const isAged = last.about.lastMs - newest.about.lastMs >= bounds.ageMs && share >= AGED_SHARE
+  const isAged = last.dates.lastMs - newest.dates.lastMs >= bounds.ageMs && share >= AGED_SHARE
   const isDue = isAged || (share > 1 && bytes > bounds.leastBytes) || changes.length > bounds.files
   const name: SnapshotName = { kind: 'snapshot', ...place, part: 1, isLast: true }
   return isDue && changes.length > 0 ? { pieces: way, name } : undefined

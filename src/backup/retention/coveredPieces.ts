@@ -3,7 +3,7 @@
  * or a second process left of it.
  */
 import { isThinned } from '../../../proto/archiveNames.ts'
-import type { DatedPiece } from '../datedPieces.ts'
+import { type DatedPiece, UNKNOWN } from '../datedPieces.ts'
 import { type ChangesPiece, isChanges, PieceWays } from './pieceWays.ts'
 
 /**
@@ -37,7 +37,7 @@ export function doubtedPieces(
     if (piece.name.level === 0 || verified.has(piece.key)) continue
     const others = insideOf(piece, pieces)
     const start = { ...piece.name.from, kind: 'snapshot' as const, part: 1, isLast: true }
-    const snapshot = { name: start, files: [], bytes: 0, key: '', about: undefined }
+    const snapshot = { name: start, files: [], bytes: 0, key: '', ...UNKNOWN }
     const way = new PieceWays([snapshot, ...others]).to(piece.name.to)
     if (way) doubted.set(piece, way.filter(isChanges))
   }

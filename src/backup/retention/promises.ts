@@ -71,7 +71,7 @@ export function promisesOf(
     whole: new Set(
       pieces.filter(
         (piece) =>
-          isChanges(piece) && (!piece.about || (!isThinned(piece.name) && !isOlder(piece, all))),
+          isChanges(piece) && (!piece.dates || (!isThinned(piece.name) && !isOlder(piece, all))),
       ),
     ),
     places: new Map(places.map((place) => [placeKey(place), place])),
@@ -104,13 +104,25 @@ function roundedTo(next: Grain | undefined): Period {
   return next === 'yearly' ? 'month' : PERIOD_OF[next]
 }
 
+/**
+ * Encrypted files of changes are never thinned, and would stay for the last position of a period
+ * one and all. So the last snapshot of the period counts, where it has one.
+ */
 function lastOfPeriods(
   pieces: readonly DatedPiece[],
   periodOf: (piece: DatedPiece) => number,
 ): ArchivedPlace[] {
-  const last = new Map<number, ArchivedPlace>()
-  for (const piece of pieces) last.set(periodOf(piece), endOf(piece))
-  return [...last.values()]
+  const last = new Map<number, DatedPiece>()
+  for (const piece of pieces) {
+    const period = periodOf(piece)
+    const known = last.get(period)
+    if (!known || isChanges(known) || !isEncryptedChange(piece)) last.set(period, piece)
+  }
+  return [...last.values()].map(endOf)
+}
+
+function isEncryptedChange(piece: DatedPiece): boolean {
+  return piece.isEncrypted && isChanges(piece)
 }
 
 /** Where the newest histories end: no file goes on there. */

@@ -11,6 +11,7 @@ export interface RestorableSpan {
   /** Times of the first and last position, ms since 1970. */
   readonly fromMs: number
   readonly toMs: number
+  /** Without those of files that cannot be read. */
   readonly positions: number
 }
 
@@ -24,18 +25,18 @@ export function restorableSpans(
   const pieces = live.filter((piece) => kept.has(piece))
   const ways = new PieceWays(pieces)
   for (const piece of pieces) {
-    const { about, name } = piece
-    if (!about || (name.kind === 'changes' && !ways.leadsTo(name.from))) continue
+    const { about, dates, name } = piece
+    if (!dates || (name.kind === 'changes' && !ways.leadsTo(name.from))) continue
     const grain = grainOf(piece)
     // What is about to be thinned is promised no longer: only its end is.
     if (grain === 'all' && isChanges(piece) && !whole.has(piece)) continue
-    const { firstMs, lastMs, points } = about
+    const { firstMs, lastMs } = dates
     const span = spans.get(grain) ?? { grain, fromMs: firstMs, toMs: lastMs, positions: 0 }
     spans.set(grain, {
       grain,
       fromMs: Math.min(span.fromMs, firstMs),
       toMs: Math.max(span.toMs, lastMs),
-      positions: span.positions + points,
+      positions: span.positions + (about?.points ?? 0),
     })
   }
   return [...spans.values()]

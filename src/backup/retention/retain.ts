@@ -52,7 +52,7 @@ export function retain(input: RetainInput): Retention {
   const usable = pieces.filter((piece) => !doubted.has(piece))
   const covered = coveredPieces(usable, verified)
   const live = usable.filter((piece) => !covered.has(piece))
-  const times = live.map(({ about }) => about?.lastMs)
+  const times = live.map(({ dates }) => dates?.lastMs)
   const dated = policy ? archiveClock(times, clock) : undefined
   const isDated = policy && dated && typeof dated !== 'string'
   const select = (promises: Promises) => selected(live, promises, changeFactor)

@@ -20,7 +20,10 @@ const MANY = 16
 /** Files of one run: their indexes are read one after another. */
 const MAX_RUN = 1024
 
-/** `kept`: all that stays. Only what is `held` by no one else, and is dated, is thinned. */
+/**
+ * `kept`: all that stays. Only what is `held` by no one else, and is dated, is thinned. What is old
+ * and encrypted cannot be read.
+ */
 export function thinRuns(
   kept: readonly DatedPiece[],
   promises: Promises,
@@ -29,7 +32,7 @@ export function thinRuns(
   const stops = stopsOf(kept, promises)
   const runs: ChangesPiece[][] = []
   for (const piece of kept.filter(isChanges)) {
-    if (promises.whole.has(piece) || isHeld(piece) || !piece.about) continue
+    if (promises.whole.has(piece) || isHeld(piece) || !piece.about || piece.isEncrypted) continue
     const run = runs.find((each) => {
       const last = each[each.length - 1]
       const junction = placeKey(piece.name.from)

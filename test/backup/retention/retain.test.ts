@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ArchiveName } from '../../../proto/archiveNames.ts'
-import { byEnd, type DatedPiece, keyOf } from '../../../src/backup/datedPieces.ts'
+import { byEnd, type DatedPiece, keyOf, UNKNOWN } from '../../../src/backup/datedPieces.ts'
 import { planRestore } from '../../../src/backup/restorePlan.ts'
 import { DAY_MS, HOUR_MS, periodStart } from '../../../src/backup/retention/periods.ts'
 import { type Retention, retain } from '../../../src/backup/retention/retain.ts'
@@ -26,7 +26,8 @@ function piece(name: ArchiveName, bytes: number, firstTxid: number, points: numb
   const txid = name.kind === 'snapshot' ? name.txid : name.to.txid
   const times = { firstMs: timeOf(firstTxid), lastMs: timeOf(txid) }
   const about = { ...times, points, images: 1, checksum: '', header: HEADER }
-  return { name, key: keyOf({ name }), bytes, files: [{ name, bytes }], about }
+  const files = [{ name, bytes }]
+  return { name, key: keyOf({ name }), bytes, files, about, dates: times, isEncrypted: false }
 }
 
 const changes = (from: number, to: number, bytes: number, level = 0) =>
@@ -166,7 +167,7 @@ test('without a snapshot, without dates and without a policy everything stays', 
   const orphans = pieces.filter(({ name }) => name.kind === 'changes')
   const policy = parseKeep('1d:all')
   assert.deepEqual(retain({ ...rest, policy, pieces: orphans }).remove, [])
-  const unknown = pieces.map((each) => ({ ...each, about: undefined }))
+  const unknown = pieces.map((each) => ({ ...each, ...UNKNOWN }))
   assert.deepEqual(retain({ ...rest, policy, pieces: unknown }).remove, [])
   assert.deepEqual(retain({ ...rest, policy: undefined, pieces }).remove, [])
 })
