@@ -601,6 +601,16 @@ export const CATALOGUE = {
     'cannot use the backup identity in {path}: {detail}',
     'give the file that "walcast backup-key" made: --identity FILE, or WALCAST_IDENTITY',
   ),
+  NOT_ARCHIVING: entry(
+    409,
+    'this node archives nothing, and knows no node that does',
+    'name the node that has --backup; its "walcast status" says whether it archives',
+  ),
+  BACKUP_BEHIND: entry(
+    504,
+    'the archive does not have {position} yet: {detail}',
+    'the node goes on trying: see "walcast status"; a longer --timeout waits longer',
+  ),
   STORE_PLACE: entry(
     400,
     'cannot use the place of an archive: {detail}',

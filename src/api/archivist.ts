@@ -12,6 +12,8 @@ export interface ArchivistAnswer {
 }
 
 export interface ArchivistDesk {
+  /** Id of the replica that archives; undefined when none does, or this node does not lead. */
+  readonly holder: string | undefined
   /**
    * `node`: a replica that would archive. `archived`: what each of its places has. Throws
    * NOT_LEADER.

@@ -1,6 +1,6 @@
 /**
  * `GET /_walcast/audit`: who changed a node's role, its list of replicas or the keys of its
- * cluster, when and why; also the drills of its archive.
+ * cluster, when and why; also the drills of its archive, and who asked for a backup.
  */
 
 import type { NodeRole } from './roleAnswers.ts'
@@ -26,6 +26,7 @@ export const AUDIT_ACTIONS = [
   'leave',
   'role',
   'drill',
+  'backup',
   'start',
 ] as const
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const

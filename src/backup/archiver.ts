@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import type { Position } from '../../proto/position.ts'
 import type { ArchivistAnswer } from '../api/archivist.ts'
+import type { PlaceNow } from '../api/backupNow.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { makeFolder } from '../platform/fileOps.ts'
@@ -27,6 +28,7 @@ import type { Stand } from './batchRecord.ts'
 import { PlaceArchive } from './placeArchive.ts'
 import { reportOf } from './placeReport.ts'
 import type { PlaceStatus } from './placeStatus.ts'
+import { type PlacesNowOrder, placesNow } from './placesNow.ts'
 import { PlaceUpkeep } from './placeUpkeep.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import { UpkeepRounds } from './upkeepRounds.ts'
@@ -100,6 +102,14 @@ export class Archiver {
       logBytes: this.#log.bytes,
       queueBytes: this.#log.pendingBytes,
     }
+  }
+
+  /** Every place has the position then. Throws BACKUP_BEHIND. */
+  now(order: PlacesNowOrder): Promise<readonly PlaceNow[]> {
+    this.#chain.source?.look()
+    this.#chain.requireLevel()
+    const places = this.#places.map(({ archive }) => archive)
+    return placesNow(places, order)
   }
 
   /** From now on this engine's batches come. */

@@ -51,6 +51,10 @@ export class Archivist implements ArchivistDesk {
     cancelTimer(this.#timer)
   }
 
+  get holder(): string | undefined {
+    return this.#grant.holder
+  }
+
   /** Whether this node is the one that archives. */
   isOn(): boolean {
     const role = this.#look()

@@ -34,6 +34,8 @@ export interface RunLimits {
   readonly bytes: number
   /** Batches in a file. */
   readonly batches: number
+  /** No file goes past this one: a snapshot is there. */
+  readonly cutTxid?: number
 }
 
 type Entry = Pick<LogEntry, 'head' | 'at' | 'next'>
@@ -55,6 +57,7 @@ export async function nextRun(
     batch.push(entry)
     if (!head.isLast) continue
     const more = bytesOf(batch)
+    if (run.length > 0 && run[run.length - 1].head.to.txid === limits.cutTxid) break
     if (run.length > 0 && (bytes + more > limits.bytes || batches === limits.batches)) break
     run.push(...batch)
     bytes += more

@@ -7,23 +7,22 @@
  * A file gets its name once it is whole and durable. So a crash at any moment leaves a place that
  * is sound, and behind by what the log still has.
  */
-import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, type ErrorCode, keyOf, messageOf, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
-import { delay, monotonicMs } from '../platform/time.ts'
-import { NO_STATE } from './archiveFileWriter.ts'
+import { monotonicMs } from '../platform/time.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
-import { pageSizeAt, writeChanges } from './changesFile.ts'
+import { storeRun } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
-import { headerOf } from './fileHeader.ts'
 import { recordAfter } from './logSearch.ts'
 import { type PlaceFile, placingIn } from './placedFile.ts'
 import { findPlaceEnd } from './placeEnd.ts'
 import type { PlaceParts } from './placeParts.ts'
+import { PlaceProgress } from './placeProgress.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import { storeSnapshot } from './snapshotFile.ts'
 import type { Store } from './stores/store.ts'
+import { WakeablePause } from './wakeablePause.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
 const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
@@ -37,6 +36,7 @@ const IS_OTHER: ReadonlySet<ErrorCode> = new Set([
 ])
 
 export class PlaceArchive {
+  readonly progress = new PlaceProgress()
   readonly #parts: PlaceParts
   readonly #backoff: Backoff
   #store: Store | undefined
@@ -53,7 +53,10 @@ export class PlaceArchive {
   #isWatching = false
   #lookedMs = 0
   #isGivenUp = false
-  #ending = new AbortController()
+  #isSnapshotWanted = false
+  /** A snapshot is here, up to which files of changes lead. */
+  #cutTxid = 0
+  readonly #pause = new WakeablePause()
   #running: Promise<void> | undefined
 
   constructor(parts: PlaceParts) {
@@ -90,11 +93,16 @@ export class PlaceArchive {
     this.#running ??= this.#run()
   }
 
-  hurry(_: boolean): void {}
+  /** What is in the log goes to the place at once, and a snapshot after it when one is wanted. */
+  hurry(isSnapshotWanted: boolean): void {
+    this.#isSnapshotWanted ||= isSnapshotWanted
+    this.#lookedMs = Number.NEGATIVE_INFINITY
+    this.#pause.wake()
+  }
 
   /** Archives what there is, if that takes no failure, and ends. */
   async stop(): Promise<void> {
-    this.#ending.abort()
+    this.#pause.end()
     await this.#running
   }
 
@@ -111,12 +119,11 @@ export class PlaceArchive {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#ending
     for (;;) {
-      const isLast = signal.aborted
+      const isLast = this.#pause.isEnded
       const waitMs = await this.#advanceAll()
       if (isLast) return
-      await delay(waitMs, { signal }).catch(() => {})
+      await this.#pause.wait(waitMs)
     }
   }
 
@@ -126,6 +133,7 @@ export class PlaceArchive {
     try {
       while (await this.#advance()) this.#backoff.reset()
       this.#error = undefined
+      this.progress.rounds++
       return everyMs
     } catch (error) {
       // Something else may have been written, or removed, meanwhile.
@@ -138,8 +146,11 @@ export class PlaceArchive {
           { place: this.#parts.place, error: messageOf(failure) },
           `cannot write the archive; trying again in ${Math.ceil(waitMs / 1000)} s`,
         )
-      if (failure.key !== 'STOPPING') onFailed(failure)
       this.#error = failure
+      if (failure.key !== 'STOPPING') {
+        this.progress.failures++
+        onFailed(failure)
+      }
       return waitMs
     }
   }
@@ -154,6 +165,7 @@ export class PlaceArchive {
     this.#isWatching = false
     await this.#lookAgain(!this.#at || !isSameState(this.#at, end))
     const at = this.#at
+    if (at && this.#isSnapshotWanted) return this.#addSnapshot()
     if (at && isSameState(at, end)) {
       if (!this.#parts.isOpen()) this.#noticed = undefined
       return false
@@ -161,7 +173,7 @@ export class PlaceArchive {
     const found = at && (await recordAfter(log, at, this.#cursor))
     if (!found) return this.#begin()
     this.#cursor = found
-    const run = await nextRun(log.batches(found), RUN_LIMITS)
+    const run = await nextRun(log.batches(found), { ...RUN_LIMITS, cutTxid: this.#cutTxid })
     if (!run) return false
     await this.#keep({ ...run, from: { ...at, checksum: at.checksum || run.from.checksum } })
     return true
@@ -182,38 +194,22 @@ export class PlaceArchive {
 
   async #keep(run: ChangesRun): Promise<void> {
     const { log, mark, onArchived } = this.#parts
-    const { from, to, parts } = run
     const sinceMs = monotonicMs()
     this.#noticed ??= { timeMs: run.firstMs, sinceMs }
     const place = await this.#placing()
-    const pageSize = await pageSizeAt(log, parts[0])
-    const written = mark()
-    const header = headerOf(written, { kind: 'changes', at: to, from, pageSize })
-    for (const [i, part] of parts.entries()) {
-      const name: ArchiveName = {
-        kind: 'changes',
-        level: 0,
-        from,
-        to,
-        part: i + 1,
-        isLast: i === parts.length - 1,
-      }
-      this.#last = formatArchiveName(name)
-      const end = { txid: to.txid, checksum: part.isOpen ? NO_STATE : to.checksum }
-      await place(this.#last, end, (append) => writeChanges(log, part, header, written, append))
-    }
-    this.#at = to
+    this.#last = await storeRun(place, log, run, mark())
+    this.#at = run.to
     this.#timeMs = run.timeMs
     this.#lookedMs = monotonicMs()
     // What came meanwhile.
     this.#noticed = { timeMs: run.timeMs, sinceMs }
     this.#cursor = run.next
-    onArchived(parts.length)
+    onArchived(run.parts.length)
   }
 
   /** Nothing leads on from what the place has: a snapshot begins a new way. */
   async #begin(): Promise<boolean> {
-    const { place, mark, logger, withSnapshot, onArchived } = this.#parts
+    const { place, mark, logger, withSnapshot } = this.#parts
     const toPlace = await this.#placing()
     await withSnapshot(async (taken) => {
       const { at, timeMs, pages } = taken
@@ -223,9 +219,25 @@ export class PlaceArchive {
       this.#at = at
       this.#timeMs = timeMs
       this.#cursor = undefined
-      onArchived(1)
+      this.#onSnapshot(this.#last)
     })
     return true
+  }
+
+  /** Beside the files of changes, which lead to it and go on from it. */
+  async #addSnapshot(): Promise<boolean> {
+    const toPlace = await this.#placing()
+    await this.#parts.withSnapshot(async (taken) => {
+      this.#cutTxid = taken.at.txid
+      this.#onSnapshot(await storeSnapshot(toPlace, taken, this.#parts.mark()))
+    })
+    return true
+  }
+
+  #onSnapshot(name: string): void {
+    this.#isSnapshotWanted = false
+    this.progress.onSnapshot(name)
+    this.#parts.onArchived(1)
   }
 
   async #open(): Promise<Store> {
@@ -237,6 +249,9 @@ export class PlaceArchive {
     const { place, logger, mark } = this.#parts
     return placingIn(await this.#open(), mark().cluster, {
       isGivenUp: () => this.#isGivenUp,
+      onWritten: (bytes) => {
+        this.progress.bytes += bytes
+      },
       onReplaced: (file) =>
         logger.error({ place, file }, 'a file of the archive is not sound; writing it again'),
     })

@@ -23,6 +23,7 @@ export type PlaceFile = (
 export interface PlacingHost {
   /** Nothing more is to be written. */
   isGivenUp(): boolean
+  onWritten(bytes: number): void
   /** A file was not whole. */
   onReplaced(name: string): void
 }
@@ -33,6 +34,7 @@ export function placingIn(store: Store, cluster: string, host: PlacingHost): Pla
       store.create(name, (append) =>
         write((bytes) => {
           if (host.isGivenUp()) throw new WalcastError('STOPPING')
+          host.onWritten(bytes.length)
           return append(bytes)
         }),
       )

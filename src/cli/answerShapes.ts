@@ -176,6 +176,16 @@ export const DEMOTED = fields({
   tookMs: real,
 })
 
+/** `POST /_walcast/backup`. */
+export const BACKED_UP = fields({
+  node: text,
+  position: text,
+  places: listOf(
+    fields({ place: text, position: text, bytes: count }, { at: text, snapshot: text }),
+  ),
+  tookMs: real,
+})
+
 /** `POST /_walcast/switchover`. */
 export const SWITCHED = fields({
   from: PLACE,

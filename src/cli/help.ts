@@ -49,6 +49,7 @@ Comparing
   webhook-key   print the key that signs what --webhook gets
 
 Backups
+  backup        backup now: bring the archive level at once, and wait until it is
   backups       show what an archive has, and check it
   restore       make a database of an archive, as it was at any position
   at            answer a query on the database as it was, without a restore

@@ -24,6 +24,7 @@ import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
 import { archivistDesk, backupReport } from './nodeBackup.ts'
+import { NodeBackupNow } from './nodeBackupNow.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
@@ -133,6 +134,7 @@ function newServer(
 ): PrivateServer {
   const { setup, bounds, clock, nodeFile, metrics, strangers, tls } = ground
   const { options, log } = setup
+  const archivist = archivistDesk(ground)
   return new PrivateServer({
     ...ground,
     ...addressOf(options.listen),
@@ -149,7 +151,7 @@ function newServer(
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
     onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
-    archivist: archivistDesk(ground),
+    archive: { archivist, backup: new NodeBackupNow({ ...ground, archivist }) },
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,

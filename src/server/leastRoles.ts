@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { ARCHIVIST_PATH } from '../api/archivist.ts'
 import { AUDIT_PATH } from '../api/audit.ts'
+import { BACKUP_PATH } from '../api/backupNow.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import {
   DEPARTURE_PATH,
@@ -40,6 +41,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`GET ${AUDIT_PATH}`]: 'read',
   [`GET ${FITNESS_PATH}`]: 'read',
   [`POST ${SCRUB_PATH}`]: 'operate',
+  [`POST ${BACKUP_PATH}`]: 'operate',
   [`POST ${PROMOTE_PATH}`]: 'operate',
   [`POST ${DEMOTE_PATH}`]: 'operate',
   [`POST ${SWITCHOVER_PATH}`]: 'operate',

@@ -8,7 +8,6 @@ import type { Server as HttpServer, IncomingMessage, RequestListener } from 'nod
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { ArchivistDesk } from '../api/archivist.ts'
 import type { AuditSource } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { MembershipDesk } from '../api/membership.ts'
@@ -31,7 +30,7 @@ import type { ServedKeys } from '../security/servedKeys.ts'
 import { Access } from './access.ts'
 import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
-import { addArchivistRoutes } from './archivistRoutes.ts'
+import { type ArchiveDesks, addArchiveRoutes } from './archiveRoutes.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
@@ -76,7 +75,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   readonly pairing: PairingDoor
   readonly membership: MembershipDesk
-  readonly archivist: ArchivistDesk
+  readonly archive: ArchiveDesks
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -256,7 +255,7 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens, pairing, membership, archivist } = this.#options
+    const { databases, audit, roles, trust, tokens, pairing, membership, archive } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
@@ -268,7 +267,7 @@ export class PrivateServer {
     addMemberRoutes(this.#app, membership, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
-    addArchivistRoutes(this.#app, archivist)
+    addArchiveRoutes(this.#app, archive, placeOf)
   }
 }
 

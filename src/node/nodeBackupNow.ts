@@ -1,0 +1,92 @@
+/** Who archives brings the archive level at once; any other node asks it to. */
+import type { Position } from '../../proto/position.ts'
+import { formatPosition } from '../../proto/position.ts'
+import type { ArchivistDesk } from '../api/archivist.ts'
+import {
+  BACKUP_NOW_MS,
+  BACKUP_PATH,
+  type BackupDesk,
+  type BackupNowAnswer,
+  type BackupNowHow,
+  MAX_BACKUP_NOW_MS,
+} from '../api/backupNow.ts'
+import { onlyDatabase } from '../api/databases.ts'
+import type { Archiver } from '../backup/archiver.ts'
+import type { Members } from '../cluster/members.ts'
+import type { PeerCalls } from '../cluster/peerCalls.ts'
+import { WalcastError } from '../errors.ts'
+import { monotonicMs } from '../platform/time.ts'
+import { type AuditParts, audited } from './auditedChange.ts'
+
+/** For the way to the other node and back, beside the wait. */
+const ANSWER_MS = 5000
+
+export interface BackupNowParts extends AuditParts {
+  readonly archiver: Archiver | undefined
+  readonly archivist: Pick<ArchivistDesk, 'holder'>
+  readonly members: Pick<Members, 'addressOf'>
+  readonly calls: PeerCalls
+}
+
+export class NodeBackupNow implements BackupDesk {
+  readonly #parts: BackupNowParts
+
+  constructor(parts: BackupNowParts) {
+    this.#parts = parts
+  }
+
+  async now(how: BackupNowHow, by: string): Promise<BackupNowAnswer> {
+    const beganMs = monotonicMs()
+    const timeoutMs = Math.min(how.timeoutMs ?? BACKUP_NOW_MS, MAX_BACKUP_NOW_MS)
+    const position = await this.#position(how, timeoutMs)
+    const leftMs = Math.max(0, Math.floor(timeoutMs - (monotonicMs() - beganMs)))
+    const { archiver, nodeFile } = this.#parts
+    if (!archiver?.archivist.isOn()) return this.#ask(how, position, leftMs, by)
+    const detail = `up to ${formatPosition(position)}${how.isSnapshotWanted ? ', snapshot' : ''}`
+    return audited(this.#parts, { action: 'backup', by, detail }, async () => {
+      const { isSnapshotWanted } = how
+      const places = await archiver.now({ position, isSnapshotWanted, timeoutMs: leftMs })
+      const tookMs = Math.round(monotonicMs() - beganMs)
+      return {
+        node: nodeFile.record.node,
+        position: formatPosition(position),
+        places,
+        tookMs,
+      }
+    })
+  }
+
+  /** What is asked for, once this node has it; else what it has. */
+  async #position({ position }: BackupNowHow, timeoutMs: number): Promise<Position> {
+    const { view, waits } = onlyDatabase(this.#parts.databases)
+    if (!position) return view.settle()
+    await waits.until(position, timeoutMs)
+    return position
+  }
+
+  async #ask(
+    { isSnapshotWanted, passes }: BackupNowHow,
+    position: Position,
+    timeoutMs: number,
+    by: string,
+  ): Promise<BackupNowAnswer> {
+    const address = this.#archivistAddress()
+    if (passes === 0 || address === undefined) throw new WalcastError('NOT_ARCHIVING')
+    const order = {
+      ...{ by, position: formatPosition(position), passes: passes - 1 },
+      timeoutMs,
+      snapshot: String(isSnapshotWanted),
+    }
+    const limitMs = timeoutMs + ANSWER_MS
+    const answer: unknown = await this.#parts.calls.tell(address, BACKUP_PATH, order, limitMs)
+    return answer as BackupNowAnswer
+  }
+
+  /** HOST:PORT of the node that archives, or of one that knows it. */
+  #archivistAddress(): string | undefined {
+    const { databases, archivist, members } = this.#parts
+    const { view } = onlyDatabase(databases)
+    if (view.role() !== 'leader') return view.leaderAddress() || undefined
+    return archivist.holder === undefined ? undefined : members.addressOf(archivist.holder)
+  }
+}
