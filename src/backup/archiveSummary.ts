@@ -1,4 +1,5 @@
 /** What an archive can restore: its histories, the stretches of each, gaps and snapshots. */
+import { type ArchiveName, isThinned } from '../../proto/archiveNames.ts'
 import type { Archive } from './archive.ts'
 import { type History, historiesOf, type Span } from './histories.ts'
 import {
@@ -123,8 +124,14 @@ function runOf(piece: Piece, spans: History): Run {
   return {
     from: Math.max(first - 1, startOf(piece)),
     to: Math.min(last, endOf(piece.name).txid),
-    level: piece.name.kind === 'snapshot' ? Infinity : piece.name.level,
+    level: levelOf(piece.name),
   }
+}
+
+/** Levels below those of thinned files have every position, and are one to who restores. */
+function levelOf(name: ArchiveName): number {
+  if (name.kind === 'snapshot') return Infinity
+  return isThinned(name) ? name.level : 0
 }
 
 /** Files of one level that follow each other become one run: there may be very many of them. */

@@ -249,7 +249,8 @@ test('the summary tells stretches, gaps and snapshots', async () => {
   ])
   const coarse = await newArchive([
     FILES[0],
-    { kind: 'changes', incarnation: ONE, from: 0, states: [2, 4], level: 1 },
+    { kind: 'changes', incarnation: ONE, from: 0, states: [2], level: 4 },
+    { kind: 'changes', incarnation: ONE, from: 2, states: [4], level: 4 },
     { kind: 'changes', incarnation: ONE, from: 4, states: [5] },
     { kind: 'changes', incarnation: ONE, from: 5, states: [6] },
     { kind: 'changes', incarnation: TWO, epoch: 2, from: 5, after: ONE, states: [7] },
@@ -258,6 +259,12 @@ test('the summary tells stretches, gaps and snapshots', async () => {
     ...['100-100 every 0', '102-104 every 120000', '105-107 every 0', 'snapshots 100'],
     ...['106-106 every 0', 'snapshots '],
   ])
+  const merged = await newArchive([
+    FILES[0],
+    { kind: 'changes', incarnation: ONE, from: 0, states: [1, 2, 3, 4], level: 2 },
+    { kind: 'changes', incarnation: ONE, from: 4, states: [5] },
+  ])
+  assert.deepEqual(textOf(await summary(merged.folder)), ['100-105 every 0', 'snapshots 100'])
 })
 
 test('what a restore reads is not removed under it, and is free afterwards', async () => {
