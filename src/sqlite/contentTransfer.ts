@@ -41,6 +41,7 @@ export async function transferContent<T>(
   const source = new Database(from, { fileMustExist: true })
   try {
     const untilMs = monotonicMs() + lockMs
+    requireThere(into)
     requireEncoding(source, into)
     for (;;) {
       const done = await new Transfer(steps).run(source, into)
@@ -72,8 +73,7 @@ class Transfer<T> {
     source: Database.Database,
     into: string,
   ): Promise<{ readonly prepared: T } | undefined> {
-    // Where nothing is, SQLite would make a database.
-    if (!existsSync(into)) throw new WalcastError('DB_REPLACED', { path: into })
+    requireThere(into)
     try {
       await source.backup(into, { progress: (at) => this.#next(at) })
       return this.#done
@@ -103,6 +103,11 @@ class Transfer<T> {
       this.#failure = { error }
     }
   }
+}
+
+/** Where nothing is, SQLite would make a database. Throws DB_REPLACED. */
+function requireThere(path: string): void {
+  if (!existsSync(path)) throw new WalcastError('DB_REPLACED', { path })
 }
 
 /**
