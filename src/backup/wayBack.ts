@@ -45,11 +45,11 @@ export class WayBack {
       return newest.epoch === now.epoch && newest.txid >= now.txid
     })
     if (isThere) return
-    const { name } = this.#parts.store
     const has = newest ? `ends at ${formatPosition(newest)}` : 'has nothing of its cluster'
+    const archive = `the archive in ${this.#parts.store.name} ${has}`
     throw new WalcastError('INTO_REFUSED', {
       node,
-      detail: `it is at ${formatPosition(now)}, and the archive in ${name} ${has}: there is no way back`,
+      detail: `it is at ${formatPosition(now)}, and ${archive}: there is no way back`,
       cure: 'have a node of the cluster archive there (--backup), or give --without-point',
     })
   }

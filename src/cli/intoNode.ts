@@ -112,10 +112,11 @@ export class IntoNode {
     const { bavail, bsize } = statfsSync(this.here.db)
     // The node keeps the transaction for its archive and replicas beside the WAL.
     const needed = 2 * (bytes / pageSize) * frameBytes(pageSize)
-    if (bavail * bsize >= needed) return
+    const free = bavail * bsize
+    if (free >= needed) return
     throw new WalcastError('INTO_REFUSED', {
       node,
-      detail: `the transaction needs ${formatBytes(needed)}, and ${formatBytes(bavail * bsize)} are free`,
+      detail: `the transaction needs ${formatBytes(needed)}, and ${formatBytes(free)} are free`,
       cure: 'free some space on the disk of its database',
     })
   }
@@ -131,9 +132,10 @@ export class IntoNode {
     try {
       await syncLog(here.db)
       const now = await settledNode(here.target, CONFIRM_MS)
-      const isNext = now.epoch === before.epoch && now.txid > before.txid
-      const own = { epoch: now.epoch, txid: isNext ? before.txid + 1 : now.txid }
-      const [was, is] = [textOf(before), textOf(own)]
+      if (now.txid <= before.txid) throw new Error(`it tells ${textOf(now)}`)
+      // Other commits may have followed. A leader that lost its place has begun an epoch instead.
+      const isNext = now.epoch === before.epoch
+      const [was, is] = [textOf(before), textOf(isNext ? { ...now, txid: before.txid + 1 } : now)]
       const kept = point === undefined ? '' : ` (${point})`
       const detail = `${what}, as ${is}; the state before is ${was}${kept}`
       await noteInAudit(here.target, { action: 'restore', outcome: 'done', detail })
