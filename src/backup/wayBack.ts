@@ -47,11 +47,11 @@ export class WayBack {
     if (isThere) return
     const has = newest ? `ends at ${formatPosition(newest)}` : 'has nothing of its cluster'
     const archive = `the archive in ${this.#parts.store.name} ${has}`
-    throw new WalcastError('INTO_REFUSED', {
+    throw intoRefused(
       node,
-      detail: `it is at ${formatPosition(now)}, and ${archive}: there is no way back`,
-      cure: 'have a node of the cluster archive there (--backup), or give --without-point',
-    })
+      `it is at ${formatPosition(now)}, and ${archive}: there is no way back`,
+      'have a node of the cluster archive there (--backup), or give --without-point',
+    )
   }
 
   /**
@@ -99,4 +99,10 @@ export class WayBack {
       await delay(nowMs - beganMs < LOOK_MS[1] * 4 ? LOOK_MS[0] : LOOK_MS[1])
     }
   }
+}
+
+/** `cure`: what to do, in place of the text of the catalogue. */
+export function intoRefused(node: string, detail: string, cure: string): WalcastError {
+  const details = { node, detail, cure }
+  return new WalcastError('INTO_REFUSED', details)
 }

@@ -12,7 +12,7 @@ import type { ArchivedPlace } from '../../proto/archiveNames.ts'
 import type { PlannedRestore } from '../backup/archiveRestore.ts'
 import type { ClusterArchive } from '../backup/restoreTarget.ts'
 import type { Store } from '../backup/stores/store.ts'
-import { WayBack } from '../backup/wayBack.ts'
+import { intoRefused, WayBack } from '../backup/wayBack.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { constants, openAside, statfsSync } from '../platform/files.ts'
 import { monotonicMs } from '../platform/time.ts'
@@ -70,30 +70,30 @@ export class IntoNode {
     const here = await nodeHere(order.name, order.db)
     const { node, role, leader } = here.status
     if (role === 'leader') return new IntoNode(order, here)
-    throw new WalcastError('INTO_REFUSED', {
+    throw intoRefused(
       node,
-      detail: `it is a ${role}, and replicas only follow`,
-      cure: leader
+      `it is a ${role}, and replicas only follow`,
+      leader
         ? `give --into ${leader}, on the machine of that node`
         : 'no leader is known: see "walcast status"',
-    })
+    )
   }
 
   /** Changes nothing. Throws INTO_REFUSED, and what the store throws. */
   async requireFit({ target, files }: PlannedRestore): Promise<void> {
     const { isForced, hasPoint, holdMs, list } = this.#order
     const { node, cluster, epoch, txid, pageSize: own } = this.here.status
-    const refused = (detail: string, cure: string) =>
-      new WalcastError('INTO_REFUSED', { node, detail, cure })
     if (target.head.cluster !== cluster && !(isForced && !hasPoint))
-      throw refused(
+      throw intoRefused(
+        node,
         `it is of cluster ${cluster}, and the archive of ${target.head.cluster}`,
         'if that is what you want, give --force and --without-point',
       )
     const { archive } = await list(target.head.cluster)
     const pageSize = await archive.use(files[0].name, async ({ header }) => header.pageSize)
     if (pageSize !== own)
-      throw refused(
+      throw intoRefused(
+        node,
         `its pages have ${own} bytes, and those of the archive ${pageSize}`,
         'restore to a file, and start the node anew: see docs/operating/restoring.md',
       )
@@ -114,11 +114,11 @@ export class IntoNode {
     const needed = 2 * (bytes / pageSize) * frameBytes(pageSize)
     const free = bavail * bsize
     if (free >= needed) return
-    throw new WalcastError('INTO_REFUSED', {
+    throw intoRefused(
       node,
-      detail: `the transaction needs ${formatBytes(needed)}, and ${formatBytes(free)} are free`,
-      cure: 'free some space on the disk of its database',
-    })
+      `the transaction needs ${formatBytes(needed)}, and ${formatBytes(free)} are free`,
+      'free some space on the disk of its database',
+    )
   }
 
   /**

@@ -1,12 +1,11 @@
 /** A node of this machine that is named in any way: only there its database can be written. */
 import type { NodeStatus } from '../api/nodeStatus.ts'
-import { WalcastError } from '../errors.ts'
+import { intoRefused } from '../backup/wayBack.ts'
 import { STATUS } from './answerShapes.ts'
 import { localNodes } from './localNodes.ts'
 import { namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import { databaseTarget, type NodeTarget, targetText } from './nodeTarget.ts'
-import { shown } from './queryCommand.ts'
 
 export interface NodeHere {
   readonly target: NodeTarget
@@ -31,11 +30,11 @@ export async function nodeHere(name: string, db: string | undefined): Promise<No
     db === undefined
       ? `this user runs no such node on this machine; it answers at ${targetText(target)}`
       : `--db is the database of another node, ${here[0].status.node}`
-  throw new WalcastError('INTO_REFUSED', {
-    node: shown(node),
-    detail: shown(detail),
-    cure: 'run the command on the machine of the leader, as the user of its node',
-  })
+  throw intoRefused(
+    node,
+    detail,
+    'run the command on the machine of the leader, as the user of its node',
+  )
 }
 
 async function nodesHere(): Promise<NodeHere[]> {

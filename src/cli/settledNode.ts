@@ -51,7 +51,9 @@ export async function noteInAudit(
   try {
     await askJson({ ...asked, environment: process.env, timeoutMs: NOTE_MS }, NOTED)
   } catch (error) {
-    const { line } = asWalcastError(error)
+    const { key, line } = asWalcastError(error)
+    // A database without a node has no audit log.
+    if (key === 'NO_LOCAL_NODE') return
     process.stderr.write(`${shown(`no entry in the audit log of the node: ${line}`)}\n`)
   }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import type { AuditEntry } from '../../src/api/audit.ts'
 import { writeArchive } from '../support/archiveFolders.ts'
 import { ONE, statesOf } from '../support/archives.ts'
 import { archived } from '../support/archiving.ts'
@@ -97,9 +98,16 @@ labTest(
     for (const { db } of [leader, replica])
       assert.deepEqual((await contentOf(lab, db)).rows, undone.rows)
     requireTidy(leader.db)
+    await lab.exec(leader.db, 'INSERT INTO late VALUES (1)')
+    await archived(replica)
+    const last = ['undo', await positionOf(leader), '--from', place, '--apply', '--db', leader.db]
+    assert.equal((await walcast(lab, last)).code, 0)
     const entries = JSON.parse((await leader.get('/_walcast/audit')).text).entries
-    const notes = entries.filter(({ action }: { action: string }) => action === 'restore')
-    assert.equal(notes.length, 2)
+    const notes = entries.slice(-3)
+    assert.deepEqual(
+      notes.map(({ action, outcome }: AuditEntry) => `${action} ${outcome}`),
+      ['restore done', 'restore done', 'undo done'],
+    )
     assert.match(notes[0].detail, new RegExp(`^${wanted} of .*, as ${made.committedAs}; the state`))
   },
 )
