@@ -693,6 +693,21 @@ export const CATALOGUE = {
     'the database of txid {txid} is restored as it was, and it was not sound: {detail}',
     'restore an earlier position; or take it as it was, with --no-integrity-check',
   ),
+  INTO_REFUSED: entry(
+    409,
+    'cannot restore into {node}: {detail}',
+    'nothing was changed; see "walcast restore --help"',
+  ),
+  INTO_ABORTED: entry(
+    500,
+    'the restore into {node} ended before its commit: {detail}',
+    'nothing was changed there; give the same command again',
+  ),
+  INTO_UNCONFIRMED: entry(
+    500,
+    'the restored state is committed in {db}, and its node did not confirm it: {detail}',
+    'run "walcast status"; the state before is {before} in the archive',
+  ),
   MOMENT_MISSING: entry(
     404,
     'the archive in {store} does not have {moment}: {detail}',

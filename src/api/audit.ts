@@ -1,6 +1,7 @@
 /**
  * `GET /_walcast/audit`: who changed a node's role, its list of replicas or the keys of its
- * cluster, when and why; also the drills of its archive, and who asked for a backup.
+ * cluster, when and why; also the drills of its archive, who asked for a backup, and what commands
+ * wrote into the database. `POST /_walcast/audit`: a command notes what it wrote.
  */
 
 import type { NodeRole } from './roleAnswers.ts'
@@ -27,8 +28,12 @@ export const AUDIT_ACTIONS = [
   'role',
   'drill',
   'backup',
+  'restore',
+  'undo',
   'start',
 ] as const
+/** What a command writes into the database as an application does, without asking the node. */
+export const NOTED_ACTIONS = ['restore', 'undo'] as const
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
 
 export interface AuditEntry {
@@ -51,8 +56,21 @@ export interface AuditAnswer {
   readonly entries: readonly AuditEntry[]
 }
 
+/** What a command did, as it says itself. */
+export interface AuditNote {
+  readonly action: (typeof NOTED_ACTIONS)[number]
+  readonly outcome: (typeof AUDIT_OUTCOMES)[number]
+  readonly by: string
+  readonly detail: string
+}
+
 /** The part of the audit log that answers need. */
 export interface AuditSource {
   /** The last `limit` entries, newest last. */
   recent(limit: number): readonly AuditEntry[]
+}
+
+export interface AuditDesk extends AuditSource {
+  /** Resolves when the note is durable, if the disk allows. */
+  note(note: AuditNote): Promise<void>
 }

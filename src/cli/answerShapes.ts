@@ -114,6 +114,7 @@ export const STATUS = fields(
   { node: text, version: text, ...DATABASE_STATUS[0] },
   {
     ...DATABASE_STATUS[1],
+    cluster: text,
     databases: mapOf(fields(...DATABASE_STATUS)),
     members: listOf(PLACE),
     application: APPLICATION,

@@ -1,45 +1,52 @@
 /** `walcast restore`: a database from an archive, as it was at any position that is there. */
 import { parsePosition } from '../../proto/position.ts'
-import { Archive } from '../backup/archive.ts'
-import { ArchiveRestore, type PlannedRestore } from '../backup/archiveRestore.ts'
+import { Archive, type OnRead } from '../backup/archive.ts'
+import { ArchiveRestore } from '../backup/archiveRestore.ts'
 import { HeldFiles } from '../backup/heldFiles.ts'
+import type { BadPieces } from '../backup/historyPositions.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
-import type { Restored, RestoreSteps } from '../backup/restore.ts'
+import type { RestoreSteps } from '../backup/restore.ts'
 import { clusterArchive, type Wanted } from '../backup/restoreTarget.ts'
-import { WalcastError } from '../errors.ts'
 import { parseNumber } from '../options/optionValues.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { existsSync } from '../platform/files.ts'
-import { monotonicMs } from '../platform/time.ts'
-import { checkIntegrity, type IntegrityCheck } from '../sqlite/integrityCheck.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
-import { parseFlags } from './commandArguments.ts'
+import { durationOf, parseFlags } from './commandArguments.ts'
 import { timeOf, usage } from './pastArguments.ts'
-import { jsonLine, shown } from './queryCommand.ts'
+import { jsonLine } from './queryCommand.ts'
+import { restoreInto } from './restoreInto.ts'
 import { lockPlace } from './restoreLocks.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
+import { type RestoreMeans, runRestoreAt } from './restoreRun.ts'
 import {
   dryText,
   nodeText,
   planJson,
-  planText,
-  RESUMED_TEXT,
   restoredJson,
   restoredText,
   unheldText,
   warningText,
 } from './restoreText.ts'
 
+/** Writers of the application wait at most so long, plus the transaction itself. */
+const HOLD_MS = 10_000
+
 const HELP = `walcast restore --from PLACE --to FILE [options]
+walcast restore --from PLACE --into NODE [options]
 
 Restores a database from an archive: the newest position, or any other one that the archive has.
 Every checksum is verified on the way, and SQLite checks the database before it becomes FILE. A
 restore that was interrupted goes on when you give the same command again.
 
+With --into the restored state becomes the next state of a running cluster: one transaction on the
+leader's database, which replicas follow. The state before it gets a name in PLACE, and the command
+that goes back is printed. Run it on the leader's machine.
+
   --from PLACE             the archive: the folder that has snapshots/ and changes/, or
                            s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md)
 ${identityHelp(23)}
   --to FILE                the database file to make
+  --into NODE              the leader: its id, HOST:PORT or URL
 
 Which position [the newest one]
   --at TIME                the last one that was committed by then: "2026-11-29 14:02:07" (local
@@ -51,6 +58,11 @@ Which position [the newest one]
 
   --force                  replace FILE if it is there. Only pages that differ are written. FILE
                            must not be open in any program
+  --hold TIME              with --into: how long writers wait, at most, for the archive to have
+                           the state before [10s]
+  --without-point          with --into: also when that state does not get into PLACE. With --force
+                           the archive may be that of another cluster
+  --db FILE                with --into: the database file of the node [the one of its id]
   --as-far-as-possible     when files are missing or damaged: the last position before them
   --no-integrity-check     do not run SQLite's integrity check, and take the database as it was
   --dry-run                only say what would be read and replaced
@@ -65,6 +77,10 @@ const FLAGS = {
   from: { type: 'string' },
   identity: { type: 'string' },
   to: { type: 'string' },
+  into: { type: 'string' },
+  db: { type: 'string' },
+  hold: { type: 'string' },
+  'without-point': { type: 'boolean' },
   at: { type: 'string' },
   txid: { type: 'string' },
   position: { type: 'string' },
@@ -88,112 +104,74 @@ export async function runRestore(
     process.stdout.write(HELP)
     return 0
   }
-  const { from, to, json = false } = flags
-  if (!from || !to) throw usage('--from PLACE and --to FILE are required')
+  const { from, to, into: node, json = false } = flags
+  if (!from || !(to || node) || (to && node))
+    throw usage('--from PLACE and either --to FILE or --into NODE are required')
   const wanted = wantedOf(flags)
+  requireOwnFlags(flags)
   const { store, identities } = await archivePlace(
     { flag: '--from', place: from, identity: flags.identity },
     ops,
   )
-  const { force = false, 'dry-run': isDry = false } = flags
-  const place = restorePlace(to, force || isDry, isUrl(from) ? undefined : from)
   const progress = new RestoreProgressLine('restoring', json)
+  const list = async (cluster: string | undefined, bad: BadPieces = new Map(), onRead?: OnRead) =>
+    clusterArchive(
+      await Archive.list(store, { identities, ...(onRead && { onRead }) }),
+      cluster,
+      bad,
+    )
   const run = new ArchiveRestore({
     wanted,
     isAsFarAsPossible: flags['as-far-as-possible'] ?? false,
-    list: async (bad) => {
-      const archive = await Archive.list(store, { identities, onRead: (n) => progress.add(n) })
-      return clusterArchive(archive, wanted.cluster, bad)
-    },
+    list: (bad) => list(wanted.cluster, bad, (bytes) => progress.add(bytes)),
     held: new HeldFiles(store, (error) => process.stderr.write(unheldText(error))),
     onBad: (name, error) => process.stderr.write(warningText(name, error)),
   })
+  const { force = false, 'dry-run': isDry = false, 'no-integrity-check': isUnchecked } = flags
+  const means = { run, progress, isJson: json, isUnchecked: isUnchecked ?? false, ops, sizes }
+  if (node) {
+    const holdMs = durationOf('hold', flags.hold) ?? HOLD_MS
+    const { db, identity, cluster, 'without-point': isWithoutPoint = false } = flags
+    const order = {
+      name: node,
+      db,
+      isForced: force,
+      hasPoint: !isWithoutPoint,
+      holdMs,
+      store,
+      list,
+    }
+    return restoreInto(order, means, isDry, { from, identity, cluster })
+  }
+  const place = restorePlace(to ?? '', force || isDry, isUrl(from) ? undefined : from)
   if (isDry) {
     const plan = await run.plan()
     process.stdout.write(json ? jsonLine(planJson(plan, place)) : dryText(plan, place, force))
     return 0
   }
-  return restoreTo(place, run, progress, flags, { ops, sizes })
+  return restoreTo(place, means)
 }
 
-interface Means {
-  readonly ops: FileOps
-  readonly sizes: Pick<RestoreSteps, 'pendingBytes'>
-}
-
-async function restoreTo(
-  place: RestorePlace,
-  run: ArchiveRestore,
-  progress: RestoreProgressLine,
-  { json = false, 'no-integrity-check': isUnchecked = false }: Flags,
-  { ops, sizes }: Means,
-): Promise<number> {
-  const beganMs = monotonicMs()
-  const unlock = await lockPlace(place.path).catch((error) => {
-    throw withOwnCure(error)
+async function restoreTo(place: RestorePlace, means: RestoreMeans): Promise<number> {
+  const replaced = new ReplacedFile(place, means.ops)
+  const done = await runRestoreAt(means, {
+    path: place.path,
+    isThere: place.isThere,
+    ...(place.isThere && { base: place.path }),
+    lock: () => lockPlace(place.path),
+    approve: () => replaced.lock(),
+    publish: (side) => replaced.replaceBy(side),
+    end: () => replaced.unlock(),
   })
-  const replaced = new ReplacedFile(place, ops)
-  let check: IntegrityCheck | undefined
-  let last: PlannedRestore | undefined
-  try {
-    const restored: Restored = await run.run(
-      place.path,
-      {
-        ...sizes,
-        ...(place.isThere && { base: place.path }),
-        onResume: () =>
-          json
-            ? process.stdout.write(jsonLine({ event: 'resumed' }))
-            : process.stderr.write(RESUMED_TEXT),
-        approve: async (side) => {
-          progress.end()
-          check = isUnchecked ? undefined : await checked(side, last)
-          await replaced.lock()
-        },
-        publish: (side) => replaced.replaceBy(side),
-      },
-      ops,
-      (plan) => {
-        last = plan
-        process[json ? 'stdout' : 'stderr'].write(
-          json ? jsonLine(planJson(plan, place)) : planText(plan),
-        )
-        progress.begin(plan.bytes)
-      },
-    )
-    const done = { restored, check, path: place.path, seconds: (monotonicMs() - beganMs) / 1000 }
-    process.stdout.write(json ? jsonLine(restoredJson(done)) : restoredText(done))
-    if (existsSync(`${place.path}-walcast`)) process.stderr.write(nodeText(place.path))
-    return 0
-  } catch (error) {
-    throw withOwnCure(error)
-  } finally {
-    progress.end()
-    await replaced.unlock()
-    await unlock()
-  }
+  process.stdout.write(means.isJson ? jsonLine(restoredJson(done)) : restoredText(done))
+  if (existsSync(`${place.path}-walcast`)) process.stderr.write(nodeText(place.path))
+  return 0
 }
 
-/** Throws RESTORE_UNSOUND. */
-async function checked(side: string, plan: PlannedRestore | undefined): Promise<IntegrityCheck> {
-  const check = await checkIntegrity(side)
-  if (check.outcome !== 'unsound') return check
-  const detail = shown(check.problems.join(', '))
-  throw new WalcastError('RESTORE_UNSOUND', { txid: plan?.target.txid ?? 0, detail })
-}
-
-/** The catalogue's cures for these are for a node. */
-function withOwnCure(error: unknown): unknown {
-  if (!(error instanceof WalcastError)) return error
-  const { key, message } = error
-  const again = 'then give the same command again: it goes on where it was'
-  const cures: Partial<Record<typeof key, string>> = {
-    DISK_FULL: `free some space, or restore to another disk with --to; ${again}`,
-    WRITE_FAILED: 'check the disk, and that you may write to that folder',
-    ALREADY_RUNNING: `stop that node, ${again}`,
-  }
-  const cure = cures[key]
-  return cure === undefined ? error : new WalcastError(key, { message, cure }, error)
+/** Throws USAGE for a flag that only goes with the other kind of target. */
+function requireOwnFlags({ into, ...flags }: Flags): void {
+  const foreign = (['db', 'hold', 'without-point'] as const).find((flag) => flags[flag])
+  if (into === undefined && foreign) throw usage(`--${foreign} goes with --into`)
 }
 
 /** Throws USAGE. */

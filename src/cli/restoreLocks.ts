@@ -24,6 +24,26 @@ export async function lockPlace(path: string): Promise<() => Promise<void>> {
     await thread.stop(connections)
     throw error
   }
+  return unlocking(thread, path, connections)
+}
+
+/** The same while a node runs at the database: only a second restore is kept out. */
+export async function lockBeside(path: string): Promise<() => Promise<void>> {
+  const thread = new SqliteThread()
+  try {
+    await lockRestore(thread, path)
+  } catch (error) {
+    await thread.stop([CONNECTION])
+    throw error
+  }
+  return unlocking(thread, path, [CONNECTION])
+}
+
+function unlocking(
+  thread: SqliteThread,
+  path: string,
+  connections: readonly string[],
+): () => Promise<void> {
   return async () => {
     rmSync(lockOf(path), { force: true })
     await thread.stop(connections)

@@ -15,12 +15,14 @@ import { keyValues, type RowDifference } from '../rowdiff/rowDiff.ts'
 import type { Winner } from '../rowdiff/rowUndo.ts'
 import type { SqlValue } from '../rowdiff/rowValues.ts'
 import { oneLineLiteral } from '../rowdiff/sqlLiteral.ts'
-import { undoHead, undoScript } from '../rowdiff/undoScript.ts'
+import { type UndoStep, undoHead, undoScript } from '../rowdiff/undoScript.ts'
 import { identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { databaseTarget } from './nodeTarget.ts'
 import { momentOf, PLACE_HELP, usage, withAgo, withArchive } from './pastArguments.ts'
 import { shown } from './queryCommand.ts'
+import { noteInAudit } from './settledNode.ts'
 
 /** Rows in conflict that are listed. */
 const MAX_LISTED = 100
@@ -41,7 +43,8 @@ ${identityHelp(16)}
   --conflicts SIDE  for rows that later transactions changed too: keep leaves them as they are now,
                     undo takes back the columns that the undone transactions changed. Without it,
                     such rows are listed and nothing is printed
-  --apply           apply it to --db, in one transaction: all of it or nothing
+  --apply           apply it to --db, in one transaction: all of it or nothing; its node notes it
+                    in its audit log
   --db FILE         with --apply: the database file of the leader, on the leader's machine
 
 Every statement names the whole row as it is expected now, and the transaction fails when one of
@@ -111,7 +114,7 @@ async function undo(archive: PastArchive, wanted: Wanted, folder: string): Promi
     throw new WalcastError('UNDO_CONFLICTS', { count: size, rows: changes.rows })
   if (changes.rows === 0) return void process.stderr.write('no row to put back\n')
   const steps = undoScript(planOf(changes, wanted.winner ?? 'undo'))
-  if (wanted.db !== undefined) applyUndo(wanted.db, steps)
+  if (wanted.db !== undefined) await apply(wanted.db, steps, noteOf(range, changes, wanted))
   else {
     const output = new DataOutput(process.stdout)
     await output.write(undoHead(headOf(range)))
@@ -119,6 +122,24 @@ async function undo(archive: PastArchive, wanted: Wanted, folder: string): Promi
     await output.end()
   }
   process.stderr.write(`${closing(changes, wanted)}\n`)
+}
+
+/** Writes as an application does, and leaves a note with the node. */
+async function apply(db: string, steps: Iterable<UndoStep>, detail: string): Promise<void> {
+  const node = databaseTarget(db)
+  try {
+    applyUndo(db, steps)
+  } catch (error) {
+    const why = `${detail}: ${messageOf(error)}`
+    await noteInAudit(node, { action: 'undo', outcome: 'refused', detail: why })
+    throw error
+  }
+  await noteInAudit(node, { action: 'undo', outcome: 'done', detail })
+}
+
+function noteOf({ before, last }: UndoRange, changes: RangeChanges, wanted: Wanted): string {
+  const [from, to] = [nameOf(before.position), nameOf(last.position)]
+  return `${closing(changes, wanted)}, as they were at ${from}, before the changes up to ${to}`
 }
 
 async function rangeOf(archive: PastArchive, wanted: Wanted): Promise<UndoRange> {

@@ -1,5 +1,5 @@
 /** Writes down in the audit log who asked for a change of keys or tokens, and how it ended. */
-import type { AuditEntry } from '../api/audit.ts'
+import type { AuditDesk, AuditEntry } from '../api/audit.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -22,20 +22,34 @@ export interface AuditParts extends AuditPlace {
 
 type Told = Pick<AuditEntry, 'action' | 'outcome' | 'by'> & { readonly detail: string }
 
-export function tellAudit({ databases, ...place }: AuditParts, told: Told): void {
-  appendEntry(place, onlyDatabase(databases).view, told)
+export function tellAudit(parts: AuditParts, told: Told): void {
+  void written(parts, told)
 }
 
-/** `view`: of the database that is concerned. */
+/** The audit log, as commands read it and write into it. */
+export function auditDesk(
+  parts: AuditParts & { readonly audit: Pick<AuditLog, 'append' | 'recent'> },
+): AuditDesk {
+  return {
+    recent: (limit) => parts.audit.recent(limit),
+    note: (note) => written(parts, note),
+  }
+}
+
+function written({ databases, ...place }: AuditParts, told: Told): Promise<void> {
+  return appendEntry(place, onlyDatabase(databases).view, told)
+}
+
+/** `view`: of the database that is concerned. Resolves as `AuditLog.append` does. */
 export function appendEntry(
   { audit, clock, nodeFile }: AuditPlace,
   view: Pick<DatabaseView, 'role' | 'position'>,
   { action, outcome, by, detail }: Told,
-): void {
+): Promise<void> {
   const { node, epoch } = nodeFile.record
   const at = new Date(clock.nowMs()).toISOString()
   const { txid } = view.position()
-  void audit.append({ at, node, action, outcome, role: view.role(), epoch, txid, by, detail })
+  return audit.append({ at, node, action, outcome, role: view.role(), epoch, txid, by, detail })
 }
 
 /** Runs a change, and writes down how it ended. Throws what `change` throws. */

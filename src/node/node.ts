@@ -19,6 +19,7 @@ import { Roles } from '../roles/roles.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
+import { auditDesk } from './auditedChange.ts'
 import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
@@ -137,6 +138,7 @@ function newServer(
   const archivist = archivistDesk(ground)
   return new PrivateServer({
     ...ground,
+    audit: auditDesk(ground),
     ...addressOf(options.listen),
     limits: {
       ...options,

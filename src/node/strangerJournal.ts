@@ -59,7 +59,7 @@ export class StrangerJournal {
     this.#remember(key, nowMs)
     const more = told && told.untold > 0 ? `; ${told.untold} more since the entry before` : ''
     const entry = { action: 'peer', outcome: 'refused', by, detail: `${detail}${more}` } as const
-    appendEntry(this.#parts, this.#parts.view(), entry)
+    void appendEntry(this.#parts, this.#parts.view(), entry)
   }
 
   /** A signed request. `node`: who has signed it with the secret, and has a wrong key. */

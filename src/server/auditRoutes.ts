@@ -1,22 +1,54 @@
 /**
  * `GET /_walcast/audit`: who changed the node's role or its list of replicas, when and why, as far
- * back as the node remembers.
+ * back as the node remembers. `POST` adds what a command wrote into the database.
  */
-import type { FastifyInstance } from 'fastify'
-import { AUDIT_PATH, type AuditAnswer, type AuditSource, MAX_AUDIT_ENTRIES } from '../api/audit.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import {
+  AUDIT_OUTCOMES,
+  AUDIT_PATH,
+  type AuditAnswer,
+  type AuditDesk,
+  MAX_AUDIT_ENTRIES,
+  NOTED_ACTIONS,
+} from '../api/audit.ts'
 import { WalcastError } from '../errors.ts'
+import { type Given, orderIn, type Place, textOf } from './requestFields.ts'
 
 const DEFAULT_ENTRIES = 50
 
 /** `audit` gives undefined while the node starts. */
-export function addAuditRoutes(app: FastifyInstance, audit: () => AuditSource | undefined): void {
+export function addAuditRoutes(
+  app: FastifyInstance,
+  audit: () => AuditDesk | undefined,
+  placeOf: (request: FastifyRequest) => Place,
+): void {
+  const started = () => {
+    const there = audit()
+    if (!there) throw new WalcastError('STARTING')
+    return there
+  }
   app.get(AUDIT_PATH, async (request): Promise<AuditAnswer> => {
     const { limit } = request.query as Record<string, unknown>
     const wanted = limit === undefined ? DEFAULT_ENTRIES : limitOf(limit)
-    const source = audit()
-    if (!source) throw new WalcastError('STARTING')
-    return { entries: source.recent(wanted) }
+    return { entries: started().recent(wanted) }
   })
+  app.post(AUDIT_PATH, async (request) => {
+    const { given, by } = orderIn(request, placeOf)
+    const [action, outcome] = [
+      oneOf(NOTED_ACTIONS, 'action', given),
+      oneOf(AUDIT_OUTCOMES, 'outcome', given),
+    ]
+    await started().note({ action, outcome, by, detail: textOf(given, 'detail') ?? '' })
+    return { noted: true }
+  })
+}
+
+/** Throws BAD_REQUEST. */
+function oneOf<T extends string>(known: readonly T[], name: string, given: Given): T {
+  const found = known.find((each) => each === given[name])
+  if (found === undefined)
+    throw new WalcastError('BAD_REQUEST', { detail: `${name} is none of ${known.join(', ')}` })
+  return found
 }
 
 function limitOf(given: unknown): number {

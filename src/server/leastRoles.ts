@@ -21,6 +21,7 @@ import {
   REPLICAS_PATH,
   SWITCHOVER_PATH,
 } from '../api/roleAnswers.ts'
+import { SETTLE_PATH } from '../api/settled.ts'
 import { TOKENS_PATH } from '../api/tokens.ts'
 import { TRUST_PATH } from '../api/trust.ts'
 import { PROOF_PATH } from '../security/proof.ts'
@@ -40,6 +41,8 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`GET ${POSITIONS_PATH}`]: 'read',
   [`GET ${AUDIT_PATH}`]: 'read',
   [`GET ${FITNESS_PATH}`]: 'read',
+  [`GET ${SETTLE_PATH}`]: 'read',
+  [`POST ${AUDIT_PATH}`]: 'operate',
   [`POST ${SCRUB_PATH}`]: 'operate',
   [`POST ${BACKUP_PATH}`]: 'operate',
   [`POST ${PROMOTE_PATH}`]: 'operate',

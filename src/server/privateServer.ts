@@ -8,7 +8,7 @@ import type { Server as HttpServer, IncomingMessage, RequestListener } from 'nod
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { AuditSource } from '../api/audit.ts'
+import type { AuditDesk } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { MembershipDesk } from '../api/membership.ts'
 import type { PairingDoor } from '../api/pairing.ts'
@@ -70,7 +70,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly log: Logger
   readonly auth: Authenticator
   readonly traffic: HealthParts['traffic'] & Pick<Traffic, 'upstream' | 'events'>
-  readonly audit: AuditSource
+  readonly audit: AuditDesk
   readonly trust: TrustDesk & HealthParts['trust']
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   readonly pairing: PairingDoor
@@ -260,7 +260,7 @@ export class PrivateServer {
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
-    addAuditRoutes(this.#app, () => audit)
+    addAuditRoutes(this.#app, () => audit, placeOf)
     addRoleRoutes(this.#app, roles, placeOf)
     addTokenRoutes(this.#app, tokens, placeOf)
     addPairingRoutes(this.#app, pairing, placeOf)

@@ -2,7 +2,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parsePosition } from '../../proto/position.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
+import type { DatabaseView } from '../api/databaseView.ts'
 import type { WaitTarget } from '../api/positionWaits.ts'
+import { SETTLE_PATH, type SettleAnswer } from '../api/settled.ts'
 import { WalcastError } from '../errors.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { Events } from './events.ts'
@@ -32,10 +34,20 @@ export function addStatusRoutes(
     const { epoch, txid } = view.status()
     return { epoch, txid }
   })
+  app.get(SETTLE_PATH, async () => settled(onlyDatabase(databases).view, report))
   app.get('/_walcast/events', (request, reply) => {
     events.add(reply.raw, () => isStillIn(request))
     reply.hijack()
   })
+}
+
+/** Throws what `settle` does: STARTING, or NOT_LEADER. */
+async function settled(view: DatabaseView, report: NodeReport): Promise<SettleAnswer> {
+  const wanted = await view.settle()
+  // No wait comes between: these are of one position.
+  const { node, role, epoch, txid, checksum } = report.status()
+  const isCaptured = epoch === wanted.epoch && txid >= wanted.txid
+  return { node, role, epoch, txid, incarnation: view.incarnation(), checksum, isCaptured }
 }
 
 type Query = Readonly<Record<string, string | undefined>>

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
-import type { AuditEntry, AuditSource } from '../../src/api/audit.ts'
+import type { AuditDesk, AuditEntry, AuditNote } from '../../src/api/audit.ts'
 import { asWalcastError } from '../../src/errors.ts'
 import { Metrics } from '../../src/health/metrics.ts'
 import { AuditLog, type AuditLogOptions } from '../../src/notify/auditLog.ts'
@@ -236,9 +236,14 @@ test('a missing folder costs the log and no more', async () => {
 test('GET /_walcast/audit answers with the last entries', async (t) => {
   const app = Fastify()
   t.after(() => app.close())
-  let source: AuditSource | undefined
+  let source: AuditDesk | undefined
   const asked: number[] = []
-  addAuditRoutes(app, () => source)
+  const notes: AuditNote[] = []
+  addAuditRoutes(
+    app,
+    () => source,
+    () => ({ text: 'local', passesOn: false }),
+  )
   app.setErrorHandler((error, _request, reply) => {
     const { status, key } = asWalcastError(error)
     return reply.code(status).send({ key })
@@ -249,6 +254,9 @@ test('GET /_walcast/audit answers with the last entries', async (t) => {
     recent(limit) {
       asked.push(limit)
       return [entry(limit)]
+    },
+    async note(note) {
+      notes.push(note)
     },
   }
   assert.deepEqual(await get(''), { entries: [entry(50)] })
@@ -264,4 +272,12 @@ test('GET /_walcast/audit answers with the last entries', async (t) => {
   ])
     assert.deepEqual(await get(query), { key: 'BAD_REQUEST' }, query)
   assert.deepEqual(asked, [50, 1, 200])
+  const post = async (payload: object) =>
+    (await app.inject({ method: 'POST', url: '/_walcast/audit', payload })).json()
+  const note = { action: 'undo', outcome: 'done', by: 'a@b', detail: '3 rows' } as const
+  assert.deepEqual(await post(note), { noted: true })
+  assert.deepEqual(notes, [{ ...note, by: 'a@b (local)' }])
+  for (const wrong of [{ action: 'promote' }, { outcome: 'maybe' }, { detail: 'a\nb' }])
+    assert.deepEqual(await post({ ...note, ...wrong }), { key: 'BAD_REQUEST' })
+  assert.equal(notes.length, 1)
 })
