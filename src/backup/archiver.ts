@@ -80,10 +80,10 @@ export class Archiver {
     const { folder, limits, ops, observer } = options
     const log = BatchLog.open(join(folder, 'log'), limits, ops, {
       onDropped: (bytes) => observer.onDropped(bytes),
-      onFailed: (error) =>
-        archiver.#chain.onLogFailed('cannot write the log of batches', {
-          error: messageOf(error),
-        }),
+      onFailed: (error, isAgain) => {
+        const about = { error: messageOf(error) }
+        archiver.#chain.onLogFailed('cannot write the log of batches', about, isAgain)
+      },
     })
     const archiver = new Archiver(options, log, await log.end())
     return archiver
@@ -218,6 +218,7 @@ export class Archiver {
       everyMs,
       mark,
       isOn: () => this.archivist.isOn(),
+      mayStandInMs: () => this.#mayStandInMs(),
       end: () => this.#chain.end,
       isOpen: () => this.#chain.isOpen,
       withSnapshot: (use) => this.#withSnapshot(use),
@@ -227,6 +228,13 @@ export class Archiver {
       },
       onFailed: ({ key }) => observer.onFailed(place, key),
     })
+  }
+
+  /** The leader is the first to write where the node that archives does not. */
+  #mayStandInMs(): number | undefined {
+    const { alertMs, on } = this.#options
+    if (on !== 'replica') return undefined
+    return this.#chain.source?.role === 'leader' ? alertMs : 2 * alertMs
   }
 
   #newUpkeep(place: string, archive: PlaceArchive): PlaceUpkeep {

@@ -33,6 +33,8 @@ export class BatchChain {
   #isWithin = false
   /** The rest of a batch is left out. */
   #isSkipping = false
+  /** The log could not be written: nothing is taken before `requireLevel` begins anew. */
+  #isWaiting = false
 
   /** `end`: of the log. */
   constructor(log: BatchLog, end: Stand | undefined, host: BatchChainHost) {
@@ -48,7 +50,8 @@ export class BatchChain {
 
   /** Whether more of the batch follows with which `end` is left, or the database is unknown. */
   get isOpen(): boolean {
-    return this.#isWithin || this.#isSkipping || this.#source?.state() === undefined
+    const isBetween = !this.#isWithin && !this.#isSkipping && !this.#isWaiting
+    return !isBetween || this.#source?.state() === undefined
   }
 
   get source(): ArchiveSource | undefined {
@@ -75,6 +78,7 @@ export class BatchChain {
   onBatch(batch: ArchivedBatch): void {
     const source = this.#source
     if (!source) return
+    if (this.#isWaiting) this.#isSkipping = true
     if (!this.#isSkipping) this.#take(source, batch)
     if (batch.last) this.#isSkipping = false
   }
@@ -85,12 +89,16 @@ export class BatchChain {
     this.#isSkipping = false
   }
 
-  /** What was taken is not in the log, and neither is the rest of a batch that was begun. */
-  onLogFailed(why: string, about: object): void {
+  /**
+   * What was taken is not in the log, and neither is the rest of a batch that was begun. `isAgain`:
+   * that was so before.
+   */
+  onLogFailed(why: string, about: object, isAgain = false): void {
     this.#end = undefined
+    this.#isWaiting = true
     this.#isSkipping ||= this.#isWithin
     this.#isWithin = false
-    this.#host.onBroken(why, about)
+    if (!isAgain) this.#host.onBroken(why, about)
   }
 
   /** To be called now and then: pages that came by comparison are no batch. */
@@ -106,7 +114,9 @@ export class BatchChain {
   /** Marked in the log: a node that is killed before the next batch goes on from here. */
   #begin(at: Stand, timeMs: number): void {
     const mark = { from: at, to: at, isFirst: true, isLast: true, timeMs, ...measureOf(NO_MESSAGE) }
-    if (this.#log.append(mark, NO_MESSAGE)) this.#end = at
+    if (!this.#log.append(mark, NO_MESSAGE)) return
+    this.#end = at
+    this.#isWaiting = false
   }
 
   #replay(source: ArchiveSource, messages: readonly Buffer[]): void {

@@ -6,7 +6,7 @@
  * log is not synced: after a power cut the database itself may lack its last commits. Positions
  * that are missing then are found by their checksums.
  */
-import { WalcastError } from '../errors.ts'
+import { asWalcastError, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import { closeSync, constants, existsSync, openSync } from '../platform/files.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
@@ -36,8 +36,8 @@ export interface BatchLogLimits {
 export interface BatchLogObserver {
   /** Files that a place may still have needed are gone: the bound was met. */
   onDropped(bytes: number): void
-  /** What was appended and not written yet is gone. */
-  onFailed(error: unknown): void
+  /** What was appended and not written yet is gone. `isAgain`: the write before failed too. */
+  onFailed(error: WalcastError, isAgain: boolean): void
 }
 
 /** Before a record of the log. */
@@ -63,6 +63,10 @@ export class BatchLog {
   readonly #ops: FileOps
   readonly #observer: BatchLogObserver
   readonly #segments: Segment[]
+  /** Number of the newest file that there was. */
+  #newest: number
+  /** Of the last write. */
+  #error: WalcastError | undefined
   #fd: number | undefined
   #pending: Buffer[] = []
   #pendingBytes = 0
@@ -81,6 +85,7 @@ export class BatchLog {
     this.#ops = ops
     this.#observer = observer
     this.#segments = segmentsIn(folder)
+    this.#newest = this.#segments.at(-1)?.number ?? 0
   }
 
   static open(
@@ -99,6 +104,19 @@ export class BatchLog {
 
   get pendingBytes(): number {
     return this.#pendingBytes
+  }
+
+  /** Why it cannot be written to; undefined when the last write went well. */
+  get error(): WalcastError | undefined {
+    return this.#error
+  }
+
+  /** Behind all that is written. */
+  get tail(): LogPlace {
+    const last = this.#segments.at(-1)
+    return this.#fd !== undefined && last
+      ? { segment: last.number, offset: last.bytes }
+      : { segment: this.#newest + 1, offset: 0 }
   }
 
   /** `message` must not change. False when too much waits to be written: it was not taken. */
@@ -142,9 +160,10 @@ export class BatchLog {
     return undefined
   }
 
-  /** Removes files that lie wholly before `place`. */
+  /** Removes files that lie wholly before `place`; the last one only when its room is needed. */
   trim(place: LogPlace): void {
-    while (this.#segments.length > 1 && this.#segments[0].number < place.segment) this.#drop()
+    const least = this.#error ? 0 : 1
+    while (this.#segments.length > least && this.#segments[0].number < place.segment) this.#drop()
   }
 
   async close(): Promise<void> {
@@ -167,12 +186,16 @@ export class BatchLog {
       this.#pending = []
       try {
         await this.#writeOut(bytes)
+        this.#error = undefined
       } catch (error) {
+        const isAgain = this.#error !== undefined
+        this.#error = asWalcastError(error)
         this.#endSegment()
+        if (this.#segments.at(-1)?.bytes === 0) this.#erase(this.#segments.pop())
         // What was appended meanwhile follows from what is lost.
         this.#pending = []
         this.#pendingBytes = bytes.length
-        this.#observer.onFailed(error)
+        this.#observer.onFailed(this.#error, isAgain)
       }
       this.#pendingBytes -= bytes.length
     }
@@ -201,8 +224,8 @@ export class BatchLog {
       this.#endSegment()
     }
     makeFolder(this.#folder)
-    const segment = { number: (last?.number ?? 0) + 1, bytes: 0 }
-    this.#fd = openSync(this.#pathOf(segment.number), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWN)
+    const segment = { number: ++this.#newest, bytes: 0 }
+    this.#fd = openNew(this.#pathOf(segment.number))
     this.#segments.push(segment)
     return segment
   }
@@ -213,7 +236,10 @@ export class BatchLog {
   }
 
   #drop(): void {
-    const segment = this.#segments.shift()
+    this.#erase(this.#segments.shift())
+  }
+
+  #erase(segment: Segment | undefined): void {
     if (!segment) return
     const erased = this.#ops.eraseAside('log.erase', this.#pathOf(segment.number))
     // What stays is found at the next start.
@@ -254,5 +280,14 @@ export class BatchLog {
 
   #pathOf(number: number): string {
     return pathIn(this.#folder, number)
+  }
+}
+
+/** Throws DISK_FULL or WRITE_FAILED. */
+function openNew(path: string): number {
+  try {
+    return openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWN)
+  } catch (error) {
+    throw writeError(path, error)
   }
 }

@@ -7,20 +7,22 @@
  * A file gets its name once it is whole and durable. So a crash at any moment leaves a place that
  * is sound, and behind by what the log still has.
  */
-import { asWalcastError, type ErrorCode, keyOf, messageOf, type WalcastError } from '../errors.ts'
+import { asWalcastError, type ErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { storeRun } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
+import { EndCheck } from './endCheck.ts'
 import { recordAfter } from './logSearch.ts'
 import { type PlaceFile, placingIn } from './placedFile.ts'
-import { findPlaceEnd } from './placeEnd.ts'
+import { findPlaceEnd, isReached } from './placeEnd.ts'
 import type { PlaceParts } from './placeParts.ts'
 import { PlaceProgress } from './placeProgress.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import { storeSnapshot } from './snapshotFile.ts'
+import { StandIn } from './standIn.ts'
 import type { Store } from './stores/store.ts'
 import { WakeablePause } from './wakeablePause.ts'
 
@@ -39,11 +41,14 @@ export class PlaceArchive {
   readonly progress = new PlaceProgress()
   readonly #parts: PlaceParts
   readonly #backoff: Backoff
+  readonly #check: EndCheck
   #store: Store | undefined
   #at: Stand | undefined
   /** What the place had when it could last be read or written. */
   #known: Stand | undefined
   #timeMs: number | undefined
+  /** Where the log led to, when that was last known. */
+  #present: Stand | undefined
   /** The file that has `#at`. */
   #last: string | undefined
   /** In the leader's clock, and in this process's. */
@@ -52,6 +57,9 @@ export class PlaceArchive {
   #error: WalcastError | undefined
   #isWatching = false
   #lookedMs = 0
+  /** Bytes of a log that has nothing for this place. */
+  #leftBytes = -1
+  readonly #standIn = new StandIn()
   #isGivenUp = false
   #isSnapshotWanted = false
   /** A snapshot is here, up to which files of changes lead. */
@@ -62,6 +70,7 @@ export class PlaceArchive {
   constructor(parts: PlaceParts) {
     this.#parts = parts
     this.#backoff = new Backoff(parts.everyMs, 30_000)
+    this.#check = new EndCheck(parts.checkEveryMs)
   }
 
   get status(): PlaceStatus {
@@ -75,7 +84,7 @@ export class PlaceArchive {
         forMs: monotonicMs() - this.#noticed.sinceMs,
       },
       isLevel: this.#isLevel(),
-      error: this.#error,
+      error: this.#error ?? this.#parts.log.error,
     }
   }
 
@@ -159,45 +168,70 @@ export class PlaceArchive {
   async #advance(): Promise<boolean> {
     const { log } = this.#parts
     const end = this.#parts.end()
-    if (!end) return false
-    if (!this.#parts.isOn()) return this.#watch()
+    this.#present = end ?? this.#present
+    if (!this.#present) return false
+    if (!this.#isMine()) return this.#watch()
     if (this.#isWatching) this.#at = undefined
     this.#isWatching = false
-    await this.#lookAgain(!this.#at || !isSameState(this.#at, end))
+    await this.#lookAgain(!this.#at || !isSameState(this.#at, this.#present))
     const at = this.#at
-    if (at && this.#isSnapshotWanted) return this.#addSnapshot()
-    if (at && isSameState(at, end)) {
+    if (end && at && this.#isSnapshotWanted) return this.#addSnapshot()
+    if (end && at && isSameState(at, end)) {
       if (!this.#parts.isOpen()) this.#noticed = undefined
       return false
     }
+    if (!end && log.bytes === this.#leftBytes) return false
     const found = at && (await recordAfter(log, at, this.#cursor))
+    if (!found && !end) return this.#leaveLog()
     if (!found) return this.#begin()
     this.#cursor = found
     const run = await nextRun(log.batches(found), { ...RUN_LIMITS, cutTxid: this.#cutTxid })
-    if (!run) return false
+    if (!run) return !end && this.#leaveLog()
     await this.#keep({ ...run, from: { ...at, checksum: at.checksum || run.from.checksum } })
+    return true
+  }
+
+  /** The log cannot be written to, and this place needs no more of it: its room may be needed. */
+  #leaveLog(): boolean {
+    const { log } = this.#parts
+    this.#cursor = log.tail
+    this.#leftBytes = log.bytes
+    return false
+  }
+
+  #isMine(): boolean {
+    if (!this.#parts.isOn()) return this.#standIn.isOn(monotonicMs())
+    this.#standIn.end()
     return true
   }
 
   /** Another node archives: what the place has by now is not needed in the log. */
   async #watch(): Promise<boolean> {
     const nowMs = monotonicMs()
-    if (this.#isWatching && nowMs - this.#lookedMs < WATCH_EVERY_MS) return false
+    const patienceMs = this.#parts.mayStandInMs() ?? Number.POSITIVE_INFINITY
+    const everyMs = Math.min(WATCH_EVERY_MS, patienceMs)
+    if (this.#isWatching && nowMs - this.#lookedMs < everyMs) return false
     this.#isWatching = true
     this.#lookedMs = nowMs
     await this.#findEnd()
     this.#noticed = undefined
     const cursor = this.#at && (await recordAfter(this.#parts.log, this.#at, this.#cursor))
     this.#cursor = cursor ?? this.#cursor
-    return false
+    const end = this.#parts.end()
+    const isLeft = end !== undefined && this.#standIn.look(this.#at, end, patienceMs, nowMs)
+    if (isLeft)
+      this.#parts.logger.warn(
+        { place: this.#parts.place },
+        'no other node writes this archive; this one writes it for now',
+      )
+    return isLeft
   }
 
   async #keep(run: ChangesRun): Promise<void> {
     const { log, mark, onArchived } = this.#parts
     const sinceMs = monotonicMs()
     this.#noticed ??= { timeMs: run.firstMs, sinceMs }
-    const place = await this.#placing()
-    this.#last = await storeRun(place, log, run, mark())
+    this.#last = await storeRun(await this.#placing(), log, run, mark())
     this.#at = run.to
     this.#timeMs = run.timeMs
     this.#lookedMs = monotonicMs()
@@ -211,6 +245,8 @@ export class PlaceArchive {
   async #begin(): Promise<boolean> {
     const { place, mark, logger, withSnapshot } = this.#parts
     const toPlace = await this.#placing()
+    // A snapshot is of a later position than all that is in the log.
+    this.#cursor = this.#parts.log.tail
     await withSnapshot(async (taken) => {
       const { at, timeMs, pages } = taken
       logger.info({ place, txid: at.txid, pages }, 'the archive begins with a snapshot; writing it')
@@ -218,7 +254,6 @@ export class PlaceArchive {
       this.#lookedMs = monotonicMs()
       this.#at = at
       this.#timeMs = timeMs
-      this.#cursor = undefined
       this.#onSnapshot(this.#last)
     })
     return true
@@ -263,35 +298,35 @@ export class PlaceArchive {
     const nowMs = monotonicMs()
     if (!isWriting && nowMs - this.#lookedMs < WATCH_EVERY_MS) return
     this.#lookedMs = nowMs
-    try {
-      const file = await (await this.#open()).open(this.#last ?? '')
-      await file.close()
-    } catch (error) {
-      if (keyOf(error) !== 'ARCHIVE_MISSING') throw error
-      this.#at = undefined
-      await this.#findEnd()
-    }
+    const store = await this.#open()
+    if (await this.#check.isThere(store, this.#last ?? '', this.#at)) return
+    const { place, logger, onFailed } = this.#parts
+    const file = this.#last ?? ''
+    logger.error({ place, file }, 'files are gone from the archive; it goes on from what is left')
+    onFailed(new WalcastError('ARCHIVE_MISSING', { name: file, store: place }))
+    this.#at = this.#known = undefined
+    await this.#findEnd()
   }
 
   async #findEnd(): Promise<void> {
-    const { place, log, logger, onFailed } = this.#parts
-    const present = this.#parts.end()
-    const end =
-      present &&
-      (await findPlaceEnd({
-        store: await this.#open(),
-        cluster: this.#parts.mark().cluster,
-        present,
-        leadsOn: async (at) => (await recordAfter(log, at, this.#cursor)) !== undefined,
-        onBroken: (file, error) => {
-          const about = { place, file, error: messageOf(error) }
-          logger.error(about, 'the archive goes on from an older file: this one is not sound')
-          onFailed(error)
-        },
-      }))
-    this.#timeMs = end?.timeMs
-    this.#last = end?.name
+    const { place, log, logger, mark, onFailed } = this.#parts
+    const present = this.#present
+    if (!present) return
+    const store = await this.#open()
+    const end = await findPlaceEnd({
+      ...{ store, cluster: mark().cluster, present },
+      leadsOn: async (at) => (await recordAfter(log, at, this.#cursor)) !== undefined,
+      onBroken: (file, error) => {
+        const about = { place, file, error: messageOf(error) }
+        logger.error(about, 'the archive goes on from an older file: this one is not sound')
+        onFailed(error)
+      },
+    })
+    this.#known = this.#at ?? this.#known
     this.#lookedMs = monotonicMs()
     this.#at = end?.at
+    this.#last = end?.name
+    if (end) this.#timeMs = end.timeMs
+    else if (this.#known && !(await isReached(store, this.#known))) this.#known = undefined
   }
 }

@@ -1,7 +1,7 @@
 /** Where a place ends from which a log leads on. */
 import { asWalcastError, keyOf, type WalcastError } from '../errors.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
-import { endsOf, readEnd, type StoreEnd } from './storeEnds.ts'
+import { endsAt, endsOf, readEnd, type StoreEnd } from './storeEnds.ts'
 import type { Store } from './stores/store.ts'
 
 /** Ends of a place that are looked at for one to go on from. */
@@ -37,6 +37,14 @@ export async function findPlaceEnd(search: EndSearch): Promise<PlaceEnd | undefi
       if (keyOf(error) !== 'ARCHIVE_MISSING') throw error
     }
   return findListed(search, true)
+}
+
+/** Whether a snapshot and what follows it still lead to `at`. */
+export async function isReached(store: Store, at: Stand): Promise<boolean> {
+  for (let listing = 1; listing <= MAX_LISTINGS; listing++)
+    // Another process may move a file from one folder to another while they are listed.
+    if (await endsAt(store, at)) return true
+  return false
 }
 
 async function findListed(search: EndSearch, skipsMissing: boolean): Promise<PlaceEnd | undefined> {

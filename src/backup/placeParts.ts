@@ -16,8 +16,12 @@ export interface PlaceParts {
   /** Pause between two looks at the log. */
   readonly everyMs: number
   mark(): FileMark
+  /** Pause between two looks at all files; see EndCheck. */
+  readonly checkEveryMs?: number
   /** Whether this node is the one that archives. */
   isOn(): boolean
+  /** After how long this node writes a place that stands still; undefined when it never does. */
+  mayStandInMs(): number | undefined
   /** Where the log leads to; undefined while nothing is followed. */
   end(): Stand | undefined
   /** Whether the database is, or may be, ahead of `end`. */

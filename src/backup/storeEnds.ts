@@ -27,6 +27,17 @@ export async function endsOf(store: Store, incarnation: string): Promise<string[
     .map((name) => formatArchiveName(name))
 }
 
+/** Whether a snapshot leads to a file that ends at this position. */
+export async function endsAt(
+  store: Store,
+  { incarnation, txid }: Pick<Stand, 'incarnation' | 'txid'>,
+): Promise<boolean> {
+  return reachablePieces(await storedFiles(store)).some(({ name }) => {
+    const end = endOf(name)
+    return end.incarnation === incarnation && end.txid === txid
+  })
+}
+
 function txidOf(name: ArchiveName): number {
   return name.kind === 'snapshot' ? name.txid : name.to.txid
 }

@@ -118,3 +118,18 @@ test('a clock that is set back, even before 1970, stops nothing', async () => {
   for await (const { head } of log.entries()) assert.equal(head.sum, messageSum(Buffer.from('m')))
   assert.deepEqual(await runOf(log), [1, 2, 1])
 })
+
+test('a log that fails breaks the chain once; nothing is taken before the next look', async () => {
+  const { log, chain, breaks, place, message } = chained(stand(1))
+  chain.onLogFailed('full', {})
+  message(1, 2, true)
+  chain.onLogFailed('full', {}, true)
+  message(2, 3, true)
+  assert.equal(chain.isOpen, true)
+  place.at = stand(3)
+  chain.requireLevel()
+  assert.equal(chain.isOpen, false)
+  message(3, 4, true)
+  assert.deepEqual(await runOf(log), [3, 4, 1])
+  assert.deepEqual(breaks, ['full'])
+})

@@ -207,3 +207,34 @@ test('what is no file is left alone', async () => {
   assert.deepEqual(await txidsOf(log), [2])
   await log.close()
 })
+
+test('a log that cannot be written leaves no files, and gives its room away', async () => {
+  const folder = newFolder()
+  let isFull = false
+  const ops = createFileOps((op) => {
+    if (op === 'log.append' && isFull) throw new WalcastError('DISK_FULL', { path: folder })
+  })
+  const again: boolean[] = []
+  const log = BatchLog.open(folder, ROOMY, ops, {
+    onDropped() {},
+    onFailed: (_, isAgain) => again.push(isAgain),
+  })
+  append(log, 1, 2)
+  await log.settled()
+  isFull = true
+  for (let txid = 2; txid < 8; txid++) {
+    append(log, txid, txid + 1)
+    await log.settled()
+  }
+  assert.deepEqual(again, [false, true, true, true, true, true])
+  assert.equal(log.error?.key, 'DISK_FULL')
+  assert.deepEqual(await txidsOf(log), [2])
+  log.trim(log.tail)
+  assert.equal(log.bytes, 0)
+  isFull = false
+  append(log, 9, 10)
+  assert.deepEqual(await txidsOf(log), [10])
+  assert.equal(log.error, undefined)
+  await log.close()
+  assert.equal(readdirSync(folder).length, 1)
+})

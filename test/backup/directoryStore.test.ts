@@ -1,6 +1,7 @@
 /** An archive in a folder: objects are whole or not there, and never change. */
 import assert from 'node:assert/strict'
 import {
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -106,6 +107,16 @@ test('no name leads out of the folder, and no link is followed', async () => {
   writeFileSync(outside, 'secret')
   symlinkSync(outside, join(folder, 'link'))
   await assert.rejects(store.open('link'), isCode('STRANGE_FILE'))
+  mkdirSync(join(folder, 'x'))
+  symlinkSync(outside, join(folder, 'x/link'))
+  assert.deepEqual(await store.list('x'), [])
   assert.equal(await put(store, 'link', 'x'), false)
   assert.equal(readFileSync(outside, 'utf8'), 'secret')
+})
+
+test('a place that is a file is not reached', async () => {
+  const { store, folder } = newStore()
+  writeFileSync(folder, 'no folder')
+  await assert.rejects(store.list('x'), isCode('STORE_UNREACHABLE'))
+  await assert.rejects(store.open('x/a'), isCode('STORE_UNREACHABLE'))
 })

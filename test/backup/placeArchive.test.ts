@@ -38,7 +38,7 @@ let made = 0
 const standOf = ({ txid, checksum }: State): Stand => ({ incarnation: A, epoch: 1, txid, checksum })
 
 /** A place of a database that has committed the first of `states`. */
-function newPlace(folder = join(root, `place-${++made}`)) {
+function newPlace(folder = join(root, `place-${++made}`), checkEveryMs = 60_000) {
   const logFolder = join(root, `log-${++made}`)
   const log = BatchLog.open(
     logFolder,
@@ -46,7 +46,16 @@ function newPlace(folder = join(root, `place-${++made}`)) {
     systemFileOps,
     { onDropped() {}, onFailed() {} },
   )
-  const now = { at: 0, isOpen: false, isOn: true, cluster: 'cluster-a', snapshots: 0 }
+  const now = {
+    at: 0,
+    isOpen: false,
+    isOn: true,
+    cluster: 'cluster-a',
+    snapshots: 0,
+    standInMs: 60_000,
+    isBroken: false,
+    checkEveryMs,
+  }
   const failures: string[] = []
   let hold: Promise<void> | undefined
   const held: Store[] = []
@@ -75,7 +84,9 @@ function newPlace(folder = join(root, `place-${++made}`)) {
       ...{ codec: 'deflate', recipients: undefined },
     }),
     isOn: () => now.isOn,
-    end: () => standOf(states[now.at]),
+    mayStandInMs: () => now.standInMs,
+    checkEveryMs: now.checkEveryMs,
+    end: () => (now.isBroken ? undefined : standOf(states[now.at])),
     isOpen: () => now.isOpen,
     async withSnapshot(use) {
       const { bytes } = states[now.at]
@@ -296,4 +307,61 @@ test('a batch that was changed in the log is passed by with a snapshot', async (
   assert.equal(now.snapshots, 2)
   await requireRestorable(folder, states[2])
   await requireRestorable(folder, states[3])
+})
+
+test('files without the snapshot before them are not told to be restorable for long', async () => {
+  const { folder, place, commit, level, now, failures } = newPlace(undefined, 10)
+  place.start()
+  await level()
+  commit()
+  await level()
+  rmSync(join(folder, 'snapshots'), { recursive: true })
+  commit()
+  await until('the place is begun again', () => now.snapshots === 2)
+  await level()
+  await place.stop()
+  assert.ok(failures.includes('ARCHIVE_MISSING'))
+  await requireRestorable(folder, states[2])
+})
+
+test('what a log has that leads nowhere now is archived, and its room is free then', async () => {
+  const { folder, place, commit, level, now, log } = newPlace()
+  place.start()
+  await level()
+  now.isOn = false
+  await until('it watches', () => !place.status.isArchiving)
+  commit(2)
+  await log.settled()
+  now.isBroken = true
+  now.isOn = true
+  await until('it has all that the log has', () => place.status.at?.txid === states[2].txid)
+  await until('it needs no more', () => place.cursor?.offset === log.tail.offset)
+  await requireRestorable(folder, states[2])
+  assert.equal(now.snapshots, 1)
+  await place.stop()
+})
+
+test('what a place has is told while nothing leads on from it', async () => {
+  const { folder, place, commit, level, now, holdUntil } = newPlace()
+  place.start()
+  await level()
+  commit()
+  await level()
+  holdUntil(new Promise(() => {}))
+  now.at += 2
+  await until('a snapshot is tried', () => now.snapshots === 2)
+  assert.equal(place.status.at?.txid, states[1].txid)
+  assert.equal(place.status.isLevel, false)
+  await requireRestorable(folder, states[1])
+})
+
+test('a node writes a place that another one should write and does not', async () => {
+  const { folder, place, commit, now, level } = newPlace()
+  now.isOn = false
+  now.standInMs = 5
+  place.start()
+  commit()
+  await level()
+  await place.stop()
+  await requireRestorable(folder, states[1])
 })

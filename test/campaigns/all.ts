@@ -6,6 +6,8 @@ import { labTest } from '../support/lab.ts'
 import { startNotes } from '../support/notesCluster.ts'
 import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
 import { ARCHIVE_STEPS, archiveCrashes } from './archiveCrashes.ts'
+import { ARCHIVE_FAULTS, archiveDisks } from './archiveDisks.ts'
+import { archiveRestarts } from './archiveRestarts.ts'
 import { JOIN_CRASHES, joinCrashes } from './joinCrashes.ts'
 import { KEEPING_STEPS, keptRowCrashes } from './keptRowCrashes.ts'
 import { leaderRestarts } from './leaderRestarts.ts'
@@ -57,4 +59,12 @@ labTest('a host killed or out of room at any step of a join joins with the same 
 
 labTest('a node killed at any step of archiving leaves everything restorable', (lab) =>
   archiveCrashes(lab, ARCHIVE_STEPS),
+)
+
+labTest('whatever disk fails, an archive tells it and is level afterwards', (lab) =>
+  archiveDisks(lab, ARCHIVE_FAULTS),
+)
+
+labTest('twenty restarts of a node that archives need one snapshot', (lab, t) =>
+  archiveRestarts(lab, t, 20),
 )

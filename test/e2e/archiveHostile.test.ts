@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, rmSync } from 'node:fs'
 import { freePort } from '../../src/cli/freePorts.ts'
+import { ARCHIVE_FAULTS, archiveDisks } from '../campaigns/archiveDisks.ts'
 import { archived, requireRestorable, type Told } from '../support/archiving.ts'
 import { labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
@@ -77,3 +78,7 @@ for (const pageSize of [512, 65536])
     assert.ok(readdirSync(`${db}-walcast/backup/log`).length <= 1)
     await requireRestorable(place, told.slice(-1), (i) => lab.path(`restored-${i}.db`))
   })
+
+labTest('the disks of a node that archives are full, and have room again', (lab) =>
+  archiveDisks(lab, ARCHIVE_FAULTS.slice(0, 2)),
+)

@@ -4,13 +4,14 @@
  * later process removes it when it is a day old.
  */
 import { dirname, join } from 'node:path'
-import { systemCode, WalcastError, writeError } from '../../errors.ts'
+import { messageOf, systemCode, WalcastError, writeError } from '../../errors.ts'
 import { type FileOps, makeFolder, syncFolder } from '../../platform/fileOps.ts'
 import {
   closeSync,
   constants,
   existsSync,
   fstatSync,
+  lstatSync,
   openSync,
   readAside,
   readdirSync,
@@ -20,7 +21,7 @@ import {
 import { openPlain } from '../../platform/plainFiles.ts'
 import { randomBytes } from '../../platform/random.ts'
 import { wallMs } from '../../platform/time.ts'
-import { requireReachable } from './folderPlace.ts'
+import { requireReachable, unreachable } from './folderPlace.ts'
 import {
   type Append,
   isObjectName,
@@ -49,9 +50,10 @@ export class DirectoryStore implements Store {
   async list(prefix: string): Promise<readonly StoredObject[]> {
     requireReachable(this.name)
     const found: StoredObject[] = []
-    for (const name of namesIn(this.#pathOf(prefix))) {
+    for (const name of this.#namesIn(prefix)) {
       const whole = `${prefix}/${name}`
-      const about = statSync(this.#pathOf(whole), { throwIfNoEntry: false })
+      // `open` follows no link.
+      const about = lstatSync(this.#pathOf(whole), { throwIfNoEntry: false })
       if (about?.isFile()) found.push({ name: whole, bytes: about.size })
     }
     return found
@@ -63,7 +65,7 @@ export class DirectoryStore implements Store {
     try {
       fd = openPlain(path, O_RDONLY)
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error
+      if (systemCode(error) !== 'ENOENT') throw unreachable(this.name, error)
       throw new WalcastError('ARCHIVE_MISSING', { name, store: this.name }, error)
     }
     return {
@@ -108,6 +110,15 @@ export class DirectoryStore implements Store {
     await this.#ops.syncAside('archive.sync', [fd], path)
   }
 
+  #namesIn(prefix: string): string[] {
+    try {
+      return readdirSync(this.#pathOf(prefix)).filter((name) => isObjectName(name))
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return []
+      throw unreachable(this.name, error)
+    }
+  }
+
   #sweep(folder: string): void {
     if (!this.#swept.has(folder)) sweep(folder)
     this.#swept.add(folder)
@@ -116,15 +127,6 @@ export class DirectoryStore implements Store {
   #pathOf(name: string): string {
     if (!isObjectName(name)) throw new RangeError(`no name of an object: ${name}`)
     return join(this.name, name)
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).filter((name) => isObjectName(name))
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return []
-    throw error
   }
 }
 
@@ -159,10 +161,20 @@ function sweep(folder: string): void {
 async function readWhole(fd: number, at: number, bytes: number, path: string): Promise<Buffer> {
   const buffer = Buffer.alloc(bytes)
   for (let done = 0; done < bytes; ) {
-    const { bytesRead } = await readAside(fd, buffer, done, bytes - done, at + done)
+    const { bytesRead } = await readAside(fd, buffer, done, bytes - done, at + done).catch(
+      (error: unknown) => {
+        throw readError(path, error)
+      },
+    )
     if (bytesRead === 0)
       throw new WalcastError('ARCHIVE_BROKEN', { name: path, detail: 'it was cut off' })
     done += bytesRead
   }
   return buffer
+}
+
+/** A part of a disk that cannot be read is the end of what lies there. */
+function readError(path: string, error: unknown): unknown {
+  if (systemCode(error) !== 'EIO') return error
+  return new WalcastError('ARCHIVE_BROKEN', { name: path, detail: messageOf(error) }, error)
 }

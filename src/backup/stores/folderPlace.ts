@@ -3,7 +3,7 @@
  * not become a folder on the disk of the database, where one failure takes both.
  */
 import { basename, dirname, join, resolve } from 'node:path'
-import { WalcastError } from '../../errors.ts'
+import { messageOf, systemCode, WalcastError } from '../../errors.ts'
 import { existsSync, realpathSync, statSync } from '../../platform/files.ts'
 
 const SQLITE_SUFFIXES = ['', '-wal', '-shm', '-journal']
@@ -16,6 +16,12 @@ export function requireReachable(folder: string): void {
     store: folder,
     detail: `there is no folder ${parent}; its disk may not be mounted`,
   })
+}
+
+/** What the system says against looking into a place, such as a missing right. */
+export function unreachable(store: string, error: unknown): unknown {
+  if (error instanceof WalcastError || systemCode(error) === '') return error
+  return new WalcastError('STORE_UNREACHABLE', { store, detail: messageOf(error) }, error)
 }
 
 /**
