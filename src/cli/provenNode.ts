@@ -23,7 +23,10 @@ const ANY_KEY = {
   introduce: () => true,
 } as const
 
-/** A node that has proven itself, and a connection to it for one question. */
+/**
+ * A node that has proven itself, and a connection to it for one question at a time. While there is
+ * none the connection does not keep the process from ending.
+ */
 export interface ProvenNode {
   ask(question: {
     readonly method: string
@@ -72,8 +75,9 @@ export async function provenNode(
   const address = `${url.hostname}:${url.port || (isTls ? 443 : 80)}`
   const { socket, peer } = await connected(dialer, address, timeoutMs)
   return {
-    ask: ({ body, ...question }) =>
-      exchangeOver(socket, {
+    ask: ({ body, ...question }) => {
+      socket.ref()
+      return exchangeOver(socket, {
         ...question,
         ...(body === undefined ? {} : { body }),
         headers: {
@@ -82,7 +86,8 @@ export async function provenNode(
           // On other paths anyone may ask, and a signature would make it a forwarded request.
           ...(question.path.startsWith(RESERVED) ? headersFor(peer, { ...question, body }) : {}),
         },
-      }),
+      }).finally(() => socket.unref())
+    },
     close: () => socket.destroy(),
   }
 }

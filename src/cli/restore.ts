@@ -1,20 +1,18 @@
 /** `walcast restore`: a database from an archive, as it was at any position that is there. */
-import { parsePosition } from '../../proto/position.ts'
 import { Archive } from '../backup/archive.ts'
 import { ArchiveRestore, type PlannedRestore } from '../backup/archiveRestore.ts'
 import { HeldFiles } from '../backup/heldFiles.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
 import type { Restored, RestoreSteps } from '../backup/restore.ts'
-import { clusterArchive, type Wanted } from '../backup/restoreTarget.ts'
+import { clusterArchive } from '../backup/restoreTarget.ts'
 import { WalcastError } from '../errors.ts'
-import { parseNumber } from '../options/optionValues.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { existsSync } from '../platform/files.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { checkIntegrity, type IntegrityCheck } from '../sqlite/integrityCheck.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { parseFlags } from './commandArguments.ts'
-import { timeOf, usage } from './pastArguments.ts'
+import { usage } from './pastArguments.ts'
 import { jsonLine, shown } from './queryCommand.ts'
 import { lockPlace } from './restoreLocks.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
@@ -29,6 +27,7 @@ import {
   unheldText,
   warningText,
 } from './restoreText.ts'
+import { POSITION_FLAGS, pointNamed, positionHelp, wantedWithPoint } from './wantedPosition.ts'
 
 const HELP = `walcast restore --from PLACE --to FILE [options]
 
@@ -36,18 +35,17 @@ Restores a database from an archive: the newest position, or any other one that 
 Every checksum is verified on the way, and SQLite checks the database before it becomes FILE. A
 restore that was interrupted goes on when you give the same command again.
 
-  --from PLACE             the archive: the folder that has snapshots/ and changes/, or
-                           s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md)
+  --from PLACE             the archive: the folder that has snapshots/ and changes/,
+                           s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md), or a node that
+                           archives: its URL, HOST:PORT or id, or the database file of a node on
+                           this machine. Over an address it needs a token of the role operate or
+                           the cluster secret
 ${identityHelp(23)}
   --to FILE                the database file to make
 
 Which position [the newest one]
-  --at TIME                the last one that was committed by then: "2026-11-29 14:02:07" (local
-                           time), 2026-11-29T13:02:07Z, -6h or "6h ago"
-  --txid N                 the one with this transaction number
-  --position EPOCH-TXID    the one that a node or a client calls so
-  --incarnation ID         in the history that ends with this incarnation, not in the newest one
-  --cluster ID             of this cluster, when PLACE has archives of several
+${positionHelp(23)}
+  --point NAME             the one that "walcast backups name" gave this name
 
   --force                  replace FILE if it is there. Only pages that differ are written. FILE
                            must not be open in any program
@@ -60,16 +58,13 @@ Which position [the newest one]
 `
 
 const FLAGS = {
+  ...POSITION_FLAGS,
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },
   to: { type: 'string' },
-  at: { type: 'string' },
-  txid: { type: 'string' },
-  position: { type: 'string' },
-  incarnation: { type: 'string' },
-  cluster: { type: 'string' },
+  point: { type: 'string' },
   force: { type: 'boolean' },
   'as-far-as-possible': { type: 'boolean' },
   'no-integrity-check': { type: 'boolean' },
@@ -90,12 +85,13 @@ export async function runRestore(
   }
   const { from, to, json = false } = flags
   if (!from || !to) throw usage('--from PLACE and --to FILE are required')
-  const wanted = wantedOf(flags)
+  const given = wantedWithPoint(flags, flags.point)
   const { store, identities } = await archivePlace(
     { flag: '--from', place: from, identity: flags.identity },
     ops,
   )
-  const { force = false, 'dry-run': isDry = false } = flags
+  const { cluster, force = false, point, 'dry-run': isDry = false } = flags
+  const wanted = point === undefined ? given : { ...(await pointNamed(store, point)), cluster }
   const place = restorePlace(to, force || isDry, isUrl(from) ? undefined : from)
   const progress = new RestoreProgressLine('restoring', json)
   const run = new ArchiveRestore({
@@ -194,19 +190,6 @@ function withOwnCure(error: unknown): unknown {
   }
   const cure = cures[key]
   return cure === undefined ? error : new WalcastError(key, { message, cure }, error)
-}
-
-/** Throws USAGE. */
-function wantedOf({ at, txid, position, incarnation, cluster }: Flags): Wanted {
-  if ([at, txid, position].filter((flag) => flag !== undefined).length > 1)
-    throw usage('--at, --txid and --position exclude each other')
-  const asked = { incarnation, cluster }
-  if (at !== undefined) return { ...asked, atMs: timeOf('--at', at) }
-  if (txid !== undefined) return { ...asked, txid: parseNumber('txid', txid) }
-  if (position === undefined) return asked
-  const parsed = parsePosition(position)
-  if (!parsed) throw usage('--position wants EPOCH-TXID, as in 4-5133')
-  return { ...asked, epoch: parsed.epoch, txid: parsed.txid }
 }
 
 function isUrl(place: string): boolean {

@@ -23,7 +23,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
-import { archivistDesk, backupReport } from './nodeBackup.ts'
+import { archiveDesk, archivistDesk, backupReport } from './nodeBackup.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
@@ -150,6 +150,7 @@ function newServer(
     onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
     archivist: archivistDesk(ground),
+    archive: archiveDesk(ground),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,

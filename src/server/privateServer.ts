@@ -3,7 +3,6 @@
  * replication stream, and the requests that other nodes forward to the application. It answers from
  * the start of the node on, before there is a role.
  */
-
 import type { Server as HttpServer, IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -31,6 +30,7 @@ import type { ServedKeys } from '../security/servedKeys.ts'
 import { Access } from './access.ts'
 import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
+import { type ArchiveParts, addArchiveRoutes } from './archiveRoutes.ts'
 import { addArchivistRoutes } from './archivistRoutes.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
@@ -62,7 +62,7 @@ export interface PrivateServerLimits extends HttpLimits {
   readonly holdMs: number
 }
 
-export interface PrivateServerOptions extends HealthParts, StatusParts, ProofParts {
+export interface PrivateServerOptions extends HealthParts, StatusParts, ProofParts, ArchiveParts {
   readonly host: string
   readonly port: number
   /** Folder of the node, for its control socket. */
@@ -269,11 +269,12 @@ export class PrivateServer {
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
     addArchivistRoutes(this.#app, archivist)
+    addArchiveRoutes(this.#app, this.#options)
   }
 }
 
 function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudget {
-  const connections = new ConnectionBudget(limits.connections, {
+  return new ConnectionBudget(limits.connections, {
     // Nodes come from one address each, and prove themselves later.
     clientAt: () => undefined,
     onCut: onCut('listen'),
@@ -283,7 +284,6 @@ function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudg
         ? void sendFailure(response, error, () => {})
         : void response.req.socket.destroy(),
   })
-  return connections
 }
 
 /** Before the HTTP server, in a cluster with a secret. */
