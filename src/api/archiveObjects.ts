@@ -9,8 +9,8 @@ export const NOTE_PATH = '/_walcast/archive/note'
 
 /** The most names in one answer. */
 export const MAX_LISTED = 10_000
-/** The most bytes in one answer. */
-export const MAX_RANGE_BYTES = 4 * 1024 ** 2
+/** The most bytes in one answer: to prove them takes the node some milliseconds. */
+export const MAX_RANGE_BYTES = 1024 ** 2
 /** In an answer with bytes of an object: how many the whole object has. */
 export const OBJECT_BYTES_HEADER = 'walcast-object-bytes'
 
@@ -49,8 +49,8 @@ export interface ArchiveObjects {
 
 export interface ArchiveDesk {
   /**
-   * The archive in the place with this number, from 1, in the order of --backup. Throws NODE_ARCHIVE,
-   * and what opening a store throws.
+   * The archive in the place with this number, from 1, in the order of --backup. Throws
+   * NODE_ARCHIVE, and what opening a store throws.
    */
   open(place: number): Promise<ArchiveObjects>
 }

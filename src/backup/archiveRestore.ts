@@ -99,8 +99,8 @@ export class ArchiveRestore {
   }
 
   /**
-   * A plan whose files stay, as far as that can be had, until they are released or `run` ends. What a process that died was about to
-   * remove may be all that there is.
+   * A plan whose files stay, as far as that can be had, until they are released or `run` ends. What
+   * a process that died was about to remove may be all that there is.
    */
   async heldPlan(): Promise<PlannedRestore> {
     for (;;) {

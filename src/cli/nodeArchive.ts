@@ -62,7 +62,7 @@ export class NodeArchive implements ArchiveObjects {
   #question(method: 'GET' | 'POST' | 'DELETE', path: string, query: Query) {
     const environment = this.#environment
     const asked = { method, node: this.#node, path: this.#path(path, query) }
-    return { ...asked, environment, timeoutMs: TIMEOUT_MS }
+    return { ...asked, environment, timeoutMs: TIMEOUT_MS, isAnswerProven: true }
   }
 
   #path(path: string, query: Query): string {

@@ -4,6 +4,7 @@
  * that is not in use does not keep the command from ending.
  */
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
+import { WalcastError } from '../errors.ts'
 import { httpClient } from '../platform/httpClient.ts'
 import { timeLimit } from '../platform/time.ts'
 import { Turns } from '../server/turns.ts'
@@ -60,7 +61,7 @@ export class NodeLines {
       const { head, bytes } = answered ?? (await this.#over(await this.#connect(url), url))
       return { way, credential: this.#credential?.kind, head, bytes }
     } catch (error) {
-      throw failureOf(way, undefined, error, TIMEOUT_MS)
+      throw error instanceof WalcastError ? error : failureOf(way, undefined, error, TIMEOUT_MS)
     } finally {
       leave?.()
     }
@@ -110,6 +111,7 @@ async function provenLine(asked: URL, credential: Credential): Promise<Line> {
         ...question,
         body: undefined,
         maxBytes: MAX_ANSWER_BYTES,
+        isAnswerProven: true,
       })
       return { head: { statusCode: status, headers }, bytes: body }
     },

@@ -29,7 +29,7 @@ test('a URL is a node, with the number of its place', async () => {
     assert.equal(await find(place), undefined, place)
 })
 
-test('a folder with an archive counts before a node, and a node before an empty folder', async (t) => {
+test('a folder with an archive counts before a node, and that before a folder', async (t) => {
   const db = join(root, 'app.db')
   const folder = `${db}-walcast`
   const socket = { kind: 'socket', db, folder }

@@ -71,7 +71,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ],
   ...['moves', 'systemd', 'unit', 'values', 'version'],
   ...['as-far-as-possible', 'at', 'cluster', 'dry-run', 'from', 'incarnation', 'position', 'txid'],
-  ...['no-integrity-check', 'verify'],
+  ...['no-integrity-check', 'point', 'verify'],
   // Of the command line of AWS.
   ...['bucket', 'region', 'lifecycle-configuration', 'create-bucket-configuration'],
 ])

@@ -1,10 +1,11 @@
 /** Commands read the archive of a node, by whatever names the node. */
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { OBJECT_PATH, OBJECTS_PATH } from '../../src/api/archiveObjects.ts'
 import { archived } from '../support/archiving.ts'
 import { type Lab, labTest } from '../support/lab.ts'
+import { TcpProxy } from '../support/tcpProxy.ts'
 
 const SECRET = { WALCAST_SECRET: 'a secret of sixteen characters and more' }
 
@@ -93,6 +94,23 @@ labTest('an archive is listed, named in, asked and restored through its node', a
       assert.ok(status === 401 || status === 403, text)
       assert.ok(!text.includes(place))
     }
+
+  // Over plain text nobody on the way changes what a restore goes by.
+  const proxy = await TcpProxy.start(leader.options.port)
+  lab.atEnd(() => proxy.close())
+  const tampered = lab.path('tampered.db')
+  const through = ['restore', '--from', proxy.address, '--to', tampered, '--no-integrity-check']
+  for (const tamper of [
+    (text: string) => text.replace('"isMore":false', '"isMore":true '),
+    (text: string) => text.replace(/(octet-stream.*).$/s, '$1!'),
+  ]) {
+    proxy.tamper = (bytes, fromNode) =>
+      fromNode ? Buffer.from(tamper(bytes.toString('latin1')), 'latin1') : bytes
+    const { code, err } = await walcast(lab, through)
+    assert.equal(code, 1)
+    assert.match(err, /^WALCAST_PEER_UNPROVEN: .*not the answer that a node .*over TLS/)
+    assert.equal(existsSync(tampered), false)
+  }
 
   const gone = await done(lab, ['backups', 'forget', 'before', '--from', db])
   assert.equal(gone.trim(), 'forgot the name before')

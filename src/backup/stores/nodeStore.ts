@@ -103,8 +103,8 @@ export class NodeStore implements Store {
   }
 
   #refusal(what: string): WalcastError {
-    const cure = 'give the place of the archive itself: its folder, or s3://BUCKET/PREFIX'
-    return new WalcastError('STORE_REFUSED', { store: this.name, what, cure })
+    const advice = 'name the place itself, its folder or s3://BUCKET/PREFIX, and not a node'
+    return new WalcastError('STORE_REFUSED', { store: this.name, what, advice })
   }
 }
 
