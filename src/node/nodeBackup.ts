@@ -140,7 +140,7 @@ export function archiveDesk({
       const place = places.at(number - 1)
       if (number < 1 || place === undefined) {
         const detail =
-          places.length === 0 ? 'it archives nothing' : `it has ${places.length} places`
+          places.length === 0 ? 'it archives nothing' : `its --backup has no place ${number}`
         throw new WalcastError('NODE_ARCHIVE', { node: nodeFile.record.node, detail })
       }
       const known = opened.get(place) ?? new ServedArchive(await openStore(place, ops), wallMs)

@@ -1,10 +1,13 @@
 /** The archive of a node as a store: what is read, and what is refused of a node that errs. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type ArchiveObjects, MAX_LISTED, MAX_RANGE_BYTES } from '../../src/api/archiveObjects.ts'
+import { Archive } from '../../src/backup/archive.ts'
+import { ArchiveRestore } from '../../src/backup/archiveRestore.ts'
+import { clusterArchive } from '../../src/backup/restoreTarget.ts'
 import { namedPoints, namePoint } from '../../src/backup/retention/namedPoints.ts'
 import { Pin, pinnedFiles } from '../../src/backup/retention/pins.ts'
 import { ServedArchive } from '../../src/backup/servedArchive.ts'
@@ -13,6 +16,9 @@ import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { NodeStore } from '../../src/backup/stores/nodeStore.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { type BackupIdentity, newIdentity } from '../../src/security/backupKeys.ts'
+import { writeArchive } from '../support/archiveFolders.ts'
+import { ONE, statesOf } from '../support/archives.ts'
 import { bytesIn, isCode, put } from '../support/storeContract.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-node-store-'))
@@ -59,6 +65,26 @@ test('small objects take one question, large ones come in bounded ranges', async
   await assert.rejects(object.read(6, 6), isCode('ARCHIVE_BROKEN'))
   await assert.rejects(store.open('snapshots/none'), isCode('ARCHIVE_MISSING'))
   assert.deepEqual((await storedFiles(store)).length, 1)
+})
+
+test('an encrypted archive is opened by who asks, and not by the node', async () => {
+  const { kept, store } = site()
+  const own = newIdentity()
+  const states = statesOf(join(root, 'source.db'), 4096).slice(0, 3)
+  const recipients = [own.recipient]
+  await writeArchive(kept.name, states, 4096, [
+    { kind: 'snapshot', incarnation: ONE, states: [0], recipients },
+    { kind: 'changes', incarnation: ONE, from: 0, states: [1, 2], recipients },
+  ])
+  const restoreWith = async (identities: readonly BackupIdentity[]) => {
+    const list = async () =>
+      clusterArchive(await Archive.list(store, { identities }), undefined, new Map())
+    const run = new ArchiveRestore({ wanted: {}, isAsFarAsPossible: false, list })
+    return run.run(join(root, 'restored.db'), {}, systemFileOps, () => {})
+  }
+  await assert.rejects(restoreWith([]), isCode('ARCHIVE_LOCKED'))
+  assert.equal((await restoreWith([own])).checksum, states[2].checksum)
+  assert.ok(readFileSync(join(root, 'restored.db')).equals(states[2].bytes))
 })
 
 test('it writes pins and names of positions, and refuses the rest', async () => {
