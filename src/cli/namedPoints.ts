@@ -3,7 +3,7 @@ import { Archive } from '../backup/archive.ts'
 import { ArchiveRestore } from '../backup/archiveRestore.ts'
 import { HeldFiles } from '../backup/heldFiles.ts'
 import { clusterArchive, positionText } from '../backup/restoreTarget.ts'
-import { forgetPoint, namedPoints, namePoint } from '../backup/retention/namedPoints.ts'
+import { forgetPoint, namePoint } from '../backup/retention/namedPoints.ts'
 import type { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { wallMs } from '../platform/time.ts'
@@ -97,8 +97,7 @@ async function forget(name: string, flags: Flags): Promise<void> {
   if (Object.keys(POSITION_FLAGS).some((flag) => Object.hasOwn(flags, flag)))
     throw usage('backups forget takes a NAME and no position')
   const { store } = await archivePlace({ flag: '--from', place: from, identity })
-  const isThere = (await namedPoints(store)).some((point) => point.name === name)
-  if (!isThere) throw usage(`no position has the name ${plainText(name, MAX_SHOWN_CHARS)}`)
-  await forgetPoint(store, name)
+  if (!(await forgetPoint(store, name)))
+    throw usage(`no position has the name ${plainText(name, MAX_SHOWN_CHARS)}`)
   process.stdout.write(json ? jsonLine({ name, forgotten: true }) : `forgot the name ${name}\n`)
 }

@@ -59,7 +59,8 @@ export function wantedWithPoint(flags: PositionFlags, point: string | undefined)
 
 /** The position with this name. Throws POSITION_NOT_ARCHIVED, and what the store throws. */
 export async function pointNamed(store: Store, name: string): Promise<Wanted> {
-  const points = await namedPoints(store)
+  // One that cannot be read hides no others.
+  const points = await namedPoints(store, () => {})
   const found = points.find((point) => point.name === name)
   if (found) return { incarnation: found.incarnation, txid: found.txid }
   const names = points.map((point) => point.name).join(', ')

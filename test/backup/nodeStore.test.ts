@@ -8,7 +8,7 @@ import { type ArchiveObjects, MAX_LISTED, MAX_RANGE_BYTES } from '../../src/api/
 import { Archive } from '../../src/backup/archive.ts'
 import { ArchiveRestore } from '../../src/backup/archiveRestore.ts'
 import { clusterArchive } from '../../src/backup/restoreTarget.ts'
-import { namedPoints, namePoint } from '../../src/backup/retention/namedPoints.ts'
+import { forgetPoint, namedPoints, namePoint } from '../../src/backup/retention/namedPoints.ts'
 import { Pin, pinnedFiles } from '../../src/backup/retention/pins.ts'
 import { ServedArchive } from '../../src/backup/servedArchive.ts'
 import { storedFiles } from '../../src/backup/storedFiles.ts'
@@ -98,6 +98,20 @@ test('it writes pins and names of positions, and refuses the rest', async () => 
   const point = { name: 'before', incarnation: 'a'.repeat(16), txid: 3, namedMs: 5 }
   await namePoint(store, point)
   assert.deepEqual(await namedPoints(kept), [point])
+  await put(kept, 'points/broken.json', '{')
+  await assert.rejects(namedPoints(store), isCode('ARCHIVE_BROKEN'))
+  const bad: string[] = []
+  assert.deepEqual(await namedPoints(store, (name) => bad.push(name)), [point])
+  assert.deepEqual(bad, ['points/broken.json'])
+  assert.deepEqual(
+    [
+      await forgetPoint(store, 'broken'),
+      await forgetPoint(store, 'none'),
+      await forgetPoint(store, '../a'),
+    ],
+    [true, false, false],
+  )
+  assert.deepEqual(await namedPoints(store), [point])
   await assert.rejects(put(store, 'snapshots/a', 'x'), isCode('STORE_REFUSED'))
   await assert.rejects(store.remove(FILE), isCode('STORE_REFUSED'))
   assert.equal((await kept.list('snapshots')).length, 1)

@@ -63,10 +63,15 @@ async function pointOf(store: Store, object: string): Promise<NamedPoint[]> {
   return [{ ...point, name }]
 }
 
-/** Nothing when there is none. Throws USAGE when no position can have this name. */
-export async function forgetPoint(store: Store, name: string): Promise<void> {
-  if (!NAME.test(name)) throw usage(`no position has the name ${name}`)
-  await store.remove(`points/${name}.json`)
+/**
+ * False when there is none, also of a name that no position can have. One that cannot be read goes
+ * too: it keeps retention from removing anything.
+ */
+export async function forgetPoint(store: Store, name: string): Promise<boolean> {
+  const object = `points/${name}.json`
+  const isThere = NAME.test(name) && (await store.list('points')).some((it) => it.name === object)
+  if (isThere) await store.remove(object)
+  return isThere
 }
 
 /** Whether `note` is a position that may have this name of an object. */
