@@ -655,7 +655,17 @@ export const CATALOGUE = {
   NO_ARCHIVE: entry(
     404,
     'there is no archive in {store}',
-    'give --from the place that has the folders snapshots and changes',
+    'give --from the place that has the folders snapshots and changes, or a node that archives',
+  ),
+  NODE_ARCHIVE: entry(
+    404,
+    'node {node} has no archive to restore from: {detail}',
+    'name a node that archives, or start this one with --backup PLACE',
+  ),
+  NODE_ARCHIVE_BUSY: entry(
+    503,
+    'too many requests for the archive of node {node} wait already',
+    'try again when other restores from it have ended, or give the place of the archive itself',
   ),
   POSITION_NOT_ARCHIVED: entry(
     404,

@@ -88,7 +88,7 @@ export class ArchiveRestore {
   ): Promise<Restored> {
     try {
       for (;;) {
-        const plan = await this.#heldPlan()
+        const plan = await this.heldPlan()
         onPlan(plan)
         const restored = await this.#attempt(path, plan, steps, ops)
         if (restored) return restored
@@ -99,10 +99,10 @@ export class ArchiveRestore {
   }
 
   /**
-   * A plan whose files stay, as far as that can be had. What a process that died was about to
-   * remove may be all that there is.
+   * A plan whose files stay, as far as that can be had, until they are released or `run` ends. What
+   * a process that died was about to remove may be all that there is.
    */
-  async #heldPlan(): Promise<PlannedRestore> {
+  async heldPlan(): Promise<PlannedRestore> {
     for (;;) {
       const plan = await this.plan()
       const going = (await this.#order.held?.hold(plan.files)) ?? new Set()

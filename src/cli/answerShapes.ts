@@ -40,6 +40,16 @@ const ENTRY = fields(
 /** `GET /_walcast/audit`. */
 export const AUDIT = fields({ entries: listOf(ENTRY) })
 
+/** `GET /_walcast/archive/objects`. */
+export const LISTED_OBJECTS = fields({
+  place: text,
+  objects: listOf(fields({ name: text, bytes: count })),
+  isMore: flag,
+})
+
+/** `POST /_walcast/archive/note`. */
+export const NEW_NOTE = fields({ isNew: flag })
+
 const REPLICA = fields(
   {
     node: text,

@@ -1,11 +1,13 @@
 /** The archive that a command reads: where it is, and the identities that open it. */
-
+import { NodeStore } from '../backup/stores/nodeStore.ts'
 import { openStore } from '../backup/stores/openStore.ts'
 import type { Store } from '../backup/stores/store.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { readIdentities } from '../security/backupKeyFiles.ts'
 import type { BackupIdentity } from '../security/backupKeys.ts'
+import { archiveNode } from './archiveNode.ts'
+import { NodeArchive } from './nodeArchive.ts'
 
 export interface GivenArchive {
   /** The flag that names the place. */
@@ -27,7 +29,10 @@ export function identityHelp(columns: number): string {
   return `  ${'--identity FILE'.padEnd(columns)}  ${about}`
 }
 
-/** Throws USAGE, STORE_PLACE, STORE_KEYS, IDENTITY_UNREADABLE or SECRET_SHARED. */
+/**
+ * Throws USAGE, STORE_PLACE, STORE_KEYS, IDENTITY_UNREADABLE or SECRET_SHARED, and for a node what
+ * finding it and reading a token or the secret throws.
+ */
 export async function archivePlace(
   { flag, place, identity }: GivenArchive,
   ops: FileOps = systemFileOps,
@@ -35,5 +40,12 @@ export async function archivePlace(
   if (place === undefined || place === '')
     throw new WalcastError('USAGE', { detail: `${flag} PLACE is missing` })
   const path = identity ?? process.env['WALCAST_IDENTITY'] ?? ''
-  return { store: await openStore(place, ops), identities: path === '' ? [] : readIdentities(path) }
+  return { store: await storeOf(place, ops), identities: path === '' ? [] : readIdentities(path) }
+}
+
+async function storeOf(place: string, ops: FileOps): Promise<Store> {
+  const asked = await archiveNode(place, process.env)
+  if (!asked) return openStore(place, ops)
+  const objects = new NodeArchive(asked.node, asked.place, process.env)
+  return new NodeStore(place, objects)
 }

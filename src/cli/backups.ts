@@ -5,6 +5,7 @@ import { summaryOf } from '../backup/archiveSummary.ts'
 import type { BadPieces } from '../backup/historyPositions.ts'
 import { lockedFilesIn } from '../backup/lockedFiles.ts'
 import { clusterArchive, headOfEnvelope } from '../backup/restoreTarget.ts'
+import { namedPoints } from '../backup/retention/namedPoints.ts'
 import type { WalcastError } from '../errors.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { backupsJson, backupsText } from './backupsText.ts'
@@ -13,11 +14,16 @@ import { jsonLine } from './queryCommand.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
 
 const HELP = `walcast backups --from PLACE [--verify] [--json]
+walcast backups name NAME --from PLACE [--at TIME | --txid N | --position EPOCH-TXID]
+walcast backups forget NAME --from PLACE
 
-Shows what an archive has: from when to when it can restore, snapshots, and what is missing.
+Shows what an archive has: from when to when it can restore, snapshots, what is missing, and
+positions that have a name. "name" gives a position a name, so that it stays whatever --keep says;
+see walcast backups name --help.
 
-  --from PLACE     the archive: the folder that has snapshots/ and changes/, or
-                   s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md)
+  --from PLACE     the archive: the folder that has snapshots/ and changes/,
+                   s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md), or a node that archives:
+                   its URL, HOST:PORT or id, or the database file of a node on this machine
 ${identityHelp(15)}
   --cluster ID     of this cluster, when PLACE has archives of several
   --verify         also read every file and check every checksum in it
@@ -39,6 +45,9 @@ const FLAGS = {
 } as const
 
 export async function runBackups(args: readonly string[]): Promise<number> {
+  const [subcommand, ...rest] = args
+  if (subcommand === 'name') return (await import('./namedPoints.ts')).runNamePoint(rest)
+  if (subcommand === 'forget') return (await import('./namedPoints.ts')).runForgetPoint(rest)
   const { help, json = false, from, identity, cluster, verify = false } = parseFlags(args, FLAGS)
   if (help) {
     process.stdout.write(HELP)
@@ -51,10 +60,12 @@ export async function runBackups(args: readonly string[]): Promise<number> {
   const own = await clusterArchive(archive, cluster, found, headOfEnvelope)
   const summary = await summaryOf(own, found)
   const locked = await lockedFilesIn(own.archive, found)
+  // A name that cannot be read hides no others.
+  const points = await namedPoints(store, (name, error) => found.set(name, error))
   if (verify) progress.begin(summary.bytes)
   const checked = verify ? await checkedFiles(archive).finally(() => progress.end()) : undefined
   const bad = [...merged(found, checked)].map(([name, error]) => ({ name, error }))
-  const backups = { place: store.name, summary, bad, locked, checked }
+  const backups = { place: store.name, summary, points, bad, locked, checked }
   process.stdout.write(json ? jsonLine(backupsJson(backups)) : backupsText(backups))
   return bad.length > 0 ? 1 : 0
 }

@@ -5,6 +5,7 @@ import type { History } from '../backup/histories.ts'
 import type { ArchivedPosition } from '../backup/historyPositions.ts'
 import type { LockedFiles } from '../backup/lockedFiles.ts'
 import { momentText } from '../backup/moment.ts'
+import type { NamedPoint } from '../backup/retention/namedPoints.ts'
 import { formatBytes, formatMs, table } from './queryCommand.ts'
 import { positionJson, textOf } from './restoreText.ts'
 
@@ -14,6 +15,7 @@ const MAX_NAMED = 20
 export interface Backups {
   readonly place: string
   readonly summary: ArchiveSummary
+  readonly points: readonly NamedPoint[]
   /** Files that are not sound. */
   readonly bad: readonly BadFile[]
   /** What no identity opens. */
@@ -22,21 +24,38 @@ export interface Backups {
   readonly checked: CheckedFiles | undefined
 }
 
-export function backupsText({ place, summary, bad, locked, checked }: Backups): string {
+export function backupsText({ place, summary, points, bad, locked, checked }: Backups): string {
   const { cluster, db, files, bytes, histories } = summary
   const size = `${filesText(files)}, ${formatBytes(bytes)}`
   const head = `cluster ${cluster}, database ${db}: ${size} in ${place}`
   const parts = histories.map((history) => historyText(history, locked !== undefined))
-  const named = bad.slice(0, MAX_NAMED).map(({ error }) => `  ${error.message}`)
+  const broken = bad.slice(0, MAX_NAMED).map(({ error }) => `  ${error.message}`)
   const more = bad.length > MAX_NAMED ? [`  and ${bad.length - MAX_NAMED} more`] : []
   const verdict =
     bad.length > 0
-      ? textOf([`NOT SOUND: ${bad.length} of ${filesText(files)}`, ...named, ...more])
+      ? textOf([`NOT SOUND: ${bad.length} of ${filesText(files)}`, ...broken, ...more])
       : checked
         ? textOf([soundText(files, checked)])
         : ''
   const closed = locked ? textOf([lockedText(locked)]) : ''
-  return [textOf([head]), ...parts, closed, verdict].filter((part) => part !== '').join('\n')
+  const named = points.length > 0 ? pointsText(points, summary) : ''
+  return [textOf([head]), ...parts, named, closed, verdict].filter((part) => part !== '').join('\n')
+}
+
+function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary): string {
+  const rows = points.map((point) => {
+    const epoch = epochOf(point, summary)
+    const { name, incarnation, txid, namedMs } = point
+    const position = epoch === undefined ? `txid ${txid} of ${incarnation}` : `${epoch}-${txid}`
+    return [name, position, momentText(namedMs)]
+  })
+  return table(['named', 'position', 'since'], rows)
+}
+
+/** Undefined for a position of another cluster, or one in the middle of a history left behind. */
+function epochOf(point: NamedPoint, { histories }: ArchiveSummary): number | undefined {
+  const heads = histories.flatMap(({ spans }) => spans.map(({ head }) => head))
+  return heads.find(({ id }) => id === point.incarnation)?.epoch
 }
 
 function soundText(files: number, { unopened }: CheckedFiles): string {
@@ -105,12 +124,20 @@ function place({ epoch, txid }: ArchivedPosition): string {
   return `${epoch}-${txid}`
 }
 
-export function backupsJson({ place: where, summary, bad, locked, checked }: Backups): unknown {
+export function backupsJson(backups: Backups): unknown {
+  const { place: where, summary, points, bad, locked, checked } = backups
   const { histories, ...about } = summary
   return {
     place: where,
     ...about,
     histories: histories.map(historyJson),
+    named: points.map((point) => ({
+      name: point.name,
+      incarnation: point.incarnation,
+      epoch: epochOf(point, summary) ?? null,
+      txid: point.txid,
+      namedAt: new Date(point.namedMs).toISOString(),
+    })),
     locked: locked
       ? { recipients: locked.recipients, writtenAt: new Date(locked.writtenMs).toISOString() }
       : null,

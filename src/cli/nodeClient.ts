@@ -28,6 +28,8 @@ export interface Question {
   readonly timeoutMs: number
   /** Sent as JSON. */
   readonly body?: object
+  /** Also over plain text: what a restore goes by must not be changed on the way. */
+  readonly isAnswerProven?: boolean
 }
 
 /** A JSON answer of this shape. Throws what `askNode` and `bodyOf` throw. */
@@ -149,7 +151,7 @@ async function ask(way: Way, question: Question): Promise<Answer> {
 
 async function send(
   way: Way,
-  { method, timeoutMs, body: value }: Question,
+  { method, timeoutMs, body: value, isAnswerProven }: Question,
 ): Promise<{ readonly head: Head; readonly bytes: Buffer }> {
   const { url, dispatcher, proven } = way
   const body = value && JSON.stringify(value)
@@ -160,7 +162,8 @@ async function send(
     if (proven) {
       const path = `${url.pathname}${url.search}`
       const question = { method, path, headers, body, maxBytes: MAX_ANSWER_BYTES, signal }
-      const { status, headers: answered, body: bytes } = await proven.ask(question)
+      const asked = { ...question, isAnswerProven }
+      const { status, headers: answered, body: bytes } = await proven.ask(asked)
       return { head: { statusCode: status, headers: answered }, bytes }
     }
     // Only the signal bounds it: undici's own limit would end it after five minutes without
@@ -177,6 +180,6 @@ async function send(
     head = answer
     return { head, bytes: await readAll(answer.body) }
   } catch (error) {
-    throw failureOf(way, head, error, timeoutMs)
+    throw error instanceof WalcastError ? error : failureOf(way, head, error, timeoutMs)
   }
 }

@@ -18,10 +18,13 @@ const MAX_SHOWN_CHARS = 100
 const AGO = /^-(\d[\d.a-z]*[a-z])$/i
 
 export const PLACE_HELP = `\
-PLACE is a folder, or s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md). A TIME is an ISO time,
-with or without zone (local): 2026-11-30, 2026-11-30T14:00, "2026-11-30 14:00:05+01:00"; or -6h,
--2d12h, "6h ago". It means the last position at or before it, in the clock of the leader. A POSITION
-is an epoch and a txid such as 3-120, or a txid alone. newest is the last one in the archive.`
+PLACE is a folder, s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md), or a node that archives:
+its URL, HOST:PORT or id, or the database file of a node on this machine.
+
+A TIME is an ISO time, with or without zone (local): 2026-11-30, 2026-11-30T14:00,
+"2026-11-30 14:00:05+01:00"; or -6h, -2d12h, "6h ago". It means the last position at or before it,
+in the clock of the leader. A POSITION is an epoch and a txid such as 3-120, or a txid alone. newest
+is the last one in the archive.`
 
 /** `-6h` is no flag: it becomes `6h ago`. */
 export function withAgo(args: readonly string[]): string[] {

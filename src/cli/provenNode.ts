@@ -7,10 +7,18 @@ import type { Socket } from 'node:net'
 import { TlsWanted } from '../cluster/connectionProof.ts'
 import { type Peer, PeerDialer } from '../cluster/peerDialer.ts'
 import { exchangeOver, type SocketAnswer } from '../cluster/socketExchange.ts'
+import { WalcastError } from '../errors.ts'
 import { COMMAND_LINE } from '../nodeId.ts'
 import { nowMs } from '../platform/time.ts'
 import { ClusterSecrets } from '../security/clusterSecrets.ts'
-import type { ProofKeys } from '../security/proof.ts'
+import {
+  CHALLENGE_HEADER,
+  formatChallenge,
+  newChallenge,
+  nodeProvenBy,
+  PROOF_HEADER,
+  type ProofKeys,
+} from '../security/proof.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/requestSignature.ts'
 import { tokenProofKey } from '../security/token.ts'
 import type { Credential } from './credential.ts'
@@ -23,7 +31,10 @@ const ANY_KEY = {
   introduce: () => true,
 } as const
 
-/** A node that has proven itself, and a connection to it for one question. */
+/**
+ * A node that has proven itself, and a connection to it for one question at a time. While there is
+ * none the connection does not keep the process from ending.
+ */
 export interface ProvenNode {
   ask(question: {
     readonly method: string
@@ -33,6 +44,11 @@ export interface ProvenNode {
     readonly body: string | undefined
     readonly maxBytes: number
     readonly signal: AbortSignal
+    /**
+     * Over plain text the answer is proven, too: rejects with PEER_UNPROVEN when something on the
+     * way has changed its status or body.
+     */
+    readonly isAnswerProven?: boolean | undefined
   }): Promise<SocketAnswer>
   close(): void
 }
@@ -72,19 +88,37 @@ export async function provenNode(
   const address = `${url.hostname}:${url.port || (isTls ? 443 : 80)}`
   const { socket, peer } = await connected(dialer, address, timeoutMs)
   return {
-    ask: ({ body, ...question }) =>
-      exchangeOver(socket, {
+    async ask({ body, isAnswerProven, ...question }) {
+      const isAsked = isAnswerProven && peer.fingerprint === ''
+      const challenge = isAsked ? newChallenge() : undefined
+      socket.ref()
+      const answer = await exchangeOver(socket, {
         ...question,
         ...(body === undefined ? {} : { body }),
         headers: {
           host: address,
           ...question.headers,
+          ...(challenge && {
+            [CHALLENGE_HEADER]: formatChallenge({ challenge, keyIds: keys.ids }),
+          }),
           // On other paths anyone may ask, and a signature would make it a forwarded request.
           ...(question.path.startsWith(RESERVED) ? headersFor(peer, { ...question, body }) : {}),
         },
-      }),
+      }).finally(() => socket.unref())
+      const said = { ...question, ...answer, fingerprint: '' }
+      if (challenge && !nodeProvenBy(keys, answer.headers[PROOF_HEADER], { ...said, challenge }))
+        throw changedAnswer(address)
+      return answer
+    },
     close: () => socket.destroy(),
   }
+}
+
+function changedAnswer(address: string): WalcastError {
+  return new WalcastError('PEER_UNPROVEN', {
+    message: `what came from ${address} is not the answer that a node of this cluster gave`,
+    cure: 'something on the way changes answers: ask the node over TLS, or on its machine',
+  })
 }
 
 /** In plain text unless the node wants TLS, where an address is all that was typed. */

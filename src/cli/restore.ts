@@ -1,18 +1,16 @@
 /** `walcast restore`: a database from an archive, as it was at any position that is there. */
-import { parsePosition } from '../../proto/position.ts'
 import { Archive, type OnRead } from '../backup/archive.ts'
 import { ArchiveRestore } from '../backup/archiveRestore.ts'
 import { HeldFiles } from '../backup/heldFiles.ts'
 import type { BadPieces } from '../backup/historyPositions.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
 import type { RestoreSteps } from '../backup/restore.ts'
-import { clusterArchive, type Wanted } from '../backup/restoreTarget.ts'
-import { parseNumber } from '../options/optionValues.ts'
+import { clusterArchive } from '../backup/restoreTarget.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { existsSync } from '../platform/files.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { durationOf, parseFlags } from './commandArguments.ts'
-import { timeOf, usage } from './pastArguments.ts'
+import { usage } from './pastArguments.ts'
 import { jsonLine } from './queryCommand.ts'
 import { restoreInto } from './restoreInto.ts'
 import { lockPlace } from './restoreLocks.ts'
@@ -27,6 +25,7 @@ import {
   unheldText,
   warningText,
 } from './restoreText.ts'
+import { POSITION_FLAGS, pointNamed, positionHelp, wantedWithPoint } from './wantedPosition.ts'
 
 /** Writers of the application wait at most so long, plus the transaction itself. */
 const HOLD_MS = 10_000
@@ -42,19 +41,18 @@ With --into the restored state becomes the next state of a running cluster: one 
 leader's database, which replicas follow. The state before it gets a name in PLACE, and the command
 that goes back is printed. Run it on the leader's machine.
 
-  --from PLACE             the archive: the folder that has snapshots/ and changes/, or
-                           s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md)
+  --from PLACE             the archive: the folder that has snapshots/ and changes/,
+                           s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md), or a node that
+                           archives: its URL, HOST:PORT or id, or the database file of a node on
+                           this machine. Over an address it needs a token of the role operate or
+                           the cluster secret
 ${identityHelp(23)}
   --to FILE                the database file to make
   --into NODE              the leader: its id, HOST:PORT or URL
 
 Which position [the newest one]
-  --at TIME                the last one that was committed by then: "2026-11-29 14:02:07" (local
-                           time), 2026-11-29T13:02:07Z, -6h or "6h ago"
-  --txid N                 the one with this transaction number
-  --position EPOCH-TXID    the one that a node or a client calls so
-  --incarnation ID         in the history that ends with this incarnation, not in the newest one
-  --cluster ID             of this cluster, when PLACE has archives of several
+${positionHelp(23)}
+  --point NAME             the one that "walcast backups name" gave this name
 
   --force                  replace FILE if it is there. Only pages that differ are written. FILE
                            must not be open in any program
@@ -72,6 +70,7 @@ Which position [the newest one]
 `
 
 const FLAGS = {
+  ...POSITION_FLAGS,
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   from: { type: 'string' },
@@ -81,11 +80,7 @@ const FLAGS = {
   db: { type: 'string' },
   hold: { type: 'string' },
   'without-point': { type: 'boolean' },
-  at: { type: 'string' },
-  txid: { type: 'string' },
-  position: { type: 'string' },
-  incarnation: { type: 'string' },
-  cluster: { type: 'string' },
+  point: { type: 'string' },
   force: { type: 'boolean' },
   'as-far-as-possible': { type: 'boolean' },
   'no-integrity-check': { type: 'boolean' },
@@ -104,15 +99,17 @@ export async function runRestore(
     process.stdout.write(HELP)
     return 0
   }
-  const { from, to, into: node, json = false } = flags
+  const { from, to, into: node, point, json = false } = flags
   if (!from || !(to || node) || (to && node))
     throw usage('--from PLACE and either --to FILE or --into NODE are required')
-  const wanted = wantedOf(flags)
+  const given = wantedWithPoint(flags, point)
   requireOwnFlags(flags)
   const { store, identities } = await archivePlace(
     { flag: '--from', place: from, identity: flags.identity },
     ops,
   )
+  const { cluster } = flags
+  const wanted = point === undefined ? given : { ...(await pointNamed(store, point)), cluster }
   const progress = new RestoreProgressLine('restoring', json)
   const list = async (cluster: string | undefined, bad: BadPieces = new Map(), onRead?: OnRead) =>
     clusterArchive(
@@ -131,7 +128,7 @@ export async function runRestore(
   const means = { run, progress, isJson: json, isUnchecked: isUnchecked ?? false, ops, sizes }
   if (node) {
     const holdMs = durationOf('hold', flags.hold) ?? HOLD_MS
-    const { db, identity, cluster, 'without-point': isWithoutPoint = false } = flags
+    const { db, identity, 'without-point': isWithoutPoint = false } = flags
     const order = {
       name: node,
       db,
@@ -172,19 +169,6 @@ async function restoreTo(place: RestorePlace, means: RestoreMeans): Promise<numb
 function requireOwnFlags({ into, ...flags }: Flags): void {
   const foreign = (['db', 'hold', 'without-point'] as const).find((flag) => flags[flag])
   if (into === undefined && foreign) throw usage(`--${foreign} goes with --into`)
-}
-
-/** Throws USAGE. */
-function wantedOf({ at, txid, position, incarnation, cluster }: Flags): Wanted {
-  if ([at, txid, position].filter((flag) => flag !== undefined).length > 1)
-    throw usage('--at, --txid and --position exclude each other')
-  const asked = { incarnation, cluster }
-  if (at !== undefined) return { ...asked, atMs: timeOf('--at', at) }
-  if (txid !== undefined) return { ...asked, txid: parseNumber('txid', txid) }
-  if (position === undefined) return asked
-  const parsed = parsePosition(position)
-  if (!parsed) throw usage('--position wants EPOCH-TXID, as in 4-5133')
-  return { ...asked, epoch: parsed.epoch, txid: parsed.txid }
 }
 
 function isUrl(place: string): boolean {

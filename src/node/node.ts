@@ -24,7 +24,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
-import { archivistDesk, backupReport } from './nodeBackup.ts'
+import { archiveDesk, archivistDesk, backupReport } from './nodeBackup.ts'
 import { NodeBackupNow } from './nodeBackupNow.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
@@ -153,7 +153,8 @@ function newServer(
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
     onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
-    archive: { archivist, backup: new NodeBackupNow({ ...ground, archivist }) },
+    archiving: { archivist, backup: new NodeBackupNow({ ...ground, archivist }) },
+    archive: archiveDesk(ground),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,

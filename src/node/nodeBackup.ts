@@ -1,6 +1,7 @@
 /** The archive of a node's database, from its options. */
 import { join } from 'node:path'
 import { formatPosition } from '../../proto/position.ts'
+import type { ArchiveDesk, ArchiveObjects } from '../api/archiveObjects.ts'
 import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { onlyDatabase } from '../api/databases.ts'
@@ -10,6 +11,7 @@ import { ArchivistGrant } from '../backup/archivistGrant.ts'
 import { withDrills } from '../backup/drill/drillReport.ts'
 import type { Drills } from '../backup/drill/drills.ts'
 import { RecentKeys } from '../backup/recentKeys.ts'
+import { ServedArchive } from '../backup/servedArchive.ts'
 import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
 import { isFolder, openStore } from '../backup/stores/openStore.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -125,6 +127,29 @@ export function archivistDesk({
     onArchived: (at) => archived.hear(at, view.position()),
     nowMs: monotonicMs,
   })
+}
+
+/** Where commands read the archive of this node. */
+export function archiveDesk({
+  setup,
+  nodeFile,
+  ops,
+}: Pick<BackupGround, 'setup' | 'nodeFile' | 'ops'>): ArchiveDesk {
+  const { backup: places = [] } = setup.options
+  const opened = new Map<string, ArchiveObjects>()
+  return {
+    async open(number) {
+      const place = places.at(number - 1)
+      if (number < 1 || place === undefined) {
+        const detail =
+          places.length === 0 ? 'it archives nothing' : `its --backup has no place ${number}`
+        throw new WalcastError('NODE_ARCHIVE', { node: nodeFile.record.node, detail })
+      }
+      const known = opened.get(place) ?? new ServedArchive(await openStore(place, ops), wallMs)
+      opened.set(place, known)
+      return known
+    },
+  }
 }
 
 /** By the name of the database. */

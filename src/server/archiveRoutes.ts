@@ -1,64 +1,86 @@
 /**
- * `POST /_walcast/archivist`: a replica asks its leader whether it writes the archive.
- * `POST /_walcast/backup`: an operator, or a node in its name, wants the archive level now.
+ * `/_walcast/archive/...`: the archive of this node, for `walcast restore --from NODE` and other
+ * commands that read one. What is encrypted stays so: the node has no keys.
+ *
+ * A few requests are answered at once. Each has its turn until its answer is sent, or its
+ * connection ends, so that slow readers do not pile up answers in memory.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Position, parsePosition } from '../../proto/position.ts'
-import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
-import { BACKUP_PATH, type BackupDesk, MAX_PASSES } from '../api/backupNow.ts'
-import { WalcastError } from '../errors.ts'
-import { isNodeId } from '../nodeId.ts'
-import { headerOf } from '../proxy/headers.ts'
-import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
-  countOf,
-  flagOf,
-  type Given,
-  givenBy,
-  orderIn,
-  type Place,
-  requireNoPage,
-  textOf,
-} from './requestFields.ts'
+  type ArchiveDesk,
+  type ArchiveObjects,
+  MAX_RANGE_BYTES,
+  NOTE_PATH,
+  OBJECT_BYTES_HEADER,
+  OBJECT_PATH,
+  OBJECTS_PATH,
+} from '../api/archiveObjects.ts'
+import { MAX_NOTE_BYTES } from '../backup/retention/noteObject.ts'
+import { WalcastError } from '../errors.ts'
+import type { ProofParts } from './answerProofs.ts'
+import { countOf, type Given, requireNoPage, textOf } from './requestFields.ts'
+import { Turns } from './turns.ts'
 
-export interface ArchiveDesks {
-  readonly archivist: Pick<ArchivistDesk, 'claim'>
-  readonly backup: BackupDesk
+const AT_ONCE = 8
+const MAX_WAITING = 128
+
+export interface ArchiveParts {
+  readonly archive: ArchiveDesk
 }
 
 export function addArchiveRoutes(
   app: FastifyInstance,
-  { archivist, backup }: ArchiveDesks,
-  placeOf: (request: FastifyRequest) => Place,
+  { archive, record }: ArchiveParts & Pick<ProofParts, 'record'>,
 ): void {
-  app.post(ARCHIVIST_PATH, async (request) => {
-    requireNoPage(request)
-    // In an open cluster nobody signs.
-    const sender = senderOf(headerOf(request.raw, REPLICA_AUTH_HEADER))
-    const given = givenBy(request)
-    const node = sender?.node ?? textOf(given, 'node') ?? ''
-    if (!isNodeId(node))
-      throw new WalcastError('BAD_REQUEST', { detail: 'node is no id of a node' })
-    const archived = textOf(given, 'archived')
-    return archivist.claim(node, archived === undefined ? undefined : parsePosition(archived))
-  })
-  app.post(BACKUP_PATH, async (request) => {
-    const { given, by } = orderIn(request, placeOf)
-    const how = {
-      isSnapshotWanted: flagOf(given, 'snapshot'),
-      position: positionIn(given),
-      timeoutMs: countOf(given, 'timeoutMs'),
-      passes: Math.min(MAX_PASSES, countOf(given, 'passes') ?? MAX_PASSES),
+  const turns = new Turns(AT_ONCE, MAX_WAITING)
+  const inTurn =
+    (answer: (objects: ArchiveObjects, given: Given, request: Asked) => Promise<unknown>) =>
+    async (request: FastifyRequest, reply: FastifyReply) => {
+      requireNoPage(request)
+      const given: Given = Object(request.query)
+      const place = countOf(given, 'place') ?? 1
+      const leave = await turns.take()
+      if (!leave) throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
+      reply.raw.once('close', leave)
+      if (reply.raw.destroyed || reply.raw.closed) leave()
+      const { body } = request
+      return answer(await archive.open(place), given, { body, reply })
     }
-    return backup.now(how, by)
-  })
+  app.get(
+    OBJECTS_PATH,
+    inTurn((objects, given) =>
+      objects.list(textOf(given, 'folder') ?? '', textOf(given, 'after') ?? ''),
+    ),
+  )
+  app.get(
+    OBJECT_PATH,
+    inTurn(async (objects, given, { reply }) => {
+      const at = countOf(given, 'at') ?? 0
+      const bytes = countOf(given, 'bytes') ?? MAX_RANGE_BYTES
+      const range = await objects.read(textOf(given, 'name') ?? '', at, bytes)
+      return reply
+        .type('application/octet-stream')
+        .headers({ 'cache-control': 'no-store', [OBJECT_BYTES_HEADER]: range.objectBytes })
+        .send(range.bytes)
+    }),
+  )
+  app.post(
+    NOTE_PATH,
+    { bodyLimit: MAX_NOTE_BYTES },
+    inTurn(async (objects, given, { body }) => ({
+      isNew: await objects.writeNote(textOf(given, 'name') ?? '', Object(body)),
+    })),
+  )
+  app.delete(
+    NOTE_PATH,
+    inTurn(async (objects, given) => {
+      await objects.removeNote(textOf(given, 'name') ?? '')
+      return {}
+    }),
+  )
 }
 
-/** Throws BAD_REQUEST. */
-function positionIn(given: Given): Position | undefined {
-  const text = textOf(given, 'position')
-  const position = text === undefined ? undefined : parsePosition(text)
-  if (text !== undefined && !position)
-    throw new WalcastError('BAD_REQUEST', { detail: 'position is not EPOCH-TXID' })
-  return position
+interface Asked {
+  readonly body: unknown
+  readonly reply: FastifyReply
 }

@@ -1,5 +1,6 @@
 /** The least role that a token must have, for each path of the private side. */
 import type { FastifyInstance } from 'fastify'
+import { NOTE_PATH, OBJECT_PATH, OBJECTS_PATH } from '../api/archiveObjects.ts'
 import { ARCHIVIST_PATH } from '../api/archivist.ts'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { BACKUP_PATH } from '../api/backupNow.ts'
@@ -49,6 +50,11 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`POST ${DEMOTE_PATH}`]: 'operate',
   [`POST ${SWITCHOVER_PATH}`]: 'operate',
   [`DELETE ${REPLICAS_PATH}`]: 'operate',
+  // An archive has all that the database has.
+  [`GET ${OBJECTS_PATH}`]: 'operate',
+  [`GET ${OBJECT_PATH}`]: 'operate',
+  [`POST ${NOTE_PATH}`]: 'operate',
+  [`DELETE ${NOTE_PATH}`]: 'operate',
   [`GET ${TOKENS_PATH}`]: 'admin',
   [`POST ${TOKENS_PATH}`]: 'admin',
   [`DELETE ${TOKENS_PATH}`]: 'admin',

@@ -3,7 +3,6 @@
  * replication stream, and the requests that other nodes forward to the application. It answers from
  * the start of the node on, before there is a role.
  */
-
 import type { Server as HttpServer, IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -30,7 +29,8 @@ import type { ServedKeys } from '../security/servedKeys.ts'
 import { Access } from './access.ts'
 import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
-import { type ArchiveDesks, addArchiveRoutes } from './archiveRoutes.ts'
+import { type ArchiveParts, addArchiveRoutes } from './archiveRoutes.ts'
+import { type ArchivingDesks, addArchivistRoutes } from './archivistRoutes.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
@@ -61,7 +61,7 @@ export interface PrivateServerLimits extends HttpLimits {
   readonly holdMs: number
 }
 
-export interface PrivateServerOptions extends HealthParts, StatusParts, ProofParts {
+export interface PrivateServerOptions extends HealthParts, StatusParts, ProofParts, ArchiveParts {
   readonly host: string
   readonly port: number
   /** Folder of the node, for its control socket. */
@@ -75,7 +75,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   readonly pairing: PairingDoor
   readonly membership: MembershipDesk
-  readonly archive: ArchiveDesks
+  readonly archiving: ArchivingDesks
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -255,7 +255,7 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens, pairing, membership, archive } = this.#options
+    const { databases, audit, roles, trust, tokens, pairing, membership, archiving } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
@@ -267,12 +267,13 @@ export class PrivateServer {
     addMemberRoutes(this.#app, membership, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
-    addArchiveRoutes(this.#app, archive, placeOf)
+    addArchivistRoutes(this.#app, archiving, placeOf)
+    addArchiveRoutes(this.#app, this.#options)
   }
 }
 
 function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudget {
-  const connections = new ConnectionBudget(limits.connections, {
+  return new ConnectionBudget(limits.connections, {
     // Nodes come from one address each, and prove themselves later.
     clientAt: () => undefined,
     onCut: onCut('listen'),
@@ -282,7 +283,6 @@ function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudg
         ? void sendFailure(response, error, () => {})
         : void response.req.socket.destroy(),
   })
-  return connections
 }
 
 /** Before the HTTP server, in a cluster with a secret. */

@@ -32,25 +32,54 @@ export async function namePoint(store: Store, point: NamedPoint): Promise<void> 
     throw usage(`another position has the name ${name}; remove it, or take another name`)
 }
 
-/** Throws ARCHIVE_BROKEN when one cannot be read: what it holds is not known then. */
-export async function namedPoints(store: Store): Promise<readonly NamedPoint[]> {
+/**
+ * `onBad` hears of those that cannot be read. Without it, throws ARCHIVE_BROKEN for the first one:
+ * what it holds is not known then.
+ */
+export async function namedPoints(
+  store: Store,
+  onBad?: (name: string, error: WalcastError) => void,
+): Promise<readonly NamedPoint[]> {
   const found: NamedPoint[] = []
-  for (const object of await store.list('points')) {
-    const [, name] = OBJECT.exec(object.name) ?? []
-    const note = await readNote(store, object.name)
-    if (!note) continue
-    const point = pointIn(note)
-    if (name === undefined || !point)
-      throw new WalcastError('ARCHIVE_BROKEN', { name: object.name, detail: 'it has no position' })
-    found.push({ ...point, name })
-  }
+  for (const object of await store.list('points'))
+    try {
+      found.push(...(await pointOf(store, object.name)))
+    } catch (error) {
+      const isBad = error instanceof WalcastError && error.key === 'ARCHIVE_BROKEN'
+      if (!isBad || !onBad) throw error
+      onBad(object.name, error)
+    }
   return found
 }
 
-/** Nothing when there is none. Throws USAGE when no position can have this name. */
-export async function forgetPoint(store: Store, name: string): Promise<void> {
-  if (!NAME.test(name)) throw usage(`no position has the name ${name}`)
-  await store.remove(`points/${name}.json`)
+/** None when it was removed meanwhile. Throws ARCHIVE_BROKEN. */
+async function pointOf(store: Store, object: string): Promise<NamedPoint[]> {
+  const [, name] = OBJECT.exec(object) ?? []
+  const note = await readNote(store, object)
+  if (!note) return []
+  const point = pointIn(note)
+  if (name === undefined || !point)
+    throw new WalcastError('ARCHIVE_BROKEN', { name: object, detail: 'it has no position' })
+  return [{ ...point, name }]
+}
+
+/**
+ * False when there is none, also of a name that no position can have. One that cannot be read goes
+ * too: it keeps retention from removing anything.
+ */
+export async function forgetPoint(store: Store, name: string): Promise<boolean> {
+  const object = `points/${name}.json`
+  const isThere = NAME.test(name) && (await store.list('points')).some((it) => it.name === object)
+  if (isThere) await store.remove(object)
+  return isThere
+}
+
+/** Whether `note` is a position that may have this name of an object. */
+export function isPoint(name: string, note: object): boolean {
+  const [, point] = OBJECT.exec(name) ?? []
+  const { incarnation, txid, namedMs, ...rest } = note as Readonly<Record<string, unknown>>
+  const isOne = pointIn({ incarnation, txid, namedMs }) && Object.keys(rest).length === 0
+  return point !== undefined && NAME.test(point) && isOne === true
 }
 
 function pointIn(note: Readonly<Record<string, unknown>>): Omit<NamedPoint, 'name'> | undefined {

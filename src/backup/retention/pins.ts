@@ -6,7 +6,7 @@
  * looks for pins. So at least one of them sees the other: the restore takes another way where there
  * is one, and what is pinned is not removed.
  */
-import { formatArchiveName } from '../../../proto/archiveNames.ts'
+import { formatArchiveName, parseArchiveName } from '../../../proto/archiveNames.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { randomBytes } from '../../platform/random.ts'
 import type { StoredFile } from '../restorePlan.ts'
@@ -61,6 +61,19 @@ export class Pin {
   async release(): Promise<void> {
     await this.#store.remove(this.#name)
   }
+}
+
+/** Whether `note` is a pin of this name that a reader may set at `nowMs`: none for a long time. */
+export function isPin(name: string, note: object, nowMs: number): boolean {
+  const [, until] = NAME.exec(name) ?? []
+  const { files } = note as Readonly<Record<string, unknown>>
+  const isShort = Math.abs(Number(until) - nowMs) <= PIN_LIFE_MS + PIN_SLACK_MS
+  const isOfFiles = Array.isArray(files) && files.every((file) => isArchiveFile(file))
+  return until !== undefined && isShort && isOfFiles && Object.keys(note).length === 1
+}
+
+function isArchiveFile(name: unknown): boolean {
+  return typeof name === 'string' && parseArchiveName(name) !== undefined
 }
 
 /**

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { ArchiveName } from '../../../proto/archiveNames.ts'
+import { type ArchivedPlace, type ArchiveName, isThinned } from '../../../proto/archiveNames.ts'
 import { byEnd, type DatedPiece, keyOf, UNKNOWN } from '../../../src/backup/datedPieces.ts'
 import { planRestore } from '../../../src/backup/restorePlan.ts'
 import { DAY_MS, HOUR_MS, periodStart } from '../../../src/backup/retention/periods.ts'
@@ -49,12 +49,17 @@ function after(pieces: readonly DatedPiece[], { thin, remove }: Retention): Date
   return [...pieces.filter((each) => !remove.includes(each)), ...thinned].toSorted(byEnd)
 }
 
-function settled(given: readonly DatedPiece[], policy: KeepPolicy, nowMs: number) {
+function settled(
+  given: readonly DatedPiece[],
+  policy: KeepPolicy,
+  nowMs: number,
+  held: readonly ArchivedPlace[] = [],
+) {
   let pieces = given
   for (let round = 0; round < 10; round++) {
     const verified = new Set(pieces.map(({ key }) => key))
     const clock = { nowMs, storeMs: nowMs }
-    const of = retain({ pieces, policy, clock, held: [], verified, changeFactor: 1 })
+    const of = retain({ pieces, policy, clock, held, verified, changeFactor: 1 })
     if (of.thin.length + of.remove.length === 0) return { pieces, retention: of }
     pieces = after(pieces, of)
   }
@@ -118,6 +123,27 @@ test('what a policy promises keeps a way, and so do the newest snapshot and what
       const all = policy.windows.find(({ grain }) => grain === 'all')?.ageMs ?? -1
       for (let txid = 1; txid <= last; txid++)
         if (nowMs - timeOf(txid) <= all) assert.ok(planRestore(stored, at(txid)), `txid ${txid}`)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('positions with a name stay, whatever the policy says', () => {
+  const named = fc.array(fc.nat(), { minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(archive, named, ({ files, snapshots, keep }, numbers) => {
+      const { pieces, last } = piecesOf(files, snapshots)
+      const txids = numbers.map((number) => 1 + (number % last))
+      const nowMs = timeOf(last) + HOUR_MS
+      const { pieces: left } = settled(pieces, parseKeep(keep), nowMs, txids.map(at))
+      const stored = left.flatMap((each) => each.files)
+      for (const txid of txids) {
+        const way = planRestore(stored, at(txid))
+        assert.ok(way, `txid ${txid} of ${last}`)
+        // A file that was thinned has only its last position.
+        const end = way.changes.at(-1)?.name
+        if (end?.kind === 'changes') assert.ok(end.to.txid === txid || !isThinned(end))
+      }
     }),
     { numRuns: 60 },
   )

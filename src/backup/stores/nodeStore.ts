@@ -1,0 +1,121 @@
+/**
+ * The archive of a node that is asked over the network. It is read, and never written to: but for
+ * pins, which hold what is read, and names of positions. The node may be of another make, so what
+ * it answers is compared with what it was asked for.
+ */
+import { type ArchiveObjects, MAX_RANGE_BYTES } from '../../api/archiveObjects.ts'
+import { WalcastError } from '../../errors.ts'
+import { MAX_NOTE_BYTES } from '../retention/noteObject.ts'
+import {
+  type Append,
+  isObjectName,
+  type OpenObject,
+  type Store,
+  type StoredObject,
+} from './store.ts'
+
+/** These come with the question how large an object is: a small one takes no second question. */
+const HEAD_BYTES = 256 * 1024
+/** Objects of one folder: years of an archive that nothing merges. */
+const MAX_OBJECTS = 4_000_000
+
+export class NodeStore implements Store {
+  readonly name: string
+  readonly #objects: ArchiveObjects
+
+  /** `name`: the place as people name it. */
+  constructor(name: string, objects: ArchiveObjects) {
+    this.name = name
+    this.#objects = objects
+  }
+
+  async list(prefix: string): Promise<readonly StoredObject[]> {
+    requireName(prefix)
+    const found: StoredObject[] = []
+    for (let after = ''; ; after = found[found.length - 1].name) {
+      const { objects, isMore } = await this.#objects.list(prefix, after)
+      for (const { name, bytes } of objects) {
+        const last = found[found.length - 1]?.name ?? ''
+        if (!isObjectName(name) || !name.startsWith(`${prefix}/`) || name <= last)
+          throw this.#strange('with a list that is not the one of the folder')
+        found.push({ name, bytes })
+      }
+      if (!isMore) return found
+      if (objects.length === 0 || found.length > MAX_OBJECTS)
+        throw this.#strange('with a list that does not end')
+    }
+  }
+
+  async open(name: string): Promise<OpenObject> {
+    requireName(name)
+    const { bytes: head, objectBytes } = await this.#objects.read(name, 0, HEAD_BYTES)
+    if (head.length !== Math.min(HEAD_BYTES, objectBytes)) throw this.#otherBytes()
+    return {
+      name: `${this.name}: ${name}`,
+      bytes: objectBytes,
+      read: async (at, bytes) => {
+        if (at + bytes > objectBytes) throw broken(name, 'it was cut off')
+        if (at + bytes <= head.length) return head.subarray(at, at + bytes)
+        return this.#readAll(name, objectBytes, at, bytes)
+      },
+      close: async () => {},
+    }
+  }
+
+  async create(name: string, write: (append: Append) => Promise<void>): Promise<boolean> {
+    requireName(name)
+    if (!isNote(name)) throw this.#refusal(`write ${name}`)
+    const pieces: Buffer[] = []
+    let bytes = 0
+    await write(async (piece) => {
+      bytes += piece.length
+      if (bytes > MAX_NOTE_BYTES) throw this.#refusal(`write ${name}, which is too large`)
+      pieces.push(Buffer.from(piece))
+    })
+    return this.#objects.writeNote(name, Object(JSON.parse(Buffer.concat(pieces).toString())))
+  }
+
+  async remove(name: string): Promise<void> {
+    requireName(name)
+    if (!isNote(name)) throw this.#refusal(`remove ${name}`)
+    await this.#objects.removeNote(name)
+  }
+
+  async #readAll(name: string, objectBytes: number, at: number, bytes: number): Promise<Buffer> {
+    const pieces: Buffer[] = []
+    for (let done = 0; done < bytes; ) {
+      const wanted = Math.min(bytes - done, MAX_RANGE_BYTES)
+      const range = await this.#objects.read(name, at + done, wanted)
+      if (range.objectBytes !== objectBytes) throw broken(name, 'it was replaced while it was read')
+      if (range.bytes.length !== wanted) throw this.#otherBytes()
+      pieces.push(range.bytes)
+      done += wanted
+    }
+    return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, bytes)
+  }
+
+  #otherBytes(): WalcastError {
+    return this.#strange('with other bytes than it was asked for')
+  }
+
+  #strange(detail: string): WalcastError {
+    return new WalcastError('NODE_ANSWER', { url: this.name, detail })
+  }
+
+  #refusal(what: string): WalcastError {
+    const advice = 'name the place itself, its folder or s3://BUCKET/PREFIX, and not a node'
+    return new WalcastError('STORE_REFUSED', { store: this.name, what, advice })
+  }
+}
+
+function isNote(name: string): boolean {
+  return name.startsWith('pins/') || name.startsWith('points/')
+}
+
+function requireName(name: string): void {
+  if (!isObjectName(name)) throw new RangeError(`no name of an object: ${name}`)
+}
+
+function broken(name: string, detail: string): WalcastError {
+  return new WalcastError('ARCHIVE_BROKEN', { name, detail })
+}

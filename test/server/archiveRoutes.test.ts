@@ -1,0 +1,215 @@
+/** Routes by which others read the archive of a node. */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import Fastify from 'fastify'
+import {
+  MAX_RANGE_BYTES,
+  NOTE_PATH,
+  OBJECT_BYTES_HEADER,
+  OBJECT_PATH,
+  OBJECTS_PATH,
+} from '../../src/api/archiveObjects.ts'
+import { ServedArchive } from '../../src/backup/servedArchive.ts'
+import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
+import { WalcastError } from '../../src/errors.ts'
+import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { Deferred } from '../../src/roles/deferred.ts'
+import { addArchiveRoutes } from '../../src/server/archiveRoutes.ts'
+import { answerErrors } from '../../src/server/refusals.ts'
+import { Turns } from '../../src/server/turns.ts'
+import { put } from '../support/storeContract.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'walcast-served-'))
+after(() => rmSync(root, { recursive: true, force: true }))
+
+const NOW = 1_700_000_000_000
+const FILE = `changes/0/${'0'.repeat(15)}-${'0'.repeat(14)}1-${'a'.repeat(16)}.wca`
+const PIN = `pins/${String(NOW + 3_600_000).padStart(15, '0')}-${'b'.repeat(16)}.json`
+const POINT = { incarnation: 'a'.repeat(16), txid: 7, namedMs: NOW }
+
+let made = 0
+async function site() {
+  const folder = join(root, String(++made), 'archive')
+  const store = new DirectoryStore(folder, systemFileOps)
+  mkdirSync(folder, { recursive: true })
+  const served = new ServedArchive(store, () => NOW)
+  const app = Fastify()
+  const log = { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1]
+  answerErrors(app, log)
+  const archive = {
+    async open(place: number) {
+      if (place !== 1) throw new WalcastError('NODE_ARCHIVE', { node: 'n', detail: 'none' })
+      return served
+    },
+  }
+  const record = () => ({ node: 'n' }) as never
+  addArchiveRoutes(app, { archive, record })
+  const ask = async (
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    query: Readonly<Record<string, string>>,
+    body?: object,
+  ) => {
+    const payload = body && { payload: body }
+    const answer = await app.inject({ method, url: path, query, ...payload })
+    const isJson = String(answer.headers['content-type']).startsWith('application/json')
+    return { status: answer.statusCode, answer, json: isJson ? answer.json() : undefined }
+  }
+  return { folder, store, app, ask }
+}
+
+test('objects are listed in order, and read in ranges', async () => {
+  const { store, ask } = await site()
+  await put(store, FILE, '0123456789')
+  await put(store, 'snapshots/b', '')
+  await put(store, 'snapshots/a', 'x')
+  const listed = await ask('GET', OBJECTS_PATH, { folder: 'snapshots' })
+  assert.deepEqual(listed.json, {
+    place: store.name,
+    objects: [
+      { name: 'snapshots/a', bytes: 1 },
+      { name: 'snapshots/b', bytes: 0 },
+    ],
+    isMore: false,
+  })
+  const later = await ask('GET', OBJECTS_PATH, { folder: 'snapshots', after: 'snapshots/a' })
+  assert.deepEqual(later.json.objects, [{ name: 'snapshots/b', bytes: 0 }])
+  for (const [query, text] of [
+    [{}, '0123456789'],
+    [{ at: '3', bytes: '4' }, '3456'],
+    [{ at: '8', bytes: '4' }, '89'],
+    [{ at: '10', bytes: '4' }, ''],
+    [{ at: '0', bytes: '0' }, ''],
+  ] as const) {
+    const { status, answer } = await ask('GET', OBJECT_PATH, { name: FILE, ...query })
+    assert.deepEqual([status, answer.body], [200, text])
+    assert.equal(answer.headers[OBJECT_BYTES_HEADER], '10')
+  }
+  const empty = await ask('GET', OBJECT_PATH, { name: 'snapshots/b' })
+  assert.deepEqual([empty.status, empty.answer.body], [200, ''])
+})
+
+test('nothing but objects of the archive is told or read', async () => {
+  const { folder, store, ask } = await site()
+  await put(store, FILE, '0123456789')
+  writeFileSync(join(folder, 'secret'), 'secret')
+  writeFileSync(join(folder, '../secret'), 'secret')
+  mkdirSync(join(folder, 'own'))
+  writeFileSync(join(folder, 'own/secret'), 'secret')
+  writeFileSync(join(folder, 'changes/0/.begun-0000000000000000'), 'secret')
+  mkdirSync(join(folder, 'changes/1'))
+  symlinkSync(join(folder, '../secret'), join(folder, 'changes/1/link'))
+  for (const name of [
+    ...['', 'secret', '../secret', 'changes/0/../../../secret', 'changes/../secret', '/etc/passwd'],
+    ...[
+      'own/secret',
+      'changes/0/.begun-0000000000000000',
+      'changes/0',
+      'changes/0/',
+      'changes//0/a',
+    ],
+    ...['changes/0/%2e%2e/a', 'changes\\0\\a', `changes/0/${'a'.repeat(300)}`, 'changes/10/a'],
+  ]) {
+    const { status, json } = await ask('GET', OBJECT_PATH, { name })
+    assert.deepEqual([status, json.code], [400, 'WALCAST_BAD_REQUEST'], name)
+  }
+  const linked = await ask('GET', OBJECT_PATH, { name: 'changes/1/link' })
+  assert.equal(linked.json.code, 'WALCAST_STRANGE_FILE')
+  for (const given of ['', '.', '..', 'own', 'changes', 'changes/0/..', 'changes/10', '/etc'])
+    assert.equal((await ask('GET', OBJECTS_PATH, { folder: given })).status, 400, given)
+  const listed = await ask('GET', OBJECTS_PATH, { folder: 'changes/0' })
+  assert.deepEqual(
+    listed.json.objects.map(({ name }: { readonly name: string }) => name),
+    [FILE],
+  )
+  const missing = await ask('GET', OBJECT_PATH, { name: 'snapshots/none' })
+  assert.deepEqual([missing.status, missing.json.code], [404, 'WALCAST_ARCHIVE_MISSING'])
+  const place = await ask('GET', OBJECTS_PATH, { folder: 'points', place: '2' })
+  assert.deepEqual([place.status, place.json.code], [404, 'WALCAST_NODE_ARCHIVE'])
+})
+
+test('ranges out of bounds are refused', async () => {
+  const { store, ask } = await site()
+  await put(store, FILE, '0123456789')
+  for (const range of [
+    { at: '11' },
+    { at: '-1' },
+    { at: '1.5' },
+    { bytes: '-1' },
+    { bytes: String(MAX_RANGE_BYTES + 1) },
+    { at: '9'.repeat(15) },
+    { at: '9'.repeat(30) },
+    { bytes: 'all' },
+  ] as const) {
+    const { status, json } = await ask('GET', OBJECT_PATH, { name: FILE, ...range })
+    assert.deepEqual([status, json.code], [400, 'WALCAST_BAD_REQUEST'], JSON.stringify(range))
+  }
+})
+
+test('pins and names of positions are written and removed, and nothing else', async () => {
+  const { store, ask } = await site()
+  const write = async (name: string, body: object) =>
+    (await ask('POST', NOTE_PATH, { name }, body)).json
+  assert.deepEqual(await write(PIN, { files: [FILE] }), { isNew: true })
+  assert.deepEqual(await write(PIN, { files: [FILE] }), { isNew: false })
+  assert.deepEqual(await write('points/before.json', POINT), { isNew: true })
+  const far = `pins/${String(NOW + 40 * 86_400_000).padStart(15, '0')}-${'b'.repeat(16)}.json`
+  for (const [name, body] of [
+    [PIN, { files: ['../a'] }],
+    [PIN, { files: [FILE], more: 1 }],
+    [PIN, { files: FILE }],
+    [PIN, {}],
+    [far, { files: [FILE] }],
+    ['pins/a.json', { files: [FILE] }],
+    ['pins/../snapshots/a', { files: [FILE] }],
+    ['points/.a.json', POINT],
+    ['points/a/b.json', POINT],
+    ['points/a', POINT],
+    ['points/a.json', { ...POINT, more: 1 }],
+    ['points/a.json', { ...POINT, txid: -1 }],
+    [FILE, { files: [FILE] }],
+    ['removals/a.json', { files: [FILE] }],
+  ] as const)
+    assert.equal((await write(name, body)).code, 'WALCAST_BAD_REQUEST', name)
+  for (const name of [FILE, 'removals/a', 'points/../a', ''])
+    assert.equal((await ask('DELETE', NOTE_PATH, { name })).status, 400, name)
+  await put(store, FILE, 'x')
+  assert.equal((await ask('DELETE', NOTE_PATH, { name: PIN })).status, 200)
+  assert.equal((await ask('DELETE', NOTE_PATH, { name: PIN })).status, 200)
+  assert.deepEqual(await store.list('pins'), [])
+  assert.equal((await store.list('points')).length, 1)
+  assert.equal((await store.list('changes/0')).length, 1)
+})
+
+test('a web page gets nothing', async () => {
+  const { app } = await site()
+  for (const url of [OBJECTS_PATH, OBJECT_PATH]) {
+    const answer = await app.inject({ url, headers: { origin: 'http://localhost' } })
+    assert.equal(answer.json().code, 'WALCAST_FOREIGN_PAGE')
+  }
+})
+
+test('so many requests are answered at once, others wait, and some are refused', async () => {
+  const turns = new Turns(2, 1)
+  const [one, two] = await Promise.all([turns.take(), turns.take()])
+  const order: string[] = []
+  const waiting = turns.take().then((leave) => {
+    order.push('third')
+    return leave
+  })
+  assert.equal(await turns.take(), undefined)
+  order.push('refused')
+  one?.()
+  one?.()
+  const three = await waiting
+  assert.deepEqual(order, ['refused', 'third'])
+  const late = new Deferred<void>()
+  void turns.take().then(() => late.resolve())
+  two?.()
+  await late.promise
+  three?.()
+  assert.ok(await turns.take())
+})
