@@ -27,6 +27,7 @@ export const AUDIT_ACTIONS = [
   'role',
   'drill',
   'backup',
+  'snapshot',
   'start',
 ] as const
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
