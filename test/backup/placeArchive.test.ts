@@ -277,7 +277,7 @@ test('it is never level while something is missing, and a clock changes nothing'
 })
 
 test('a snapshot that is asked for lies where files of changes meet', async () => {
-  const { folder, place, commit, level, holdUntil } = newPlace()
+  const { folder, place, now, commit, level, holdUntil } = newPlace()
   place.start()
   await level()
   const [first] = readdirSync(join(folder, 'snapshots'))
@@ -289,6 +289,7 @@ test('a snapshot that is asked for lies where files of changes meet', async () =
     }),
   )
   place.hurry(true)
+  await until('it is taken', () => now.snapshots === 2)
   // While it is written, more is committed: the log has it before the next file is made.
   commit(2)
   free()
