@@ -31,6 +31,7 @@ const PROGRAMS = [
   'sqlite/sqliteWorker',
   'replica/diverged/keptRowsProgram',
   'backup/drill/drillProgram',
+  'backup/dated/datedCheckProgram',
 ]
 /** What only a module of its own can say, and what a program's loader gives it instead. */
 const IN_BUNDLE = [

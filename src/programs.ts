@@ -15,6 +15,7 @@ export type Program =
   | 'sqlite/sqliteWorker'
   | 'replica/diverged/keptRowsProgram'
   | 'backup/drill/drillProgram'
+  | 'backup/dated/datedCheckProgram'
   | '../src/backup/past/queryWorker'
   | '../bench/main'
 

@@ -29,6 +29,7 @@ export const AUDIT_ACTIONS = [
   'drill',
   'backup',
   'restore',
+  'snapshot',
   'undo',
   'start',
 ] as const

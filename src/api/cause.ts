@@ -14,6 +14,7 @@ export const CAUSE_CODES = [
   'source-behind',
   'page-size',
   'application-down',
+  'snapshot-overdue',
 ] as const
 
 export type CauseCode = (typeof CAUSE_CODES)[number]

@@ -5,6 +5,7 @@ import type { LagTracker } from '../replica/lag.ts'
 import type { BackupReport } from './backupStatus.ts'
 import type { Cause } from './cause.ts'
 import type { NodeRole } from './roleAnswers.ts'
+import type { SnapshotReport } from './snapshotStatus.ts'
 
 /** How the pages on disk compare with the page checksums. */
 export interface ScrubReport {
@@ -79,6 +80,8 @@ export interface DatabaseStatus {
   readonly scrub?: ScrubReport
   /** The archive that this node writes; absent without --backup. */
   readonly backup?: BackupReport
+  /** The dated snapshots that this node makes; absent without --snapshot-every. */
+  readonly snapshots?: SnapshotReport
   /**
    * When this leader found that its state was put back to an earlier one; absent once a later
    * epoch has begun.

@@ -23,6 +23,7 @@ import type { ArchiverOptions } from './archiverOptions.ts'
 import type { ArchiveSource } from './archiveSource.ts'
 import { Archivist } from './archivist.ts'
 import { type ArchivedBatch, BatchChain } from './batchChain.ts'
+import type { BatchFollower } from './batchFollower.ts'
 import { BatchLog } from './batchLog.ts'
 import type { Stand } from './batchRecord.ts'
 import { PlaceArchive } from './placeArchive.ts'
@@ -41,7 +42,7 @@ interface KeptPlace {
   readonly upkeep: PlaceUpkeep
 }
 
-export class Archiver {
+export class Archiver implements BatchFollower {
   readonly #options: ArchiverOptions
   readonly #log: BatchLog
   readonly #chain: BatchChain

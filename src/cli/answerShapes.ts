@@ -4,6 +4,7 @@ import { FAILED_READ_OUTCOMES } from '../api/failedReads.ts'
 import { SWITCHOVER_STAGES } from '../api/roleAnswers.ts'
 import { STAGES } from '../replica/lag.ts'
 import { TOKEN_ROLES } from '../security/token.ts'
+import { ARCHIVE_PLACE, SNAPSHOTS } from './backupShapes.ts'
 import {
   count,
   fields,
@@ -78,15 +79,6 @@ const FAILED_READS = fields({
   paths: listOf(fields({ path: text, count })),
 })
 
-const ARCHIVE_PLACE = fields(
-  { place: text, isArchiving: flag },
-  {
-    restorableUntil: fields({ position: text, at: text }),
-    behindMs: real,
-    lastError: fields({ code: text, message: text }),
-  },
-)
-
 const APPLICATION = fields({ url: text, state: text, accepts: flag, held: count }, { detail: text })
 
 /** What a status tells of one database. */
@@ -114,6 +106,7 @@ const DATABASE_STATUS = [
     putBack: fields({ at: text, position: text, reason: text }),
     diverged: listOf(KEPT),
     backup: fields({ places: listOf(ARCHIVE_PLACE) }),
+    snapshots: SNAPSHOTS,
     scrub: SCRUB_REPORT,
     lastError: fields({ code: text, message: text }),
   },
@@ -184,16 +177,6 @@ export const DEMOTED = fields({
   epoch: count,
   txid: count,
   leader: text,
-  tookMs: real,
-})
-
-/** `POST /_walcast/backup`. */
-export const BACKED_UP = fields({
-  node: text,
-  position: text,
-  places: listOf(
-    fields({ place: text, position: text, bytes: count }, { at: text, snapshot: text }),
-  ),
   tookMs: real,
 })
 

@@ -9,7 +9,7 @@ import {
 import { momentText } from '../backup/moment.ts'
 import { WalcastError } from '../errors.ts'
 import { sizeText } from '../health/causeText.ts'
-import { BACKED_UP } from './answerShapes.ts'
+import { BACKED_UP } from './backupShapes.ts'
 import { durationOf, NODE_FLAGS, nodeHelp, operator, parseAll } from './commandArguments.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson } from './nodeClient.ts'

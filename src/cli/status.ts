@@ -4,6 +4,8 @@ import type { PlaceReport } from '../api/backupStatus.ts'
 import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databaseStatus.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
+import type { SnapshotReport } from '../api/snapshotStatus.ts'
+import { sizeText } from '../health/causeText.ts'
 import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
 import { nodeHelp } from './commandArguments.ts'
@@ -91,6 +93,7 @@ function conditionPairs(status: DatabaseStatus): Pairs {
   if (follows && follows !== leader) pairs.push(['follows', follows])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
   for (const place of status.backup?.places ?? []) pairs.push(['archive', archiveLine(place)])
+  if (status.snapshots) pairs.push(['snapshot', snapshotLine(status.snapshots)])
   if (scrub) pairs.push(['scrub', scrubLine(scrub)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
   return pairs
@@ -153,6 +156,11 @@ function archiveLine(report: PlaceReport): string {
   const now = !isArchiving ? ', another node archives' : restorableUntil ? behind : ''
   const failed = lastError ? `; ${lastError.code}: ${lastError.message}` : ''
   return `${place}: ${until}${lastError && behindMs === 0 ? '' : now}${failed}`
+}
+
+function snapshotLine({ place, last, lastError }: SnapshotReport): string {
+  const made = last ? `${last.name} of ${last.at}, ${sizeText(last.bytes)}` : 'none yet'
+  return `${place}: ${made}${lastError ? `; ${lastError.code}: ${lastError.message}` : ''}`
 }
 
 function keptLine(

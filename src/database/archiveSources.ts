@@ -1,8 +1,8 @@
 /** The engines as an archiver sees them. */
 import { payloadPageNumber } from '../../proto/codec.ts'
 import { trailOf } from '../../proto/lineage.ts'
-import type { Archiver } from '../backup/archiver.ts'
 import type { ArchiveSource } from '../backup/archiveSource.ts'
+import type { BatchFollower } from '../backup/batchFollower.ts'
 import type { Leader } from '../leader/leader.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Downstream } from '../replica/replicaOptions.ts'
@@ -47,13 +47,13 @@ export function replicaSource(replica: Replica, { clock }: EngineParts): Archive
   }
 }
 
-/** Hands what a replica received to the archiver as well. */
-export function archiving(relay: Downstream, archiver: Archiver): Downstream {
+/** Hands what a replica received to the follower as well. */
+export function following(relay: Downstream, follower: BatchFollower): Downstream {
   return {
     onBatch(batch, payload, message, before) {
       relay.onBatch(batch, payload, message, before)
       const { fromTxid, txid, checksum, last, noticeMs, pages } = batch
-      archiver.onBatch({
+      follower.onBatch({
         from: { txid: fromTxid, checksum: before },
         txid,
         checksum,
@@ -66,12 +66,12 @@ export function archiving(relay: Downstream, archiver: Archiver): Downstream {
     onHeartbeat: () => relay.onHeartbeat(),
     onDisconnected() {
       relay.onDisconnected()
-      archiver.onRestart()
+      follower.onRestart()
     },
     onTwin: (twin) => relay.onTwin(twin),
     onUnsettled() {
       relay.onUnsettled()
-      archiver.onRestart()
+      follower.onRestart()
     },
   }
 }

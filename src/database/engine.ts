@@ -5,7 +5,7 @@ import type { NodeChecks } from '../api/checks.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { ArchivedWaits } from '../backup/archivedWaits.ts'
-import type { Archiver } from '../backup/archiver.ts'
+import type { BatchFollower } from '../backup/batchFollower.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -108,8 +108,8 @@ export interface EngineParts {
   readonly traffic: Traffic
   /** Writes that wait until the archive has them, while this node leads. */
   readonly archived: ArchivedWaits
-  /** Undefined without --backup. */
-  readonly archiver?: Archiver | undefined
+  /** The archive and dated snapshots; undefined without either. */
+  readonly follower?: BatchFollower | undefined
   /** The position of this node moved, or what it knows of the leader's. */
   onMoved(): void
   /**

@@ -88,7 +88,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       ...metrics.feed(),
       onBatch(batch) {
         observer.onBatch(batch)
-        parts.archiver?.onBatch(batch)
+        parts.follower?.onBatch(batch)
         if (batch.last) started?.scrub.onMoved()
         parts.onMoved()
       },
@@ -107,7 +107,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
         hasWarned = true
       },
       onEpoch: () => {
-        parts.archiver?.onRestart()
+        parts.follower?.onRestart()
         parts.onMoved()
       },
       onPutBack: (seen) => parts.onNews({ type: 'putBackHeard', seen }),
@@ -131,7 +131,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     isTrusted: () => true,
   })
   started = checks
-  parts.archiver?.attach(leaderSource(leader, parts))
+  parts.follower?.attach(leaderSource(leader, parts))
   const view = leaderView(leader, checks, parts)
   return {
     role: 'leader',
@@ -146,8 +146,8 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   }
 }
 
-function endArchiving({ archiver, archived }: EngineParts): void {
-  archiver?.detach()
+function endArchiving({ follower, archived }: EngineParts): void {
+  follower?.detach()
   archived.endAll()
 }
 

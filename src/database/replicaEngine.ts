@@ -12,7 +12,7 @@ import type { StreamDial } from '../replica/streamUpgrade.ts'
 import { NO_BODY, REPLICA_AUTH_HEADER, signRequest } from '../security/requestSignature.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { adoptWelcome } from './adoptWelcome.ts'
-import { archiving, replicaSource } from './archiveSources.ts'
+import { following, replicaSource } from './archiveSources.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
 import type { Engine, EngineParts } from './engine.ts'
 import { newRelay } from './replicaRelay.ts'
@@ -103,8 +103,8 @@ export async function buildReplica(
     : await Replica.open(replicaOptions, parts.thread)
   parts.traffic.useLeaderClock(() => replica.lag.offset.offsetMs)
   const relay = newRelay(replica, parts)
-  replica.start(parts.archiver ? archiving(relay, parts.archiver) : relay)
-  parts.archiver?.attach(replicaSource(replica, parts))
+  replica.start(parts.follower ? following(relay, parts.follower) : relay)
+  parts.follower?.attach(replicaSource(replica, parts))
   const explain = (nowMs: number) =>
     sampler.look(sampleOf(replica, setup.options.replicaWalBytes), nowMs)
   const checks = new BackgroundChecks(parts, explain, {
@@ -120,7 +120,7 @@ export async function buildReplica(
   const view = replicaView(replica, relay, checks, parts)
   const endWith = <T>(end: () => Promise<T>): Promise<T> => {
     relay.stop()
-    return checks.endWith(end).finally(() => parts.archiver?.detach())
+    return checks.endWith(end).finally(() => parts.follower?.detach())
   }
   return {
     role: 'replica',

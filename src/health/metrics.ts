@@ -3,6 +3,7 @@ import type { BackupReport } from '../api/backupStatus.ts'
 import type { Cause } from '../api/cause.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { ServedDatabase } from '../api/databases.ts'
+import type { SnapshotReport } from '../api/snapshotStatus.ts'
 import type { ArchiverObserver } from '../backup/archiverOptions.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { Cut } from '../proxy/connectionBudget.ts'
@@ -14,6 +15,7 @@ import { databaseGauges, scrubGauges, scrubMetrics } from './databaseMetrics.ts'
 import { leaderMetrics } from './leaderMetrics.ts'
 import { MetricsRegistry } from './metricsRegistry.ts'
 import { replicaMetrics } from './replicaMetrics.ts'
+import { type SnapshotMetrics, snapshotMetrics } from './snapshotMetrics.ts'
 
 /** A listener of the node. */
 export type Listener = 'proxy' | 'listen' | 'control' | 'health'
@@ -63,6 +65,10 @@ export class Metrics {
 
   backup(): ArchiverObserver {
     return backupMetrics(this.#metrics)
+  }
+
+  snapshots(report: () => SnapshotReport): SnapshotMetrics {
+    return snapshotMetrics(this.#metrics, report)
   }
 
   drills(): (place: string, error: string) => void {

@@ -10,8 +10,10 @@ import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import { type Databases, onlyDatabase, type ServedDatabase } from '../api/databases.ts'
 import type { FailedReadsReport } from '../api/failedReads.ts'
 import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
+import type { SnapshotReport } from '../api/snapshotStatus.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { applicationCauses } from './applicationCauses.ts'
+import { snapshotCauses } from './snapshotCauses.ts'
 
 /** Entries of the audit log in a status. */
 const AUDIT_ENTRIES = 10
@@ -27,6 +29,8 @@ export interface NodeReportParts {
   application(): ApplicationStatus | undefined
   /** Of a database by its name; undefined without --backup. */
   backup(db: string): BackupReport | undefined
+  /** Of a database by its name; undefined without --snapshot-every. */
+  snapshots?(db: string): SnapshotReport | undefined
   /** Undefined before the first read that failed. */
   failedReads(): FailedReadsReport | undefined
 }
@@ -62,7 +66,14 @@ export class NodeReport {
 
   #statusOf({ name, view }: ServedDatabase): DatabaseStatus {
     const backup = this.#parts.backup(name)
-    return { ...view.status(), ...(backup ? { backup } : {}) }
+    const snapshots = this.#parts.snapshots?.(name)
+    const status = view.status()
+    return {
+      ...status,
+      causes: [...status.causes, ...snapshotCauses(snapshots)],
+      ...(backup ? { backup } : {}),
+      ...(snapshots ? { snapshots } : {}),
+    }
   }
 
   lag(): LagReport {

@@ -78,6 +78,7 @@ async function startIn(
     instance,
     application: () => traffic.watch.status(),
     backup: backupReport(ground),
+    snapshots: () => ground.snapshots?.report(),
     failedReads: () => traffic.failedReads.report(),
   })
   const events = new Events(

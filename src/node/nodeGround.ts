@@ -1,5 +1,7 @@
 import { ArchivedWaits } from '../backup/archivedWaits.ts'
 import type { Archiver } from '../backup/archiver.ts'
+import { type BatchFollower, followerOf } from '../backup/batchFollower.ts'
+import type { DatedSnapshots } from '../backup/dated/datedSnapshots.ts'
 import type { Drills } from '../backup/drill/drills.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
@@ -25,6 +27,7 @@ import { newArchiver } from './nodeBackup.ts'
 import { newClaims, newUnprovenReport } from './nodeClaims.ts'
 import { newDrills } from './nodeDrills.ts'
 import { type NodeFolder, warnOfLinks } from './nodeFolder.ts'
+import { newSnapshots } from './nodeSnapshots.ts'
 import { type NodeTls, tlsOf } from './nodeTls.ts'
 import { makeOwnSecret } from './ownSecret.ts'
 import type { NodeParts } from './runningNode.ts'
@@ -53,6 +56,10 @@ export interface Ground extends ClusterLinks {
   readonly archiver: Archiver | undefined
   /** Undefined without --backup, and with --drill off. */
   readonly drills: Drills | undefined
+  /** Undefined without --snapshot-every. */
+  readonly snapshots: DatedSnapshots | undefined
+  /** What hears of batches. */
+  readonly follower: BatchFollower | undefined
   readonly metrics: Metrics
   readonly strangers: StrangerJournal
   readonly auth: Authenticator
@@ -136,6 +143,8 @@ export async function layGround(
   const drillGround = { setup, stateFolder, nodeFile, databases, metrics, ops, archiver }
   const drills = newDrills({ ...drillGround, audit, clock })
   started.drills = drills
+  const snapshots = newSnapshots({ ...drillGround, audit, clock })
+  started.snapshots = snapshots
   return {
     setup,
     bounds: ownBounds(options, log),
@@ -152,6 +161,8 @@ export async function layGround(
     archived,
     archiver,
     drills,
+    snapshots,
+    follower: followerOf([archiver, snapshots]),
     metrics,
     strangers,
     auth: new Authenticator(links.secrets, clock, () => nodeFile.record.node, {

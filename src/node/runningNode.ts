@@ -6,6 +6,7 @@ import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { Archiver } from '../backup/archiver.ts'
+import type { DatedSnapshots } from '../backup/dated/datedSnapshots.ts'
 import type { Drills } from '../backup/drill/drills.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -37,6 +38,8 @@ export interface NodeParts {
   readonly archiver: Archiver | undefined
   /** Undefined without --backup, and with --drill off. */
   readonly drills: Drills | undefined
+  /** Undefined without --snapshot-every. */
+  readonly snapshots: DatedSnapshots | undefined
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly trust: ClusterTrust
@@ -131,6 +134,7 @@ export async function endAll({
   roles,
   archiver,
   drills,
+  snapshots,
   traffic,
   server,
   health,
@@ -147,7 +151,7 @@ export async function endAll({
 }: Partial<NodeParts>): Promise<void> {
   const failures: unknown[] = []
   for (const end of [
-    () => drills?.stop(),
+    () => Promise.all([drills?.stop(), snapshots?.stop()]),
     () => roles?.stop(),
     () => archiver?.stop(),
     () => traffic?.close(),

@@ -138,4 +138,34 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     default: '1GiB',
     roles: BOTH,
   },
+  {
+    key: 'snapshotEveryMs',
+    flag: 'snapshot-every',
+    kind: 'duration',
+    value: 'TIME',
+    help:
+      'makes a dated snapshot of the database in --snapshot-to so often, unless nothing was ' +
+      'committed: a database under gzip, which needs no walcast',
+    least: '1s',
+    roles: BOTH,
+  },
+  {
+    key: 'snapshotTo',
+    flag: 'snapshot-to',
+    kind: 'place',
+    value: 'PLACE',
+    help: 'where dated snapshots go: a folder, or s3://BUCKET/PREFIX',
+    roles: BOTH,
+  },
+  {
+    key: 'snapshotKeep',
+    flag: 'snapshot-keep',
+    kind: 'keep',
+    value: 'POLICY',
+    help:
+      'which dated snapshots stay: a number of the newest, and as in --keep the last one of each ' +
+      'hour, day or month up to an age, such as 96,30d:daily',
+    default: '96',
+    roles: BOTH,
+  },
 ]

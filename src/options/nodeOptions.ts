@@ -54,6 +54,11 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   readonly backupLogBytes: number
   readonly backupQueueBytes: number
   readonly backupAlertMs: number
+  /** Undefined: no dated snapshots are made. */
+  readonly snapshotEveryMs?: number
+  readonly snapshotTo?: string
+  /** Parsed by `keepOf`. */
+  readonly snapshotKeep: string
   /** A cron expression, `daily` or `off`. */
   readonly drill: string
   readonly drillCheck?: string

@@ -38,11 +38,14 @@ function inWrongOrder({ softWalFrames, hardWalFrames, maxWalBytes }: NodeOptions
   return problems
 }
 
-function contradictions({ tls, plaintext, tlsCert, tlsKey, tlsCa }: NodeOptions): string[] {
+function contradictions(options: NodeOptions): string[] {
+  const { tls, plaintext, tlsCert, tlsKey, tlsCa, snapshotEveryMs, snapshotTo } = options
   const problems: string[] = []
   if (tls && plaintext) problems.push('--tls and --plaintext exclude each other')
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     problems.push('--tls-cert and --tls-key go together')
   if (tlsCa !== undefined && tlsCert === undefined) problems.push('--tls-ca wants --tls-cert')
+  if ((snapshotEveryMs === undefined) !== (snapshotTo === undefined))
+    problems.push('--snapshot-every and --snapshot-to go together')
   return problems
 }

@@ -14,6 +14,7 @@ export type OptionKind =
   | 'url'
   | 'origin'
   | 'prefixes'
+  | 'place'
   | 'places'
   | 'backupOn'
   | 'schedule'

@@ -63,6 +63,8 @@ export function parseValue(
         .split(',')
         .filter(Boolean)
         .map((prefix) => parsePrefix(flag, prefix.trim()))
+    case 'place':
+      return parsePlace(flag, text)
     case 'places':
       return text
         .split(',')
@@ -78,8 +80,7 @@ export function parseValue(
       if (!/^[^\0]{1,4096}$/s.test(text) || text.trim() === '') throw usage(flag, text, 'a query')
       return text
     case 'keep':
-      keepOf(text)
-      return text
+      return parseKeepText(flag, text)
     case 'cookie':
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
       return text
@@ -111,6 +112,18 @@ export function parseValue(
       return text
     case 'webhook':
       return parseWebhook(flag, text)
+  }
+}
+
+/** Its errors name the other option that takes a policy. */
+function parseKeepText(flag: string, text: string): string {
+  try {
+    keepOf(text)
+    return text
+  } catch (error) {
+    if (!(error instanceof WalcastError)) throw error
+    const detail = String(error.details['detail']).replace('--keep', `--${flag}`)
+    throw new WalcastError('USAGE', { detail }, error)
   }
 }
 

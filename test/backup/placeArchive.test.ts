@@ -287,6 +287,30 @@ test('it is never level while something is missing, and a clock changes nothing'
   assert.equal(behindMs(0), 0)
 })
 
+test('a snapshot that is asked for lies where files of changes meet', async () => {
+  const { folder, place, now, commit, level, holdUntil } = newPlace()
+  place.start()
+  await level()
+  const [first] = readdirSync(join(folder, 'snapshots'))
+  commit(2)
+  let free = () => {}
+  holdUntil(
+    new Promise((resolve) => {
+      free = resolve
+    }),
+  )
+  place.hurry(true)
+  await until('it is taken', () => now.snapshots === 2)
+  // While it is written, more is committed: the log has it before the next file is made.
+  commit(2)
+  free()
+  await until('it is there', () => place.progress.snapshots === 2)
+  await level()
+  await place.stop()
+  rmSync(join(folder, 'snapshots', first))
+  await requireRestorable(folder, states[4])
+})
+
 test('a batch that was changed in the log is passed by with a snapshot', async () => {
   const { folder, place, commit, level, now, log, logFolder } = newPlace()
   place.start()

@@ -42,6 +42,10 @@ const ALERTS = [
     '`increase(walcast_backup_drill_failures_total[1h]) > 0`',
     'the archive, or a file in it, does not restore; the label is the code of the error',
   ],
+  [
+    '`walcast_snapshot_overdue == 1`',
+    'no [dated snapshot](backup/snapshots.md) is made: see `walcast status`',
+  ],
   ['`walcast_scrub_unexplained > 0`', 'pages on the disk are not what was written'],
   [
     '`increase(walcast_diverged_dropped_total{kind="diverged"}[1d]) > 0`',
@@ -118,6 +122,12 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
       metrics.backup()
       metrics.drills()
       metrics.observeBackup(() => ({ places: [], logBytes: 0, queueBytes: 0 }))
+    },
+  ],
+  [
+    'Dated snapshots, on a node with `--snapshot-every`',
+    (metrics) => {
+      metrics.snapshots(() => ({ place: '', everyMs: 0, isOverdue: false, sinceMs: 0 }))
     },
   ],
 ]

@@ -1,0 +1,113 @@
+/** Reads a dated snapshot back as a person would, and compares it with what it was made of. */
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { WalcastError } from '../../errors.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
+import { closeSync, constants, openSync } from '../../platform/files.ts'
+import { checkIntegrity } from '../../sqlite/integrityCheck.ts'
+import { pageSum } from '../../sqlite/pageSums.ts'
+import { lockPage } from '../../sqlite/walFormat.ts'
+import { checksumHex } from '../../xxh64.ts'
+import type { OpenObject, Store } from '../stores/store.ts'
+
+export interface DatedCheckOrder {
+  readonly place: string
+  readonly name: string
+  /** For the unpacked database; the node's own. */
+  readonly folder: string
+  readonly pageSize: number
+  readonly pages: number
+  readonly txid: number
+  readonly checksum: string
+}
+
+const READ_BYTES = 1024 * 1024
+const { O_WRONLY, O_CREAT, O_EXCL } = constants
+const OWN = 0o600
+
+/** Throws ARCHIVE_MISMATCH, ARCHIVE_BROKEN, RESTORE_UNSOUND, and what the place throws. */
+export async function checkDated(
+  order: DatedCheckOrder,
+  store: Store,
+  ops: FileOps,
+): Promise<void> {
+  const path = join(order.folder, 'checked.db')
+  const source = await store.open(order.name)
+  try {
+    await unpack(source, path, order, ops)
+  } finally {
+    await source.close()
+  }
+  const check = await checkIntegrity(path, 'quick_check')
+  if (check.outcome !== 'unsound') return
+  const detail = check.problems.join(', ')
+  throw new WalcastError('RESTORE_UNSOUND', { txid: order.txid, detail })
+}
+
+async function unpack(
+  source: OpenObject,
+  path: string,
+  { name, pageSize, pages, txid, checksum }: DatedCheckOrder,
+  ops: FileOps,
+): Promise<void> {
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL, OWN)
+  const sum = new StateSum(pageSize)
+  let at = 0
+  try {
+    await pipeline(
+      bytesOf(source),
+      createGunzip({ chunkSize: READ_BYTES }),
+      async (raw: AsyncIterable<Buffer>) => {
+        for await (const bytes of raw) {
+          if (at + bytes.length > pages * pageSize) break
+          sum.add(bytes)
+          await ops.writeAside('snapshot.write', fd, bytes, at, path)
+          at += bytes.length
+        }
+      },
+    )
+  } catch (error) {
+    if (error instanceof WalcastError) throw error
+    throw new WalcastError('ARCHIVE_BROKEN', { name, detail: 'it is no whole gzip file' }, error)
+  } finally {
+    closeSync(fd)
+  }
+  const state = at === pages * pageSize ? sum.state : 'another size'
+  if (state === checksum) return
+  const detail = `${name} gives ${state} in place of ${checksum}`
+  throw new WalcastError('ARCHIVE_MISMATCH', { txid, detail })
+}
+
+async function* bytesOf(source: OpenObject): AsyncGenerator<Buffer> {
+  for (let at = 0; at < source.bytes; at += READ_BYTES)
+    yield source.read(at, Math.min(READ_BYTES, source.bytes - at))
+}
+
+/** The state checksum of a database whose bytes come in order. */
+class StateSum {
+  readonly #pageSize: number
+  #rest: Buffer = Buffer.alloc(0)
+  #page = 0
+  #state = 0n
+
+  constructor(pageSize: number) {
+    this.#pageSize = pageSize
+  }
+
+  get state(): string {
+    return checksumHex(this.#state)
+  }
+
+  add(bytes: Buffer): void {
+    const size = this.#pageSize
+    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    let at = 0
+    for (; at + size <= all.length; at += size) {
+      this.#page++
+      if (this.#page !== lockPage(size))
+        this.#state ^= pageSum(this.#page, all.subarray(at, at + size))
+    }
+    this.#rest = Buffer.from(all.subarray(at))
+  }
+}

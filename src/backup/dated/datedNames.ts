@@ -1,0 +1,84 @@
+/**
+ * Names of dated snapshots, and which of them stay. Pure.
+ *
+ *     app/app-2026-11-30T140207Z-1-105.db.gz    NAME/NAME-TIME-EPOCH-TXID.db.gz
+ */
+import { basename } from 'node:path'
+import type { Position } from '../../../proto/position.ts'
+import type { KeepPolicy, KeepWindow } from '../../options/keepPolicy.ts'
+import { PERIOD_OF, periodStart } from '../retention/periods.ts'
+
+export interface DatedName {
+  /** Of the database. */
+  readonly database: string
+  /** ms since 1970; whole seconds. */
+  readonly timeMs: number
+  readonly position: Position
+}
+
+export interface DatedSnapshot extends DatedName {
+  readonly name: string
+  readonly bytes: number
+}
+
+const FORM = /^([^/]+)\/\1-(\d{4}-\d\d-\d\dT)(\d\d)(\d\d)(\d\d)Z-(\d{1,15})-(\d{1,15})\.db\.gz$/
+const MAX_DATABASE_CHARS = 64
+
+/** What stands for a database in names: its file without folder and ending. */
+export function databaseName(path: string): string {
+  const name = basename(path).replace(/\.(?:db|sqlite3?)$/i, '')
+  const plain = name.replace(/[^\w.-]/g, '_').replace(/^\./, '_')
+  return plain.slice(0, MAX_DATABASE_CHARS) || 'database'
+}
+
+export function formatDatedName({ database, timeMs, position }: DatedName): string {
+  const [time] = new Date(timeMs).toISOString().split('.')
+  const { epoch, txid } = position
+  return `${database}/${database}-${time.replaceAll(':', '')}Z-${epoch}-${txid}.db.gz`
+}
+
+/** Undefined for any other file. */
+export function parseDatedName(name: string): DatedName | undefined {
+  const [, database, day, hours, minutes, seconds, epoch, txid] = FORM.exec(name) ?? []
+  if (database === undefined) return undefined
+  const timeMs = Date.parse(`${day}${hours}:${minutes}:${seconds}Z`)
+  if (Number.isNaN(timeMs)) return undefined
+  return { database, timeMs, position: { epoch: Number(epoch), txid: Number(txid) } }
+}
+
+/**
+ * The ones that go: neither among the newest that the policy counts nor in one of its windows; and
+ * the oldest, while all together are larger than it allows. The newest one always stays.
+ */
+export function notKept(
+  found: readonly DatedSnapshot[],
+  policy: KeepPolicy,
+  nowMs: number,
+): readonly DatedSnapshot[] {
+  const newestFirst = found.toSorted((a, b) => b.timeMs - a.timeMs)
+  const kept = new Set(newestFirst.slice(0, Math.max(1, policy.snapshots)))
+  for (const window of policy.windows)
+    for (const snapshot of inWindow(newestFirst, window, nowMs)) kept.add(snapshot)
+  let bytes = 0
+  for (const [i, snapshot] of newestFirst.entries()) {
+    if (kept.has(snapshot)) bytes += snapshot.bytes
+    if (i > 0 && bytes > (policy.maxBytes ?? Number.POSITIVE_INFINITY)) kept.delete(snapshot)
+  }
+  return newestFirst.filter((snapshot) => !kept.has(snapshot))
+}
+
+/** All, or the last one of each period. */
+function inWindow(
+  newestFirst: readonly DatedSnapshot[],
+  { grain, ageMs }: KeepWindow,
+  nowMs: number,
+): DatedSnapshot[] {
+  const young = newestFirst.filter(({ timeMs }) => nowMs - timeMs <= ageMs)
+  if (grain === 'all') return young
+  const last = new Map<number, DatedSnapshot>()
+  for (const snapshot of young) {
+    const period = periodStart(PERIOD_OF[grain], snapshot.timeMs)
+    if (!last.has(period)) last.set(period, snapshot)
+  }
+  return [...last.values()]
+}

@@ -1,0 +1,79 @@
+/** Names of dated snapshots, and which of them a policy lets go. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  type DatedSnapshot,
+  databaseName,
+  formatDatedName,
+  notKept,
+  parseDatedName,
+} from '../../../src/backup/dated/datedNames.ts'
+import { isObjectName } from '../../../src/backup/stores/store.ts'
+import { parseKeep } from '../../../src/options/keepPolicy.ts'
+
+const NOON = Date.parse('2026-11-30T12:00:00Z')
+const HOUR = 3_600_000
+
+function snapshot(hoursAgo: number, bytes = 1): DatedSnapshot {
+  const timeMs = NOON - hoursAgo * HOUR
+  const position = { epoch: 1, txid: 1000 - hoursAgo }
+  const name = formatDatedName({ database: 'app', timeMs, position })
+  return { database: 'app', timeMs, position, name, bytes }
+}
+
+/** How many hours ago those that go were made. */
+function gone(policy: string, found: readonly DatedSnapshot[]): number[] {
+  const dropped = notKept(found, parseKeep(policy), NOON)
+  return dropped.map(({ timeMs }) => (NOON - timeMs) / HOUR).sort((a, b) => a - b)
+}
+
+test('a name says of which database, of when and of which position it is', () => {
+  const about = {
+    database: 'app',
+    timeMs: Date.parse('2026-11-30T14:02:07Z'),
+    position: { epoch: 1, txid: 105 },
+  }
+  const name = 'app/app-2026-11-30T140207Z-1-105.db.gz'
+  assert.equal(formatDatedName(about), name)
+  assert.deepEqual(parseDatedName(name), about)
+  for (const other of [
+    'app/other-2026-11-30T140207Z-1-105.db.gz',
+    'app/app-2026-13-30T140207Z-1-105.db.gz',
+    'app/app-2026-11-30T140207Z-1-105.db.gz.part',
+    'app/notes.txt',
+  ])
+    assert.equal(parseDatedName(other), undefined, other)
+})
+
+test('any file of a database has a name that places take', () => {
+  for (const [path, expected] of [
+    ['/srv/app.db', 'app'],
+    ['/srv/my shop.sqlite3', 'my_shop'],
+    ['.hidden', '_hidden'],
+    [`/${'x'.repeat(200)}`, 'x'.repeat(64)],
+    ['.db', 'database'],
+  ]) {
+    const name = databaseName(path)
+    assert.equal(name, expected)
+    const position = { epoch: 9e14, txid: 9e14 }
+    const whole = formatDatedName({ database: name, timeMs: NOON, position })
+    assert.ok(isObjectName(whole), whole)
+    assert.equal(parseDatedName(whole)?.database, name)
+  }
+})
+
+test('the newest stay, and the last one of each period of a window', () => {
+  const found = [0, 1, 2, 13, 14, 36, 37, 100].map((hours) => snapshot(hours))
+  assert.deepEqual(gone('3', found), [13, 14, 36, 37, 100])
+  assert.deepEqual(gone('1,48h:all', found), [100])
+  // Noon is 12 h after midnight: 13, 14 and 36 are of the day before, 37 of the one before that.
+  assert.deepEqual(gone('1,2d:daily', found), [1, 2, 14, 36, 100])
+  assert.deepEqual(gone('7d:all', found), [])
+})
+
+test('a size lets go the oldest, and never the newest', () => {
+  const mib = 1024 ** 2
+  const found = [0, 1, 2, 3].map((hours) => snapshot(hours, mib))
+  assert.deepEqual(gone('4,2MiB', found), [2, 3])
+  assert.deepEqual(gone('4,1MiB', [snapshot(0, 9 * mib), snapshot(1, mib)]), [1])
+})
