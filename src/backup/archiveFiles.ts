@@ -20,11 +20,13 @@ export class ArchiveFiles {
     this.#store = store
   }
 
-  /** Throws ARCHIVE_MISSING and ARCHIVE_BROKEN. */
-  async open(name: ArchiveName): Promise<OpenedFile> {
+  /** `upTo`: the last txid that counts; all do without it. Throws ARCHIVE_MISSING and _BROKEN. */
+  async open(name: ArchiveName, upTo?: number): Promise<OpenedFile> {
     const source = await this.#store.open(formatArchiveName(name))
     try {
-      return { file: await ArchiveFile.open(source), close: () => source.close() }
+      const whole = await ArchiveFile.open(source)
+      const file = upTo === undefined ? whole : whole.upTo(upTo)
+      return { file, close: () => source.close() }
     } catch (error) {
       await source.close()
       throw error

@@ -24,8 +24,8 @@ export function restorableSpans(
   const pieces = live.filter((piece) => kept.has(piece))
   const ways = new PieceWays(pieces)
   for (const piece of pieces) {
-    const { about, name } = piece
-    if (!about || (name.kind === 'changes' && !ways.leadsTo(name.from))) continue
+    const { about } = piece
+    if (!about || !ways.has(piece)) continue
     const grain = grainOf(piece)
     // What is about to be thinned is promised no longer: only its end is.
     if (grain === 'all' && isChanges(piece) && !whole.has(piece)) continue
