@@ -74,8 +74,10 @@ export function dueMerges(pieces: readonly DatedPiece[], hasHours: boolean): rea
 /** Runs of files that follow each other, alone, in one incarnation, without a snapshot between. */
 function chainsOf(pieces: readonly DatedPiece[]): readonly (readonly Captured[])[] {
   const captured = pieces.filter(isCaptured)
-  const begins = countsOf(captured.map(({ name }) => placeKey(name.from)))
-  const ends = countsOf(captured.map(({ name }) => placeKey(name.to)))
+  // A thinned file may go on from a place as well.
+  const changes = pieces.map(({ name }) => name).filter((name) => name.kind === 'changes')
+  const begins = countsOf(changes.map(({ from }) => placeKey(from)))
+  const ends = countsOf(changes.map(({ to }) => placeKey(to)))
   const stops = new Set(
     pieces.flatMap(({ name }) => (name.kind === 'snapshot' ? [placeKey(name)] : [])),
   )
