@@ -266,6 +266,7 @@ export class PlaceArchive {
       (await findPlaceEnd({
         store: await this.#open(),
         cluster: this.#parts.mark().cluster,
+        log,
         present,
         leadsOn: async (at) => (await recordAfter(log, at, this.#cursor)) !== undefined,
         onBroken: (file, error) => {
@@ -274,6 +275,11 @@ export class PlaceArchive {
           onFailed(error)
         },
       }))
+    if (end?.leaves && this.#parts.isOn())
+      logger.info(
+        { place, txid: end.at.txid, abandoned: end.leaves.txid },
+        'the archive goes on from inside a file; what that has after it stays',
+      )
     this.#timeMs = end?.timeMs
     this.#last = end?.name
     this.#lookedMs = monotonicMs()

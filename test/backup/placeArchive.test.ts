@@ -22,7 +22,8 @@ import type { Store } from '../../src/backup/stores/store.ts'
 import { encodeBatch } from '../../src/feed/batch.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { pagesOf, type State, statesOf } from '../support/archives.ts'
-import { A } from '../support/batchLogs.ts'
+import { A, B } from '../support/batchLogs.ts'
+import { branchOf } from '../support/longArchives.ts'
 import { restoreFrom } from '../support/restoring.ts'
 import { until } from '../support/until.ts'
 
@@ -30,15 +31,26 @@ const root = mkdtempSync(join(tmpdir(), 'walcast-place-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 
 const PAGE = 512
-const states = statesOf(join(root, 'source.db'), PAGE)
+const ownStates = statesOf(join(root, 'source.db'), PAGE)
+const states = ownStates
 const silent = pino({ level: 'silent' })
 const SNAPSHOT = 100
 let made = 0
 
-const standOf = ({ txid, checksum }: State): Stand => ({ incarnation: A, epoch: 1, txid, checksum })
+interface Committed extends State {
+  readonly incarnation?: string
+  readonly epoch?: number
+}
+
+const standOf = ({ txid, checksum, incarnation = A, epoch = 1 }: Committed): Stand => ({
+  ...{ incarnation, epoch, txid, checksum },
+})
 
 /** A place of a database that has committed the first of `states`. */
-function newPlace(folder = join(root, `place-${++made}`)) {
+function newPlace(
+  folder = join(root, `place-${++made}`),
+  states: readonly Committed[] = ownStates,
+) {
   const logFolder = join(root, `log-${++made}`)
   const log = BatchLog.open(
     logFolder,
@@ -129,8 +141,9 @@ function messageOf(from: State, to: State): Buffer {
   )
 }
 
-async function requireRestorable(folder: string, { txid, checksum }: State): Promise<void> {
-  const restored = await restoreFrom(folder, { incarnation: A, txid }, join(root, `r-${++made}`))
+async function requireRestorable(folder: string, state: Committed): Promise<void> {
+  const { txid, checksum, incarnation = A } = state
+  const restored = await restoreFrom(folder, { incarnation, txid }, join(root, `r-${++made}`))
   assert.equal(restored.checksum, checksum)
 }
 
@@ -296,4 +309,38 @@ test('a batch that was changed in the log is passed by with a snapshot', async (
   assert.equal(now.snapshots, 2)
   await requireRestorable(folder, states[2])
   await requireRestorable(folder, states[3])
+})
+
+test('a new leader goes on inside a file, without a snapshot, and both branches restore', async () => {
+  const old = newPlace()
+  old.place.start()
+  await old.level()
+  await old.place.stop()
+  const all = newPlace(old.folder)
+  all.commit(6)
+  all.place.start()
+  await all.level()
+  await all.place.stop()
+  const [fork, abandoned] = [2, states.slice(0, 7)]
+  const about = () => ({ incarnation: B, epoch: 2, timeMs: 0 })
+  const before = { ...states[fork], ...about(), incarnation: A, epoch: 1 }
+  const steps = ['INSERT INTO a (b) VALUES (7)', 'DELETE FROM a WHERE id % 2 = 0', 'VACUUM']
+  const branch = branchOf(join(root, 'branch.db'), before, PAGE, steps, about)
+  const next = newPlace(old.folder, [...states.slice(0, fork + 1), ...branch])
+  next.now.at = fork
+  next.commit(2)
+  next.place.start()
+  await next.level()
+  next.commit()
+  await next.level()
+  await next.place.stop()
+  assert.equal(next.now.snapshots, 0)
+  for (const state of [...abandoned, ...branch]) await requireRestorable(old.folder, state)
+  // It goes on there again, and not before, once it has files of its own.
+  const again = newPlace(old.folder, [...states.slice(0, fork + 1), ...branch])
+  again.now.at = fork + branch.length
+  again.place.start()
+  await again.level()
+  await again.place.stop()
+  assert.equal(again.now.snapshots, 0)
 })
