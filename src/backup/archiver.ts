@@ -28,6 +28,7 @@ import { PlaceArchive } from './placeArchive.ts'
 import { reportOf } from './placeReport.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import { PlaceUpkeep } from './placeUpkeep.ts'
+import type { Finding } from './renewal.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import { UpkeepRounds } from './upkeepRounds.ts'
 
@@ -109,6 +110,12 @@ export class Archiver {
     for (const { archive } of this.#places) archive.start()
     this.#rounds.start()
     this.#timer ??= setRepeatingTimer(() => this.#tick(), this.#options.everyMs).unref()
+  }
+
+  /** A drill of a place has failed. */
+  onUnsound(place: string, found: Finding): void {
+    const kept = this.#places.find(({ archive }) => archive.status.place === place)
+    kept?.archive.onUnsound(found)
   }
 
   /** The engine ends. What was captured is in the log. */
@@ -227,6 +234,7 @@ export class Archiver {
       status: () => archive.status,
       leaderMs: () => this.#leaderMs(),
       onRound: () => observer.onUpkeep(place),
+      onUnsound: (error) => archive.onUnsound(error),
       onFailed: ({ key }) => observer.onFailed(place, key),
     })
   }

@@ -1,11 +1,13 @@
-/** Makes an archive file of changes from records of the log. */
+/** Makes archive files of changes from records of the log. */
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
+import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { decode, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import { WalcastError } from '../errors.ts'
 import { ArchiveFileWriter, NO_STATE, type PageImage, type PointOf } from './archiveFileWriter.ts'
 import type { BatchLog, LogEntry, LogPlace } from './batchLog.ts'
-import type { RunPart } from './changesRun.ts'
-import type { FileMark } from './fileHeader.ts'
+import type { ChangesRun, RunPart } from './changesRun.ts'
+import { type FileMark, headerOf } from './fileHeader.ts'
+import type { PlaceFile } from './placedFile.ts'
 import type { Append } from './stores/store.ts'
 
 /** Of a batch as far as it is in this file. */
@@ -14,7 +16,29 @@ interface Batch {
   readonly images: readonly PageImage[]
 }
 
-export async function writeChanges(
+/**
+ * Puts the batches of a run into a place, as one file or several. Gives the name of the last one.
+ * Throws INTERNAL when the records are not there any more, and what `place` throws.
+ */
+export async function storeChanges(
+  place: PlaceFile,
+  log: BatchLog,
+  { from, to, parts }: ChangesRun,
+  mark: FileMark,
+): Promise<string> {
+  const pageSize = await pageSizeAt(log, parts[0])
+  const header = headerOf(mark, { kind: 'changes', at: to, from, pageSize })
+  let name = ''
+  for (const [i, part] of parts.entries()) {
+    const isLast = i === parts.length - 1
+    name = formatArchiveName({ kind: 'changes', level: 0, from, to, part: i + 1, isLast })
+    const end = { txid: to.txid, checksum: part.isOpen ? NO_STATE : to.checksum }
+    await place(name, end, (append) => writeChanges(log, part, header, mark.recipients, append))
+  }
+  return name
+}
+
+async function writeChanges(
   log: BatchLog,
   part: RunPart,
   header: ArchiveHeader,
@@ -27,7 +51,7 @@ export async function writeChanges(
 }
 
 /** Page size of the database that the batches are of. */
-export async function pageSizeAt(log: BatchLog, { at }: RunPart): Promise<number> {
+async function pageSizeAt(log: BatchLog, { at }: RunPart): Promise<number> {
   for await (const entry of log.batches(at)) return (await batchOf(entry)).body.pageSize
   throw endsWithin()
 }

@@ -10,19 +10,19 @@
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, type ErrorCode, keyOf, messageOf, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
-import { delay, monotonicMs } from '../platform/time.ts'
-import { NO_STATE } from './archiveFileWriter.ts'
+import { delay, monotonicMs, wallMs } from '../platform/time.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
-import { pageSizeAt, writeChanges } from './changesFile.ts'
+import { storeChanges } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
-import { headerOf } from './fileHeader.ts'
 import { recordAfter } from './logSearch.ts'
 import { type PlaceFile, placingIn } from './placedFile.ts'
 import { findPlaceEnd } from './placeEnd.ts'
 import type { PlaceParts } from './placeParts.ts'
 import type { PlaceStatus } from './placeStatus.ts'
+import { type Finding, isPassed, Renewal, type Renewed, unsoundFile } from './renewal.ts'
 import { storeSnapshot } from './snapshotFile.ts'
+import { storedFiles } from './storedFiles.ts'
 import type { Store } from './stores/store.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
@@ -50,6 +50,8 @@ export class PlaceArchive {
   #noticed: { readonly timeMs: number; readonly sinceMs: number } | undefined
   #cursor: LogPlace | undefined
   #error: WalcastError | undefined
+  readonly #renewal = new Renewal()
+  #renewed: Renewed | undefined
   #isWatching = false
   #lookedMs = 0
   #isGivenUp = false
@@ -72,6 +74,7 @@ export class PlaceArchive {
         forMs: monotonicMs() - this.#noticed.sinceMs,
       },
       isLevel: this.#isLevel(),
+      renewed: this.#renewed,
       error: this.#error,
     }
   }
@@ -84,6 +87,11 @@ export class PlaceArchive {
   /** A batch is in the log that the leader noticed at `timeMs`. */
   onAppended(timeMs: number): void {
     this.#noticed ??= { timeMs, sinceMs: monotonicMs() }
+  }
+
+  /** A file of the place was found unsound: a snapshot follows, if one helps. */
+  onUnsound(found: Finding): void {
+    this.#renewal.want(found)
   }
 
   start(): void {
@@ -151,6 +159,8 @@ export class PlaceArchive {
     if (this.#isWatching) this.#at = undefined
     this.#isWatching = false
     await this.#lookAgain(!this.#at || !isSameState(this.#at, end))
+    const unsound = this.#renewal.due(monotonicMs())
+    if (unsound && !this.#parts.isOpen() && (await this.#renew(unsound))) return true
     const at = this.#at
     if (at && isSameState(at, end)) {
       if (!this.#parts.isOpen()) this.#noticed = undefined
@@ -180,28 +190,11 @@ export class PlaceArchive {
 
   async #keep(run: ChangesRun): Promise<void> {
     const { log, mark, onArchived } = this.#parts
-    const { from, to, parts } = run
+    const { to, parts } = run
     const sinceMs = monotonicMs()
     this.#noticed ??= { timeMs: run.firstMs, sinceMs }
     const place = await this.#placing()
-    const pageSize = await pageSizeAt(log, parts[0])
-    const written = mark()
-    const header = headerOf(written, { kind: 'changes', at: to, from, pageSize })
-    for (const [i, part] of parts.entries()) {
-      const name: ArchiveName = {
-        kind: 'changes',
-        level: 0,
-        from,
-        to,
-        part: i + 1,
-        isLast: i === parts.length - 1,
-      }
-      this.#last = formatArchiveName(name)
-      const end = { txid: to.txid, checksum: part.isOpen ? NO_STATE : to.checksum }
-      await place(this.#last, end, (append) =>
-        writeChanges(log, part, header, written.recipients, append),
-      )
-    }
+    this.#last = await storeChanges(place, log, run, mark())
     this.#at = to
     this.#timeMs = run.timeMs
     this.#lookedMs = monotonicMs()
@@ -211,10 +204,28 @@ export class PlaceArchive {
     onArchived(parts.length)
   }
 
-  /** Nothing leads on from what the place has: a snapshot begins a new way. */
-  async #begin(): Promise<boolean> {
+  /** Whether a snapshot was taken, from which a restore does without the unsound file. */
+  async #renew(found: Finding): Promise<boolean> {
+    const { place, logger } = this.#parts
+    const file = unsoundFile(found)
+    if (file && isPassed(file, await storedFiles(await this.#open()))) return this.#renewal.settle()
+    logger.error(
+      { place, code: found.key, error: found.message },
+      'a file of the archive is not sound; taking a new snapshot at once',
+    )
+    await this.#begin(file)
+    this.#renewal.done(monotonicMs())
+    this.#renewed = { atMs: wallMs(), found }
+    return true
+  }
+
+  /**
+   * Nothing leads on from what the place has: a snapshot begins a new way. `unsound`: a file that
+   * is not taken for what it should be.
+   */
+  async #begin(unsound?: ArchiveName): Promise<boolean> {
     const { place, mark, logger, withSnapshot, onArchived } = this.#parts
-    const toPlace = await this.#placing()
+    const toPlace = await this.#placing(unsound)
     await withSnapshot(async (taken) => {
       const { at, timeMs, pages } = taken
       logger.info({ place, txid: at.txid, pages }, 'the archive begins with a snapshot; writing it')
@@ -233,10 +244,11 @@ export class PlaceArchive {
     return this.#store
   }
 
-  async #placing(): Promise<PlaceFile> {
+  async #placing(unsound?: ArchiveName): Promise<PlaceFile> {
     const { place, logger, mark } = this.#parts
     return placingIn(await this.#open(), mark().cluster, {
       isGivenUp: () => this.#isGivenUp,
+      isUnsound: (name) => unsound !== undefined && formatArchiveName(unsound) === name,
       onReplaced: (file) =>
         logger.error({ place, file }, 'a file of the archive is not sound; writing it again'),
     })

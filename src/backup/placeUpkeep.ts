@@ -38,6 +38,8 @@ export interface UpkeepParts {
   /** The leader's clock, ms since 1970. */
   leaderMs(): number
   onRound(): void
+  /** A file was read, and is not sound. */
+  onUnsound(error: WalcastError): void
   onFailed(error: WalcastError): void
 }
 
@@ -131,6 +133,7 @@ export class PlaceUpkeep {
     this.#parts.onRound()
     const { merged, thinned, snapshot, removed, problems } = report
     if (problems.some(({ key }) => key === 'ARCHIVE_LOCKED')) return this.#lock()
+    for (const problem of problems) this.#parts.onUnsound(problem)
     // Another process keeps the place as well: what it removed is no failure.
     this.#fail(problems.filter(({ key }) => key !== 'ARCHIVE_MISSING'))
     this.#warn(report)

@@ -73,6 +73,7 @@ const ARCHIVE_PLACE = fields(
   {
     restorableUntil: fields({ position: text, at: text }),
     behindMs: real,
+    renewed: fields({ code: text, message: text, at: text }),
     lastError: fields({ code: text, message: text }),
   },
 )

@@ -344,3 +344,49 @@ test('a new leader goes on inside a file, without a snapshot, and both branches 
   await again.place.stop()
   assert.equal(again.now.snapshots, 0)
 })
+
+test('a file that is found broken is followed by a snapshot at once, and by no second one', async () => {
+  const { folder, place, commit, level, now } = newPlace()
+  place.start()
+  await level()
+  commit(2)
+  await level()
+  const file = newest(folder)
+  flip(file)
+  const found = { key: 'ARCHIVE_BROKEN', message: `the archive file ${file} is not sound: block 0` }
+  const before = now.snapshots
+  place.onUnsound({ ...found, key: 'STORE_FAILED' })
+  place.onUnsound(found)
+  await until('a snapshot was taken', () => place.status.renewed !== undefined)
+  place.onUnsound(found)
+  commit()
+  await level()
+  place.onUnsound({ ...found, message: `${found.message} again` })
+  commit()
+  await level()
+  await place.stop()
+  assert.deepEqual([now.snapshots - before, place.status.renewed?.found], [1, found])
+  for (const at of [2, 3, 4]) await requireRestorable(folder, states[at])
+})
+
+test('a snapshot that is found broken where the place stands is written again', async () => {
+  const { folder, place, level, now } = newPlace()
+  place.start()
+  await level()
+  const [name] = readdirSync(join(folder, 'snapshots'))
+  flip(join(folder, 'snapshots', name))
+  await assert.rejects(requireRestorable(folder, states[0]))
+  place.onUnsound({ key: 'ARCHIVE_BROKEN', message: `${folder}/snapshots/${name} is not sound` })
+  await until('a snapshot was taken', () => place.status.renewed !== undefined)
+  await place.stop()
+  assert.equal(now.snapshots, 2)
+  await requireRestorable(folder, states[0])
+})
+
+/** A bit of the pages: the end of the file stays sound. */
+function flip(file: string): void {
+  const bytes = readFileSync(file)
+  const at = bytes.readUInt32LE(12) + 40
+  bytes[at] ^= 1
+  writeFileSync(file, bytes)
+}
