@@ -1,7 +1,7 @@
 /**
  * A file of a place was found unsound, so that nothing after it can be restored before the next
- * snapshot: then a snapshot is due at once. Not again for the same file, and not more than one an
- * hour: a disk that spoils everything is not helped by more writing. Pure but for what it remembers.
+ * snapshot: then a snapshot is due at once. It is not taken again for the same file, and not more
+ * than once an hour: a disk that spoils everything is not helped by more writing.
  */
 import { type ArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
 import { endOf, pieceName, type StoredFile } from './restorePlan.ts'

@@ -311,7 +311,7 @@ test('a batch that was changed in the log is passed by with a snapshot', async (
   await requireRestorable(folder, states[3])
 })
 
-test('a new leader goes on inside a file, without a snapshot, and both branches restore', async () => {
+test('a new leader goes on inside a file without a snapshot; both branches restore', async () => {
   const old = newPlace()
   old.place.start()
   await old.level()
@@ -345,7 +345,7 @@ test('a new leader goes on inside a file, without a snapshot, and both branches 
   assert.equal(again.now.snapshots, 0)
 })
 
-test('a file that is found broken is followed by a snapshot at once, and by no second one', async () => {
+test('a file that is found broken is followed by one snapshot at once', async () => {
   const { folder, place, commit, level, now } = newPlace()
   place.start()
   await level()
