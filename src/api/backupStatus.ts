@@ -51,6 +51,11 @@ export interface PlaceReport {
    * node archives, before there is an archive, and with --drill off.
    */
   readonly isProofOverdue?: boolean
+  /** The last snapshot that was taken because a file was found broken, and what was found. */
+  readonly renewed?: PlaceError & {
+    /** ISO time. */
+    readonly at: string
+  }
   readonly lastError?: PlaceError
   /** The last round that kept the place small; absent before the first one of this process. */
   readonly upkeep?: UpkeepReport

@@ -6,7 +6,7 @@ import type { BackupIdentity } from '../security/backupKeys.ts'
 import { ArchiveEnvelope } from './archiveEnvelope.ts'
 import { ArchiveFile } from './archiveFile.ts'
 import type { OpenNext } from './restore.ts'
-import type { StoredFile } from './restorePlan.ts'
+import type { PlannedFile, StoredFile } from './restorePlan.ts'
 import { storedFiles } from './storedFiles.ts'
 import type { OpenObject, Store } from './stores/store.ts'
 
@@ -81,7 +81,7 @@ export class Archive {
    * Opens files one after another, some of them ahead. Each closes the one before. `last`: the name
    * of the one that is asked for.
    */
-  inTurn(files: readonly StoredFile[]): TurnOfFiles {
+  inTurn(files: readonly PlannedFile[]): TurnOfFiles {
     const begun = new Map<number, Promise<[ArchiveFile, OpenObject]>>()
     let last: ArchiveName | undefined
     const begin = (place: number) => {
@@ -96,7 +96,7 @@ export class Archive {
       begun.clear()
       for (const each of all) if (each.status === 'fulfilled') await each.value[1].close()
     }
-    const opens = files.map(({ name }, place) => async () => {
+    const opens = files.map(({ name, upTo }, place) => async () => {
       last = name
       const [, before] = (await begun.get(place - 1)) ?? []
       await before?.close()
@@ -104,7 +104,7 @@ export class Archive {
       const end = Math.min(files.length, place + OPEN_AHEAD)
       for (let next = place; next < end; next++) begin(next)
       const [file] = await begin(place)
-      return file
+      return upTo === undefined ? file : file.upTo(upTo)
     })
     return { opens, close, last: () => last }
   }

@@ -18,7 +18,7 @@ import { type DueMerge, dueMerges } from './compaction/levels.ts'
 import type { Stamp } from './compaction/madeFile.ts'
 import { mergeChanges } from './compaction/mergeChanges.ts'
 import { type ArchiveLook, type DatedPiece, DatedPieces, keyOf } from './datedPieces.ts'
-import type { StoredFile } from './restorePlan.ts'
+import type { PlannedPiece, StoredFile } from './restorePlan.ts'
 import { doubtedPieces } from './retention/coveredPieces.ts'
 import { namedPoints } from './retention/namedPoints.ts'
 import { DAY_MS } from './retention/periods.ts'
@@ -184,7 +184,7 @@ export class ArchiveCompactor {
     })
   }
 
-  async #fold(pieces: readonly DatedPiece[], name: ArchiveName, round: Round): Promise<boolean> {
+  async #fold(pieces: readonly PlannedPiece[], name: ArchiveName, round: Round): Promise<boolean> {
     return await this.#attempt(keyOf({ name }), round, async (signal) => {
       const made = await foldPieces(this.#files, pieces, name, { stamp: this.#stamp(), signal })
       return made !== undefined

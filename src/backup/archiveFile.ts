@@ -32,10 +32,17 @@ export class ArchiveFile {
   readonly #envelope: ArchiveEnvelope
   readonly #cipher: PartCipher
   readonly #index: ArchiveIndex
-  /** Number of the first image of each point, and the number of all. */
+  /** Number of the first image of each point, and of the one behind them. */
   readonly #imagesAt: readonly number[]
+  /** Of all points that are in the file. */
+  readonly #images: number
 
-  private constructor(envelope: ArchiveEnvelope, cipher: PartCipher, index: ArchiveIndex) {
+  private constructor(
+    envelope: ArchiveEnvelope,
+    cipher: PartCipher,
+    index: ArchiveIndex,
+    images?: number,
+  ) {
     const fromChecksum = envelope.header.kind === 'snapshot' ? '' : index.fromChecksum
     this.header = { ...envelope.header, fromChecksum }
     this.#envelope = envelope
@@ -45,6 +52,7 @@ export class ArchiveFile {
       0,
       index.points.map(({ pageNumbers }) => pageNumbers.length),
     )
+    this.#images = images ?? this.#imagesAt[this.#imagesAt.length - 1]
   }
 
   /**
@@ -67,6 +75,14 @@ export class ArchiveFile {
 
   get isEncrypted(): boolean {
     return this.#envelope.seal !== undefined
+  }
+
+  /** The same file as if it ended at the txid `last`: another history goes on from there. */
+  upTo(last: number): ArchiveFile {
+    const points = this.points.filter(({ txid }) => txid <= last)
+    const isOpen = this.isOpen && points.length === this.points.length
+    const index = { ...this.#index, points, isOpen }
+    return new ArchiveFile(this.#envelope, this.#cipher, index, this.#images)
   }
 
   get points(): readonly ArchivePoint[] {
@@ -120,8 +136,7 @@ export class ArchiveFile {
   async block(number: number): Promise<Buffer> {
     const { blockPages, pageSize } = this.header
     const stored = await this.#envelope.block(number)
-    const images = this.#imagesAt[this.#imagesAt.length - 1]
-    const wanted = Math.min(blockPages, images - number * blockPages) * pageSize
+    const wanted = Math.min(blockPages, this.#images - number * blockPages) * pageSize
     return unpack(this.#envelope, this.#cipher, number, stored, wanted)
   }
 }

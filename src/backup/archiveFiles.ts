@@ -27,14 +27,16 @@ export class ArchiveFiles {
     this.#sealing = sealing
   }
 
-  /** Throws ARCHIVE_MISSING, ARCHIVE_BROKEN and ARCHIVE_LOCKED. */
-  async open(name: ArchiveName): Promise<OpenedFile> {
+  /**
+   * `upTo`: the last txid that counts; all do without it. Throws ARCHIVE_MISSING, ARCHIVE_BROKEN and
+   * ARCHIVE_LOCKED.
+   */
+  async open(name: ArchiveName, upTo?: number): Promise<OpenedFile> {
     const source = await this.#store.open(formatArchiveName(name))
     try {
-      return {
-        file: await ArchiveFile.open(source, [], this.#sealing.keys),
-        close: () => source.close(),
-      }
+      const whole = await ArchiveFile.open(source, [], this.#sealing.keys)
+      const file = upTo === undefined ? whole : whole.upTo(upTo)
+      return { file, close: () => source.close() }
     } catch (error) {
       await source.close()
       throw error

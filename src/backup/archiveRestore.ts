@@ -10,8 +10,9 @@ import { checksumHex, xxh64 } from '../xxh64.ts'
 import type { HeldFiles } from './heldFiles.ts'
 import { type ArchivedPosition, type BadPieces, isOfOneFile, startOf } from './historyPositions.ts'
 import { momentText } from './moment.ts'
+import { provenWay } from './provenWay.ts'
 import { type Restored, type RestoreSteps, restore } from './restore.ts'
-import { endOf, pieceName, planRestore, type StoredFile } from './restorePlan.ts'
+import { endOf, type PlannedFile, pieceName, planRestore, type StoredFile } from './restorePlan.ts'
 import {
   type ClusterArchive,
   findTarget,
@@ -24,7 +25,7 @@ import {
 export interface PlannedRestore {
   readonly target: Target
   /** In the order in which they are read. */
-  readonly files: readonly StoredFile[]
+  readonly files: readonly PlannedFile[]
   readonly bytes: number
 }
 
@@ -49,6 +50,8 @@ export class ArchiveRestore {
   readonly #named = new Set<string>()
   /** Files that are about to be removed: other ways are better. */
   readonly #going = new Set<string>()
+  /** Positions that files do not have although their names say so. */
+  readonly #wrong = new Set<string>()
   #own: ClusterArchive | undefined
   /** The last position that a broken-off restore has proven, and the files that led there. */
   #partial: PlannedRestore | undefined
@@ -69,7 +72,7 @@ export class ArchiveRestore {
     const files = this.#sound(own)
     const exact = target.isCutOff ? undefined : await this.#filesTo(own, files, target)
     if (exact) return this.#told(planned(target, exact))
-    const reachable = reachablePositions(own, files, target, this.#bad)
+    const reachable = reachablePositions(own, files, target, this.#bad, this.#wrong)
     const around = await reachable.around(target.txid)
     const before = later(around.exact ?? around.before, this.#partial?.target)
     if (!this.#order.isAsFarAsPossible || !before) throw this.#cutOff(target, before, around.after)
@@ -167,19 +170,11 @@ export class ArchiveRestore {
     { archive }: ClusterArchive,
     files: readonly StoredFile[],
     place: ArchivedPlace,
-  ): Promise<StoredFile[] | undefined> {
-    const without = new Set<string>()
+  ): Promise<PlannedFile[] | undefined> {
     const staying = files.filter(({ name }) => !this.#going.has(formatArchiveName(name)))
-    for (;;) {
-      const plan = planRestore(staying, place, without) ?? planRestore(files, place, without)
-      if (!plan) return undefined
-      const way = [...plan.snapshot, ...plan.changes]
-      const last = pieceName(way[way.length - 1].name)
-      for (const [i, { name }] of way.entries())
-        if (pieceName(name) === last && (await this.#has(archive, name, place.txid)))
-          return way.slice(0, i + 1)
-      without.add(last)
-    }
+    const plan = (without: ReadonlySet<string>) =>
+      planRestore(staying, place, without) ?? planRestore(files, place, without)
+    return provenWay(plan, place, this.#wrong, ({ name }, txid) => this.#has(archive, name, txid))
   }
 
   async #has(
@@ -247,7 +242,7 @@ function wantedText({ txid }: Wanted, target: Target): string {
   return target.isCutOff ? 'the newest position' : `position ${target.epoch}-${target.txid}`
 }
 
-function planned(target: Target, files: readonly StoredFile[]): PlannedRestore {
+function planned(target: Target, files: readonly PlannedFile[]): PlannedRestore {
   return { target, files, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) }
 }
 

@@ -84,7 +84,7 @@ async function historySummary(
     isNewest,
     spans,
     stretches,
-    gaps: await gapsOf(positions, runs, within(pieces, spans)),
+    gaps: await gapsOf(positions, runs, lastOf(within(pieces, spans), spans)),
     snapshots: await snapshotsOf(archive, snapshots, bad),
   }
 }
@@ -161,13 +161,18 @@ async function stretchOf(
   return [{ from: first, to: last, everyMs }]
 }
 
+/** The last txid of a history; -1 without one. */
+function lastOf(pieces: readonly Piece[], spans: History): number {
+  return pieces.reduce((most, piece) => Math.max(most, runOf(piece, spans).to), -1)
+}
+
+/** `end`: txid of the last position that was archived. */
 async function gapsOf(
   positions: HistoryPositions,
   runs: readonly Run[],
-  all: readonly Piece[],
+  end: number,
 ): Promise<Gap[]> {
   const gaps: Gap[] = []
-  const end = all.reduce((most, { name }) => Math.max(most, endOf(name).txid), -1)
   const edges = [...runs.map(({ from }) => from), Infinity]
   for (const [i, { to }] of runs.entries()) {
     const next = edges[i + 1]

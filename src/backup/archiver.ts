@@ -31,6 +31,7 @@ import { reportOf } from './placeReport.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import { type PlacesNowOrder, placesNow } from './placesNow.ts'
 import { PlaceUpkeep } from './placeUpkeep.ts'
+import type { Finding } from './renewal.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import { UpkeepRounds } from './upkeepRounds.ts'
 
@@ -120,6 +121,12 @@ export class Archiver implements BatchFollower {
     for (const { archive } of this.#places) archive.start()
     this.#rounds.start()
     this.#timer ??= setRepeatingTimer(() => this.#tick(), this.#options.everyMs).unref()
+  }
+
+  /** A drill of a place has failed. */
+  onUnsound(place: string, found: Finding): void {
+    const kept = this.#places.find(({ archive }) => archive.status.place === place)
+    kept?.archive.onUnsound(found)
   }
 
   /** The engine ends. What was captured is in the log. */
@@ -247,6 +254,7 @@ export class Archiver implements BatchFollower {
       leaderMs: () => this.#leaderMs(),
       onSnapshotDue: () => archive.hurry(true),
       onRound: () => observer.onUpkeep(place),
+      onUnsound: (error) => archive.onUnsound(error),
       onFailed: ({ key }) => observer.onFailed(place, key),
     })
   }

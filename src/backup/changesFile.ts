@@ -16,7 +16,10 @@ interface Batch {
   readonly images: readonly PageImage[]
 }
 
-/** Gives the name of the last file. */
+/**
+ * Puts the batches of a run into a place, as one file or several. Gives the name of the last one.
+ * Throws INTERNAL when the records are not there any more, and what `place` throws.
+ */
 export async function storeRun(
   place: PlaceFile,
   log: BatchLog,

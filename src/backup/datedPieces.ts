@@ -37,13 +37,20 @@ export interface DatedPiece extends Piece {
    * soon after its positions or after them.
    */
   readonly dates: PieceDates | undefined
+  /** Undefined as `dates` is. */
+  readonly epoch: number | undefined
   readonly isEncrypted: boolean
 }
 
 /** What has been found out of a piece; nothing before a look. */
-type Known = Pick<DatedPiece, 'about' | 'dates' | 'isEncrypted'>
+type Known = Pick<DatedPiece, 'about' | 'dates' | 'epoch' | 'isEncrypted'>
 
-export const UNKNOWN: Known = { about: undefined, dates: undefined, isEncrypted: false }
+export const UNKNOWN: Known = {
+  about: undefined,
+  dates: undefined,
+  epoch: undefined,
+  isEncrypted: false,
+}
 
 export interface ArchiveLook {
   /** Whole ones, in the order of their ends. */
@@ -94,9 +101,11 @@ export class DatedPieces {
       return await this.#read(piece)
     } catch (error) {
       if (errorKey(error) !== 'ARCHIVE_LOCKED') throw error
-      const { createdMs } = await this.#files.header(piece.files[piece.files.length - 1].name)
+      const { createdMs, epoch } = await this.#files.header(
+        piece.files[piece.files.length - 1].name,
+      )
       const dates = { firstMs: createdMs, lastMs: createdMs }
-      return { about: undefined, dates, isEncrypted: true }
+      return { about: undefined, dates, epoch, isEncrypted: true }
     }
   }
 
@@ -113,7 +122,7 @@ export class DatedPieces {
         if (i < files.length - 1 || !last) continue
         const dates = { firstMs, lastMs: last.timeMs }
         const about = { ...dates, points, images, checksum: last.checksum, header: file.header }
-        return { about, dates, isEncrypted: file.isEncrypted }
+        return { about, dates, epoch: file.header.epoch, isEncrypted: file.isEncrypted }
       } finally {
         await close()
       }

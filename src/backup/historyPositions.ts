@@ -56,6 +56,11 @@ export class HistoryPositions {
       .toSorted((a, b) => startOf(a) - startOf(b) || endOf(b.name).txid - endOf(a.name).txid)
   }
 
+  /** The last txid of a piece in this history: another one may have branched off inside it. */
+  #end(piece: Piece): number {
+    return Math.min(endOf(piece.name).txid, spanOf(piece, this.#history)?.last ?? Infinity)
+  }
+
   async first(): Promise<ArchivedPosition | undefined> {
     return (await this.around(-1)).after
   }
@@ -95,7 +100,7 @@ export class HistoryPositions {
    * begins with a snapshot need not follow at once.
    */
   isCutOffAfter({ incarnation, txid }: ArchivedPlace): boolean {
-    const later = this.#pieces.filter(({ name }) => endOf(name).txid > txid)
+    const later = this.#pieces.filter((piece) => this.#end(piece) > txid)
     const isBad = ({ name }: Piece) => this.#bad.has(pieceName(name))
     const here = later.filter((piece) => startOf(piece) <= txid)
     if (here.some((piece) => !isBad(piece))) return false
@@ -107,15 +112,15 @@ export class HistoryPositions {
   /** Pieces that may have the position `txid` or one of its neighbours. */
   #near(txid: number): Piece[] {
     const straddling = this.#pieces.filter(
-      (piece) => startOf(piece) < txid && txid <= endOf(piece.name).txid + 1,
+      (piece) => startOf(piece) < txid && txid <= this.#end(piece) + 1,
     )
-    const before = this.#pieces.filter(({ name }) => endOf(name).txid < txid)
+    const before = this.#pieces.filter((piece) => this.#end(piece) < txid)
     const after = this.#pieces.filter((piece) => startOf(piece) >= txid)
-    const highest = before.reduce((most, { name }) => Math.max(most, endOf(name).txid), -1)
+    const highest = before.reduce((most, piece) => Math.max(most, this.#end(piece)), -1)
     const lowest = after.reduce((least, piece) => Math.min(least, startOf(piece)), Infinity)
     return [
       ...straddling,
-      ...before.filter(({ name }) => endOf(name).txid === highest).slice(-1),
+      ...before.filter((piece) => this.#end(piece) === highest).slice(-1),
       ...after.filter((piece) => startOf(piece) === lowest),
     ]
   }

@@ -22,6 +22,38 @@ export async function recordAfter(
   return found
 }
 
+/** Of each incarnation, from which txid on and up to which one batches of the log begin. */
+export type LogSpans = ReadonlyMap<string, { readonly first: number; readonly last: number }>
+
+export async function logSpans(log: BatchLog): Promise<LogSpans> {
+  const spans = new Map<string, { first: number; last: number }>()
+  for await (const { head } of log.batches()) {
+    const { incarnation, txid } = head.from
+    const span = spans.get(incarnation)
+    if (!span) spans.set(incarnation, { first: txid, last: txid })
+    else {
+      span.first = Math.min(span.first, txid)
+      span.last = Math.max(span.last, txid)
+    }
+  }
+  return spans
+}
+
+/** The last of `stands` (ascending by txid, with checksums) from which a batch goes on. */
+export async function lastLedOn<T extends { readonly at: Stand }>(
+  log: BatchLog,
+  stands: readonly T[],
+): Promise<T | undefined> {
+  const byTxid = new Map(stands.map((stand) => [stand.at.txid, stand]))
+  let last: T | undefined
+  for await (const { head } of log.batches()) {
+    const stand = byTxid.get(head.from.txid)
+    const isOne = head.isFirst && stand && isSameState(head.from, stand.at)
+    if (isOne && (!last || last.at.txid < stand.at.txid)) last = stand
+  }
+  return last
+}
+
 /**
  * Whether a batch goes on from `at`: from the state before it, or, with pages that are there
  * already, from one within it.

@@ -7,24 +7,22 @@
  * A file gets its name once it is whole and durable. So a crash at any moment leaves a place that
  * is sound, and behind by what the log still has.
  */
-import { asWalcastError, type ErrorCode, messageOf, WalcastError } from '../errors.ts'
-import { Backoff } from '../platform/backoff.ts'
-import { monotonicMs } from '../platform/time.ts'
+import type { ArchiveName } from '../../proto/archiveNames.ts'
+import { type ErrorCode, messageOf, type WalcastError } from '../errors.ts'
+import { monotonicMs, wallMs } from '../platform/time.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { storeRun } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
-import { EndCheck } from './endCheck.ts'
 import { recordAfter } from './logSearch.ts'
-import { type PlaceFile, placingIn } from './placedFile.ts'
-import { findPlaceEnd, isReached } from './placeEnd.ts'
+import { PlaceFiles } from './placeFiles.ts'
 import type { PlaceParts } from './placeParts.ts'
 import { PlaceProgress } from './placeProgress.ts'
+import { PlaceRounds } from './placeRounds.ts'
 import type { PlaceStatus } from './placeStatus.ts'
+import { type Finding, isPassed, Renewal, unsoundFile } from './renewal.ts'
 import { storeSnapshot } from './snapshotFile.ts'
 import { StandIn } from './standIn.ts'
-import type { Store } from './stores/store.ts'
-import { WakeablePause } from './wakeablePause.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
 const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
@@ -40,9 +38,8 @@ const IS_OTHER: ReadonlySet<ErrorCode> = new Set([
 export class PlaceArchive {
   readonly progress = new PlaceProgress()
   readonly #parts: PlaceParts
-  readonly #backoff: Backoff
-  readonly #check: EndCheck
-  #store: Store | undefined
+  readonly #rounds: PlaceRounds
+  readonly #files: PlaceFiles
   #at: Stand | undefined
   /** What the place had when it could last be read or written. */
   #known: Stand | undefined
@@ -54,7 +51,7 @@ export class PlaceArchive {
   /** In the leader's clock, and in this process's. */
   #noticed: { readonly timeMs: number; readonly sinceMs: number } | undefined
   #cursor: LogPlace | undefined
-  #error: WalcastError | undefined
+  readonly #renewal = new Renewal()
   #isWatching = false
   #lookedMs = 0
   /** Bytes of a log that has nothing for this place. */
@@ -64,13 +61,16 @@ export class PlaceArchive {
   #isSnapshotWanted = false
   /** A snapshot is here, up to which files of changes lead. */
   #cutTxid = 0
-  readonly #pause = new WakeablePause()
-  #running: Promise<void> | undefined
 
   constructor(parts: PlaceParts) {
     this.#parts = parts
-    this.#backoff = new Backoff(parts.everyMs, 30_000)
-    this.#check = new EndCheck(parts.checkEveryMs)
+    this.#rounds = new PlaceRounds({
+      everyMs: parts.everyMs,
+      advance: () => this.#advance(),
+      progress: this.progress,
+      onFailed: (failure, waitMs, isNew) => this.#onFailed(failure, waitMs, isNew),
+    })
+    this.#files = new PlaceFiles(parts, this.progress, () => this.#isGivenUp)
   }
 
   get status(): PlaceStatus {
@@ -84,7 +84,8 @@ export class PlaceArchive {
         forMs: monotonicMs() - this.#noticed.sinceMs,
       },
       isLevel: this.#isLevel(),
-      error: this.#error ?? this.#parts.log.error,
+      renewed: this.#renewal.last,
+      error: this.#rounds.error ?? this.#parts.log.error,
     }
   }
 
@@ -98,21 +99,25 @@ export class PlaceArchive {
     this.#noticed ??= { timeMs, sinceMs: monotonicMs() }
   }
 
+  /** A file of the place was found unsound: a snapshot follows, if one helps. */
+  onUnsound(found: Finding): void {
+    this.#renewal.want(found)
+  }
+
   start(): void {
-    this.#running ??= this.#run()
+    this.#rounds.start()
   }
 
   /** What is in the log goes to the place at once, and a snapshot after it when one is wanted. */
   hurry(isSnapshotWanted: boolean): void {
     this.#isSnapshotWanted ||= isSnapshotWanted
     this.#lookedMs = Number.NEGATIVE_INFINITY
-    this.#pause.wake()
+    this.#rounds.wake()
   }
 
   /** Archives what there is, if that takes no failure, and ends. */
   async stop(): Promise<void> {
-    this.#pause.end()
-    await this.#running
+    await this.#rounds.stop()
   }
 
   /** Nothing more is written: a place does not hold up the end of a node for long. */
@@ -127,41 +132,19 @@ export class PlaceArchive {
     return this.#parts.isOpen() ? undefined : true
   }
 
-  async #run(): Promise<void> {
-    for (;;) {
-      const isLast = this.#pause.isEnded
-      const waitMs = await this.#advanceAll()
-      if (isLast) return
-      await this.#pause.wait(waitMs)
-    }
-  }
-
-  /** Gives how long to wait. */
-  async #advanceAll(): Promise<number> {
-    const { everyMs, logger, onFailed } = this.#parts
-    try {
-      while (await this.#advance()) this.#backoff.reset()
-      this.#error = undefined
-      this.progress.rounds++
-      return everyMs
-    } catch (error) {
-      // Something else may have been written, or removed, meanwhile.
-      const failure = asWalcastError(error)
-      this.#known = IS_OTHER.has(failure.key) ? undefined : (this.#at ?? this.#known)
-      this.#at = undefined
-      const waitMs = this.#backoff.nextMs()
-      if (failure.key !== 'STOPPING' && this.#error?.key !== failure.key)
-        logger.warn(
-          { place: this.#parts.place, error: messageOf(failure) },
-          `cannot write the archive; trying again in ${Math.ceil(waitMs / 1000)} s`,
-        )
-      this.#error = failure
-      if (failure.key !== 'STOPPING') {
-        this.progress.failures++
-        onFailed(failure)
-      }
-      return waitMs
-    }
+  /** Something else may have been written, or removed, meanwhile. */
+  #onFailed(failure: WalcastError, waitMs: number, isNew: boolean): void {
+    const { place, logger, onFailed } = this.#parts
+    this.#known = IS_OTHER.has(failure.key) ? undefined : (this.#at ?? this.#known)
+    this.#at = undefined
+    if (failure.key === 'STOPPING') return
+    if (isNew)
+      logger.warn(
+        { place, error: messageOf(failure) },
+        `cannot write the archive; trying again in ${Math.ceil(waitMs / 1000)} s`,
+      )
+    this.progress.failures++
+    onFailed(failure)
   }
 
   /** Whether there may be more to do at once. */
@@ -174,6 +157,8 @@ export class PlaceArchive {
     if (this.#isWatching) this.#at = undefined
     this.#isWatching = false
     await this.#lookAgain(!this.#at || !isSameState(this.#at, this.#present))
+    const unsound = end && this.#at && this.#renewal.due(monotonicMs())
+    if (unsound && !this.#parts.isOpen() && (await this.#renew(unsound))) return true
     const at = this.#at
     if (end && at && this.#isSnapshotWanted) return this.#addSnapshot()
     if (end && at && isSameState(at, end)) {
@@ -231,7 +216,7 @@ export class PlaceArchive {
     const { log, mark, onArchived } = this.#parts
     const sinceMs = monotonicMs()
     this.#noticed ??= { timeMs: run.firstMs, sinceMs }
-    this.#last = await storeRun(await this.#placing(), log, run, mark())
+    this.#last = await storeRun(await this.#files.placing(), log, run, mark())
     this.#at = run.to
     this.#timeMs = run.timeMs
     this.#lookedMs = monotonicMs()
@@ -241,10 +226,24 @@ export class PlaceArchive {
     onArchived(run.parts.length)
   }
 
+  /** Whether a snapshot was taken, from which a restore does without the unsound file. */
+  async #renew(found: Finding): Promise<boolean> {
+    const { place, logger } = this.#parts
+    const file = unsoundFile(found)
+    if (file && isPassed(file, await this.#files.all())) return this.#renewal.settle()
+    logger.error(
+      { place, code: found.key, error: found.message },
+      'a file of the archive is not sound; taking a new snapshot at once',
+    )
+    await this.#addSnapshot(file)
+    this.#renewal.done(found, wallMs(), monotonicMs())
+    return true
+  }
+
   /** Nothing leads on from what the place has: a snapshot begins a new way. */
   async #begin(): Promise<boolean> {
     const { place, mark, logger, withSnapshot } = this.#parts
-    const toPlace = await this.#placing()
+    const toPlace = await this.#files.placing()
     // A snapshot is of a later position than all that is in the log.
     this.#cursor = this.#parts.log.tail
     await withSnapshot(async (taken) => {
@@ -259,9 +258,12 @@ export class PlaceArchive {
     return true
   }
 
-  /** Beside the files of changes, which lead to it and go on from it. */
-  async #addSnapshot(): Promise<boolean> {
-    const toPlace = await this.#placing()
+  /**
+   * Beside the files of changes, which lead to it and go on from it. `unsound`: a file that is not
+   * taken for what it should be.
+   */
+  async #addSnapshot(unsound?: ArchiveName): Promise<boolean> {
+    const toPlace = await this.#files.placing(unsound)
     await this.#parts.withSnapshot(async (taken) => {
       this.#cutTxid = taken.at.txid
       this.#onSnapshot(await storeSnapshot(toPlace, taken, this.#parts.mark()))
@@ -275,58 +277,25 @@ export class PlaceArchive {
     this.#parts.onArchived(1)
   }
 
-  async #open(): Promise<Store> {
-    this.#store ??= await this.#parts.open()
-    return this.#store
-  }
-
-  async #placing(): Promise<PlaceFile> {
-    const { place, logger, mark } = this.#parts
-    return placingIn(await this.#open(), mark().cluster, {
-      isGivenUp: () => this.#isGivenUp,
-      onWritten: (bytes) => {
-        this.progress.bytes += bytes
-      },
-      onReplaced: (file) =>
-        logger.error({ place, file }, 'a file of the archive is not sound; writing it again'),
-    })
-  }
-
   /** Somebody may have removed the place, or put another in its place: then it is read anew. */
   async #lookAgain(isWriting: boolean): Promise<void> {
     if (!this.#at) return this.#findEnd()
     const nowMs = monotonicMs()
     if (!isWriting && nowMs - this.#lookedMs < WATCH_EVERY_MS) return
     this.#lookedMs = nowMs
-    const store = await this.#open()
-    if (await this.#check.isThere(store, this.#last ?? '', this.#at)) return
-    const { place, logger, onFailed } = this.#parts
-    const file = this.#last ?? ''
-    logger.error({ place, file }, 'files are gone from the archive; it goes on from what is left')
-    onFailed(new WalcastError('ARCHIVE_MISSING', { name: file, store: place }))
+    if (await this.#files.isThere(this.#last ?? '', this.#at)) return
     this.#at = this.#known = undefined
     await this.#findEnd()
   }
 
   async #findEnd(): Promise<void> {
-    const { place, log, logger, mark, onFailed } = this.#parts
-    const present = this.#present
-    if (!present) return
-    const store = await this.#open()
-    const end = await findPlaceEnd({
-      ...{ store, cluster: mark().cluster, present },
-      leadsOn: async (at) => (await recordAfter(log, at, this.#cursor)) !== undefined,
-      onBroken: (file, error) => {
-        const about = { place, file, error: messageOf(error) }
-        logger.error(about, 'the archive goes on from an older file: this one is not sound')
-        onFailed(error)
-      },
-    })
+    if (!this.#present) return
+    const end = await this.#files.end(this.#present, this.#cursor)
     this.#known = this.#at ?? this.#known
     this.#lookedMs = monotonicMs()
     this.#at = end?.at
     this.#last = end?.name
     if (end) this.#timeMs = end.timeMs
-    else if (this.#known && !(await isReached(store, this.#known))) this.#known = undefined
+    else if (this.#known && !(await this.#files.isReached(this.#known))) this.#known = undefined
   }
 }

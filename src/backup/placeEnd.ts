@@ -1,7 +1,14 @@
-/** Where a place ends from which a log leads on. */
+/**
+ * Where a place ends from which a log leads on. That may be inside a file: a new leader goes on
+ * before what the old one had archived last.
+ */
+import type { ArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, keyOf, type WalcastError } from '../errors.ts'
+import type { BatchLog } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
-import { endsAt, endsOf, readEnd, type StoreEnd } from './storeEnds.ts'
+import { type LogSpans, lastLedOn, logSpans } from './logSearch.ts'
+import { endOf } from './restorePlan.ts'
+import { endsAt, endsOf, type FileEnds, readEnd, type StoreEnd } from './storeEnds.ts'
 import type { Store } from './stores/store.ts'
 
 /** Ends of a place that are looked at for one to go on from. */
@@ -11,6 +18,8 @@ const MAX_LISTINGS = 4
 export interface PlaceEnd extends StoreEnd {
   /** The file that has it. */
   readonly name: string
+  /** The last position of that file, when it is a later one. */
+  readonly leaves?: Stand
 }
 
 export interface EndSearch {
@@ -18,6 +27,7 @@ export interface EndSearch {
   readonly cluster: string
   /** Where the log ends. */
   readonly present: Stand
+  readonly log: BatchLog
   /** Whether something in the log goes on from there. */
   leadsOn(at: Stand): Promise<boolean>
   /** The file cannot be read for good: an older end has to do. */
@@ -48,20 +58,42 @@ export async function isReached(store: Store, at: Stand): Promise<boolean> {
 }
 
 async function findListed(search: EndSearch, skipsMissing: boolean): Promise<PlaceEnd | undefined> {
-  const { store, present, leadsOn } = search
-  const names = await endsOf(store, present.incarnation)
+  const { store, log, present } = search
+  const spans = await logSpans(log)
+  const names = await endsOf(store, present.incarnation, (name) => meets(name, spans))
   for (const name of names.slice(0, MAX_ENDS)) {
-    const end = await endIn(search, name, skipsMissing)
-    if (end && (isSameState(end.at, present) || (await leadsOn(end.at)))) return { ...end, name }
+    const ends = await endIn(search, name, skipsMissing)
+    const end = ends && (await leftAt(search, ends))
+    if (end) return { ...end, name }
   }
   return undefined
+}
+
+/** Whether a position of the file may be one from which a batch of the log goes on. */
+function meets(name: ArchiveName, spans: LogSpans): boolean {
+  const { incarnation, txid } = endOf(name)
+  const span = spans.get(incarnation)
+  const first = name.kind === 'snapshot' ? txid - 1 : name.from.txid
+  return span !== undefined && first < span.last && span.first <= txid
+}
+
+/** The end of the file, or else the last position inside it from which the log leads on. */
+async function leftAt(
+  { log, present, leadsOn }: EndSearch,
+  { at, timeMs, points }: FileEnds,
+): Promise<Omit<PlaceEnd, 'name'> | undefined> {
+  if (isSameState(at, present) || (await leadsOn(at))) return { at, timeMs }
+  const inside = points.filter((point) => point.at.txid < at.txid)
+  const isPresent = inside.find((point) => isSameState(point.at, present))
+  const found = isPresent ?? (await lastLedOn(log, inside))
+  return found && { ...found, leaves: at }
 }
 
 async function endIn(
   { store, cluster, onBroken }: EndSearch,
   name: string,
   skipsMissing: boolean,
-): Promise<StoreEnd | undefined> {
+): Promise<FileEnds | undefined> {
   try {
     return await readEnd(store, name, cluster)
   } catch (error) {

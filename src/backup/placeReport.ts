@@ -1,9 +1,9 @@
 /** What a node answers of one place of its archive. */
 import { formatPosition } from '../../proto/position.ts'
 import type { PlaceError, PlaceReport, UpkeepReport } from '../api/backupStatus.ts'
-import type { WalcastError } from '../errors.ts'
 import { behindOf, type PlaceStatus } from './placeStatus.ts'
 import type { PlaceUpkeep } from './placeUpkeep.ts'
+import type { Finding } from './renewal.ts'
 
 /** `alertMs`: a place that is behind by more stands still. */
 export function reportOf(
@@ -12,7 +12,7 @@ export function reportOf(
   leaderMs: number,
   alertMs: number,
 ): PlaceReport {
-  const { place, isArchiving, at, timeMs, error } = status
+  const { place, isArchiving, at, timeMs, renewed, error } = status
   const behindMs = isArchiving ? behindOf(status, leaderMs) : undefined
   const round = upkeepOf(upkeep)
   return {
@@ -29,6 +29,7 @@ export function reportOf(
         }
       : {}),
     ...(behindMs === undefined ? {} : { behindMs }),
+    ...(renewed ? { renewed: { at: iso(renewed.atMs), ...errorOf(renewed.found) } } : {}),
     ...(error ? { lastError: errorOf(error) } : {}),
     ...(round ? { upkeep: round } : {}),
   }
@@ -56,7 +57,7 @@ function upkeepOf({
   }
 }
 
-function errorOf({ key, message }: WalcastError): PlaceError {
+function errorOf({ key, message }: Finding): PlaceError {
   return { code: key, message }
 }
 

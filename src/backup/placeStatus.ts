@@ -1,6 +1,7 @@
 /** Where a place of an archive stands. */
 import type { WalcastError } from '../errors.ts'
 import type { Stand } from './batchRecord.ts'
+import type { Renewed } from './renewal.ts'
 
 export interface PlaceStatus {
   readonly place: string
@@ -14,6 +15,8 @@ export interface PlaceStatus {
   readonly waiting: Waiting | undefined
   /** Whether every batch is here; undefined while that is unknown. */
   readonly isLevel: boolean | undefined
+  /** The last snapshot that was taken because a file was found unsound. */
+  readonly renewed: Renewed | undefined
   readonly error: WalcastError | undefined
 }
 

@@ -41,6 +41,8 @@ export interface UpkeepParts {
   /** A snapshot is due that cannot be made of the files of the place. */
   onSnapshotDue(): void
   onRound(): void
+  /** A file was read, and is not sound. */
+  onUnsound(error: WalcastError): void
   onFailed(error: WalcastError): void
 }
 
@@ -128,6 +130,7 @@ export class PlaceUpkeep {
     this.#parts.onRound()
     const { merged, thinned, snapshot, removed, problems } = report
     if (report.isSnapshotDue) this.#parts.onSnapshotDue()
+    for (const problem of problems) this.#parts.onUnsound(problem)
     // Another process keeps the place as well: what it removed is no failure.
     this.#fail(problems.filter(({ key }) => key !== 'ARCHIVE_MISSING'))
     this.#warn(report)

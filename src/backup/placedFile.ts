@@ -24,6 +24,8 @@ export interface PlacingHost {
   /** Nothing more is to be written. */
   isGivenUp(): boolean
   onWritten(bytes: number): void
+  /** Whether a file is known to be bad, whatever its end says. */
+  isUnsound(name: string): boolean
   /** A file was not whole. */
   onReplaced(name: string): void
 }
@@ -39,7 +41,7 @@ export function placingIn(store: Store, cluster: string, host: PlacingHost): Pla
         }),
       )
     if (await create()) return
-    if (await isThere(store, cluster, name, end)) return
+    if (!host.isUnsound(name) && (await isThere(store, cluster, name, end))) return
     host.onReplaced(name)
     await store.remove(name)
     await create()

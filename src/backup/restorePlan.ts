@@ -1,6 +1,9 @@
 /**
  * Which files of an archive lead to a position: a snapshot, and changes that follow each other from
  * it. Of all ways the one with the fewest bytes is taken.
+ *
+ * A file may begin inside another one, where a new leader branched off. The way then leaves that
+ * other file there, and what is behind is not applied.
  */
 import {
   type ArchivedPlace,
@@ -9,6 +12,7 @@ import {
   formatArchiveName,
   isThinned,
 } from '../../proto/archiveNames.ts'
+import { OpenRuns } from './openRuns.ts'
 
 /** A file of a store. */
 export interface StoredFile {
@@ -23,10 +27,20 @@ export interface Piece {
   readonly bytes: number
 }
 
+/** A file on a way, and the last txid of it that is on the way; absent: all of it. */
+export interface PlannedFile extends StoredFile {
+  readonly upTo?: number
+}
+
+/** The same of a piece. */
+export interface PlannedPiece extends Piece {
+  readonly upTo?: number
+}
+
 export interface RestorePlan {
-  readonly snapshot: readonly StoredFile[]
+  readonly snapshot: readonly PlannedFile[]
   /** In the order in which they are applied. The last ones may go past the position. */
-  readonly changes: readonly StoredFile[]
+  readonly changes: readonly PlannedFile[]
   readonly bytes: number
 }
 
@@ -34,14 +48,16 @@ export interface RestorePlan {
 interface Way {
   readonly bytes: number
   readonly piece: Piece
+  /** Where the way leaves the piece, when that is before its end. */
+  readonly upTo?: number
   /** The way to where `piece` begins; undefined when that is a snapshot. */
   readonly before: Way | undefined
 }
 
 /**
- * The way to `target`; undefined when no files lead there. Files that hold the target among others
- * count when they end behind it: whether they have exactly this position is for who reads them.
- * `without`: names (`pieceName`) of those that are known not to have it.
+ * The way to `target`; undefined when no files lead there. Files that hold the target among others,
+ * or a position at which another file begins, count when they end behind it: whether they have
+ * exactly this position is for who reads them. `without`: `claimKey` of what is known to be wrong.
  */
 export function planRestore(
   files: readonly StoredFile[],
@@ -49,12 +65,17 @@ export function planRestore(
   without: ReadonlySet<string> = new Set(),
 ): RestorePlan | undefined {
   const pieces = piecesOf(files)
-  const ways = waysTo(pieces)
+  const ways = waysOf(pieces, without)
   const [best] = pieces
-    .filter(({ name }) => holds(name, target) && !without.has(pieceName(name)))
-    .flatMap((piece) => wayBy(piece, ways) ?? [])
+    .filter(({ name }) => holds(name, target) && !without.has(claimKey(name, target.txid)))
+    .flatMap((piece) => ways.get(piece) ?? [])
     .sort((a, b) => a.bytes - b.bytes)
   return best && planOf(best)
+}
+
+/** Names the claim that a piece has the position `txid`. */
+export function claimKey(name: ArchiveName, txid: number): string {
+  return `${pieceName(name)} ${txid}`
 }
 
 /** The name that all parts of a piece share. */
@@ -62,11 +83,14 @@ export function pieceName(name: ArchiveName): string {
   return formatArchiveName({ ...name, part: 1, isLast: true })
 }
 
-/** The pieces to which a way leads from a snapshot. */
-export function reachablePieces(files: readonly StoredFile[]): Piece[] {
+/** The pieces to which a way leads from a snapshot. `without`: as in `planRestore`. */
+export function reachablePieces(
+  files: readonly StoredFile[],
+  without: ReadonlySet<string> = new Set(),
+): Piece[] {
   const pieces = piecesOf(files)
-  const ways = waysTo(pieces)
-  return pieces.filter((piece) => wayBy(piece, ways) !== undefined)
+  const ways = waysOf(pieces, without)
+  return pieces.filter((piece) => ways.has(piece))
 }
 
 /** All parts of each, or nothing of it. */
@@ -90,26 +114,44 @@ function isWhole(parts: readonly ArchivePart[]): boolean {
 }
 
 /**
- * The best way to each place. A run of changes ends at a higher txid than it begins at. So what
- * leads to its beginning is known when the runs are taken in the order of their beginnings.
+ * The best way that ends with each piece; none where nothing leads to its beginning. A run of
+ * changes ends at a higher txid than it begins at. So what leads to its beginning is known when the
+ * runs are taken in the order of their beginnings.
  */
-function waysTo(pieces: readonly Piece[]): ReadonlyMap<string, Way> {
-  const ways = new Map<string, Way>()
+function waysOf(pieces: readonly Piece[], without: ReadonlySet<string>): ReadonlyMap<Piece, Way> {
+  const ways = new Map<Piece, Way>()
+  const ends = new Map<string, Way>()
+  const open = new OpenRuns<Way>()
   for (const piece of pieces.toSorted((a, b) => beginningOf(a) - beginningOf(b))) {
-    const way = wayBy(piece, ways)
+    const way = wayBy(piece, (from) => ends.get(keyOf(from)) ?? leaving(open, from, without))
+    if (!way) continue
+    ways.set(piece, way)
+    open.add(piece.name, way)
     const place = keyOf(endOf(piece.name))
-    const known = ways.get(place)
-    if (way && (!known || way.bytes < known.bytes)) ways.set(place, way)
+    const known = ends.get(place)
+    if (!known || way.bytes < known.bytes) ends.set(place, way)
   }
   return ways
 }
 
-/** The way that ends with `piece`; undefined when nothing leads to its beginning. */
-function wayBy(piece: Piece, ways: ReadonlyMap<string, Way>): Way | undefined {
+function wayBy(piece: Piece, wayTo: (from: ArchivedPlace) => Way | undefined): Way | undefined {
   const { name, bytes } = piece
   if (name.kind === 'snapshot') return { bytes, piece, before: undefined }
-  const before = ways.get(keyOf(name.from))
+  const before = wayTo(name.from)
   return before && { bytes: before.bytes + bytes, piece, before }
+}
+
+/** The best way to a place inside a file. */
+function leaving(
+  open: OpenRuns<Way>,
+  place: ArchivedPlace,
+  without: ReadonlySet<string>,
+): Way | undefined {
+  const [best] = open
+    .at(place)
+    .filter(({ piece }) => !without.has(claimKey(piece.name, place.txid)))
+    .toSorted((a, b) => a.bytes - b.bytes)
+  return best && { ...best, upTo: place.txid }
 }
 
 /** A snapshot comes before the changes that begin at it. */
@@ -130,13 +172,18 @@ function holds(name: ArchiveName, { incarnation, txid }: ArchivedPlace): boolean
 }
 
 function planOf(best: Way): RestorePlan {
-  const changes: StoredFile[] = []
+  const changes: PlannedFile[] = []
   let way = best
   while (way.before) {
-    changes.unshift(...way.piece.files)
+    const { upTo, piece } = way
+    changes.unshift(...(upTo === undefined ? piece.files : piece.files.map(leftAt(upTo))))
     way = way.before
   }
   return { snapshot: way.piece.files, changes, bytes: best.bytes }
+}
+
+function leftAt(upTo: number): (file: StoredFile) => PlannedFile {
+  return (file) => ({ ...file, upTo })
 }
 
 function keyOf({ incarnation, txid }: ArchivedPlace): string {

@@ -224,15 +224,17 @@ async function upTo(positions: HistoryPositions, atMs: number): Promise<FoundPos
   })
 }
 
-/** The positions of the history of `target` to which `files` lead. */
+/** The positions of the history of `target` to which `files` lead. `without`: see `planRestore`. */
 export function reachablePositions(
   { archive, pieces, heads }: ClusterArchive,
   files: Archive['files'],
   { tip }: Pick<Target, 'tip'>,
   bad: BadPieces,
+  without: ReadonlySet<string>,
 ): HistoryPositions {
   const histories = historiesOf(pieces, heads, tip)
-  return new HistoryPositions(archive, histories?.newest ?? [], reachablePieces(files), bad)
+  const reachable = reachablePieces(files, without)
+  return new HistoryPositions(archive, histories?.newest ?? [], reachable, bad)
 }
 
 export function positionText({ epoch, txid, timeMs }: ArchivedPosition): string {

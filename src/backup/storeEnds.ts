@@ -15,16 +15,28 @@ export interface StoreEnd {
   readonly timeMs: number
 }
 
+/** The end of a file, and what it has before. */
+export interface FileEnds extends StoreEnd {
+  /** All whole positions, ascending; none of a file that this node cannot read. */
+  readonly points: readonly StoreEnd[]
+}
+
 /**
- * Names of the last parts of all files to which a snapshot leads: those of `incarnation` first, the
- * one with the highest txid first.
+ * Names of the last parts of all files to which a snapshot leads: those of `incarnation` first,
+ * then those that `mayHold` what is looked for, and the one with the highest txid first.
  */
-export async function endsOf(store: Store, incarnation: string): Promise<string[]> {
-  const rank = (name: ArchiveName) => (endOf(name).incarnation === incarnation ? 0 : 1)
+export async function endsOf(
+  store: Store,
+  incarnation: string,
+  mayHold: (name: ArchiveName) => boolean,
+): Promise<string[]> {
+  const rank = (name: ArchiveName) =>
+    endOf(name).incarnation === incarnation ? 0 : mayHold(name) ? 1 : 2
   return reachablePieces(await storedFiles(store))
     .map(({ files }) => files[files.length - 1].name)
-    .sort((a, b) => rank(a) - rank(b) || txidOf(b) - txidOf(a))
-    .map((name) => formatArchiveName(name))
+    .map((name) => ({ name, rank: rank(name) }))
+    .sort((a, b) => a.rank - b.rank || txidOf(b.name) - txidOf(a.name))
+    .map(({ name }) => formatArchiveName(name))
 }
 
 /** Whether a snapshot leads to a file that ends at this position. */
@@ -50,7 +62,7 @@ export async function readEnd(
   store: Store,
   name: string,
   cluster: string,
-): Promise<StoreEnd | undefined> {
+): Promise<FileEnds | undefined> {
   const source = await store.open(name)
   try {
     const { header } = await ArchiveEnvelope.open(source)
@@ -61,26 +73,29 @@ export async function readEnd(
         mine: cluster,
       })
     const { incarnation, epoch, createdMs } = header
-    const point = await lastPoint(source)
-    if (point === 'locked') {
+    const file = await unlocked(source)
+    if (!file) {
       const parsed = parseArchiveName(name)
       const at = parsed && { incarnation, epoch, txid: txidOf(parsed), checksum: '' }
-      return at && { at, timeMs: createdMs }
+      return at && { at, timeMs: createdMs, points: [] }
     }
-    if (!point) return undefined
-    const { txid, checksum, timeMs } = point
-    return { at: { incarnation, epoch, txid, checksum }, timeMs }
+    const ends = file.points.map(({ txid, checksum, timeMs }) => ({
+      at: { incarnation, epoch, txid, checksum },
+      timeMs,
+    }))
+    const last = ends[ends.length - 1]
+    return last && { ...last, points: file.isOpen ? ends.slice(0, -1) : ends }
   } finally {
     await source.close()
   }
 }
 
-/** Only the recipients of an encrypted file know its positions. */
-async function lastPoint(source: OpenObject) {
+/** Undefined when it is encrypted: only its recipients know its positions. */
+async function unlocked(source: OpenObject): Promise<ArchiveFile | undefined> {
   try {
-    return (await ArchiveFile.open(source)).points.at(-1)
+    return await ArchiveFile.open(source)
   } catch (error) {
-    if (keyOf(error) === 'ARCHIVE_LOCKED') return 'locked' as const
+    if (keyOf(error) === 'ARCHIVE_LOCKED') return undefined
     throw error
   }
 }

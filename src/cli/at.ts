@@ -136,7 +136,7 @@ async function answer(
 }
 
 async function openAs(archive: PastArchive, found: FoundPosition, path: string): Promise<void> {
-  await restore(path, archive.opens(found), found.position, systemFileOps)
+  await restore(path, await archive.opens(found), found.position, systemFileOps)
   try {
     chmodSync(path, READ_ONLY)
   } catch (error) {

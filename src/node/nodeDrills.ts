@@ -65,7 +65,10 @@ function drillsOf(ground: DrillGround, archiver: Archiver): Drills | undefined {
     },
     run: runDrill,
     onEnd(place, end) {
-      if (!('kind' in end)) onFailed(place, end.code)
+      if (!('kind' in end)) {
+        onFailed(place, end.code)
+        archiver.onUnsound(place, { key: end.code, message: end.message })
+      }
       const outcome = 'kind' in end ? 'done' : 'failed'
       tellAudit(ground, { action: 'drill', outcome, by: BY, detail: detailOf(place, end) })
     },

@@ -22,7 +22,8 @@ import type { Store } from '../../src/backup/stores/store.ts'
 import { encodeBatch } from '../../src/feed/batch.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { pagesOf, type State, statesOf } from '../support/archives.ts'
-import { A } from '../support/batchLogs.ts'
+import { A, B } from '../support/batchLogs.ts'
+import { branchOf } from '../support/longArchives.ts'
 import { restoreFrom } from '../support/restoring.ts'
 import { until } from '../support/until.ts'
 
@@ -30,15 +31,27 @@ const root = mkdtempSync(join(tmpdir(), 'walcast-place-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 
 const PAGE = 512
-const states = statesOf(join(root, 'source.db'), PAGE)
+const ownStates = statesOf(join(root, 'source.db'), PAGE)
+const states = ownStates
 const silent = pino({ level: 'silent' })
 const SNAPSHOT = 100
 let made = 0
 
-const standOf = ({ txid, checksum }: State): Stand => ({ incarnation: A, epoch: 1, txid, checksum })
+interface Committed extends State {
+  readonly incarnation?: string
+  readonly epoch?: number
+}
+
+const standOf = ({ txid, checksum, incarnation = A, epoch = 1 }: Committed): Stand => ({
+  ...{ incarnation, epoch, txid, checksum },
+})
 
 /** A place of a database that has committed the first of `states`. */
-function newPlace(folder = join(root, `place-${++made}`), checkEveryMs = 60_000) {
+function newPlace(
+  folder = join(root, `place-${++made}`),
+  checkEveryMs = 60_000,
+  states: readonly Committed[] = ownStates,
+) {
   const logFolder = join(root, `log-${++made}`)
   const log = BatchLog.open(
     logFolder,
@@ -140,8 +153,9 @@ function messageOf(from: State, to: State): Buffer {
   )
 }
 
-async function requireRestorable(folder: string, { txid, checksum }: State): Promise<void> {
-  const restored = await restoreFrom(folder, { incarnation: A, txid }, join(root, `r-${++made}`))
+async function requireRestorable(folder: string, state: Committed): Promise<void> {
+  const { txid, checksum, incarnation = A } = state
+  const restored = await restoreFrom(folder, { incarnation, txid }, join(root, `r-${++made}`))
   assert.equal(restored.checksum, checksum)
 }
 
@@ -389,3 +403,82 @@ test('a node writes a place that another one should write and does not', async (
   await place.stop()
   await requireRestorable(folder, states[1])
 })
+test('a new leader goes on inside a file without a snapshot; both branches restore', async () => {
+  const old = newPlace()
+  old.place.start()
+  await old.level()
+  await old.place.stop()
+  const all = newPlace(old.folder)
+  all.commit(6)
+  all.place.start()
+  await all.level()
+  await all.place.stop()
+  const [fork, abandoned] = [2, states.slice(0, 7)]
+  const about = () => ({ incarnation: B, epoch: 2, timeMs: 0 })
+  const before = { ...states[fork], ...about(), incarnation: A, epoch: 1 }
+  const steps = ['INSERT INTO a (b) VALUES (7)', 'DELETE FROM a WHERE id % 2 = 0', 'VACUUM']
+  const branch = branchOf(join(root, 'branch.db'), before, PAGE, steps, about)
+  const next = newPlace(old.folder, 60_000, [...states.slice(0, fork + 1), ...branch])
+  next.now.at = fork
+  next.commit(2)
+  next.place.start()
+  await next.level()
+  next.commit()
+  await next.level()
+  await next.place.stop()
+  assert.equal(next.now.snapshots, 0)
+  for (const state of [...abandoned, ...branch]) await requireRestorable(old.folder, state)
+  // It goes on there again, and not before, once it has files of its own.
+  const again = newPlace(old.folder, 60_000, [...states.slice(0, fork + 1), ...branch])
+  again.now.at = fork + branch.length
+  again.place.start()
+  await again.level()
+  await again.place.stop()
+  assert.equal(again.now.snapshots, 0)
+})
+
+test('a file that is found broken is followed by one snapshot at once', async () => {
+  const { folder, place, commit, level, now } = newPlace()
+  place.start()
+  await level()
+  commit(2)
+  await level()
+  const file = newest(folder)
+  flip(file)
+  const found = { key: 'ARCHIVE_BROKEN', message: `the archive file ${file} is not sound: block 0` }
+  const before = now.snapshots
+  place.onUnsound({ ...found, key: 'STORE_FAILED' })
+  place.onUnsound(found)
+  await until('a snapshot was taken', () => place.status.renewed !== undefined)
+  place.onUnsound(found)
+  commit()
+  await level()
+  place.onUnsound({ ...found, message: `${found.message} again` })
+  commit()
+  await level()
+  await place.stop()
+  assert.deepEqual([now.snapshots - before, place.status.renewed?.found], [1, found])
+  for (const at of [2, 3, 4]) await requireRestorable(folder, states[at])
+})
+
+test('a snapshot that is found broken where the place stands is written again', async () => {
+  const { folder, place, level, now } = newPlace()
+  place.start()
+  await level()
+  const [name] = readdirSync(join(folder, 'snapshots'))
+  flip(join(folder, 'snapshots', name))
+  await assert.rejects(requireRestorable(folder, states[0]))
+  place.onUnsound({ key: 'ARCHIVE_BROKEN', message: `${folder}/snapshots/${name} is not sound` })
+  await until('a snapshot was taken', () => place.status.renewed !== undefined)
+  await place.stop()
+  assert.equal(now.snapshots, 2)
+  await requireRestorable(folder, states[0])
+})
+
+/** A bit of the pages: the end of the file stays sound. */
+function flip(file: string): void {
+  const bytes = readFileSync(file)
+  const at = bytes.readUInt32LE(12) + 40
+  bytes[at] ^= 1
+  writeFileSync(file, bytes)
+}

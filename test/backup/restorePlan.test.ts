@@ -8,7 +8,12 @@ import {
   formatArchiveName,
   parseArchiveName,
 } from '../../proto/archiveNames.ts'
-import { planRestore, type StoredFile } from '../../src/backup/restorePlan.ts'
+import {
+  claimKey,
+  planRestore,
+  reachablePieces,
+  type StoredFile,
+} from '../../src/backup/restorePlan.ts'
 
 const ONE = '1111111111111111'
 const TWO = '2222222222222222'
@@ -134,8 +139,15 @@ test('parts count only together', () => {
     assert.equal(planRestore([from, ...some], at(11)), undefined)
 })
 
-/** The fewest bytes of all ways, by trying all. */
+/**
+ * The fewest bytes of all ways, by trying all. A file is left before its end only where no other
+ * one ends.
+ */
 function fewestBytes(files: readonly StoredFile[], target: ArchivedPlace): number {
+  const before = (place: ArchivedPlace): number => {
+    const whole = to(place, true)
+    return whole === Infinity ? to(place, false) : whole
+  }
   const to = (wanted: ArchivedPlace, isExact: boolean): number =>
     Math.min(
       ...files.map(({ name: each, bytes }) => {
@@ -148,12 +160,30 @@ function fewestBytes(files: readonly StoredFile[], target: ArchivedPlace): numbe
           ? end.txid === wanted.txid
           : from.txid < wanted.txid && wanted.txid <= end.txid
         if (end.incarnation !== wanted.incarnation || !isIn) return Infinity
-        return bytes + to(from, true)
+        return bytes + before(from)
       }),
       Infinity,
     )
   return to(target, false)
 }
+
+test('a file that begins inside another one follows from there, and not from its end', () => {
+  const [old, next] = [changes(at(10), at(30)), changes(at(20), at(40, TWO))]
+  const files = [snapshot(at(10)), old, next]
+  assert.deepEqual(planRestore(files, at(35, TWO)), {
+    snapshot: [files[0]],
+    changes: [{ ...old, upTo: 20 }, next],
+    bytes: 10 * 2 + files[0].bytes,
+  })
+  assert.deepEqual(planRestore(files, at(30))?.changes, [old])
+  const exact = changes(at(10), at(20), 100)
+  assert.deepEqual(planRestore([...files, exact], at(40, TWO))?.changes, [exact, next])
+  const without = new Set([claimKey(old.name, 20)])
+  assert.equal(planRestore(files, at(40, TWO), without), undefined)
+  assert.deepEqual(reachablePieces(files, without).length, 2)
+  const thinned = changes(at(10), at(30), 10, 4)
+  assert.equal(planRestore([files[0], thinned, next], at(40, TWO)), undefined)
+})
 
 test('no way has fewer bytes than the one that is taken', () => {
   const txid = fc.integer({ min: 0, max: 12 })

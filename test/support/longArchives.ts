@@ -1,5 +1,5 @@
 /** Archives of many positions of a real database, which grow as the test says. */
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type ArchivedPlace,
@@ -39,6 +39,8 @@ export function randomSteps(count: number, next: () => number): string[] {
 export interface Moment extends State {
   readonly incarnation: string
   readonly timeMs: number
+  /** 1 unless told otherwise. */
+  readonly epoch?: number
 }
 
 /** Moments of a new database at `path`. `about` gives the time and incarnation of each. */
@@ -46,9 +48,24 @@ export function momentsOf(
   path: string,
   pageSize: number,
   steps: readonly string[],
-  about: (i: number) => Pick<Moment, 'incarnation' | 'timeMs'>,
+  about: (i: number) => Pick<Moment, 'incarnation' | 'timeMs' | 'epoch'>,
 ): Moment[] {
   return statesOf(path, pageSize, steps).map((state, i) => ({ ...state, ...about(i) }))
+}
+
+/** Moments of another history, which goes on from `before` as a new leader does. */
+export function branchOf(
+  path: string,
+  before: Moment,
+  pageSize: number,
+  steps: readonly string[],
+  about: (i: number) => Pick<Moment, 'incarnation' | 'timeMs' | 'epoch'>,
+): Moment[] {
+  writeFileSync(path, before.bytes)
+  return momentsOf(path, pageSize, steps, about).map((moment, i) => ({
+    ...moment,
+    txid: before.txid + 1 + i,
+  }))
 }
 
 const ALONE = { part: 1, isLast: true }
@@ -63,7 +80,7 @@ export async function putSnapshot(
     ...sealing,
     about: {
       kind: 'snapshot',
-      incarnation: moment.incarnation,
+      ...{ incarnation: moment.incarnation, epoch: moment.epoch ?? 1 },
       ...{ fromIncarnation: '', fromEpoch: 0, createdMs: moment.timeMs },
     },
     points: [[moment, pagesOf(moment.bytes, pageSize)]],
@@ -96,8 +113,8 @@ export async function putChanges(
     const bytes = await fileOf(pageSize, {
       ...sealing,
       about: {
-        incarnation: last.incarnation,
-        fromIncarnation: from.incarnation,
+        ...{ incarnation: last.incarnation, epoch: last.epoch ?? 1 },
+        ...{ fromIncarnation: from.incarnation, fromEpoch: from.epoch ?? 1 },
         fromTxid: from.txid,
         fromChecksum: from.checksum,
         createdMs: last.timeMs,
@@ -130,10 +147,11 @@ export async function checksumAt(
   try {
     const { checksum } = await restore(
       path,
-      [...plan.snapshot, ...plan.changes].map(({ name }) => async () => {
+      [...plan.snapshot, ...plan.changes].map(({ name, upTo }) => async () => {
         const source = await store.open(formatArchiveName(name))
         closes.push(() => source.close())
-        return ArchiveFile.open(source, identities)
+        const file = await ArchiveFile.open(source, identities)
+        return upTo === undefined ? file : file.upTo(upTo)
       }),
       place,
       systemFileOps,

@@ -18,10 +18,9 @@ export async function restoreFrom(
   const store = new DirectoryStore(place, systemFileOps)
   const plan = planRestore(await storedFiles(store), target)
   if (!plan) throw new Error(`no files lead to txid ${target.txid} of ${target.incarnation}`)
-  const opens = [...plan.snapshot, ...plan.changes].map(
-    ({ name }) =>
-      async () =>
-        ArchiveFile.open(await store.open(formatArchiveName(name)), identities),
-  )
+  const opens = [...plan.snapshot, ...plan.changes].map(({ name, upTo }) => async () => {
+    const source = await store.open(formatArchiveName(name))
+    return (await ArchiveFile.open(source, identities)).upTo(upTo ?? Infinity)
+  })
   return restore(path, opens, target, systemFileOps)
 }

@@ -40,8 +40,18 @@ export class FileChain {
     return this.#end
   }
 
-  /** The next file. Throws ARCHIVE_GAP or ARCHIVE_BROKEN, which name it. */
-  take(name: ArchiveName, file: ArchiveFile): void {
+  /** Whether an earlier part has all of a position of the file `name`. */
+  hasReached(name: ArchiveName, txid: number): boolean {
+    const end = this.#end
+    const { incarnation } = name.kind === 'snapshot' ? name : name.to
+    return end?.incarnation === incarnation && end.point.txid === txid
+  }
+
+  /**
+   * The next file, which ends at `upTo` in place of where its name says. Throws ARCHIVE_GAP or
+   * ARCHIVE_BROKEN, which name it.
+   */
+  take(name: ArchiveName, file: ArchiveFile, upTo?: number): void {
     const { header, points, continues, isOpen } = file
     this.#requireSameArchive(name, header)
     if (continues !== this.#isOpen) throw gap(name, 'a part before it is missing')
@@ -50,7 +60,7 @@ export class FileChain {
     this.#isOpen = isOpen
     const last = isOpen ? points.at(-2) : points.at(-1)
     if (last) this.#end = { incarnation: header.incarnation, epoch: header.epoch, point: last }
-    if (name.isLast) this.#requireNamedEnd(name)
+    if (name.isLast) this.#requireNamedEnd(name, upTo)
   }
 
   #requireSameArchive(name: ArchiveName, header: ArchiveHeader): void {
@@ -80,11 +90,12 @@ export class FileChain {
       throw broken(name, 'it begins at another position than its name says')
   }
 
-  #requireNamedEnd(name: ArchiveName): void {
-    const to = name.kind === 'snapshot' ? name : name.to
-    const isEnd =
-      !this.#isOpen && this.#end?.point.txid === to.txid && this.#end.incarnation === to.incarnation
-    if (!isEnd) throw broken(name, 'it ends at another position than its name says')
+  #requireNamedEnd(name: ArchiveName, upTo: number | undefined): void {
+    const { txid } = name.kind === 'snapshot' ? name : name.to
+    if (this.#isOpen || !this.hasReached(name, upTo ?? txid))
+      throw upTo === undefined
+        ? broken(name, 'it ends at another position than its name says')
+        : gap(name, `it does not have the position ${upTo}, at which another file begins`)
   }
 }
 

@@ -12,7 +12,7 @@ import { type ArchiveName, MAX_PARTS } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
 import type { ArchiveFiles } from '../archiveFiles.ts'
 import type { PageImage } from '../archiveFileWriter.ts'
-import type { Piece } from '../restorePlan.ts'
+import type { PlannedPiece } from '../restorePlan.ts'
 import { ContentSums } from './contentSums.ts'
 import { foldRuns, type ImageRun, SORT_BYTES } from './foldRuns.ts'
 import { type FoldScan, scanForFold } from './foldScan.ts'
@@ -45,7 +45,7 @@ interface Part {
  */
 export async function foldPieces(
   archive: ArchiveFiles,
-  pieces: readonly Piece[],
+  pieces: readonly PlannedPiece[],
   name: ArchiveName,
   options: FoldOptions,
   exists?: readonly ArchiveName[],

@@ -94,7 +94,7 @@ async function* changedImages(
   changes: readonly NumberedFile[],
 ): AsyncGenerator<PageImage> {
   for (const numbered of changes) {
-    const { file, close } = await archive.open(numbered.name)
+    const { file, close } = await archive.open(numbered.name, numbered.upTo)
     try {
       yield* imagesIn(file, scan, numbered)
     } finally {

@@ -6,7 +6,7 @@ import type { ArchiveHeader } from '../../../proto/archiveHeader.ts'
 import type { ArchiveName } from '../../../proto/archiveNames.ts'
 import type { ArchiveFiles } from '../archiveFiles.ts'
 import type { PointOf } from '../archiveFileWriter.ts'
-import type { Piece } from '../restorePlan.ts'
+import type { PlannedFile, PlannedPiece } from '../restorePlan.ts'
 import { FileChain } from './fileChain.ts'
 import { PageOrigins } from './pageOrigins.ts'
 
@@ -15,6 +15,8 @@ export interface NumberedFile {
   readonly name: ArchiveName
   readonly first: number
   readonly last: number
+  /** Its last txid that counts; absent: all count. */
+  readonly upTo?: number
 }
 
 export interface FoldScan {
@@ -29,24 +31,26 @@ export interface FoldScan {
 /** Throws ARCHIVE_GAP, ARCHIVE_BROKEN and ARCHIVE_MISSING, which name the file. */
 export async function scanForFold(
   archive: ArchiveFiles,
-  pieces: readonly Piece[],
+  pieces: readonly PlannedPiece[],
   signal: AbortSignal,
 ): Promise<FoldScan> {
   const chain = new FileChain(false)
   const files: NumberedFile[] = []
   let origins: PageOrigins | undefined
   let count = 0
-  for (const { name } of pieces.flatMap((piece) => piece.files)) {
+  for (const { name, upTo } of pieces.flatMap(filesOf)) {
     signal.throwIfAborted()
-    const { file, close } = await archive.open(name)
+    if (upTo !== undefined && chain.hasReached(name, upTo)) continue
+    const { file, close } = await archive.open(name, upTo)
     try {
-      chain.take(name, file)
+      chain.take(name, file, upTo)
       origins ??= new PageOrigins(file.header.pageSize)
       for (const [i, { pageNumbers, pages }] of file.points.entries()) {
         origins.note(pageNumbers, count + i + 1)
         if (!file.isOpen || i < file.points.length - 1) origins.resize(pages)
       }
-      files.push({ name, first: count + 1, last: count + file.points.length })
+      const numbered = { name, first: count + 1, last: count + file.points.length }
+      files.push(upTo === undefined ? numbered : { ...numbered, upTo })
       count += file.points.length
     } finally {
       await close()
@@ -54,4 +58,8 @@ export async function scanForFold(
   }
   if (!origins) throw new RangeError('nothing to fold')
   return { files, origins, end: chain.end, firstHeader: chain.first }
+}
+
+function filesOf({ files, upTo }: PlannedPiece): readonly PlannedFile[] {
+  return upTo === undefined ? files : files.map((file) => ({ ...file, upTo }))
 }

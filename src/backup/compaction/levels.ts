@@ -58,7 +58,7 @@ interface Captured extends DatedPiece {
 export function dueMerges(pieces: readonly DatedPiece[], hasHours: boolean): readonly DueMerge[] {
   const chains = chainsOf(pieces)
   const levels = hasHours ? SPANS.slice(0, 2) : SPANS
-  const open = chains.find((chain) => chain.some((piece) => piece === pieces.at(-1)))
+  const open = openChain(chains, pieces.at(-1))
   const due: DueMerge[] = []
   const taken = new Set<DatedPiece>()
   for (const [i, period] of levels.entries())
@@ -74,8 +74,10 @@ export function dueMerges(pieces: readonly DatedPiece[], hasHours: boolean): rea
 /** Runs of files that follow each other, alone, in one incarnation, without a snapshot between. */
 function chainsOf(pieces: readonly DatedPiece[]): readonly (readonly Captured[])[] {
   const captured = pieces.filter(isCaptured)
-  const begins = countsOf(captured.map(({ name }) => placeKey(name.from)))
-  const ends = countsOf(captured.map(({ name }) => placeKey(name.to)))
+  // A thinned file may go on from a place as well.
+  const changes = pieces.map(({ name }) => name).filter((name) => name.kind === 'changes')
+  const begins = countsOf(changes.map(({ from }) => placeKey(from)))
+  const ends = countsOf(changes.map(({ to }) => placeKey(to)))
   const stops = new Set(
     pieces.flatMap(({ name }) => (name.kind === 'snapshot' ? [placeKey(name)] : [])),
   )
@@ -89,6 +91,27 @@ function chainsOf(pieces: readonly DatedPiece[]): readonly (readonly Captured[])
     else chains.push([piece])
   }
   return chains
+}
+
+/**
+ * The chain that goes on. What a failover left behind may end at a higher txid than what goes on
+ * from before it; its epoch is lower.
+ */
+function openChain(
+  chains: readonly (readonly Captured[])[],
+  last: DatedPiece | undefined,
+): readonly Captured[] | undefined {
+  const epoch = last?.about?.header.epoch ?? 0
+  const newer = chains.filter((chain) => (chain.at(-1)?.about.header.epoch ?? 0) > epoch)
+  if (newer.length === 0) return chains.find((chain) => chain.some((piece) => piece === last))
+  const rank = (chain: readonly Captured[]) => {
+    const end = chain.at(-1)
+    return [end?.about.header.epoch ?? 0, end?.name.to.txid ?? 0]
+  }
+  return newer.toSorted((a, b) => {
+    const [[oneEpoch, one], [otherEpoch, other]] = [rank(a), rank(b)]
+    return otherEpoch - oneEpoch || other - one
+  })[0]
 }
 
 /** Files of many parts are large enough alone. */

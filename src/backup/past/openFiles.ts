@@ -5,7 +5,7 @@
 import { formatArchiveName } from '../../../proto/archiveNames.ts'
 import type { BackupIdentity } from '../../security/backupKeys.ts'
 import { ArchiveFile } from '../archiveFile.ts'
-import type { StoredFile } from '../restorePlan.ts'
+import type { PlannedFile, StoredFile } from '../restorePlan.ts'
 import type { OpenObject, Store } from '../stores/store.ts'
 
 /** Objects that are kept open beside those being read. */
@@ -29,17 +29,19 @@ export class OpenFiles {
   }
 
   /** Throws ARCHIVE_BROKEN, ARCHIVE_LOCKED, ARCHIVE_MISSING, and what the store throws. */
-  get(file: StoredFile): Promise<ArchiveFile> {
+  async get(file: PlannedFile): Promise<ArchiveFile> {
     const name = formatArchiveName(file.name)
-    const known = this.#files.get(name)
-    if (known) return known
-    const opened = this.open(file)
+    const opened = this.#files.get(name) ?? this.#open(file)
     this.#files.set(name, opened)
-    return opened
+    return leftAt(await opened, file)
   }
 
   /** The same, and nothing stays in memory once the caller forgets it. */
-  open(file: StoredFile): Promise<ArchiveFile> {
+  async open(file: PlannedFile): Promise<ArchiveFile> {
+    return leftAt(await this.#open(file), file)
+  }
+
+  #open(file: StoredFile): Promise<ArchiveFile> {
     const name = formatArchiveName(file.name)
     const read = (at: number, bytes: number) =>
       this.#reading(name, (object) => object.read(at, bytes))
@@ -82,4 +84,8 @@ export class OpenFiles {
       )
     }
   }
+}
+
+function leftAt(archive: ArchiveFile, { upTo }: PlannedFile): ArchiveFile {
+  return upTo === undefined ? archive : archive.upTo(upTo)
 }

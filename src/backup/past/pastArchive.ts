@@ -7,7 +7,8 @@ import type { BackupIdentity } from '../../security/backupKeys.ts'
 import { PageSet } from '../../sqlite/pageSet.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
 import { type Moment, momentText } from '../moment.ts'
-import { type Piece, planRestore, type RestorePlan, type StoredFile } from '../restorePlan.ts'
+import { provenWay } from '../provenWay.ts'
+import { type Piece, type PlannedFile, planRestore, type StoredFile } from '../restorePlan.ts'
 import { storedFiles } from '../storedFiles.ts'
 import type { Store } from '../stores/store.ts'
 import { isWhole, type PointOfFile, partsOf } from './fileChain.ts'
@@ -109,20 +110,28 @@ export class PastArchive {
     return partsOf(opened, place)
   }
 
-  /** Throws ARCHIVE_GAP when no snapshot leads there. */
-  plan({ position }: FoundPosition): RestorePlan {
-    const plan = planRestore(this.#stored, position)
-    if (!plan)
-      throw new WalcastError('ARCHIVE_GAP', {
-        name: nameOf(position),
-        detail: 'no snapshot and changes lead there',
-      })
-    return plan
+  /** What a restore reads, in order. Throws ARCHIVE_GAP when no snapshot leads there. */
+  async way({ position }: FoundPosition): Promise<readonly PlannedFile[]> {
+    const way = await provenWay(
+      (without) => planRestore(this.#stored, position, without),
+      position,
+      new Set(),
+      async (file, txid) => {
+        const archive = await this.files.get(file)
+        const place = archive.points.findIndex((point) => point.txid === txid)
+        return place >= 0 && isWhole(archive, place)
+      },
+    )
+    if (way) return way
+    throw new WalcastError('ARCHIVE_GAP', {
+      name: nameOf(position),
+      detail: 'no snapshot and changes lead there',
+    })
   }
 
   /** The pages of the database at a position. */
-  pages(found: FoundPosition): Promise<PastPages> {
-    return PastPages.at(this.files, this.plan(found), found.position)
+  async pages(found: FoundPosition): Promise<PastPages> {
+    return PastPages.at(this.files, await this.way(found), found.position)
   }
 
   /**
@@ -144,9 +153,8 @@ export class PastArchive {
   }
 
   /** What a restore of a position opens, in order. */
-  opens(found: FoundPosition): (() => Promise<ArchiveFile>)[] {
-    const { snapshot, changes } = this.plan(found)
-    return [...snapshot, ...changes].map((file) => () => this.files.open(file))
+  async opens(found: FoundPosition): Promise<(() => Promise<ArchiveFile>)[]> {
+    return (await this.way(found)).map((file) => () => this.files.open(file))
   }
 
   async #last(line: readonly LinePart[]): Promise<FoundPosition> {

@@ -14,7 +14,7 @@ import { pageSum } from '../../sqlite/pageSums.ts'
 import { lockPage } from '../../sqlite/walFormat.ts'
 import { checksumHex } from '../../xxh64.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
-import type { RestorePlan, StoredFile } from '../restorePlan.ts'
+import type { PlannedFile } from '../restorePlan.ts'
 import { BlockCache } from './blockCache.ts'
 import { FileChain, isWhole } from './fileChain.ts'
 import { ImageMap } from './imageMap.ts'
@@ -44,12 +44,15 @@ export class PastPages {
   /** Of the last file: points are taken in order. */
   #nextImage = 0
 
-  /** The state at `target`, to which `plan` leads. Throws ARCHIVE_GAP, ARCHIVE_BROKEN and more. */
-  static async at(files: OpenFiles, plan: RestorePlan, target: ArchivedPlace): Promise<PastPages> {
+  /** The state at `target`, to which `way` leads. Throws ARCHIVE_GAP, ARCHIVE_BROKEN and more. */
+  static async at(
+    files: OpenFiles,
+    way: readonly PlannedFile[],
+    target: ArchivedPlace,
+  ): Promise<PastPages> {
     const pages = new PastPages()
-    const needed = [...plan.snapshot, ...plan.changes]
-    for (let i = 0; i < needed.length; i += OPENED_AT_ONCE)
-      for (const file of await openAll(files, needed.slice(i, i + OPENED_AT_ONCE)))
+    for (let i = 0; i < way.length; i += OPENED_AT_ONCE)
+      for (const file of await openAll(files, way.slice(i, i + OPENED_AT_ONCE)))
         pages.#take(file, target)
     pages.#requireAt(target)
     return pages
@@ -167,6 +170,6 @@ export function positionOf(
   return { incarnation, epoch, txid, checksum, timeMs, pages }
 }
 
-function openAll(files: OpenFiles, named: readonly StoredFile[]): Promise<ArchiveFile[]> {
+function openAll(files: OpenFiles, named: readonly PlannedFile[]): Promise<ArchiveFile[]> {
   return Promise.all(named.map((file) => files.get(file)))
 }

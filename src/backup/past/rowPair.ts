@@ -47,7 +47,7 @@ export async function makeRowPair(
     [pair.after, after],
   ] as const) {
     rmSync(path, { force: true })
-    await restore(path, archive.opens(found), found.position, systemFileOps)
+    await restore(path, await archive.opens(found), found.position, systemFileOps)
   }
   return { ...pair, isWhole: true }
 }

@@ -3,6 +3,7 @@
  * or a second process left of it.
  */
 import { isThinned } from '../../../proto/archiveNames.ts'
+import { placeKey } from '../compaction/levels.ts'
 import { type DatedPiece, UNKNOWN } from '../datedPieces.ts'
 import { type ChangesPiece, isChanges, PieceWays } from './pieceWays.ts'
 
@@ -15,13 +16,41 @@ export function coveredPieces(
   verified: ReadonlySet<string>,
 ): ReadonlySet<DatedPiece> {
   const ways = new PieceWays(pieces)
-  const covers = pieces.filter(isWhole).filter(({ key, name }) => {
-    return verified.has(key) && ways.leadsTo(name.from)
-  })
+  const covers = pieces
+    .filter(isWhole)
+    .filter((piece) => verified.has(piece.key) && ways.has(piece))
+  const begun = byBeginning(pieces)
   const covered = pieces
     .filter(isWhole)
-    .filter((piece) => covers.some((cover) => replaces(cover, piece)))
+    .filter((piece) =>
+      covers.some((cover) => replaces(cover, piece) && !isJunction(cover, piece, begun)),
+    )
   return new Set(covered)
+}
+
+function byBeginning(pieces: readonly DatedPiece[]): ReadonlyMap<string, readonly ChangesPiece[]> {
+  const begun = new Map<string, ChangesPiece[]>()
+  for (const piece of pieces.filter(isChanges)) {
+    const place = placeKey(piece.name.from)
+    const others = begun.get(place)
+    if (others) others.push(piece)
+    else begun.set(place, [piece])
+  }
+  return begun
+}
+
+/**
+ * Whether something else than the larger file goes on from the end of the smaller one: that the
+ * larger one has exactly this position is not known.
+ */
+function isJunction(
+  cover: ChangesPiece,
+  { name }: ChangesPiece,
+  begun: ReadonlyMap<string, readonly ChangesPiece[]>,
+): boolean {
+  if (cover.name.to.txid === name.to.txid) return false
+  const next = begun.get(placeKey(name.to)) ?? []
+  return next.some((piece) => piece !== cover && (!isWhole(piece) || !replaces(cover, piece)))
 }
 
 /**
@@ -38,7 +67,7 @@ export function doubtedPieces(
     const others = insideOf(piece, pieces)
     const start = { ...piece.name.from, kind: 'snapshot' as const, part: 1, isLast: true }
     const snapshot = { name: start, files: [], bytes: 0, key: '', ...UNKNOWN }
-    const way = new PieceWays([snapshot, ...others]).to(piece.name.to)
+    const way = new PieceWays([snapshot, ...others], { isForked: false }).to(piece.name.to)
     if (way) doubted.set(piece, way.filter(isChanges))
   }
   return doubted

@@ -55,17 +55,22 @@ export function promisesOf(
   const timeOf = new Map(pieces.map((piece, i) => [piece, clock.timesMs[i]]))
   const isOlder = (piece: DatedPiece, limitMs: number) => (timeOf.get(piece) ?? limitMs) < limitMs
   const all = limits.find(({ grain }) => grain === 'all')?.limitMs ?? Number.POSITIVE_INFINITY
-  const snapshots = pieces.filter((piece) => !isChanges(piece)).slice(-policy.snapshots)
+  // What a failover left behind may end at a higher txid than the history that goes on.
+  const inTurn = [pieces, pieces.toSorted(byEpoch)]
+  const snapshots = inTurn.flatMap((all) =>
+    all.filter((piece) => !isChanges(piece)).slice(-policy.snapshots),
+  )
   const places = [
     ...held,
     ...limits.flatMap(({ grain, limitMs }) => {
-      const young = pieces.filter((piece) => !isOlder(piece, limitMs))
-      return grain === 'all'
-        ? young.map(endOf)
-        : lastOfPeriods(young, (piece) => periodStart(PERIOD_OF[grain], timeOf.get(piece) ?? 0))
+      const isYoung = (piece: DatedPiece) => !isOlder(piece, limitMs)
+      if (grain === 'all') return pieces.filter(isYoung).map(endOf)
+      const periodOf = (piece: DatedPiece) => periodStart(PERIOD_OF[grain], timeOf.get(piece) ?? 0)
+      return inTurn.flatMap((all) => lastOfPeriods(all.filter(isYoung), periodOf))
     }),
     ...snapshots.map(endOf),
-    ...headsOf(pieces, snapshots.at(-1)),
+    ...headsOf(pieces, snapshots),
+    ...inTurn[1].slice(-1).map(endOf),
   ]
   return {
     whole: new Set(
@@ -104,6 +109,11 @@ function roundedTo(next: Grain | undefined): Period {
   return next === 'yearly' ? 'month' : PERIOD_OF[next]
 }
 
+/** Of one epoch the order stays. */
+function byEpoch({ epoch: a }: DatedPiece, { epoch: b }: DatedPiece): number {
+  return (a ?? 0) - (b ?? 0)
+}
+
 /**
  * Encrypted files of changes are never thinned, and would stay for the last position of a period
  * one and all. So the last snapshot of the period counts, where it has one.
@@ -125,14 +135,14 @@ function isEncryptedChange(piece: DatedPiece): boolean {
   return piece.isEncrypted && isChanges(piece)
 }
 
-/** Where the newest histories end: no file goes on there. */
+/** Where the newest histories end: no file goes on there. `snapshots`: the newest ones. */
 function headsOf(
   pieces: readonly DatedPiece[],
-  newest: DatedPiece | undefined,
+  snapshots: readonly DatedPiece[],
 ): readonly ArchivedPlace[] {
   const changes: readonly ChangesPiece[] = pieces.filter(isChanges)
   const begun = new Set(changes.map(({ name }) => placeKey(name.from)))
-  const leastTxid = newest ? endOf(newest).txid : 0
+  const leastTxid = Math.max(0, ...snapshots.map((piece) => endOf(piece).txid))
   return pieces.map(endOf).filter((end) => end.txid >= leastTxid && !begun.has(placeKey(end)))
 }
 

@@ -25,8 +25,8 @@ export function restorableSpans(
   const pieces = live.filter((piece) => kept.has(piece))
   const ways = new PieceWays(pieces)
   for (const piece of pieces) {
-    const { about, dates, name } = piece
-    if (!dates || (name.kind === 'changes' && !ways.leadsTo(name.from))) continue
+    const { about, dates } = piece
+    if (!dates || !ways.has(piece)) continue
     const grain = grainOf(piece)
     // What is about to be thinned is promised no longer: only its end is.
     if (grain === 'all' && isChanges(piece) && !whole.has(piece)) continue

@@ -63,7 +63,9 @@ export function retain(input: RetainInput): Retention {
     : select(promiseAll(live))
   const kept = pieces.filter((piece) => doubted.has(piece) || selection.kept.has(piece))
   requireWays(usable, kept, selection.promises)
-  const isHeld = (piece: DatedPiece) => doubted.has(piece) || holds(live, piece, held)
+  const { left } = new PieceWays([...selection.kept])
+  const isHeld = (piece: DatedPiece) =>
+    doubted.has(piece) || left.has(piece) || holds(live, piece, held)
   return {
     kept,
     remove: pieces.filter((piece) => !doubted.has(piece) && !selection.kept.has(piece)),
@@ -104,11 +106,8 @@ function selected(
   const snapshots = keptSnapshots(live, promises, changeFactor)
   const ways = new PieceWays(live.filter((piece) => isChanges(piece) || snapshots.has(piece)))
   const marked = new Set<DatedPiece>([...snapshots, ...promises.whole])
-  for (const place of wantedPlaces(promises)) {
-    const holder = ways.leadsTo(place) ? undefined : ways.holderOf(place)
-    if (holder) marked.add(holder)
-    for (const piece of ways.to(holder ? holder.name.from : place) ?? []) marked.add(piece)
-  }
+  for (const place of wantedPlaces(promises))
+    for (const piece of ways.filesTo(place) ?? []) marked.add(piece)
   return { promises, kept: new Set(live.filter((piece) => marked.has(piece))) }
 }
 

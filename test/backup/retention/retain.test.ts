@@ -27,7 +27,16 @@ function piece(name: ArchiveName, bytes: number, firstTxid: number, points: numb
   const times = { firstMs: timeOf(firstTxid), lastMs: timeOf(txid) }
   const about = { ...times, points, images: 1, checksum: '', header: HEADER }
   const files = [{ name, bytes }]
-  return { name, key: keyOf({ name }), bytes, files, about, dates: times, isEncrypted: false }
+  return {
+    name,
+    key: keyOf({ name }),
+    bytes,
+    files,
+    about,
+    dates: times,
+    epoch: 1,
+    isEncrypted: false,
+  }
 }
 
 const changes = (from: number, to: number, bytes: number, level = 0) =>

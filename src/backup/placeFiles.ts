@@ -1,0 +1,89 @@
+/** The files of one place, as the archiver writes and looks for them; opened at the first need. */
+import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
+import { messageOf, WalcastError } from '../errors.ts'
+import type { LogPlace } from './batchLog.ts'
+import type { Stand } from './batchRecord.ts'
+import { EndCheck } from './endCheck.ts'
+import { recordAfter } from './logSearch.ts'
+import { type PlaceFile, placingIn } from './placedFile.ts'
+import { findPlaceEnd, isReached, type PlaceEnd } from './placeEnd.ts'
+import type { PlaceParts } from './placeParts.ts'
+import type { PlaceProgress } from './placeProgress.ts'
+import type { StoredFile } from './restorePlan.ts'
+import { storedFiles } from './storedFiles.ts'
+import type { Store } from './stores/store.ts'
+
+export class PlaceFiles {
+  readonly #parts: PlaceParts
+  readonly #progress: PlaceProgress
+  readonly #isGivenUp: () => boolean
+  readonly #check: EndCheck
+  #store: Store | undefined
+
+  /** `isGivenUp`: nothing more is to be written. */
+  constructor(parts: PlaceParts, progress: PlaceProgress, isGivenUp: () => boolean) {
+    this.#parts = parts
+    this.#progress = progress
+    this.#isGivenUp = isGivenUp
+    this.#check = new EndCheck(parts.checkEveryMs)
+  }
+
+  /** `unsound`: a file that is not taken for what it should be. */
+  async placing(unsound?: ArchiveName): Promise<PlaceFile> {
+    const { place, logger, mark } = this.#parts
+    return placingIn(await this.#open(), mark().cluster, {
+      isGivenUp: this.#isGivenUp,
+      onWritten: (bytes) => {
+        this.#progress.bytes += bytes
+      },
+      isUnsound: (name) => unsound !== undefined && formatArchiveName(unsound) === name,
+      onReplaced: (file) =>
+        logger.error({ place, file }, 'a file of the archive is not sound; writing it again'),
+    })
+  }
+
+  async all(): Promise<readonly StoredFile[]> {
+    return storedFiles(await this.#open())
+  }
+
+  /** Whether the file `last`, which ends at `at`, is still there. A loss is told. */
+  async isThere(last: string, at: Stand): Promise<boolean> {
+    if (await this.#check.isThere(await this.#open(), last, at)) return true
+    const { place, logger, onFailed } = this.#parts
+    logger.error(
+      { place, file: last },
+      'files are gone from the archive; it goes on from what is left',
+    )
+    onFailed(new WalcastError('ARCHIVE_MISSING', { name: last, store: place }))
+    return false
+  }
+
+  async isReached(at: Stand): Promise<boolean> {
+    return isReached(await this.#open(), at)
+  }
+
+  /** Where the place ends from which the log leads on to `present`; `guess`: where in the log. */
+  async end(present: Stand, guess: LogPlace | undefined): Promise<PlaceEnd | undefined> {
+    const { place, log, logger, mark, onFailed, isOn } = this.#parts
+    const end = await findPlaceEnd({
+      ...{ store: await this.#open(), cluster: mark().cluster, log, present },
+      leadsOn: async (at) => (await recordAfter(log, at, guess)) !== undefined,
+      onBroken: (file, error) => {
+        const about = { place, file, error: messageOf(error) }
+        logger.error(about, 'the archive goes on from an older file: this one is not sound')
+        onFailed(error)
+      },
+    })
+    if (end?.leaves && isOn())
+      logger.info(
+        { place, txid: end.at.txid, abandoned: end.leaves.txid },
+        'the archive goes on from inside a file; what that has after it stays',
+      )
+    return end
+  }
+
+  async #open(): Promise<Store> {
+    this.#store ??= await this.#parts.open()
+    return this.#store
+  }
+}
