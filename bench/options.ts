@@ -17,6 +17,7 @@ export const SUITE_NAMES = [
   'large',
   'switchover',
   'guest',
+  'restore',
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
@@ -34,6 +35,10 @@ export const LARGE_PARTS = [
   'stopped',
 ] as const
 export type LargePart = (typeof LARGE_PARTS)[number]
+
+/** What the suite restore measures, in this order. */
+export const RESTORE_PARTS = ['writer', 'lag', 'behind', 'restore', 'at', 'storage'] as const
+export type RestorePart = (typeof RESTORE_PARTS)[number]
 
 /**
  * Other readers of a replica while lag is measured: none, or one that never pauses.
@@ -54,7 +59,7 @@ interface OptionSpec {
 
 const OPTIONS = {
   peers: {
-    suites: ['lag', 'throughput'],
+    suites: ['lag', 'throughput', 'restore'],
     help: 'other systems to measure in the same run, comma-separated, or all',
     standard: '',
   },
@@ -106,11 +111,15 @@ const OPTIONS = {
     standard: '1,16',
   },
   seconds: {
-    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout', 'guest'],
+    suites: [
+      ...['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout'],
+      ...['guest', 'restore'],
+    ] as SuiteName[],
     help: 'length of one measurement',
     standard: {
       lag: '5',
       throughput: '5',
+      restore: '5',
       floor: '3',
       readers: '3',
       network: '6',
@@ -119,12 +128,12 @@ const OPTIONS = {
     },
   },
   warmup: {
-    suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout'],
+    suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout', 'restore'],
     help: 'seconds before a measurement, which do not count',
-    standard: { idle: '25', lag: '2', http: '2', fanout: '5', other: '3' },
+    standard: { idle: '25', lag: '2', http: '2', restore: '2', fanout: '5', other: '3' },
   },
   'warmup-rate': {
-    suites: ['lag', 'throughput', 'readers', 'network'],
+    suites: ['lag', 'throughput', 'readers', 'network', 'restore'],
     help: 'commits a second during the warm-up',
     standard: '1000',
   },
@@ -146,6 +155,7 @@ const OPTIONS = {
       'fanout',
       'large',
       'switchover',
+      'restore',
     ],
     help:
       "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; " +
@@ -158,11 +168,20 @@ const OPTIONS = {
     standard: { throughput: '1000,0', other: '1000' },
   },
   mb: {
-    suites: ['catchup', 'apply', 'idle'],
+    suites: ['catchup', 'apply', 'idle', 'restore'],
     help: 'size of the database in MB',
-    standard: { catchup: '1024', apply: '64', other: '10' },
+    standard: { catchup: '1024', apply: '64', restore: '100', other: '10' },
   },
-  transactions: { suites: ['apply'], help: 'large transactions', standard: '20' },
+  transactions: {
+    suites: ['apply', 'restore'],
+    help: 'large transactions; for restore: small ones after the snapshot',
+    standard: { restore: '10000', other: '20' },
+  },
+  hours: {
+    suites: ['restore'],
+    help: 'hours of 20 commits a second whose archive is weighed, at most 168; run faster than that',
+    standard: '0.5',
+  },
   'transaction-mb': { suites: ['apply'], help: 'size of one transaction in MB', standard: '20' },
   'catch-up-mb': {
     suites: ['catchup', 'apply'],
@@ -181,9 +200,9 @@ const OPTIONS = {
     standard: '60',
   },
   parts: {
-    suites: ['large'],
+    suites: ['large', 'restore'],
     help: 'parts to measure, comma-separated',
-    standard: LARGE_PARTS.join(','),
+    standard: { restore: RESTORE_PARTS.join(','), other: LARGE_PARTS.join(',') },
   },
   switchovers: {
     suites: ['switchover'],
@@ -243,6 +262,9 @@ export interface BenchOptions {
   readonly transactionGb: number
   readonly stopSeconds: number
   readonly parts: readonly LargePart[]
+  readonly restoreParts: readonly RestorePart[]
+  /** Simulated hours. */
+  readonly hours: number
   readonly switchovers: number
   readonly failovers: number
   readonly nodeArgs: readonly string[]
@@ -334,7 +356,10 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     databaseGb: aboveZero('gb', text('gb')),
     transactionGb: aboveZero('transaction-gb', text('transaction-gb')),
     stopSeconds: aboveZero('stop-seconds', text('stop-seconds')),
-    parts: some('parts', parsePart),
+    parts: suite === 'restore' ? [] : some('parts', (part) => parsePart(LARGE_PARTS, part)),
+    restoreParts:
+      suite === 'restore' ? some('parts', (part) => parsePart(RESTORE_PARTS, part)) : [],
+    hours: aboveZero('hours', text('hours')),
     switchovers: count('switchovers', text('switchovers')),
     failovers: count('failovers', text('failovers')),
     nodeArgs: [
@@ -437,9 +462,9 @@ function parseReaders(text: string): Readers {
   return readers
 }
 
-function parsePart(text: string): LargePart {
-  const part = LARGE_PARTS.find((name) => name === text)
-  if (!part) throw new UsageError(`--parts: ${text} is not one of ${LARGE_PARTS.join(', ')}`)
+function parsePart<Part extends string>(parts: readonly Part[], text: string): Part {
+  const part = parts.find((name) => name === text)
+  if (!part) throw new UsageError(`--parts: ${text} is not one of ${parts.join(', ')}`)
   return part
 }
 
