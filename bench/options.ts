@@ -179,7 +179,7 @@ const OPTIONS = {
   },
   hours: {
     suites: ['restore'],
-    help: 'hours of 20 commits a second whose archive is weighed, at most 168; run faster than that',
+    help: 'hours of 20 commits a second whose archive is weighed; run faster than that',
     standard: '0.5',
   },
   'transaction-mb': { suites: ['apply'], help: 'size of one transaction in MB', standard: '20' },

@@ -1,7 +1,7 @@
 /**
  * How much is kept of `--hours` of 20 commits a second on a database of `--mb`, at most 100: random
- * orders change, and each change adds a line to a journal (orderTraffic.ts). 24 hours are
- * `--hours 24`, 1,728,000 commits, and take some twenty minutes; a day of a node needs 24 hours.
+ * orders change, and each change adds a line to a journal (orderTraffic.ts). A day is `--hours 24`:
+ * 1,728,000 commits, which take about an hour.
  *
  * walcast: programs/archiveHours.ts runs the same code on real commits with their time as its clock.
  * Litestream: the same commits as fast as they go, beside its `replicate` with its standard

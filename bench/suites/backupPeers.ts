@@ -3,8 +3,8 @@
  * one), then `--transactions`.
  *
  * - `backupSeconds`: Litestream: until its first snapshot is there. PostgreSQL: pg_basebackup.
- * - `seconds`: Litestream: its command `restore`. PostgreSQL: a copy of the base backup, synced, and
- *   a server that replays the WAL until it takes writes.
+ * - `seconds`: Litestream: its command `restore`. PostgreSQL: a copy of the base backup, synced,
+ *   and a server that replays the WAL until it takes writes.
  * - `archiveMb`: what is kept for that.
  *
  * Neither checks what it restored as SQLite's integrity check does.

@@ -7,12 +7,12 @@
  *   replica, in rounds that alternate with the same nodes without an archive.
  * - `behind` (archiveBehind.ts): how far behind `restorable until` is while a writer goes on, in a
  *   folder and in S3 (s3rver, a server in a process of its own).
- * - `restore`, `at` (restoreTime.ts): a database of `--mb` and `--transactions` after its snapshot:
- *   `walcast restore` beside `cp` of the result, and `walcast at` in a cold process.
+ * - `restore`, `at` (restoreTime.ts): a database of `--mb` and `--transactions` after its
+ *   snapshot: `walcast restore` beside `cp` of the result, and `walcast at` in a cold process.
  * - `storage` (archiveSize.ts): what is kept after `--hours` of 20 commits a second.
  *
- * With `--peers litestream,postgres` those do the same where they can: Litestream 0.3 its replica in
- * a folder, PostgreSQL its pg_basebackup and pg_receivewal (backupPeers.ts).
+ * With `--peers litestream,postgres` those do the same where they can: Litestream 0.3 its replica
+ * in a folder, PostgreSQL its pg_basebackup and pg_receivewal (backupPeers.ts).
  *
  * Defaults make a short run. The aims are for a large one:
  *

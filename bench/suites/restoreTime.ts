@@ -5,7 +5,7 @@
  * `--transactions`, 2000 a second, so that nearly each is a position of its own: every one adds a
  * small row and changes one that fills a page.
  *
- * - `seconds`: `walcast restore`, the whole command: every checksum, sync, SQLite's integrity check.
+ * - `seconds`: `walcast restore`, the whole command: checksums, sync, SQLite's integrity check.
  *   `cpSeconds`: `cp` and `sync` of the result. Both take turns, from the page cache.
  * - `aimSeconds`: twice cp, and `changedMb` (images of pages after the snapshot) at 300 MB/s.
  * - `planMs` and the like: where the time goes, see programs/timedRestore.ts.

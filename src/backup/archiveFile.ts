@@ -18,7 +18,7 @@ import { type PartCipher, unlockParts } from './partCipher.ts'
 
 export type { ByteSource } from './archiveEnvelope.ts'
 
-/** Blocks that are read and unpacked while the one before is used: one thread does one at a time. */
+/** Blocks that are read and unpacked while the one before is used; each by one thread. */
 const BLOCKS_AHEAD = 3
 
 /** Which images of some points are read. */
