@@ -1,7 +1,19 @@
 /** The options of all suites: one table, from which parsing and help derive. */
 import { parseArgs } from 'node:util'
 import { optionLine } from '../src/cli/optionLine.ts'
-import type { Pinning } from './processes.ts'
+import {
+  aboveZero,
+  count,
+  notNegative,
+  oneOf,
+  type PinSetup,
+  parsePin,
+  parseRate,
+  UsageError,
+} from './optionValues.ts'
+
+export type { PinSetup } from './optionValues.ts'
+export { UsageError } from './optionValues.ts'
 
 export const SUITE_NAMES = [
   'lag',
@@ -45,9 +57,6 @@ export type RestorePart = (typeof RESTORE_PARTS)[number]
  */
 export const READERS = ['idle', 'loaded'] as const
 export type Readers = (typeof READERS)[number]
-
-/** The largest value of any option: beyond it timers and arrays fail, or the run would not end. */
-const MAX_VALUE = 1_000_000
 
 interface OptionSpec {
   /** The suites that it is for. */
@@ -229,12 +238,6 @@ type Values = Partial<Record<OptionName, string>> & {
   readonly help?: boolean
 }
 
-export interface PinSetup {
-  /** As given, for the report. */
-  readonly text: string
-  readonly pinning: Pinning
-}
-
 export interface BenchOptions {
   readonly suite: SuiteName
   readonly json: boolean
@@ -278,8 +281,6 @@ export type Command =
   | { readonly kind: 'suite'; readonly options: BenchOptions }
   | { readonly kind: 'all'; readonly options: readonly BenchOptions[]; readonly out: string }
   | { readonly kind: 'report'; readonly out: string }
-
-export class UsageError extends Error {}
 
 /** Throws UsageError. */
 export function parseCommand(argv: readonly string[]): Command {
@@ -339,7 +340,7 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     ratesPerSecond: some('rates', (part) => parseRate(suite, part)),
     pagesPerCommit: some('pages', (part) => count('pages', part), varied('pages')),
     replicas: some('replicas', (part) => count('replicas', part), varied('replicas')),
-    readers: some('readers', parseReaders, varied('readers')),
+    readers: some('readers', (part) => oneOf('readers', READERS, part), varied('readers')),
     connections: some('connections', (part) => count('connections', part)),
     seconds: aboveZero('seconds', text('seconds')),
     warmupSeconds: number('warmup'),
@@ -356,9 +357,9 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     databaseGb: aboveZero('gb', text('gb')),
     transactionGb: aboveZero('transaction-gb', text('transaction-gb')),
     stopSeconds: aboveZero('stop-seconds', text('stop-seconds')),
-    parts: suite === 'restore' ? [] : some('parts', (part) => parsePart(LARGE_PARTS, part)),
+    parts: suite === 'restore' ? [] : some('parts', (part) => oneOf('parts', LARGE_PARTS, part)),
     restoreParts:
-      suite === 'restore' ? some('parts', (part) => parsePart(RESTORE_PARTS, part)) : [],
+      suite === 'restore' ? some('parts', (part) => oneOf('parts', RESTORE_PARTS, part)) : [],
     hours: aboveZero('hours', text('hours')),
     switchovers: count('switchovers', text('switchovers')),
     failovers: count('failovers', text('failovers')),
@@ -427,51 +428,4 @@ function isFor(name: OptionName, suite: SuiteName): boolean {
 function standardOf(name: OptionName, suite: SuiteName): string {
   const { standard }: OptionSpec = OPTIONS[name]
   return typeof standard === 'string' ? standard : (standard[suite] ?? standard.other)
-}
-
-function notNegative(name: string, text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new UsageError(`--${name}: ${text} is not a number`)
-  if (value > MAX_VALUE) throw new UsageError(`--${name}: ${text} is more than ${MAX_VALUE}`)
-  return value
-}
-
-function aboveZero(name: string, text: string): number {
-  const value = notNegative(name, text)
-  if (value === 0) throw new UsageError(`--${name}: 0 is too small`)
-  return value
-}
-
-function count(name: string, text: string): number {
-  const value = aboveZero(name, text)
-  if (!Number.isInteger(value)) throw new UsageError(`--${name}: ${text} is not a whole number`)
-  return value
-}
-
-/** Commits a second; Infinity for as many as possible, where a suite can do that. */
-function parseRate(suite: SuiteName, text: string): number {
-  if (text === 'full' && (suite === 'throughput' || suite === 'guest')) return Infinity
-  if (text === 'full') throw new UsageError(`--rates: ${suite} wants numbers`)
-  return aboveZero('rates', text)
-}
-
-function parseReaders(text: string): Readers {
-  const readers = READERS.find((name) => name === text)
-  if (!readers) throw new UsageError(`--readers: ${text} is not one of ${READERS.join(', ')}`)
-  return readers
-}
-
-function parsePart<Part extends string>(parts: readonly Part[], text: string): Part {
-  const part = parts.find((name) => name === text)
-  if (!part) throw new UsageError(`--parts: ${text} is not one of ${parts.join(', ')}`)
-  return part
-}
-
-function parsePin(text: string): PinSetup {
-  if (text === 'none') return { text, pinning: {} }
-  const pairs = text.split(',').map((part) => part.split('='))
-  if (pairs.some((pair) => pair.length !== 2 || !/^[\d-]+$/.test(pair[1])))
-    throw new UsageError(`--pin: ${text} is not NAME=CPU,...`)
-  return { text, pinning: Object.fromEntries(pairs) }
 }

@@ -2,10 +2,10 @@
  * The archive of `--hours` of 20 commits a second, made as fast as it goes.
  *
  * Commits are real ones of SQLite, and so are their page images, which are taken from the WAL. The
- * code that a node has makes files of them, ten commits a file, as of two files a second. After each
- * minute of the commits' time a round of the real compactor runs, with that time as its clock and
- * the default policy. Left out are the node, its log of batches and all syncs: they change no byte
- * of what is kept. It says what is kept after the last round.
+ * code that a node has makes files of them, ten commits a file, as of two files a second. After
+ * each minute of the commits' time a round of the real compactor runs, with that time as its clock
+ * and the default policy. Left out are the node, its log of batches and all syncs, which change no
+ * byte of what is kept. It says what is kept after the last round.
  */
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'

@@ -1,13 +1,13 @@
 /**
  * How much is kept of `--hours` of 20 commits a second on a database of `--mb`, at most 100: random
- * orders change, and each change adds a line to a journal (orderTraffic.ts). A day is `--hours 24`:
- * 1,728,000 commits, which take about an hour.
+ * orders change, and each change adds a line to a journal (orderTraffic.ts). A day is 1,728,000
+ * commits, which `--hours 24` makes in about an hour.
  *
  * walcast: programs/archiveHours.ts runs the same code on real commits with their time as its clock.
  * Litestream: the same commits as fast as they go, beside its `replicate` with its standard
  * settings. What it keeps goes by bytes of WAL, not by time: it keeps all of a day.
  *
- * - `keptMb`: all files, snapshots too. `snapshotMb`: the file of the database itself, for scale.
+ * - `keptMb`: all files, snapshots too.
  * - `ofImages`, `ofWal`: `keptMb` by the bytes of pages captured (each page of a commit once), and
  *   by those of WAL frames.
  */

@@ -31,6 +31,8 @@ import { commit, removeFolder } from './restoreTime.ts'
 
 const SNAPSHOT_TIMEOUT_MS = 300_000
 const LOOK_MS = 20
+/** Commits a second that no disk reaches: as many as go. */
+const UNPACED = 1_000_000
 /** Litestream 0.5 has another format. npm has its VFS alone, nothing that replicates a file. */
 const NO_LITESTREAM_05 =
   'npm has its SQLite VFS (litestream-vfs 0.5.17) and no program that replicates or restores a file'
@@ -57,7 +59,7 @@ async function restoreLitestream(context: Context): Promise<Figures> {
   const running = await litestream.start(setup)
   await whenSnapshot(folder)
   const backupSeconds = (performance.now() - fromMs) / 1000
-  await commit(context, running.primary, setup)
+  await commit(context, running.primary, setup, UNPACED)
   // On its way out it copies what it lacks.
   await running.stop()
   const seconds = await secondsOf(() => restoreReplica(setup, folder))

@@ -16,7 +16,8 @@
  *
  * Defaults make a short run. The aims are for a large one:
  *
- *     npm run bench -- restore --mb 1000 --transactions 100000 --hours 1 --peers litestream,postgres
+ *     npm run bench -- restore --mb 1000 --transactions 100000 --seconds 3 --warmup 1
+ *         --peers litestream,postgres
  *
  * A quick look that everything works, without figures that mean anything:
  *

@@ -70,7 +70,7 @@ async function makeArchived(context: Context): Promise<Archived> {
     running = await startArchived(setup)
   })
   if (!running) throw new Error('the leader did not start')
-  await commit(context, running.primary, setup)
+  await commit(context, running.primary, setup, COMMITS_PER_SECOND)
   const { epoch, txid } = await running.leaderStatus()
   await running.whenArchived(running.startTxid + transactions)
   await running.stop()
@@ -78,9 +78,14 @@ async function makeArchived(context: Context): Promise<Archived> {
 }
 
 /** `--transactions` of two pages and more. */
-export async function commit(context: Context, primary: Place, setup: Setup): Promise<void> {
+export async function commit(
+  context: Context,
+  primary: Place,
+  setup: Setup,
+  ratePerSecond: number,
+): Promise<void> {
   const count = context.options.transactions
-  const pace = { warmupPerSecond: 1, warmupCount: 0, ratePerSecond: COMMITS_PER_SECOND, count }
+  const pace = { warmupPerSecond: 1, warmupCount: 0, ratePerSecond, count }
   const log = join(setup.folder, 'written')
   const program = writer(primary, { kind: 'paced', ...pace, pages: PAGES, log })
   const child = await startProgram(context, 'writer', program)
