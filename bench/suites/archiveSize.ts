@@ -1,7 +1,7 @@
 /**
- * How much is kept of `--hours` of 20 commits a second on a database of `--mb`, at most 100: random
- * orders change, and each change adds a line to a journal (orderTraffic.ts). A day is 1,728,000
- * commits, which `--hours 24` makes in about an hour.
+ * How much is kept of `--hours` of 20 commits a second on a database of `--mb`, at most 100:
+ * random orders change, and each change adds a line to a journal (orderTraffic.ts). A day is
+ * 1,728,000 commits, which `--hours 24` makes in about an hour.
  *
  * walcast: programs/archiveHours.ts runs the same code on real commits with their time as its clock.
  * Litestream: the same commits as fast as they go, beside its `replicate` with its standard
