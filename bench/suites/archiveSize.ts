@@ -3,7 +3,7 @@
  * random orders change, and each change adds a line to a journal (orderTraffic.ts). A day is
  * 1,728,000 commits, which `--hours 24` makes in about an hour.
  *
- * walcast: programs/archiveHours.ts runs the same code on real commits with their time as its clock.
+ * walcast: programs/archiveHours.ts runs that code on real commits, with their time as its clock.
  * Litestream: the same commits as fast as they go, beside its `replicate` with its standard
  * settings. What it keeps goes by bytes of WAL, not by time: it keeps all of a day.
  *
