@@ -30,6 +30,7 @@ import { lag } from './suites/lag.ts'
 import { large } from './suites/large.ts'
 import { network } from './suites/network.ts'
 import { readers } from './suites/readers.ts'
+import { restore } from './suites/restore.ts'
 import { switchover } from './suites/switchover.ts'
 import { throughput } from './suites/throughput.ts'
 import { findPeers, requirePeerNames } from './systems/systems.ts'
@@ -50,6 +51,7 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   large,
   switchover,
   guest,
+  restore,
 }
 /** CPU of other processes above which a warning is given. */
 const BUSY_PERCENT = 10

@@ -1,7 +1,19 @@
 /** The options of all suites: one table, from which parsing and help derive. */
 import { parseArgs } from 'node:util'
 import { optionLine } from '../src/cli/optionLine.ts'
-import type { Pinning } from './processes.ts'
+import {
+  aboveZero,
+  count,
+  notNegative,
+  oneOf,
+  type PinSetup,
+  parsePin,
+  parseRate,
+  UsageError,
+} from './optionValues.ts'
+
+export type { PinSetup } from './optionValues.ts'
+export { UsageError } from './optionValues.ts'
 
 export const SUITE_NAMES = [
   'lag',
@@ -17,6 +29,7 @@ export const SUITE_NAMES = [
   'large',
   'switchover',
   'guest',
+  'restore',
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
@@ -35,14 +48,15 @@ export const LARGE_PARTS = [
 ] as const
 export type LargePart = (typeof LARGE_PARTS)[number]
 
+/** What the suite restore measures, in this order. */
+export const RESTORE_PARTS = ['writer', 'lag', 'behind', 'restore', 'at', 'storage'] as const
+export type RestorePart = (typeof RESTORE_PARTS)[number]
+
 /**
  * Other readers of a replica while lag is measured: none, or one that never pauses.
  */
 export const READERS = ['idle', 'loaded'] as const
 export type Readers = (typeof READERS)[number]
-
-/** The largest value of any option: beyond it timers and arrays fail, or the run would not end. */
-const MAX_VALUE = 1_000_000
 
 interface OptionSpec {
   /** The suites that it is for. */
@@ -54,7 +68,7 @@ interface OptionSpec {
 
 const OPTIONS = {
   peers: {
-    suites: ['lag', 'throughput'],
+    suites: ['lag', 'throughput', 'restore'],
     help: 'other systems to measure in the same run, comma-separated, or all',
     standard: '',
   },
@@ -106,11 +120,15 @@ const OPTIONS = {
     standard: '1,16',
   },
   seconds: {
-    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout', 'guest'],
+    suites: [
+      ...['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout'],
+      ...['guest', 'restore'],
+    ] as SuiteName[],
     help: 'length of one measurement',
     standard: {
       lag: '5',
       throughput: '5',
+      restore: '5',
       floor: '3',
       readers: '3',
       network: '6',
@@ -119,12 +137,12 @@ const OPTIONS = {
     },
   },
   warmup: {
-    suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout'],
+    suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout', 'restore'],
     help: 'seconds before a measurement, which do not count',
-    standard: { idle: '25', lag: '2', http: '2', fanout: '5', other: '3' },
+    standard: { idle: '25', lag: '2', http: '2', restore: '2', fanout: '5', other: '3' },
   },
   'warmup-rate': {
-    suites: ['lag', 'throughput', 'readers', 'network'],
+    suites: ['lag', 'throughput', 'readers', 'network', 'restore'],
     help: 'commits a second during the warm-up',
     standard: '1000',
   },
@@ -146,6 +164,7 @@ const OPTIONS = {
       'fanout',
       'large',
       'switchover',
+      'restore',
     ],
     help:
       "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; " +
@@ -158,11 +177,20 @@ const OPTIONS = {
     standard: { throughput: '1000,0', other: '1000' },
   },
   mb: {
-    suites: ['catchup', 'apply', 'idle'],
+    suites: ['catchup', 'apply', 'idle', 'restore'],
     help: 'size of the database in MB',
-    standard: { catchup: '1024', apply: '64', other: '10' },
+    standard: { catchup: '1024', apply: '64', restore: '100', other: '10' },
   },
-  transactions: { suites: ['apply'], help: 'large transactions', standard: '20' },
+  transactions: {
+    suites: ['apply', 'restore'],
+    help: 'large transactions; for restore: small ones after the snapshot',
+    standard: { restore: '10000', other: '20' },
+  },
+  hours: {
+    suites: ['restore'],
+    help: 'hours of 20 commits a second whose archive is weighed; run faster than that',
+    standard: '0.5',
+  },
   'transaction-mb': { suites: ['apply'], help: 'size of one transaction in MB', standard: '20' },
   'catch-up-mb': {
     suites: ['catchup', 'apply'],
@@ -181,9 +209,9 @@ const OPTIONS = {
     standard: '60',
   },
   parts: {
-    suites: ['large'],
+    suites: ['large', 'restore'],
     help: 'parts to measure, comma-separated',
-    standard: LARGE_PARTS.join(','),
+    standard: { restore: RESTORE_PARTS.join(','), other: LARGE_PARTS.join(',') },
   },
   switchovers: {
     suites: ['switchover'],
@@ -208,12 +236,6 @@ type OptionName = keyof typeof OPTIONS
 type Values = Partial<Record<OptionName, string>> & {
   readonly json?: boolean
   readonly help?: boolean
-}
-
-export interface PinSetup {
-  /** As given, for the report. */
-  readonly text: string
-  readonly pinning: Pinning
 }
 
 export interface BenchOptions {
@@ -243,6 +265,9 @@ export interface BenchOptions {
   readonly transactionGb: number
   readonly stopSeconds: number
   readonly parts: readonly LargePart[]
+  readonly restoreParts: readonly RestorePart[]
+  /** Simulated hours. */
+  readonly hours: number
   readonly switchovers: number
   readonly failovers: number
   readonly nodeArgs: readonly string[]
@@ -256,8 +281,6 @@ export type Command =
   | { readonly kind: 'suite'; readonly options: BenchOptions }
   | { readonly kind: 'all'; readonly options: readonly BenchOptions[]; readonly out: string }
   | { readonly kind: 'report'; readonly out: string }
-
-export class UsageError extends Error {}
 
 /** Throws UsageError. */
 export function parseCommand(argv: readonly string[]): Command {
@@ -317,7 +340,7 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     ratesPerSecond: some('rates', (part) => parseRate(suite, part)),
     pagesPerCommit: some('pages', (part) => count('pages', part), varied('pages')),
     replicas: some('replicas', (part) => count('replicas', part), varied('replicas')),
-    readers: some('readers', parseReaders, varied('readers')),
+    readers: some('readers', (part) => oneOf('readers', READERS, part), varied('readers')),
     connections: some('connections', (part) => count('connections', part)),
     seconds: aboveZero('seconds', text('seconds')),
     warmupSeconds: number('warmup'),
@@ -334,7 +357,10 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     databaseGb: aboveZero('gb', text('gb')),
     transactionGb: aboveZero('transaction-gb', text('transaction-gb')),
     stopSeconds: aboveZero('stop-seconds', text('stop-seconds')),
-    parts: some('parts', parsePart),
+    parts: suite === 'restore' ? [] : some('parts', (part) => oneOf('parts', LARGE_PARTS, part)),
+    restoreParts:
+      suite === 'restore' ? some('parts', (part) => oneOf('parts', RESTORE_PARTS, part)) : [],
+    hours: aboveZero('hours', text('hours')),
     switchovers: count('switchovers', text('switchovers')),
     failovers: count('failovers', text('failovers')),
     nodeArgs: [
@@ -402,51 +428,4 @@ function isFor(name: OptionName, suite: SuiteName): boolean {
 function standardOf(name: OptionName, suite: SuiteName): string {
   const { standard }: OptionSpec = OPTIONS[name]
   return typeof standard === 'string' ? standard : (standard[suite] ?? standard.other)
-}
-
-function notNegative(name: string, text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new UsageError(`--${name}: ${text} is not a number`)
-  if (value > MAX_VALUE) throw new UsageError(`--${name}: ${text} is more than ${MAX_VALUE}`)
-  return value
-}
-
-function aboveZero(name: string, text: string): number {
-  const value = notNegative(name, text)
-  if (value === 0) throw new UsageError(`--${name}: 0 is too small`)
-  return value
-}
-
-function count(name: string, text: string): number {
-  const value = aboveZero(name, text)
-  if (!Number.isInteger(value)) throw new UsageError(`--${name}: ${text} is not a whole number`)
-  return value
-}
-
-/** Commits a second; Infinity for as many as possible, where a suite can do that. */
-function parseRate(suite: SuiteName, text: string): number {
-  if (text === 'full' && (suite === 'throughput' || suite === 'guest')) return Infinity
-  if (text === 'full') throw new UsageError(`--rates: ${suite} wants numbers`)
-  return aboveZero('rates', text)
-}
-
-function parseReaders(text: string): Readers {
-  const readers = READERS.find((name) => name === text)
-  if (!readers) throw new UsageError(`--readers: ${text} is not one of ${READERS.join(', ')}`)
-  return readers
-}
-
-function parsePart(text: string): LargePart {
-  const part = LARGE_PARTS.find((name) => name === text)
-  if (!part) throw new UsageError(`--parts: ${text} is not one of ${LARGE_PARTS.join(', ')}`)
-  return part
-}
-
-function parsePin(text: string): PinSetup {
-  if (text === 'none') return { text, pinning: {} }
-  const pairs = text.split(',').map((part) => part.split('='))
-  if (pairs.some((pair) => pair.length !== 2 || !/^[\d-]+$/.test(pair[1])))
-    throw new UsageError(`--pin: ${text} is not NAME=CPU,...`)
-  return { text, pinning: Object.fromEntries(pairs) }
 }

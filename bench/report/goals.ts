@@ -24,6 +24,7 @@ export function goalsOf(results: readonly KeptResult[]): Goal[] {
   const fanout = results.find(({ suite }) => suite === 'fanout')
   const large = results.find(({ suite }) => suite === 'large')
   const switchover = results.find(({ suite }) => suite === 'switchover')
+  const restore = results.find(({ suite }) => suite === 'restore')
   return [
     ...(lag ? lagGoals(lag) : []),
     ...(throughput ? writerGoals(throughput) : []),
@@ -31,6 +32,7 @@ export function goalsOf(results: readonly KeptResult[]): Goal[] {
     ...(fanout ? fanoutGoals(fanout) : []),
     ...(large ? largeGoals(large) : []),
     ...(switchover ? switchoverGoals(switchover) : []),
+    ...(restore ? restoreGoals(restore) : []),
   ]
 }
 
@@ -214,6 +216,50 @@ function switchoverGoals({ rows }: KeptResult): Goal[] {
     ...goal('no request fails', 'failed', (value) => value === 0, ' failed'),
     ...goal('no write is lost', 'lost', (value) => value === 0, ' lost'),
   ]
+}
+
+/** Each row has its aim beside what was measured. */
+function restoreGoals({ rows }: KeptResult): Goal[] {
+  return rows
+    .filter(({ system }) => system === 'walcast')
+    .flatMap((row) => {
+      const name = row['case']
+      const under = (goal: string, column: string, bound: number, unit: string, because = '') =>
+        goalOf(goal, measured(row, column), (value) => value <= bound, because, unit, figure)
+      const aimOf = (column: string) => Number(row[column])
+      switch (row['part']) {
+        case 'writer': {
+          const aim = aimOf('aimCostPercent')
+          const goal = `archiving costs a full-speed writer at most ${aim} % (${name})`
+          return under(goal, 'costPercent', aim, ' %')
+        }
+        case 'lag': {
+          const aim = aimOf('aimAddedP50Ms')
+          const goal = `archiving adds at most ${aim} ms to p50 of lag (${name})`
+          return under(goal, 'addedP50Ms', aim, ' ms')
+        }
+        case 'behind': {
+          const aim = aimOf('aimP99Ms')
+          const goal = `what a restore gives is at most ${aim} ms old at p99 (${name})`
+          return under(goal, 'behindP99Ms', aim, ' ms')
+        }
+        case 'restore': {
+          const goal = `a restore takes at most twice cp, and changes at 300 MB/s (${name})`
+          return under(goal, 'ofAim', 1, ' times', timesOf(row))
+        }
+        default:
+          return []
+      }
+    })
+}
+
+function timesOf(row: KeptRow): string {
+  const names = { seconds: 's', aimSeconds: 's is the aim', cpSeconds: 's takes cp' }
+  const parts = Object.entries(names).flatMap(([column, name]) => {
+    const found = measured(row, column)
+    return found ? `${figure(found.value)} ${name}` : []
+  })
+  return parts.join(', ')
 }
 
 function ratioOf({ ratios }: KeptResult, name: string): Measured | undefined {

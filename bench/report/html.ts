@@ -105,8 +105,8 @@ function bodyOf(result: KeptResult): string {
     case 'fanout':
       return goalTable(result) + plain(result)
     case 'large':
-      return goalTable(result) + partSections(result)
     case 'switchover':
+    case 'restore':
       return goalTable(result) + partSections(result)
     default:
       return plain(result)

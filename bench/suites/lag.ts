@@ -75,7 +75,7 @@ export type CaseOptions = Pick<
   'pins' | 'ratesPerSecond' | 'peerRatesPerSecond' | 'pagesPerCommit' | 'replicas' | 'readers'
 >
 
-interface Case {
+export interface LagCase {
   readonly pin: PinSetup
   readonly rate: number
   readonly pages: number
@@ -84,7 +84,7 @@ interface Case {
   readonly hasPeers: boolean
 }
 
-interface Round {
+export interface LagRound {
   readonly fromCommit: Percentiles
   readonly fromBegun: Percentiles
   readonly fromDue: Percentiles
@@ -126,7 +126,7 @@ export const lag: Suite = {
  * Every rate with the first of the other lists; each further value of those alone, at one rate and
  * for walcast only.
  */
-export function casesOf(options: CaseOptions): Case[] {
+export function casesOf(options: CaseOptions): LagCase[] {
   const { pins, ratesPerSecond, peerRatesPerSecond, pagesPerCommit, replicas, readers } = options
   return pins.flatMap((pin) => {
     const first = { pin, pages: pagesPerCommit[0], replicas: replicas[0], readers: readers[0] }
@@ -145,20 +145,24 @@ export function casesOf(options: CaseOptions): Case[] {
   })
 }
 
-function measureCase(context: Context, each: Case): Promise<Turns<Round>> {
+function measureCase(context: Context, each: LagCase): Promise<Turns<LagRound>> {
   const systems = context.systems.filter(
     (system) => system === walcast || (each.hasPeers && (each.pages === 1 || system.hasPages)),
   )
   return takeTurns(context, `lag: ${describe(each)}`, systems, (system) =>
-    measure(context, system, each),
+    measureLag(context, system, each),
   )
 }
 
-function describe({ rate, pages, replicas, readers, pin }: Case): string {
+function describe({ rate, pages, replicas, readers, pin }: LagCase): string {
   return `${rate}/s, pages ${pages}, replicas ${replicas}, readers ${readers}, pin ${pin.text}`
 }
 
-async function measure(context: Context, system: System, each: Case): Promise<Round> {
+export async function measureLag(
+  context: Context,
+  system: System,
+  each: LagCase,
+): Promise<LagRound> {
   const setup = newSetup(context, each.replicas)
   const [kind, megabytes] =
     each.pages === 1 ? (['rows', 0] as const) : (['pages', megabytesFor(each.pages)] as const)
@@ -236,7 +240,7 @@ async function readStages(running: RunningSystem): Promise<number[]> {
   return STAGE_NAMES.map((stage) => figures[`replica1.lag.stages.${stage}.p50Ms`] ?? Number.NaN)
 }
 
-const caseColumns = ({ rate, pages, replicas, readers, pin }: Case) => ({
+const caseColumns = ({ rate, pages, replicas, readers, pin }: LagCase) => ({
   rate,
   pages,
   replicas,
@@ -244,8 +248,8 @@ const caseColumns = ({ rate, pages, replicas, readers, pin }: Case) => ({
   pin: pin.text,
 })
 
-function toRow(system: System, each: Case, rounds: readonly Round[]): Row {
-  const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
+function toRow(system: System, each: LagCase, rounds: readonly LagRound[]): Row {
+  const of = (pick: (round: LagRound) => number) => spread(rounds.map(pick))
   const stages = STAGE_NAMES.map((_, i) =>
     of((round) => round.stagesP50Ms[i]).median.toFixed(2),
   ).join(' + ')
@@ -273,7 +277,7 @@ function toRow(system: System, each: Case, rounds: readonly Round[]): Row {
 /** Of one commit of one page; measured once for each rate and set-up. */
 async function floorOf(
   context: Context,
-  { pin, rate }: Case,
+  { pin, rate }: LagCase,
   known: Map<string, LagFloors>,
 ): Promise<LagFloors> {
   const key = `${pin.text} ${rate}`
@@ -283,11 +287,11 @@ async function floorOf(
 }
 
 /** One file event and one hop over loopback: what walcast's way cannot be faster than. */
-function boundOf({ floorMs }: LagFloors, rounds: readonly Round[]) {
+function boundOf({ floorMs }: LagFloors, rounds: readonly LagRound[]) {
   return { floorMs, ratioToFloor: spread(rounds.map((round) => round.fromCommit.p50Ms / floorMs)) }
 }
 
-function skippedRow(name: string, each: Case, reason: string): Row {
+function skippedRow(name: string, each: LagCase, reason: string): Row {
   const nothing = { rounds: 0, p50Ms: null, p99Ms: null, identical: null }
   return { system: name, ...caseColumns(each), ...nothing, skipped: reason }
 }
@@ -302,12 +306,12 @@ function ratio(oursMs: number, theirsMs: number): number {
 
 /** The first system (walcast) against each other, round by round: below 1 is faster. */
 function ratiosOf(
-  each: Case,
-  rounds: ReadonlyMap<System, readonly Round[]>,
+  each: LagCase,
+  rounds: ReadonlyMap<System, readonly LagRound[]>,
 ): Record<string, Spread> {
   const [[first, ours] = [], ...others] = [...rounds]
   if (!first || !ours) return {}
-  const against = (theirs: readonly Round[], pick: (round: Round) => number) =>
+  const against = (theirs: readonly LagRound[], pick: (round: LagRound) => number) =>
     spread(ours.map((round, i) => ratio(pick(round), pick(theirs[i]))))
   return Object.fromEntries(
     others.flatMap(([system, theirs]) => {

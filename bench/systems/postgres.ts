@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { connect } from '../clients/postgres.ts'
 import { debianProgram, installPackages, versionsBelow } from '../install.ts'
-import { pause } from '../processes.ts'
+import { type Command, pause } from '../processes.ts'
 import type { Place, RunningSystem, Setup, System } from '../system.ts'
 import { answers, whenReady } from './peer.ts'
 import { runningAlone, type Server, withFollowers } from './servers.ts'
@@ -43,11 +43,11 @@ async function install(progress: (text: string) => void): Promise<void> {
   binaries = dirname(await debianProgram('postgres', 'postgresql', folders, progress))
 }
 
-interface PostgresServer extends Server {
+export interface PostgresServer extends Server {
   readonly port: number
 }
 
-async function startPrimary(setup: Setup, mode: Mode): Promise<PostgresServer> {
+export async function startPrimary(setup: Setup, mode: Mode): Promise<PostgresServer> {
   const folder = serverFolder(setup, 'leader')
   const initdb = [
     '-D',
@@ -124,7 +124,7 @@ async function whenStandbysReplayed(primary: Place, standbys: number): Promise<v
   }
 }
 
-async function startServer(
+export async function startServer(
   setup: Setup,
   name: string,
   folder: string,
@@ -160,12 +160,16 @@ async function accepts(place: Place): Promise<boolean> {
 }
 
 function run(setup: Setup, program: string, args: readonly string[]): Promise<string> {
-  const command = { name: program, file: join(binaries, program), args, ...serverUser() }
-  return setup.processes.run(command, STEP_TIMEOUT_MS)
+  return setup.processes.run(postgresCommand(program, args), STEP_TIMEOUT_MS)
+}
+
+/** A program of PostgreSQL, run as the user of its servers. */
+export function postgresCommand(program: string, args: readonly string[]): Command {
+  return { name: program, file: join(binaries, program), args, ...serverUser() }
 }
 
 /** A folder that the server's user owns and can reach. */
-function serverFolder(setup: Setup, name: string): string {
+export function serverFolder(setup: Setup, name: string): string {
   const folder = join(setup.folder, name)
   mkdirSync(folder, { mode: 0o700 })
   const { user } = serverUser()
@@ -177,7 +181,7 @@ function serverFolder(setup: Setup, name: string): string {
 }
 
 /** PostgreSQL refuses to run as root: then it runs as the user that its package made. */
-function serverUser(): { readonly user?: { readonly uid: number; readonly gid: number } } {
+export function serverUser(): { readonly user?: { readonly uid: number; readonly gid: number } } {
   if (process.getuid?.() !== 0) return {}
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')

@@ -50,6 +50,8 @@ export interface WalcastOptions {
   /** ... and of `walcast replica`, the same for every one. */
   readonly replicaArgs?: readonly string[]
   readonly placement?: Placement
+  /** Added to the environment of every node. */
+  readonly env?: Readonly<Record<string, string>>
   /** Within which a node has to become ready. */
   readonly readyTimeoutMs?: number
 }
@@ -83,6 +85,7 @@ export class RunningWalcast implements RunningSystem {
   readonly #nodes: WalcastNode[] = []
   readonly #placement: Placement
   readonly #readyTimeoutMs: number
+  readonly #env: Readonly<Record<string, string>>
   #leaderPlace: NodePlace | undefined
   /** Where the leader stood when it started: commits are counted from there. */
   #start: Status = { txid: 0, checksum: '', epoch: 0 }
@@ -94,6 +97,7 @@ export class RunningWalcast implements RunningSystem {
     this.#leaderArgs = leaderArgs
     this.#replicaArgs = replicaArgs
     this.#placement = placement
+    this.#env = options.env ?? {}
   }
 
   get nodes(): readonly RunningNode[] {
@@ -103,6 +107,16 @@ export class RunningWalcast implements RunningSystem {
   /** Of the leader, when it was started. */
   get epoch(): number {
     return this.#start.epoch
+  }
+
+  /** Of the leader, when it was started: commits are counted from there. */
+  get startTxid(): number {
+    return this.#start.txid
+  }
+
+  /** What is needed to ask a node something: the leader is 0, replicas count from 1. */
+  asked(node: number): Asked {
+    return this.#nodes[node]
   }
 
   /** HOST:PORT at which replicas find the leader; undefined before it is started. */
@@ -244,7 +258,7 @@ export class RunningWalcast implements RunningSystem {
     const cli = [process.execPath, ...nodeArgs, join(root, 'dist/bundle/cli/main.js'), ...args]
     const tls = place.url.startsWith('https:') ? ['--tls'] : []
     const [file, ...rest] = [...place.prefix, ...cli, '--db', db, '--listen', place.listen, ...tls]
-    const env = place.secret ? { WALCAST_SECRET: place.secret } : {}
+    const env = { ...this.#env, ...(place.secret ? { WALCAST_SECRET: place.secret } : {}) }
     const child = processes.start({ name, file, args: rest, env })
     const node = { name, pid: child.pid, child, place, db }
     this.#nodes.push(node)

@@ -19,6 +19,9 @@ import type { RecentKeys } from './recentKeys.ts'
 
 export type { ByteSource } from './archiveEnvelope.ts'
 
+/** Blocks that are read and unpacked while the one before is used; each by one thread. */
+const BLOCKS_AHEAD = 3
+
 /** Which images of some points are read. */
 export interface ImageChoice {
   /** So many of the first point are left out. */
@@ -36,6 +39,8 @@ export class ArchiveFile {
   readonly #imagesAt: readonly number[]
   /** Of all points that are in the file. */
   readonly #images: number
+  /** The last block of which images were given: the next point often begins within it. */
+  #kept: { readonly number: number; readonly raw: Buffer } | undefined
 
   private constructor(
     envelope: ArchiveEnvelope,
@@ -99,12 +104,15 @@ export class ArchiveFile {
 
   /**
    * The pages of the points from `first` to `last` (by their place), in the order of the file. A
-   * block without a page that is chosen is not read; the next one is read ahead.
+   * block without a page that is chosen is not read; the next ones are read ahead.
    */
   async *images(first: number, last: number, choice: ImageChoice = {}): AsyncGenerator<PageImage> {
     const { pageSize, blockPages } = this.header
     const lastBlock = Math.floor((this.#imagesAt[last + 1] - 1) / blockPages)
-    const blocks = new BlockReader((number) => this.block(number), choice.wants ? 0 : lastBlock)
+    const blocks = new BlockReader(
+      (number) => this.#blockOnce(number),
+      choice.wants ? 0 : lastBlock,
+    )
     try {
       for (let point = first; point <= last; point++) {
         const { pageNumbers } = this.points[point]
@@ -132,6 +140,14 @@ export class ArchiveFile {
     return raw.subarray(at, at + pageSize)
   }
 
+  async #blockOnce(number: number): Promise<Buffer> {
+    const kept = this.#kept
+    if (kept?.number === number) return kept.raw
+    const raw = await this.block(number)
+    this.#kept = { number, raw }
+    return raw
+  }
+
   /** The pages of a block, one after another. Throws ARCHIVE_BROKEN. */
   async block(number: number): Promise<Buffer> {
     const { blockPages, pageSize } = this.header
@@ -141,13 +157,13 @@ export class ArchiveFile {
   }
 }
 
-/** Keeps the last block that was read, and reads one ahead, up to `lastAhead`. */
+/** Keeps the last block that was read, and reads some ahead, up to `lastAhead`. */
 class BlockReader {
   readonly #read: (number: number) => Promise<Buffer>
   readonly #lastAhead: number
+  readonly #ahead = new Map<number, Promise<Buffer>>()
   #number = -1
   #raw: Buffer = Buffer.alloc(0)
-  #ahead: Promise<Buffer> | undefined
 
   constructor(read: (number: number) => Promise<Buffer>, lastAhead: number) {
     this.#read = read
@@ -156,17 +172,25 @@ class BlockReader {
 
   async read(number: number): Promise<Buffer> {
     if (number === this.#number) return this.#raw
-    const ahead = number === this.#number + 1 ? this.#ahead : undefined
-    this.#raw = await (ahead ?? this.#read(number))
+    const wanted = this.#begun(number)
+    for (let next = number + 1; next <= Math.min(this.#lastAhead, number + BLOCKS_AHEAD); next++)
+      this.#begun(next)
+    this.#ahead.delete(number)
+    this.#raw = await wanted
     this.#number = number
-    this.#ahead = number < this.#lastAhead ? this.#read(number + 1) : undefined
-    // Whoever wants it hears of it.
-    this.#ahead?.catch(() => {})
     return this.#raw
   }
 
   async end(): Promise<void> {
-    await this.#ahead?.catch(() => {})
+    await Promise.allSettled(this.#ahead.values())
+  }
+
+  #begun(number: number): Promise<Buffer> {
+    const reading = this.#ahead.get(number) ?? this.#read(number)
+    // Whoever wants it hears of it.
+    reading.catch(() => {})
+    this.#ahead.set(number, reading)
+    return reading
   }
 }
 

@@ -19,6 +19,9 @@ const unbrotli = promisify(brotliDecompress)
 /** Pages are compressed beside a writer at full speed: the least level of each. */
 const LEVEL = 1
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: LEVEL } }
+/** Node gives 16 KB a turn of its thread pool unless told more. A block is done in one. */
+const MAX_TURN_BYTES = 1024 * 1024
+const MIN_TURN_BYTES = 1024
 
 export const CODECS: Readonly<Record<Codec, Coder>> = {
   none: {
@@ -26,11 +29,18 @@ export const CODECS: Readonly<Record<Codec, Coder>> = {
     decompress: async (stored) => stored,
   },
   deflate: {
-    compress: (raw) => deflate(raw, { level: LEVEL }),
-    decompress: (stored, maxOutputLength) => inflate(stored, { maxOutputLength }),
+    compress: (raw) => deflate(raw, { level: LEVEL, ...turnOf(raw.length) }),
+    decompress: (stored, maxOutputLength) =>
+      inflate(stored, { maxOutputLength, ...turnOf(maxOutputLength) }),
   },
   brotli: {
-    compress: (raw) => brotli(raw, BROTLI),
-    decompress: (stored, maxOutputLength) => unbrotli(stored, { maxOutputLength }),
+    compress: (raw) => brotli(raw, { ...BROTLI, ...turnOf(raw.length) }),
+    decompress: (stored, maxOutputLength) =>
+      unbrotli(stored, { maxOutputLength, ...turnOf(maxOutputLength) }),
   },
+}
+
+/** With room for one byte more: a turn that fills its room is followed by another one. */
+function turnOf(bytes: number): { readonly chunkSize: number } {
+  return { chunkSize: Math.min(MAX_TURN_BYTES, Math.max(MIN_TURN_BYTES, bytes + 1)) }
 }

@@ -30,9 +30,7 @@ const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
 const WATCH_EVERY_MS = 10_000
 /** Failures after which a place is not known to have what it had. */
 const IS_OTHER: ReadonlySet<ErrorCode> = new Set([
-  'ARCHIVE_FOREIGN',
-  'ARCHIVE_MISMATCH',
-  'ARCHIVE_MISSING',
+  ...(['ARCHIVE_FOREIGN', 'ARCHIVE_MISMATCH', 'ARCHIVE_MISSING'] as const),
 ])
 
 export class PlaceArchive {

@@ -7,6 +7,7 @@ import type { ArchivedPlace } from '../../proto/archiveNames.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { ArchiveFile } from './archiveFile.ts'
+import type { PageImage } from './archiveFileWriter.ts'
 import { RestoredFile } from './restoredFile.ts'
 import { type RestoredPosition, type RestoreProgress, readJournal } from './restoreJournal.ts'
 
@@ -115,21 +116,35 @@ class RestoreRun {
     const { pageSize } = archive.header
     this.#first ??= archive.header
     this.#file ??= await RestoredFile.begin(this.#setup(pageSize), this.#steps.base)
-    for (let point = first; point < archive.points.length && !this.#isThere; point++) {
-      this.#hasPassed = this.#isPast(archive, point)
-      if (this.#hasPassed) break
-      await this.#apply(this.#file, archive, point)
+    // All points at once: a block has pages of several.
+    const pages = archive.images(first, archive.points.length - 1, { skip: images })
+    try {
+      for (let point = first; point < archive.points.length && !this.#isThere; point++) {
+        this.#hasPassed = this.#isPast(archive, point)
+        if (this.#hasPassed) break
+        await this.#apply(this.#file, archive, point, pages)
+      }
+    } finally {
+      await pages.return(undefined)
     }
     const { at, isOpen, file } = this.#progress
     this.#progress = { file: file + 1, point: 0, images: 0, at, isOpen }
   }
 
-  async #apply(file: RestoredFile, archive: ArchiveFile, number: number): Promise<void> {
+  /** `pages`: of this point and those after it. */
+  async #apply(
+    file: RestoredFile,
+    archive: ArchiveFile,
+    number: number,
+    pages: AsyncGenerator<PageImage>,
+  ): Promise<void> {
     const { pageNumbers, ...point } = archive.points[number]
     const isOpen = archive.isOpen && number === archive.points.length - 1
     if (!isOpen) file.resize(point.pages)
-    for await (const image of archive.images(number, number, { skip: this.#progress.images })) {
-      file.put(image)
+    while (this.#progress.images < pageNumbers.length) {
+      const image = await pages.next()
+      if (image.done) break
+      file.put(image.value)
       this.#progress = { ...this.#progress, images: this.#progress.images + 1 }
       if (file.isFull) await file.flush(this.#progress)
     }

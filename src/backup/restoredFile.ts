@@ -15,6 +15,7 @@ import { PageSums, pageSum } from '../sqlite/pageSums.ts'
 import { checksumHex } from '../xxh64.ts'
 import type { PageImage, PointOf } from './archiveFileWriter.ts'
 import { knownRuns, sumsAt, sumsOfFile } from './filePages.ts'
+import { PendingPages } from './pendingPages.ts'
 import {
   journalOf,
   type RestoreJournal,
@@ -44,7 +45,7 @@ export class RestoredFile {
   readonly #setup: RestoredFileSetup
   readonly #fd: number
   readonly #sums: PageSums
-  readonly #pending = new Map<number, Uint8Array>()
+  readonly #pending: PendingPages
   readonly #maxPending: number
   /** Checksums of what the file holds now, also past the end of the database. */
   readonly #disk: PageSums
@@ -70,6 +71,7 @@ export class RestoredFile {
     this.#hasJournal = journal !== undefined
     this.#durable = journal ?? this.#recordAt(NOTHING)
     const { pageSize, pendingBytes = MAX_PENDING_BYTES } = setup
+    this.#pending = new PendingPages(pageSize)
     this.#maxPending = Math.max(1, Math.min(MAX_PENDING_PAGES, Math.floor(pendingBytes / pageSize)))
   }
 
@@ -140,7 +142,7 @@ export class RestoredFile {
     const sum = pageSum(number, bytes)
     this.#sums.set(number, sum)
     if (this.#disk.get(number) === sum) this.#pending.delete(number)
-    else this.#pending.set(number, Buffer.from(bytes))
+    else this.#pending.set(number, bytes)
   }
 
   /** All pages of a position are there. Throws ARCHIVE_MISMATCH. */
@@ -191,16 +193,16 @@ export class RestoredFile {
   /** Says which pages are about to be written. */
   async #announce(): Promise<void> {
     const pending = new Map(this.#durable.pending)
-    for (const page of this.#pending.keys())
+    for (const page of this.#pending.numbers())
       if (!pending.has(page)) pending.set(page, sumText(this.#disk.get(page)))
     this.#hasJournal = await this.#save({ ...this.#durable, pending: [...pending] })
   }
 
   async #write(): Promise<void> {
     const { path, pageSize, ops } = this.#setup
-    const pages = [...this.#pending.keys()].filter((page) => page <= this.#sums.pages)
+    const pages = [...this.#pending.numbers()].filter((page) => page <= this.#sums.pages)
     for (const run of runsOf(pages, Math.floor(MAX_WRITE_BYTES / pageSize))) {
-      const bytes = Buffer.concat(run.map((page) => this.#pending.get(page) ?? new Uint8Array()))
+      const bytes = Buffer.concat(run.map((page) => this.#pending.get(page)))
       const position = (run[0] - 1) * pageSize
       await ops.writeAside('restore.write', this.#fd, bytes, position, sideOf(path))
       for (const page of run) {
