@@ -28,8 +28,8 @@ export class ArchiveFiles {
   }
 
   /**
-   * `upTo`: the last txid that counts; all do without it. Throws ARCHIVE_MISSING, ARCHIVE_BROKEN and
-   * ARCHIVE_LOCKED.
+   * `upTo`: the last txid that counts; all do without it. Throws ARCHIVE_MISSING, ARCHIVE_BROKEN
+   * and ARCHIVE_LOCKED.
    */
   async open(name: ArchiveName, upTo?: number): Promise<OpenedFile> {
     const source = await this.#store.open(formatArchiveName(name))
