@@ -33,8 +33,10 @@ export class BatchChain {
   #isWithin = false
   /** The rest of a batch is left out. */
   #isSkipping = false
-  /** The log could not be written: nothing is taken before `requireLevel` begins anew. */
+  /** The log lacks batches: nothing is taken before `requireLevel` goes on or begins anew. */
   #isWaiting = false
+  /** Where the log ended when the leader's history was last asked for what follows. */
+  #askedAfter: Stand | undefined
 
   /** `end`: of the log. */
   constructor(log: BatchLog, end: Stand | undefined, host: BatchChainHost) {
@@ -103,10 +105,15 @@ export class BatchChain {
 
   /** To be called now and then: pages that came by comparison are no batch. */
   requireLevel(): void {
-    const state = this.#source?.state()
-    if (!state || state.isOpen || this.#isWithin || this.#isSkipping) return
+    const source = this.#source
+    const state = source?.state()
+    if (!source || !state || state.isOpen || this.#isWithin || this.#isSkipping) return
     const end = this.#end
     if (end && isSameState(end, state)) return
+    if (end && this.#isWaiting) {
+      // What waits to be written has room for more then.
+      if (this.#log.pendingBytes > 0 || this.#goOn(source, end)) return
+    }
     if (end) this.#host.onBroken('batches are missing', { from: end.txid, to: state.txid })
     this.#begin(standOf(state), Math.floor(this.#source?.leaderMs() ?? 0))
   }
@@ -119,11 +126,23 @@ export class BatchChain {
     this.#isWaiting = false
   }
 
+  /** Whether the leader's history has what follows `end`: it is in the log then, or some of it. */
+  #goOn(source: ArchiveSource, end: Stand): boolean {
+    const isAgain = this.#askedAfter !== undefined && isSameState(end, this.#askedAfter)
+    const messages = isAgain ? undefined : source.batchesAfter(end)
+    if (!messages) return false
+    this.#askedAfter = end
+    this.#isWaiting = false
+    this.#replay(source, messages)
+    this.#isSkipping = false
+    return true
+  }
+
   #replay(source: ArchiveSource, messages: readonly Buffer[]): void {
     for (const message of messages) {
       const { type, body } = decode(message)
       const end = this.#end
-      if (type !== 'batch' || !end) return
+      if (type !== 'batch' || !end || this.#isWaiting) return
       const { fromTxid, txid, checksum, last, noticeMs } = body
       const from = { txid: fromTxid, checksum: end.checksum }
       this.#take(source, { from, txid, checksum, last, noticeMs, message, pageNumbers: [] })
@@ -140,11 +159,19 @@ export class BatchChain {
     const head = { from, to, isFirst, isLast: last, timeMs, ...measureOf(message) }
     if (!this.#log.append(head, message)) {
       this.#isSkipping = !last
-      return this.onLogFailed('the disk does not keep up with the log of batches', { txid })
+      return this.#onFull(source, txid)
     }
     this.#host.onAppended(timeMs)
     this.#isWithin = !last
     this.#end = last ? to : from
+  }
+
+  /** What waits to be written is whole up to the last batch before this one. */
+  #onFull(source: ArchiveSource, txid: number): void {
+    const why = 'the disk does not keep up with the log of batches'
+    if (!this.#end || !source.batchesAfter(this.#end)) return this.onLogFailed(why, { txid })
+    this.#isWithin = false
+    this.#isWaiting = true
   }
 
   #fromOf(

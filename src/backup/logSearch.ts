@@ -58,7 +58,7 @@ export async function lastLedOn<T extends { readonly at: Stand }>(
  * Whether a batch goes on from `at`: from the state before it, or, with pages that are there
  * already, from one within it.
  */
-function leadsOn(from: Stand, to: Stand, at: Stand): boolean {
+export function leadsOn(from: Stand, to: Stand, at: Stand): boolean {
   if (isSameState(from, at)) return true
   return (
     at.checksum !== '' &&

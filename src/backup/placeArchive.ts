@@ -14,7 +14,7 @@ import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { storeRun } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
-import { recordAfter } from './logSearch.ts'
+import { leadsOn, recordAfter } from './logSearch.ts'
 import { PlaceFiles } from './placeFiles.ts'
 import type { PlaceParts } from './placeParts.ts'
 import { PlaceProgress } from './placeProgress.ts'
@@ -29,9 +29,8 @@ const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
 /** How often a node looks at a place that it does not write to. */
 const WATCH_EVERY_MS = 10_000
 /** Failures after which a place is not known to have what it had. */
-const IS_OTHER: ReadonlySet<ErrorCode> = new Set([
-  ...(['ARCHIVE_FOREIGN', 'ARCHIVE_MISMATCH', 'ARCHIVE_MISSING'] as const),
-])
+const OTHERS = ['ARCHIVE_FOREIGN', 'ARCHIVE_MISMATCH', 'ARCHIVE_MISSING'] as const
+const IS_OTHER: ReadonlySet<ErrorCode> = new Set(OTHERS)
 
 export class PlaceArchive {
   readonly progress = new PlaceProgress()
@@ -165,10 +164,12 @@ export class PlaceArchive {
     }
     if (!end && log.bytes === this.#leftBytes) return false
     const found = at && (await recordAfter(log, at, this.#cursor))
-    if (!found && !end) return this.#leaveLog()
-    if (!found) return this.#begin()
+    if (!found) return end ? this.#begin() : this.#leaveLog()
     this.#cursor = found
     const run = await nextRun(log.batches(found), { ...RUN_LIMITS, cutTxid: this.#cutTxid })
+    // Of a batch that was torn off the rest never comes, and what is behind it does not follow.
+    const isTorn = !run || !leadsOn(run.from, run.to, at)
+    if (isTorn && end && this.#parts.end()) return this.#begin()
     if (!run) return !end && this.#leaveLog()
     await this.#keep({ ...run, from: { ...at, checksum: at.checksum || run.from.checksum } })
     return true

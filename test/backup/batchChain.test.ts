@@ -4,11 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { decode } from '../../proto/codec.ts'
 import type { ArchiveSource } from '../../src/backup/archiveSource.ts'
 import { BatchChain } from '../../src/backup/batchChain.ts'
 import { BatchLog } from '../../src/backup/batchLog.ts'
 import { messageSum, type Stand } from '../../src/backup/batchRecord.ts'
 import { nextRun } from '../../src/backup/changesRun.ts'
+import { encodeBatch } from '../../src/feed/batch.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { A, stand } from '../support/batchLogs.ts'
 
@@ -25,6 +27,7 @@ function chained(end: Stand | undefined, at: Stand | undefined = end) {
     { onDropped() {}, onFailed() {} },
   )
   const breaks: string[] = []
+  const history: Buffer[] = []
   const place = { at, isOpen: false }
   const source: ArchiveSource = {
     role: 'leader',
@@ -36,7 +39,8 @@ function chained(end: Stand | undefined, at: Stand | undefined = end) {
         source: { pages: 1, sumOf: () => 0n } as never,
       },
     historyAt: () => ({ incarnation: A, epoch: 1 }),
-    batchesAfter: () => undefined,
+    batchesAfter: ({ txid }) =>
+      history.length === 0 ? undefined : history.filter((each) => fromTxidOf(each) >= txid),
     leaderMs: () => 5,
     leaderAddress: () => undefined,
     hasReplicas: () => false,
@@ -57,7 +61,12 @@ function chained(end: Stand | undefined, at: Stand | undefined = end) {
       message: Buffer.from(`${from}-${to}`),
       pageNumbers: [],
     })
-  return { log, chain, breaks, place, message }
+  return { log, chain, breaks, place, message, history }
+}
+
+function fromTxidOf(message: Buffer): number {
+  const { type, body } = decode(message)
+  return type === 'batch' ? body.fromTxid : 0
 }
 
 async function runOf(log: BatchLog): Promise<readonly number[] | undefined> {
@@ -92,6 +101,52 @@ test('what is larger than may wait breaks the chain once, and leaves no half of 
   assert.equal(breaks.length, 1)
   assert.equal(await runOf(log), undefined)
 })
+
+test('what did not fit comes from the history of the leader, once there is room', async () => {
+  const { log, chain, breaks, place, history } = chained(stand(1))
+  const commit = (txid: number, messages: number) => {
+    for (let chunk = 0; chunk < messages; chunk++) {
+      const message = largeMessage(txid, chunk, chunk === messages - 1)
+      history.push(message)
+      const { checksum } = stand(txid)
+      const about = { from: stand(txid - 1), txid, checksum, last: chunk === messages - 1 }
+      chain.onBatch({ ...about, noticeMs: 1, message, pageNumbers: [] })
+    }
+    place.at = stand(txid)
+  }
+  const goOn = async () => {
+    await log.settled()
+    chain.requireLevel()
+  }
+  for (const txid of [2, 3, 4]) commit(txid, 1)
+  assert.deepEqual([chain.end, chain.isOpen, breaks], [stand(2), true, []])
+  await goOn()
+  assert.deepEqual([chain.end, chain.isOpen], [stand(3), true])
+  await goOn()
+  assert.deepEqual([chain.end, chain.isOpen], [stand(4), false])
+  const heads: string[] = []
+  for await (const { head } of log.batches()) heads.push(`${head.from.txid}-${head.to.txid}`)
+  assert.deepEqual([heads, breaks], [['1-2', '2-3', '3-4'], []])
+  // This one never fits.
+  commit(5, 3)
+  await goOn()
+  await goOn()
+  assert.deepEqual([chain.end, breaks], [stand(5), ['batches are missing']])
+})
+
+/** More than half of what may wait. */
+function largeMessage(txid: number, chunk: number, last: boolean): Buffer {
+  const numbers = Array.from({ length: 1100 }, (_, i) => i)
+  return encodeBatch(
+    {
+      ...{ db: 'main', epoch: 1, fromTxid: txid - 1, txid, chunk, last, pageSize: 512 },
+      ...{ dbPages: 1100, checksum: last ? stand(txid).checksum : '' },
+      ...{ noticeMs: 1, noticedMs: 1, sentMs: 1 },
+    },
+    { pageNumbers: numbers.map((i) => i + 1), page: () => Buffer.alloc(512) } as never,
+    numbers,
+  )
+}
 
 test('a chain is open within a batch, and while the database is unknown', () => {
   const { chain, place, message } = chained(stand(1))

@@ -461,6 +461,26 @@ test('a file that is found broken is followed by one snapshot at once', async ()
   for (const at of [2, 3, 4]) await requireRestorable(folder, states[at])
 })
 
+test('a batch that was torn off in the log is followed by a snapshot', async () => {
+  for (const goesOn of [false, true]) {
+    const { folder, place, commit, level, now, log } = newPlace()
+    place.start()
+    await level()
+    const message = messageOf(states[0], states[1])
+    const measure = { bytes: message.length, sum: messageSum(message) }
+    const ends = { from: standOf(states[0]), to: standOf(states[1]) }
+    log.append({ ...ends, isFirst: true, isLast: false, timeMs: 1, ...measure }, message)
+    now.at++
+    if (goesOn) commit()
+    await level()
+    commit()
+    await level()
+    await place.stop()
+    assert.equal(now.snapshots, 2)
+    await requireRestorable(folder, states[now.at])
+  }
+})
+
 test('a snapshot that is found broken where the place stands is written again', async () => {
   const { folder, place, level, now } = newPlace()
   place.start()
