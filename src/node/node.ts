@@ -8,6 +8,7 @@ import type { Members } from '../cluster/members.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
+import { archiveEvents } from '../health/archiveEvents.ts'
 import { NodeReport } from '../health/nodeReport.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import type { Lending } from '../proxy/lender.ts'
@@ -84,6 +85,7 @@ async function startIn(
   const events = new Events(
     { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
     view,
+    () => archiveEvents(report.status()),
   )
   const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
   const server = newServer({ ...ground, membership }, traffic, report, events, () =>
