@@ -25,7 +25,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
-import { archiveDesk, archivistDesk, backupReport } from './nodeBackup.ts'
+import { archiveDesk, archivistDesk, backupReport, tellArchiveRead } from './nodeBackup.ts'
 import { NodeBackupNow } from './nodeBackupNow.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
@@ -158,6 +158,8 @@ function newServer(
     advertised: ownAddress(options),
     archiving: { archivist, backup: new NodeBackupNow({ ...ground, archivist }) },
     archive: archiveDesk(ground),
+    onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
+    onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,
