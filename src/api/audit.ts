@@ -1,7 +1,8 @@
 /**
  * `GET /_walcast/audit`: who changed a node's role, its list of replicas or the keys of its
- * cluster, when and why; also the drills of its archive, who asked for a backup, and what commands
- * wrote into the database. `POST /_walcast/audit`: a command notes what it wrote.
+ * cluster, when and why; also how its archive and the drills of it fare, who asked for a backup or
+ * read the archive, and what commands wrote into the database. `POST /_walcast/audit`: a command
+ * notes what it wrote.
  */
 
 import type { NodeRole } from './roleAnswers.ts'
@@ -27,6 +28,8 @@ export const AUDIT_ACTIONS = [
   'leave',
   'role',
   'drill',
+  'archive',
+  'archive-read',
   'backup',
   'restore',
   'snapshot',

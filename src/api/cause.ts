@@ -15,6 +15,8 @@ export const CAUSE_CODES = [
   'page-size',
   'application-down',
   'snapshot-overdue',
+  'archive-stalled',
+  'proof-overdue',
 ] as const
 
 export type CauseCode = (typeof CAUSE_CODES)[number]

@@ -25,6 +25,7 @@ import { DAY_MS } from './retention/periods.ts'
 import { removeFiles } from './retention/removeFiles.ts'
 import type { RestorableSpan } from './retention/restorableSpans.ts'
 import { type Retention, retain } from './retention/retain.ts'
+import { ListedStore } from './stores/listedStore.ts'
 import type { Store } from './stores/store.ts'
 
 /** Of one round. */
@@ -77,7 +78,7 @@ export interface CompactionReport {
 }
 
 export class ArchiveCompactor {
-  readonly #store: Store
+  readonly #store: ListedStore
   readonly #files: ArchiveFiles
   readonly #clock: Clock
   readonly #options: CompactorOptions
@@ -88,27 +89,34 @@ export class ArchiveCompactor {
   readonly #failed = new Set<string>()
 
   constructor(store: Store, clock: Clock, options: CompactorOptions) {
-    this.#store = store
-    this.#files = new ArchiveFiles(store, options.sealing)
+    this.#store = new ListedStore(store)
+    this.#files = new ArchiveFiles(this.#store, options.sealing)
     this.#clock = clock
     this.#options = options
-    this.#pieces = new DatedPieces(store, this.#files)
+    this.#pieces = new DatedPieces(this.#store, this.#files)
   }
 
   /**
    * One bounded round. When `signal` is aborted it ends after the step that runs. Throws what the
-   * store throws when it cannot be listed.
+   * store throws when it cannot be listed. The store is listed at the beginning, and once more when
+   * something goes: what is removed must not rest on what was there before long work.
    */
   async run(signal: AbortSignal): Promise<CompactionReport> {
     const round = new Round(signal)
+    this.#store.forget()
     await this.#compareDoubted(await this.#look(round), round)
     for (const due of await this.#dueMerges(await this.#look(round))) await this.#merge(due, round)
     await this.#makeSnapshot(await this.#look(round), round)
     const first = await this.#retention(await this.#look(round))
     for (const { pieces, name } of first.thin.slice(0, MAX_THINNED))
       if (await this.#fold(pieces, name, round)) round.thinned.push(formatArchiveName(name))
-    const look = await this.#look(round)
-    const last = await this.#retention(look)
+    let look = await this.#look(round)
+    let last = await this.#retention(look)
+    if (last.remove.length + look.partial.length > 0) {
+      this.#store.forget()
+      look = await this.#look(round)
+      last = await this.#retention(look)
+    }
     const removed = await this.#remove(look, last, round)
     return reportOf(round, last, removed)
   }

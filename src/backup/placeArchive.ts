@@ -7,9 +7,11 @@
  * A file gets its name once it is whole and durable. So a crash at any moment leaves a place that
  * is sound, and behind by what the log still has.
  */
+
 import type { ArchiveName } from '../../proto/archiveNames.ts'
 import { type ErrorCode, messageOf, type WalcastError } from '../errors.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
+import { AddedSnapshot } from './addedSnapshot.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { storeRun } from './changesFile.ts'
@@ -56,8 +58,7 @@ export class PlaceArchive {
   readonly #standIn = new StandIn()
   #isGivenUp = false
   #isSnapshotWanted = false
-  /** A snapshot is here, up to which files of changes lead. */
-  #cutTxid = 0
+  readonly #added: AddedSnapshot
 
   constructor(parts: PlaceParts) {
     this.#parts = parts
@@ -68,6 +69,7 @@ export class PlaceArchive {
       onFailed: (failure, waitMs, isNew) => this.#onFailed(failure, waitMs, isNew),
     })
     this.#files = new PlaceFiles(parts, this.progress, () => this.#isGivenUp)
+    this.#added = new AddedSnapshot(parts, (name) => this.#onSnapshot(name))
   }
 
   get status(): PlaceStatus {
@@ -81,6 +83,7 @@ export class PlaceArchive {
         forMs: monotonicMs() - this.#noticed.sinceMs,
       },
       isLevel: this.#isLevel(),
+      isTakingSnapshot: this.#isSnapshotWanted || this.#added.isRunning,
       renewed: this.#renewal.last,
       error: this.#rounds.error ?? this.#parts.log.error,
     }
@@ -115,6 +118,7 @@ export class PlaceArchive {
   /** Archives what there is, if that takes no failure, and ends. */
   async stop(): Promise<void> {
     await this.#rounds.stop()
+    await this.#added.settled().catch(() => {})
   }
 
   /** Nothing more is written: a place does not hold up the end of a node for long. */
@@ -154,10 +158,12 @@ export class PlaceArchive {
     if (this.#isWatching) this.#at = undefined
     this.#isWatching = false
     await this.#lookAgain(!this.#at || !isSameState(this.#at, this.#present))
-    const unsound = end && this.#at && this.#renewal.due(monotonicMs())
+    this.#added.requireSound()
+    const mayAdd = end && this.#at && this.#added.mayTake(this.#at)
+    const unsound = mayAdd && this.#renewal.due(monotonicMs())
     if (unsound && !this.#parts.isOpen() && (await this.#renew(unsound))) return true
     const at = this.#at
-    if (end && at && this.#isSnapshotWanted) return this.#addSnapshot()
+    if (mayAdd && this.#isSnapshotWanted) return this.#addSnapshot()
     if (end && at && isSameState(at, end)) {
       if (!this.#parts.isOpen()) this.#noticed = undefined
       return false
@@ -166,7 +172,7 @@ export class PlaceArchive {
     const found = at && (await recordAfter(log, at, this.#cursor))
     if (!found) return end ? this.#begin() : this.#leaveLog()
     this.#cursor = found
-    const run = await nextRun(log.batches(found), { ...RUN_LIMITS, cutTxid: this.#cutTxid })
+    const run = await nextRun(log.batches(found), { ...RUN_LIMITS, cutTxid: this.#added.cutTxid })
     // Of a batch that was torn off the rest never comes, and what is behind it does not follow.
     const isTorn = !run || !leadsOn(run.from, run.to, at)
     if (isTorn && end && this.#parts.end()) return this.#begin()
@@ -235,6 +241,7 @@ export class PlaceArchive {
       'a file of the archive is not sound; taking a new snapshot at once',
     )
     await this.#addSnapshot(file)
+    await this.#added.settled()
     this.#renewal.done(found, wallMs(), monotonicMs())
     return true
   }
@@ -257,16 +264,9 @@ export class PlaceArchive {
     return true
   }
 
-  /**
-   * Beside the files of changes, which lead to it and go on from it. `unsound`: a file that is not
-   * taken for what it should be.
-   */
+  /** `unsound`: a file that is not taken for what it should be. */
   async #addSnapshot(unsound?: ArchiveName): Promise<boolean> {
-    const toPlace = await this.#files.placing(unsound)
-    await this.#parts.withSnapshot(async (taken) => {
-      this.#cutTxid = taken.at.txid
-      this.#onSnapshot(await storeSnapshot(toPlace, taken, this.#parts.mark()))
-    })
+    await this.#added.take(await this.#files.placing(unsound))
     return true
   }
 

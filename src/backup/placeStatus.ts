@@ -15,6 +15,8 @@ export interface PlaceStatus {
   readonly waiting: Waiting | undefined
   /** Whether every batch is here; undefined while that is unknown. */
   readonly isLevel: boolean | undefined
+  /** Whether a snapshot is wanted, or on its way into the place. */
+  readonly isTakingSnapshot?: boolean
   /** The last snapshot that was taken because a file was found unsound. */
   readonly renewed: Renewed | undefined
   readonly error: WalcastError | undefined

@@ -95,8 +95,9 @@ export class PlaceUpkeep {
   }
 
   #isDue(): boolean {
-    const { at } = this.#parts.status()
-    if (!at || !this.#isLevel(MAX_BEHIND_MS)) return false
+    const { at, isTakingSnapshot } = this.#parts.status()
+    // A round that does not see the snapshot would ask for another one.
+    if (!at || isTakingSnapshot || !this.#isLevel(MAX_BEHIND_MS)) return false
     const settled = this.#settled
     if (!settled || !isSameState(settled.at, at)) return true
     return monotonicMs() - settled.sinceMs >= IDLE_EVERY_MS

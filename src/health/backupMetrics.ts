@@ -44,6 +44,15 @@ export function drillMetrics(metrics: MetricsRegistry): (place: string, error: s
   return (place, error) => failures.inc({ place, error })
 }
 
+/** Gives who hears of requests for the archive of this node that were refused. */
+export function archiveBusyMetric(metrics: MetricsRegistry): () => void {
+  const refused = metrics.counter(
+    'archive_requests_refused_total',
+    'Requests for the archive of this node that were refused, because too many waited',
+  )
+  return () => refused.inc()
+}
+
 /** What drills have found out. */
 function drillGauges(metrics: MetricsRegistry, report: () => BackupReport): void {
   metrics.gauges(

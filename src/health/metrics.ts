@@ -10,7 +10,7 @@ import type { Cut } from '../proxy/connectionBudget.ts'
 import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
 import type { ClaimKind } from '../security/claims.ts'
 import { applicationGauges, applicationMetrics } from './applicationMetrics.ts'
-import { backupGauges, backupMetrics, drillMetrics } from './backupMetrics.ts'
+import { archiveBusyMetric, backupGauges, backupMetrics, drillMetrics } from './backupMetrics.ts'
 import { databaseGauges, scrubGauges, scrubMetrics } from './databaseMetrics.ts'
 import { leaderMetrics } from './leaderMetrics.ts'
 import { MetricsRegistry } from './metricsRegistry.ts'
@@ -73,6 +73,10 @@ export class Metrics {
 
   drills(): (place: string, error: string) => void {
     return drillMetrics(this.#metrics)
+  }
+
+  archiveBusy(): () => void {
+    return archiveBusyMetric(this.#metrics)
   }
 
   observeBackup(report: () => BackupReport): void {

@@ -13,6 +13,7 @@ import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 import type { SnapshotReport } from '../api/snapshotStatus.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { applicationCauses } from './applicationCauses.ts'
+import { archiveCauses } from './archiveCauses.ts'
 import { snapshotCauses } from './snapshotCauses.ts'
 
 /** Entries of the audit log in a status. */
@@ -70,7 +71,7 @@ export class NodeReport {
     const status = view.status()
     return {
       ...status,
-      causes: [...status.causes, ...snapshotCauses(snapshots)],
+      causes: [...status.causes, ...snapshotCauses(snapshots), ...archiveCauses(backup)],
       ...(backup ? { backup } : {}),
       ...(snapshots ? { snapshots } : {}),
     }

@@ -8,6 +8,7 @@ import type { Members } from '../cluster/members.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
+import { archiveEvents } from '../health/archiveEvents.ts'
 import { NodeReport } from '../health/nodeReport.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import type { Lending } from '../proxy/lender.ts'
@@ -24,7 +25,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
-import { archiveDesk, archivistDesk, backupReport } from './nodeBackup.ts'
+import { archiveDesk, archivistDesk, backupReport, tellArchiveRead } from './nodeBackup.ts'
 import { NodeBackupNow } from './nodeBackupNow.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
@@ -84,6 +85,7 @@ async function startIn(
   const events = new Events(
     { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
     view,
+    () => archiveEvents(report.status()),
   )
   const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
   const server = newServer({ ...ground, membership }, traffic, report, events, () =>
@@ -156,6 +158,8 @@ function newServer(
     advertised: ownAddress(options),
     archiving: { archivist, backup: new NodeBackupNow({ ...ground, archivist }) },
     archive: archiveDesk(ground),
+    onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
+    onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,

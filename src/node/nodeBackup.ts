@@ -24,6 +24,7 @@ import { keepOf } from '../options/keepPolicy.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
 import { readRecipients } from '../security/backupKeyFiles.ts'
+import { type AuditParts, tellAudit } from './auditedChange.ts'
 
 export interface BackupGround {
   readonly setup: NodeSetup
@@ -150,6 +151,12 @@ export function archiveDesk({
       return known
     },
   }
+}
+
+/** `reader`: as the audit log names it. */
+export function tellArchiveRead(parts: AuditParts, reader: string, place: number): void {
+  const detail = `place ${place} of --backup`
+  tellAudit(parts, { action: 'archive-read', outcome: 'done', by: reader, detail })
 }
 
 /** By the name of the database. */

@@ -22,6 +22,7 @@ import { Authenticator } from '../security/auth.ts'
 import type { Claims } from '../security/claims.ts'
 import { SenderKeys } from '../security/senderKeys.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { ArchiveJournal } from './archiveJournal.ts'
 import { type ClusterLinks, newClusterLinks } from './clusterTrust.ts'
 import { newArchiver } from './nodeBackup.ts'
 import { newClaims, newUnprovenReport } from './nodeClaims.ts'
@@ -58,6 +59,8 @@ export interface Ground extends ClusterLinks {
   readonly drills: Drills | undefined
   /** Undefined without --snapshot-every. */
   readonly snapshots: DatedSnapshots | undefined
+  /** Undefined without --backup. */
+  readonly archiveJournal: ArchiveJournal | undefined
   /** What hears of batches. */
   readonly follower: BatchFollower | undefined
   readonly metrics: Metrics
@@ -145,6 +148,8 @@ export async function layGround(
   started.drills = drills
   const snapshots = newSnapshots({ ...drillGround, audit, clock })
   started.snapshots = snapshots
+  const archiveJournal = ArchiveJournal.of({ ...drillGround, audit, clock })
+  started.archiveJournal = archiveJournal
   return {
     setup,
     bounds: ownBounds(options, log),
@@ -162,6 +167,7 @@ export async function layGround(
     archiver,
     drills,
     snapshots,
+    archiveJournal,
     follower: followerOf([archiver, snapshots]),
     metrics,
     strangers,

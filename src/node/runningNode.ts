@@ -21,6 +21,7 @@ import type { Roles } from '../roles/roles.ts'
 import type { HealthServer } from '../server/healthServer.ts'
 import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { ArchiveJournal } from './archiveJournal.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
 import { finishLeaving } from './departure.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
@@ -40,6 +41,8 @@ export interface NodeParts {
   readonly drills: Drills | undefined
   /** Undefined without --snapshot-every. */
   readonly snapshots: DatedSnapshots | undefined
+  /** Undefined without --backup. */
+  readonly archiveJournal: ArchiveJournal | undefined
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly trust: ClusterTrust
@@ -135,6 +138,7 @@ export async function endAll({
   archiver,
   drills,
   snapshots,
+  archiveJournal,
   traffic,
   server,
   health,
@@ -151,6 +155,7 @@ export async function endAll({
 }: Partial<NodeParts>): Promise<void> {
   const failures: unknown[] = []
   for (const end of [
+    () => archiveJournal?.stop(),
     () => Promise.all([drills?.stop(), snapshots?.stop()]),
     () => roles?.stop(),
     () => archiver?.stop(),

@@ -3,7 +3,7 @@
  * commands that read one. What is encrypted stays so: the node has no keys.
  *
  * A few requests are answered at once. Each has its turn until its answer is sent, or its
- * connection ends, so that slow readers do not pile up answers in memory.
+ * connection ends, so that slow readers do not pile up answers in memory. Who reads files is told.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
@@ -18,7 +18,8 @@ import {
 import { MAX_NOTE_BYTES } from '../backup/retention/noteObject.ts'
 import { WalcastError } from '../errors.ts'
 import type { ProofParts } from './answerProofs.ts'
-import { countOf, type Given, requireNoPage, textOf } from './requestFields.ts'
+import { ArchiveReaders } from './archiveReaders.ts'
+import { countOf, type Given, type Place, requireNoPage, textOf } from './requestFields.ts'
 import { Turns } from './turns.ts'
 
 const AT_ONCE = 8
@@ -26,12 +27,24 @@ const MAX_WAITING = 128
 
 export interface ArchiveParts {
   readonly archive: ArchiveDesk
+  /** Hears of each reader once an hour. `place`: which one of --backup. */
+  onArchiveRead(reader: string, place: number): void
+  /** A request was refused: too many wait. */
+  onArchiveBusy(): void
 }
 
 export function addArchiveRoutes(
   app: FastifyInstance,
-  { archive, record }: ArchiveParts & Pick<ProofParts, 'record'>,
+  {
+    archive,
+    record,
+    nowMs,
+    onArchiveRead,
+    onArchiveBusy,
+  }: ArchiveParts & Pick<ProofParts, 'record' | 'nowMs'>,
+  placeOf: (request: FastifyRequest) => Place,
 ): void {
+  const readers = new ArchiveReaders(nowMs, onArchiveRead)
   const turns = new Turns(AT_ONCE, MAX_WAITING)
   const inTurn =
     (answer: (objects: ArchiveObjects, given: Given, request: Asked) => Promise<unknown>) =>
@@ -40,11 +53,15 @@ export function addArchiveRoutes(
       const given: Given = Object(request.query)
       const place = countOf(given, 'place') ?? 1
       const leave = await turns.take()
-      if (!leave) throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
+      if (!leave) {
+        onArchiveBusy()
+        throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
+      }
       reply.raw.once('close', leave)
       if (reply.raw.destroyed || reply.raw.closed) leave()
       const { body } = request
-      return answer(await archive.open(place), given, { body, reply })
+      const onRead = () => readers.onRead(placeOf(request).text, place)
+      return answer(await archive.open(place), given, { body, reply, onRead })
     }
   app.get(
     OBJECTS_PATH,
@@ -54,10 +71,11 @@ export function addArchiveRoutes(
   )
   app.get(
     OBJECT_PATH,
-    inTurn(async (objects, given, { reply }) => {
+    inTurn(async (objects, given, { reply, onRead }) => {
       const at = countOf(given, 'at') ?? 0
       const bytes = countOf(given, 'bytes') ?? MAX_RANGE_BYTES
       const range = await objects.read(textOf(given, 'name') ?? '', at, bytes)
+      onRead()
       return reply
         .type('application/octet-stream')
         .headers({ 'cache-control': 'no-store', [OBJECT_BYTES_HEADER]: range.objectBytes })
@@ -83,4 +101,6 @@ export function addArchiveRoutes(
 interface Asked {
   readonly body: unknown
   readonly reply: FastifyReply
+  /** A part of a file is given. */
+  onRead(): void
 }

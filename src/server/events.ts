@@ -1,12 +1,13 @@
 /**
- * `GET /_walcast/events`: positions, roles and the state of synchronisation as server-sent events
- * (WHATWG HTML, section 9.2).
+ * `GET /_walcast/events`: positions, roles, the state of synchronisation, and that of the archive,
+ * as server-sent events (WHATWG HTML, section 9.2).
  */
 import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import { WalcastError } from '../errors.ts'
+import type { StateEvent } from '../health/archiveEvents.ts'
 import { cancelTimer, onNextTurn, setRepeatingTimer, type Timer } from '../platform/time.ts'
 
 export interface EventsOptions {
@@ -17,6 +18,8 @@ export interface EventsOptions {
 
 /** A listener that leaves more bytes unread is cut off. */
 const MAX_UNREAD_BYTES = 64 * 1024
+/** How often the states are looked at that change without a call of `onChange`. */
+const LOOK_MS = 1000
 
 interface Listener {
   readonly response: ServerResponse
@@ -25,18 +28,27 @@ interface Listener {
   role: string
   sync: string
   position: string
+  /** The last data of each state event. */
+  readonly states: Map<string, string>
 }
 
 export class Events {
   readonly #options: EventsOptions
   readonly #view: Pick<DatabaseView, 'status'>
   readonly #listeners = new Set<Listener>()
-  #timer: Timer | undefined
+  readonly #look: () => readonly StateEvent[]
+  #timers: readonly Timer[] = []
   #pending = false
 
-  constructor(options: EventsOptions, view: Pick<DatabaseView, 'status'>) {
+  /** `look` is called once a second while somebody listens. */
+  constructor(
+    options: EventsOptions,
+    view: Pick<DatabaseView, 'status'>,
+    look: () => readonly StateEvent[] = () => [],
+  ) {
     this.#options = options
     this.#view = view
+    this.#look = look
   }
 
   get size(): number {
@@ -53,11 +65,17 @@ export class Events {
     if (this.#listeners.size >= maxListeners)
       throw new WalcastError('TOO_MANY_EVENT_STREAMS', { limit: maxListeners })
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-    const listener: Listener = { response, isStillIn, role: '', sync: '', position: '' }
+    const [role, sync, position] = ['', '', '']
+    const listener: Listener = { response, isStillIn, role, sync, position, states: new Map() }
     this.#listeners.add(listener)
-    this.#timer ??= setRepeatingTimer(() => this.#keepAlive(), keepAliveMs)
+    if (this.#timers.length === 0)
+      this.#timers = [
+        setRepeatingTimer(() => this.#keepAlive(), keepAliveMs),
+        setRepeatingTimer(() => this.#tellStates(this.#listeners), LOOK_MS),
+      ]
     response.once('close', () => this.#remove(listener))
     this.#tell(listener, this.#view.status())
+    this.#tellStates([listener])
   }
 
   /**
@@ -99,8 +117,22 @@ export class Events {
     }
   }
 
+  #tellStates(listeners: Iterable<Listener>): void {
+    const states = this.#look().map(({ event, of, data }) => {
+      return { event, key: `${event} ${of}`, text: JSON.stringify(data) }
+    })
+    for (const listener of listeners) {
+      const news = states.filter(({ key, text }) => listener.states.get(key) !== text)
+      if (news.length > 0 && !listener.isStillIn()) listener.response.destroy()
+      for (const { event, key, text } of news) {
+        listener.states.set(key, text)
+        this.#send(listener, event, text)
+      }
+    }
+  }
+
   #send({ response }: Listener, event: string, data: string): void {
-    if (response.writableEnded) return
+    if (response.writableEnded || response.destroyed) return
     if (response.writableLength > MAX_UNREAD_BYTES) return void response.destroy()
     response.write(`event: ${event}\ndata: ${data}\n\n`)
   }
@@ -114,7 +146,7 @@ export class Events {
   #remove(listener: Listener): void {
     this.#listeners.delete(listener)
     if (this.#listeners.size > 0) return
-    cancelTimer(this.#timer)
-    this.#timer = undefined
+    for (const timer of this.#timers) cancelTimer(timer)
+    this.#timers = []
   }
 }

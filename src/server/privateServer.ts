@@ -268,7 +268,7 @@ export class PrivateServer {
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
     addArchivistRoutes(this.#app, archiving, placeOf)
-    addArchiveRoutes(this.#app, this.#options)
+    addArchiveRoutes(this.#app, this.#options, placeOf)
   }
 }
 

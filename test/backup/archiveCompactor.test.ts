@@ -286,3 +286,35 @@ test('a clock that jumps removes nothing that was promised', async () => {
   assert.match(refused ?? '', /the newest file is of/)
   assert.deepEqual(removed, [])
 })
+
+test('a round lists the place once, and once more before it removes something', async () => {
+  const next = seededRandom(19)
+  const it = await site(512, 60, 30_000, next)
+  await grow(it, 60, next)
+  const lists: string[] = []
+  const own = compactor(it, KEEP, new CountingStore(it.folder, (prefix) => lists.push(prefix)))
+  const counts: number[] = []
+  for (let isQuiet = false; !isQuiet; ) {
+    const { merged, removed, snapshot } = await own.run(signal)
+    isQuiet = merged.length + removed.length === 0 && !snapshot
+    counts.push(lists.splice(0).length)
+  }
+  const quiet = counts.pop()
+  assert.equal(quiet, 14)
+  assert.ok(counts.length > 0)
+  assert.ok(Math.max(...counts) <= 30, String(counts))
+})
+
+class CountingStore extends DirectoryStore {
+  readonly #onList: (prefix: string) => void
+
+  constructor(folder: string, onList: (prefix: string) => void) {
+    super(folder, systemFileOps)
+    this.#onList = onList
+  }
+
+  override list(prefix: string) {
+    this.#onList(prefix)
+    return super.list(prefix)
+  }
+}

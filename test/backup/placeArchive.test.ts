@@ -19,6 +19,7 @@ import { PlaceArchive } from '../../src/backup/placeArchive.ts'
 import { behindOf } from '../../src/backup/placeStatus.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
+import { WalcastError } from '../../src/errors.ts'
 import { encodeBatch } from '../../src/feed/batch.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { pagesOf, type State, statesOf } from '../support/archives.ts'
@@ -71,6 +72,8 @@ function newPlace(
   }
   const failures: string[] = []
   let hold: Promise<void> | undefined
+  let ownHold: Promise<void> | undefined
+  let failing = 0
   const held: Store[] = []
   const open = async (): Promise<Store> => {
     const store = new DirectoryStore(folder, systemFileOps)
@@ -82,6 +85,9 @@ function newPlace(
       remove: (name) => store.remove(name),
       async create(name, write) {
         await hold
+        if (name.startsWith('snapshots/')) await ownHold
+        if (name.startsWith('snapshots/') && failing-- > 0)
+          throw new WalcastError('DISK_FULL', { path: folder })
         return store.create(name, write)
       },
     }
@@ -131,7 +137,19 @@ function newPlace(
   const holdUntil = (free: Promise<void>) => {
     hold = free
   }
-  return { folder, place, now, commit, level, failures, holdUntil, log, logFolder }
+  /** Gives what lets them go on. */
+  const holdSnapshots = () => {
+    let free = () => {}
+    ownHold = new Promise((resolve) => {
+      free = resolve
+    })
+    return free
+  }
+  const failSnapshots = (times: number) => {
+    failing = times
+  }
+  const site = { folder, place, now, commit, level, failures, holdUntil, log, logFolder }
+  return { ...site, holdSnapshots, failSnapshots }
 }
 
 function messageOf(from: State, to: State): Buffer {
@@ -323,6 +341,47 @@ test('a snapshot that is asked for lies where files of changes meet', async () =
   await place.stop()
   rmSync(join(folder, 'snapshots', first))
   await requireRestorable(folder, states[4])
+})
+
+test('changes go on while a snapshot that is asked for is written', async () => {
+  const { folder, place, now, commit, level, holdSnapshots } = newPlace()
+  place.start()
+  await level()
+  const [first] = readdirSync(join(folder, 'snapshots'))
+  commit(1)
+  await level()
+  const free = holdSnapshots()
+  place.hurry(true)
+  await until('it is taken', () => now.snapshots === 2)
+  commit(2)
+  await level()
+  // A second wish waits for the first one, which it is.
+  place.hurry(true)
+  assert.deepEqual([place.progress.snapshots, place.status.isTakingSnapshot], [1, true])
+  free()
+  await until('it is there', () => place.progress.snapshots === 2)
+  commit(1)
+  await level()
+  await place.stop()
+  assert.equal(now.snapshots, 2)
+  rmSync(join(folder, 'snapshots', first))
+  await requireRestorable(folder, states[4])
+})
+
+test('a snapshot that cannot be written is told, and tried again', async () => {
+  const { folder, place, commit, level, failures, failSnapshots } = newPlace()
+  place.start()
+  await level()
+  commit(1)
+  await level()
+  failSnapshots(1)
+  place.hurry(true)
+  await until('the failure is told', () => failures.length === 1)
+  assert.deepEqual(failures, ['DISK_FULL'])
+  await until('it is there', () => place.progress.snapshots === 2)
+  await level()
+  await place.stop()
+  assert.equal(readdirSync(join(folder, 'snapshots')).length, 2)
 })
 
 test('a batch that was changed in the log is passed by with a snapshot', async () => {

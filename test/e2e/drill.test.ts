@@ -33,6 +33,19 @@ async function lastDrill(node: TestNode) {
   return entries.findLast(({ action }: { readonly action: string }) => action === 'drill')
 }
 
+/** What a listener of its events is told of the archive at first. */
+async function archiveEvents(node: TestNode): Promise<PlaceReport[]> {
+  const answer = await fetch(`${node.url}/_walcast/events`)
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const bytes of answer.body ?? []) {
+    text += decoder.decode(bytes, { stream: true })
+    const found = [...text.matchAll(/^event: archive\ndata: (.*)\n\n/gm)]
+    if (found.length > 0) return found.map(([, data]) => JSON.parse(data))
+  }
+  return assert.fail(`the stream ended after ${text}`)
+}
+
 /** Changes a byte in the middle of the newest file of changes; gives its name. */
 function damageNewest(place: string): string {
   const folder = join(place, 'changes/0')
@@ -86,7 +99,13 @@ labTest(
       'the proof is overdue',
       async () => (await node.metric('walcast_backup_proof_overdue')) === 1,
     )
-    const known = (await placeOf(node))?.proven
+    const { causes, backup } = await node.status()
+    assert.ok(causes.some(({ code }) => code === 'proof-overdue'))
+    const known = backup?.places[0].proven
+    const [told] = await archiveEvents(node)
+    assert.deepEqual([told.place, told.proven], [place, known])
+    assert.equal(told.drillFailure?.code, 'ARCHIVE_BROKEN')
+    assert.equal(told.isProofOverdue, true)
 
     node.kill('SIGKILL')
     await node.child.ended

@@ -72,6 +72,14 @@ labTest('an archive is listed, named in, asked and restored through its node', a
   const history = await done(lab, ['history', '--from', id, '--json'], { WALCAST_DB: db })
   assert.equal(JSON.parse(history.split('\n').at(-1) ?? '').txid, last.txid)
 
+  const audit = await done(lab, ['audit', '--json'], { WALCAST_DB: db })
+  const readers = audit
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .filter(({ action }: { readonly action: string }) => action === 'archive-read')
+    .map(({ by }: { readonly by: string }) => by.replace(/^token \w+/, 'token'))
+  assert.deepEqual(readers.sort(), ['127.0.0.1', 'this machine', 'token, 127.0.0.1'])
+
   const from = ['backups', '--from', leader.url]
   for (const [environment, pattern] of [
     [{}, /^WALCAST_UNAUTHORIZED: /],

@@ -1,11 +1,14 @@
 /** From measurements to causes: which are told, and in which words. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { BackupReport } from '../../src/api/backupStatus.ts'
 import { CAUSE_CODES, type Cause } from '../../src/api/cause.ts'
 import { applicationCauses } from '../../src/health/applicationCauses.ts'
+import { archiveCauses } from '../../src/health/archiveCauses.ts'
 import type { LinkMeasures } from '../../src/health/feedCauses.ts'
 import { type LeaderMeasures, leaderCauses } from '../../src/health/leaderCauses.ts'
 import { type ReplicaMeasures, replicaCauses } from '../../src/health/replicaCauses.ts'
+import { snapshotCauses } from '../../src/health/snapshotCauses.ts'
 import { Rate, Silence, Streak } from '../../src/health/streak.ts'
 
 const MIB = 1024 * 1024
@@ -19,6 +22,17 @@ const WELL: LeaderMeasures = {
   passMs: 10,
   pauseMs: 2,
   stuckMs: 0,
+}
+
+const ERROR = { code: 'WALCAST_STORE_FAILED', message: 'it has no room' }
+const ARCHIVE: BackupReport = {
+  logBytes: 0,
+  queueBytes: 0,
+  places: [
+    { place: '/a', isArchiving: true, isStalled: true, behindMs: 61_400, lastError: ERROR },
+    { place: '/b', isArchiving: true, isStalled: false, behindMs: 0, isProofOverdue: true },
+    { place: '/c', isArchiving: true, isStalled: false, behindMs: 900, isProofOverdue: false },
+  ],
 }
 
 const LEVEL: ReplicaMeasures = {
@@ -201,9 +215,14 @@ test('the text has the details and is one line', () => {
       held: 2,
     }),
   ]
-  assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
+  const kept = [
+    ...snapshotCauses({ place: '/s', everyMs: 60_000, isOverdue: true, sinceMs: 120_000 }),
+    ...archiveCauses(ARCHIVE),
+  ]
+  assert.deepEqual(new Set(codes([...all, ...kept])), new Set(CAUSE_CODES))
   const texts = all.map(({ text }) => text)
-  for (const text of texts) assert.doesNotMatch(text, /[\n\r]|undefined|NaN|Infinity/)
+  for (const { text } of [...all, ...kept])
+    assert.doesNotMatch(text, /[\n\r]|undefined|NaN|Infinity/)
   const [
     reader,
     link,
@@ -281,4 +300,16 @@ test('a rate covers the last looks, and begins again with its counter', () => {
   assert.equal(rate.look(600, 10_000), 0, 'what was long ago does not count')
   assert.equal(rate.look(50, 11_000), 0)
   assert.equal(rate.look(150, 12_000), 100)
+})
+
+test('an archive that stands still or is not proven is a cause, and says in which place', () => {
+  const [stalled, unproven, ...others] = archiveCauses(ARCHIVE)
+  assert.deepEqual(others, [])
+  assert.match(
+    stalled.text,
+    /^the archive in \/a lacks .* for 61 s \(WALCAST_STORE_FAILED: it has no/,
+  )
+  assert.deepEqual([stalled.code, stalled['place']], ['archive-stalled', '/a'])
+  assert.match(unproven.text, /^no drill has proven the archive in \/b yet, .*walcast audit/)
+  assert.deepEqual([unproven.code, unproven['place']], ['proof-overdue', '/b'])
 })

@@ -17,6 +17,7 @@ import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { WalcastError } from '../../src/errors.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { Deferred } from '../../src/roles/deferred.ts'
+import { ArchiveReaders } from '../../src/server/archiveReaders.ts'
 import { addArchiveRoutes } from '../../src/server/archiveRoutes.ts'
 import { answerErrors } from '../../src/server/refusals.ts'
 import { Turns } from '../../src/server/turns.ts'
@@ -46,7 +47,13 @@ async function site() {
     },
   }
   const record = () => ({ node: 'n' }) as never
-  addArchiveRoutes(app, { archive, record })
+  const reads: string[] = []
+  const now = { ms: NOW, reader: 'token a' }
+  const nowMs = () => now.ms
+  const onArchiveRead = (reader: string, place: number) => void reads.push(`${place} ${reader}`)
+  const onArchiveBusy = assert.fail
+  const placeOf = () => ({ text: now.reader, passesOn: false })
+  addArchiveRoutes(app, { archive, record, nowMs, onArchiveRead, onArchiveBusy }, placeOf)
   const ask = async (
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
@@ -58,7 +65,7 @@ async function site() {
     const isJson = String(answer.headers['content-type']).startsWith('application/json')
     return { status: answer.statusCode, answer, json: isJson ? answer.json() : undefined }
   }
-  return { folder, store, app, ask }
+  return { folder, store, app, ask, reads, now }
 }
 
 test('objects are listed in order, and read in ranges', async () => {
@@ -212,4 +219,57 @@ test('so many requests are answered at once, others wait, and some are refused',
   await late.promise
   three?.()
   assert.ok(await turns.take())
+})
+
+test('who reads files is told of once an hour, and who only lists them is not', async () => {
+  const { store, ask, reads, now } = await site()
+  await put(store, FILE, '0123456789')
+  await ask('GET', OBJECTS_PATH, { folder: 'changes/0' })
+  await ask('GET', OBJECT_PATH, { name: 'changes/0/none.wca' })
+  assert.deepEqual(reads, [])
+  const read = () => ask('GET', OBJECT_PATH, { name: FILE })
+  await read()
+  await read()
+  now.reader = 'token b'
+  await read()
+  assert.deepEqual(reads, ['1 token a', '1 token b'])
+  now.ms += 3_600_000
+  await read()
+  assert.equal(reads.length, 3)
+})
+
+test('the readers that are remembered are bounded', () => {
+  let told = 0
+  const readers = new ArchiveReaders(
+    () => NOW,
+    () => told++,
+  )
+  for (let i = 0; i < 1500; i++) readers.onRead(`token ${i}`, 1)
+  readers.onRead('token 1499', 1)
+  assert.equal(told, 1500)
+  readers.onRead('token 0', 1)
+  assert.equal(told, 1501)
+})
+
+test('a request past those that wait is refused, and counted', async () => {
+  const app = Fastify()
+  answerErrors(app, { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1])
+  const opened = new Deferred<void>()
+  let refused = 0
+  const archive = {
+    async open(): Promise<never> {
+      await opened.promise
+      throw new WalcastError('NODE_ARCHIVE', { node: 'n', detail: 'none' })
+    },
+  }
+  const parts = { archive, record: () => ({ node: 'n' }) as never, nowMs: () => NOW }
+  const onArchiveBusy = () => void refused++
+  const placeOf = () => ({ text: 'a', passesOn: false })
+  addArchiveRoutes(app, { ...parts, onArchiveRead: assert.fail, onArchiveBusy }, placeOf)
+  const ask = () => app.inject({ url: OBJECT_PATH }).then((answer) => answer.json().code)
+  const asked = Array.from({ length: 8 + 128 }, ask)
+  assert.equal(await ask(), 'WALCAST_NODE_ARCHIVE_BUSY')
+  assert.equal(refused, 1)
+  opened.resolve()
+  assert.deepEqual(new Set(await Promise.all(asked)), new Set(['WALCAST_NODE_ARCHIVE']))
 })

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DatabaseView } from '../../src/api/databaseView.ts'
+import type { StateEvent } from '../../src/health/archiveEvents.ts'
 import { Events, type EventsOptions } from '../../src/server/events.ts'
 import { until } from '../support/until.ts'
 
@@ -26,7 +27,8 @@ async function setUp(context: TestContext, options: EventsOptions = QUIET) {
       return status
     },
   } as unknown as DatabaseView
-  const events = new Events(options, view)
+  const states: StateEvent[] = []
+  const events = new Events(options, view, () => states)
   const responses: ServerResponse[] = []
   const server = createServer((_request, response) => {
     responses.push(response)
@@ -55,7 +57,7 @@ async function setUp(context: TestContext, options: EventsOptions = QUIET) {
         resolve({ answer, text: () => all })
       }).on('error', reject)
     })
-  return { events, status, counted, responses, listen }
+  return { events, status, states, counted, responses, listen }
 }
 
 const FIRST = [
@@ -156,4 +158,19 @@ test('a client that left before it was added is not kept', async (context) => {
   await until('it is gone', () => events.size === 0)
   events.add(responses[0])
   assert.equal(events.size, 0)
+})
+
+test('the state of the archive is told at first, and when it has changed', async (context) => {
+  const { states, listen } = await setUp(context)
+  const tell = (place: string, isStalled: boolean): StateEvent => {
+    return { event: 'archive', of: place, data: { place, isStalled } }
+  }
+  const event = (place: string, isStalled: boolean) =>
+    `event: archive\ndata: {"place":"${place}","isStalled":${isStalled}}\n\n`
+  states.push(tell('/a', false), tell('/b', false))
+  const { text } = await listen()
+  const first = `${FIRST}${event('/a', false)}${event('/b', false)}`
+  await until('the first events', () => text() === first)
+  states.splice(1, 1, tell('/b', true))
+  await until('the change', () => text() === `${first}${event('/b', true)}`)
 })

@@ -121,6 +121,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
     (metrics) => {
       metrics.backup()
       metrics.drills()
+      metrics.archiveBusy()
       metrics.observeBackup(() => ({ places: [], logBytes: 0, queueBytes: 0 }))
     },
   ],

@@ -5,8 +5,10 @@
  * - A clock that is behind the newest file by more than a day, or differs from the store's by as
  *   much, stops retention.
  * - Without a store's time, an archive that nothing is added to does not age by more than a day.
- * - A file that is far ahead of the ones before it moves no age until a day of history follows it:
- *   a leader's clock that jumped to 2038 makes nothing twelve years old.
+ * - A file that is more than a day ahead of the ones before it moves no age until a day of history
+ *   follows it: a leader's clock that jumped to 2038 makes nothing twelve years old, and one that
+ *   is three days ahead makes nothing three days old. Pauses of some days that come again are no
+ *   jumps: an archive that gets a file every other day ages too, a file later.
  * - A later position is never older than an earlier one, whatever a clock that was set back says.
  */
 import { DAY_MS } from './periods.ts'
@@ -14,7 +16,9 @@ import { DAY_MS } from './periods.ts'
 /** Two clocks that differ by more are not both right. */
 const MAX_SKEW_MS = DAY_MS
 /** Files that lie further apart are a jump, until as much history as `SETTLED_MS` follows. */
-const MAX_STEP_MS = 7 * DAY_MS
+const MAX_STEP_MS = DAY_MS
+/** Of shorter ones only the last is one: a pause that comes again is how the database is used. */
+const MAX_PAUSE_MS = 7 * DAY_MS
 const SETTLED_MS = DAY_MS
 
 export interface ClockReadings {
@@ -72,12 +76,15 @@ function ascending(lastMs: readonly (number | undefined)[], nowMs: number): numb
 function settledEnd(timesMs: readonly number[]): number {
   let end = timesMs.length - 1
   let historyMs = 0
+  let hasPause = false
   for (let i = end; i > 0 && historyMs < SETTLED_MS; i--) {
     const stepMs = timesMs[i] - timesMs[i - 1]
-    if (stepMs <= MAX_STEP_MS) historyMs += stepMs
+    const isPause = stepMs > MAX_STEP_MS && stepMs <= MAX_PAUSE_MS
+    if (stepMs <= MAX_STEP_MS || (isPause && hasPause)) historyMs += stepMs
     else {
       end = i - 1
       historyMs = 0
+      hasPause ||= isPause
     }
   }
   return timesMs[end]

@@ -73,3 +73,40 @@ test('times never go back, and now is never later than the clock says', () => {
     { numRuns: 300 },
   )
 })
+
+test('an archive that gets a file every few days ages, one file later', () => {
+  for (const days of [1.5, 2, 6.9]) {
+    const seldom = Array.from({ length: 30 }, (_, i) => T + i * days * DAY_MS)
+    const [before, last] = seldom.slice(-2)
+    assert.equal(nowOf(seldom, last + HOUR_MS), Math.min(last + HOUR_MS, before + DAY_MS))
+  }
+  // After the weekend, on Monday morning and a day later.
+  const monday = LAST + 2.6 * DAY_MS
+  assert.equal(nowOf([...HOURLY, monday], monday + HOUR_MS), LAST + DAY_MS)
+  const tuesday = Array.from({ length: 26 }, (_, i) => monday + i * HOUR_MS)
+  assert.equal(nowOf([...HOURLY, ...tuesday], monday + 25 * HOUR_MS), monday + 25 * HOUR_MS)
+})
+
+test('a clock that is ahead makes nothing older by more than a day, until a day has passed', () => {
+  const step = fc.integer({ min: 1000, max: DAY_MS })
+  const upTo = (days: number) => fc.integer({ min: 0, max: days * DAY_MS })
+  const ahead = fc.oneof(upTo(8), upTo(4000))
+  fc.assert(
+    fc.property(
+      fc.array(step, { minLength: 1, maxLength: 60 }),
+      ahead,
+      fc.array(fc.integer({ min: 1000, max: DAY_MS / 12 }), { maxLength: 11 }),
+      (right, aheadMs, wrong) => {
+        const times = [T]
+        for (const ms of right) times.push(times[times.length - 1] + ms)
+        let trueMs = times[times.length - 1]
+        for (const ms of wrong) {
+          trueMs += ms
+          times.push(trueMs + aheadMs)
+        }
+        assert.ok(nowOf(times, trueMs + aheadMs) <= trueMs + DAY_MS)
+      },
+    ),
+    { numRuns: 500 },
+  )
+})

@@ -187,6 +187,24 @@ test('a size takes whole chains from the old end, and never the last day', () =>
   assert.ok(tight.retention.overBytes > 0)
 })
 
+test('a clock that was three days ahead for a while removes nothing that two days keep', () => {
+  const { pieces: right } = piecesOf(
+    Array.from({ length: 20 }, () => [1, 10] as const),
+    [19],
+  )
+  const policy = parseKeep('2d:all')
+  const wrong = changes(20, 21, 10)
+  const lastMs = timeOf(21) + 3 * DAY_MS
+  const pieces = [...right, { ...wrong, dates: { firstMs: lastMs, lastMs } }]
+  const verified = new Set(pieces.map(({ key }) => key))
+  const rest = { pieces, policy, held: [], verified, changeFactor: 1 }
+  const { kept } = retain({ ...rest, clock: { nowMs: lastMs } })
+  const stored = kept.flatMap((each) => each.files)
+  // Without a store's clock it ages by one day at most.
+  for (let txid = 20 - (2 * DAY_MS - DAY_MS) / STEP_MS; txid <= 21; txid++)
+    assert.ok(planRestore(stored, at(txid)), `txid ${txid}`)
+})
+
 test('without a snapshot, without dates and without a policy everything stays', () => {
   const { pieces } = piecesOf(
     [

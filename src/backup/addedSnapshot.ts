@@ -1,0 +1,85 @@
+/**
+ * A snapshot beside the files of changes, which lead to it and go on from it. They wait while the
+ * database is copied: its position is known only then, and no file may pass it. They go on while
+ * the copy is written into the place, which takes longest.
+ */
+import { keyOf } from '../errors.ts'
+import { Backoff } from '../platform/backoff.ts'
+import { monotonicMs } from '../platform/time.ts'
+import type { Stand } from './batchRecord.ts'
+import type { PlaceFile } from './placedFile.ts'
+import type { PlaceParts } from './placeParts.ts'
+import { storeSnapshot } from './snapshotFile.ts'
+import type { TakenSnapshot } from './snapshotTaker.ts'
+
+const RETRY_MS = { min: 1000, max: 30_000 }
+
+export class AddedSnapshot {
+  readonly #parts: Pick<PlaceParts, 'withSnapshot' | 'mark'>
+  readonly #onStored: (name: string) => void
+  readonly #backoff = new Backoff(RETRY_MS.min, RETRY_MS.max)
+  #notBeforeMs = 0
+  #at: Stand | undefined
+  #storing: Promise<void> | undefined
+  #failure: { readonly error: unknown } | undefined
+
+  /** `onStored`: it is in the place, under this name. */
+  constructor(parts: Pick<PlaceParts, 'withSnapshot' | 'mark'>, onStored: (name: string) => void) {
+    this.#parts = parts
+    this.#onStored = onStored
+  }
+
+  /** No file of changes goes past this one. */
+  get cutTxid(): number {
+    return this.#at?.txid ?? 0
+  }
+
+  get isRunning(): boolean {
+    return this.#storing !== undefined
+  }
+
+  /** Throws why the last one failed, once. */
+  requireSound(): void {
+    if (!this.#failure) return
+    const { error } = this.#failure
+    this.#failure = undefined
+    throw error
+  }
+
+  /** Whether one may be taken of a place that is at `at`: changes lead to the last one first. */
+  mayTake({ incarnation, txid }: Stand): boolean {
+    if (this.isRunning || monotonicMs() < this.#notBeforeMs) return false
+    return this.#at?.incarnation !== incarnation || txid >= this.cutTxid
+  }
+
+  /** Ends when the copy is there; the writing goes on. Throws why there is none. */
+  async take(toPlace: PlaceFile): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const store = async (taken: TakenSnapshot) => {
+        this.#at = taken.at
+        resolve()
+        this.#onStored(await storeSnapshot(toPlace, taken, this.#parts.mark()))
+        this.#backoff.reset()
+      }
+      this.#storing = this.#parts
+        .withSnapshot(store)
+        .catch((error) => this.#fail(error))
+        .finally(() => {
+          this.#storing = undefined
+          resolve()
+        })
+    })
+    this.requireSound()
+  }
+
+  /** It is in the place then. Throws why it is not. */
+  async settled(): Promise<void> {
+    await this.#storing
+    this.requireSound()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = { error }
+    if (keyOf(error) !== 'STOPPING') this.#notBeforeMs = monotonicMs() + this.#backoff.nextMs()
+  }
+}
