@@ -706,8 +706,8 @@ export const CATALOGUE = {
   FOLLOWED_CHANGED: entry(
     409,
     '{path} is not what the archive left there: {detail}',
-    'keep a copy of it if you need what was written; then "walcast restore --follow --force" makes ' +
-      'it the state of the archive again',
+    'keep a copy of it if you need what was written; then give the same command with --force, ' +
+      'which makes it the state of the archive again',
   ),
   INTO_REFUSED: entry(
     409,

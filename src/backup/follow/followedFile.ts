@@ -32,6 +32,10 @@ const MAX_WAITING_BYTES = 8 * 1024 * 1024
 const WAL_BYTES = 4 * 1024 * 1024
 /** How long another writer may keep the write lock at the start. */
 const LOCK_MS = 5000
+const MOVED = {
+  detail: 'it was moved, removed or replaced by another file',
+  cure: 'give the same command again',
+}
 const NO_FRAME = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, ...NO_COUNTERS }
 
 /** A whole state. */
@@ -134,11 +138,7 @@ export class FollowedFile {
   requireUsable(): void {
     if (this.#watch.failure) throw this.#watch.failure
     if (!this.#copy.isThere)
-      throw new WalcastError('FOLLOWED_CHANGED', {
-        path: this.path,
-        detail: 'it was moved, removed or replaced by another file',
-        cure: 'give the same command again',
-      })
+      throw new WalcastError('FOLLOWED_CHANGED', { path: this.path, ...MOVED })
   }
 
   /** Takes a page of the state that comes next. Invisible until `commit`. */
@@ -151,8 +151,8 @@ export class FollowedFile {
   }
 
   /**
-   * Makes what was put visible at once, as the state `to`. Gives how many pages were written. Throws
-   * ARCHIVE_MISMATCH when they are not that state: then nothing has changed.
+   * Makes what was put visible at once, as the state `to`. Gives how many pages were written.
+   * Throws ARCHIVE_MISMATCH when they are not that state: then nothing has changed.
    */
   async commit(to: FollowedPoint): Promise<number> {
     for (const number of this.#waiting.keys()) if (number > to.pages) this.#waiting.delete(number)

@@ -254,7 +254,6 @@ export class Follower {
 function cutOff({ txid }: ArchivedPlace): WalcastError {
   return new WalcastError('ARCHIVE_GAP', {
     name: `what follows txid ${txid}`,
-    detail: 'files are missing or damaged, and no snapshot leads further',
-    cure: 'nothing is to be done here: a later snapshot of the archive is taken when it comes',
+    detail: 'files are missing or damaged, and no snapshot leads further yet',
   })
 }

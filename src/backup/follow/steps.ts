@@ -1,4 +1,4 @@
-/** Applies files of an archive to a database that goes on: each file is one step for its readers. */
+/** Applies files of an archive to a database that is open: each file is one step for readers. */
 import { WalcastError } from '../../errors.ts'
 import { closeSync, constants, openSync, readSync } from '../../platform/files.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
@@ -120,7 +120,6 @@ export class Steps {
     throw new WalcastError('RESTORE_REFUSED', {
       path,
       detail: `it has pages of ${pageSize} bytes, and the archive goes on with ${theirs}`,
-      cure: 'give --to the path of a new file',
     })
   }
 }

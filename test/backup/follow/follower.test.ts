@@ -210,7 +210,7 @@ test('without a snapshot it waits before a gap, and says so', async (t) => {
   assert.equal(world.waits.length, 1)
 })
 
-test('a position that a failover left behind is given up for the history that goes on', async (t) => {
+test('a position that a failover left behind is given up for the newest history', async (t) => {
   const world = new World(t)
   await world.begin()
   await world.add({ kind: 'changes', incarnation: ONE, from: 0, states: [1, 2, 3] })
