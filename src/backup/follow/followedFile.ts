@@ -13,6 +13,7 @@ import { keyOf, WalcastError } from '../../errors.ts'
 import { systemClock } from '../../platform/clock.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
 import { existsSync } from '../../platform/files.ts'
+import { monotonicMs } from '../../platform/time.ts'
 import { Copy } from '../../replica/copy/copy.ts'
 import { CopyAccess } from '../../replica/copy/copyAccess.ts'
 import { requireSafeHost } from '../../sqlite/databaseFiles.ts'
@@ -30,6 +31,8 @@ import { WriteGate } from './writeGate.ts'
 const MAX_WAITING_BYTES = 8 * 1024 * 1024
 /** At this size of the WAL a checkpoint begins. */
 const WAL_BYTES = 4 * 1024 * 1024
+/** Between two looks at whether the WAL is to be emptied. */
+const IDLE_MS = 1000
 /** How long another writer may keep the write lock at the start. */
 const LOCK_MS = 5000
 const MOVED = {
@@ -54,6 +57,7 @@ export class FollowedFile {
   readonly #watch: Watch
   readonly #waiting = new Map<number, Buffer>()
   #putPages = 0
+  #idleAtMs = 0
 
   private constructor(
     path: string,
@@ -186,8 +190,10 @@ export class FollowedFile {
     if (this.#copy.applier.isOpen) this.#copy.applier.discard()
   }
 
-  /** Nothing was to be done. */
+  /** Called at each look. Each try to empty the WAL lets go of the lock for a moment. */
   onIdle(): void {
+    if (monotonicMs() - this.#idleAtMs < IDLE_MS) return
+    this.#idleAtMs = monotonicMs()
     this.#copy.checkpoints.onIdle()
   }
 

@@ -235,6 +235,8 @@ export class Follower {
     const failure = asWalcastError(error)
     if (keyOf(failure) === 'STOPPING' && this.#pause.isEnded) return false
     if (FATAL.has(keyOf(failure))) throw failure
+    // What the look before has shown was not done.
+    this.#wantsAll = true
     this.#tell(failure)
     return false
   }
