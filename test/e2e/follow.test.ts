@@ -53,7 +53,8 @@ labTest(
       following.kill('SIGKILL')
       await following.ended
       reader.check()
-      following = follow(lab, place, copy)
+      // The same archive, asked of the node.
+      following = follow(lab, round === 1 ? db : place, copy)
       await following.line(says('following'))
     }
     await writer.stop()

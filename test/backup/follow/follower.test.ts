@@ -16,7 +16,7 @@ import { systemFileOps } from '../../../src/platform/fileOps.ts'
 import { type FolderFile, flipBit, writeArchive } from '../../support/archiveFolders.ts'
 import { ONE, type State, statesOf, TWO } from '../../support/archives.ts'
 import { restoreFrom } from '../../support/restoring.ts'
-import { until } from '../../support/until.ts'
+import { until, within } from '../../support/until.ts'
 
 const PAGE_SIZE = 1024
 const LOG = pino({ level: 'silent' })
@@ -239,7 +239,10 @@ test('what another program wrote is kept, unless that is forced', async (t) => {
   )
   for (let round = 0; round < 2; round++) {
     await world.start()
-    await assert.rejects(world.running, (error) => keyOf(error) === 'FOLLOWED_CHANGED')
+    await assert.rejects(
+      within('it ends', world.running),
+      (error) => keyOf(error) === 'FOLLOWED_CHANGED',
+    )
     await world.end()
     assert.ok(readFileSync(world.path).equals(changed))
   }
