@@ -703,6 +703,12 @@ export const CATALOGUE = {
     'the database of txid {txid} is restored as it was, and it was not sound: {detail}',
     'restore an earlier position; or take it as it was, with --no-integrity-check',
   ),
+  FOLLOWED_CHANGED: entry(
+    409,
+    '{path} is not what the archive left there: {detail}',
+    'keep a copy of it if you need what was written; then give the same command with --force, ' +
+      'which makes it the state of the archive again',
+  ),
   INTO_REFUSED: entry(
     409,
     'cannot restore into {node}: {detail}',

@@ -35,7 +35,7 @@ export interface RestoreSteps {
   /** Looks at the file while it has no name yet; what it throws ends the restore. */
   approve?(side: string): Promise<void>
   /** Gives the file its name when something is there already. */
-  publish?(side: string): Promise<void>
+  publish?(side: string, restored: Restored): Promise<void>
 }
 
 /**
@@ -166,8 +166,10 @@ class RestoreRun {
     await this.#file.finish(this.#progress)
     const { checksum, pages, writtenPages } = this.#file
     await this.#steps.approve?.(`${this.#path}-restoring`)
-    await this.#file.publish(this.#steps.publish)
-    return { ...at, checksum, pages, writtenPages, pageSize: this.#file.pageSize }
+    const restored = { ...at, checksum, pages, writtenPages, pageSize: this.#file.pageSize }
+    const { publish } = this.#steps
+    await this.#file.publish(publish && ((side) => publish(side, restored)))
+    return restored
   }
 
   /** All parts of a position have its txid. */

@@ -99,7 +99,7 @@ export async function clusterArchive(
 
 type ReadHead = (archive: Archive, name: ArchiveName) => Promise<IncarnationHead>
 
-function headOfFile(archive: Archive, name: ArchiveName): Promise<IncarnationHead> {
+export function headOfFile(archive: Archive, name: ArchiveName): Promise<IncarnationHead> {
   return archive.use(name, async ({ header }) => headIn(header))
 }
 

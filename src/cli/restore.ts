@@ -1,6 +1,7 @@
 /** `walcast restore`: a database from an archive, as it was at any position that is there. */
 import { Archive, type OnRead } from '../backup/archive.ts'
 import { ArchiveRestore } from '../backup/archiveRestore.ts'
+import { FollowedArchive } from '../backup/follow/followedArchive.ts'
 import { HeldFiles } from '../backup/heldFiles.ts'
 import type { BadPieces } from '../backup/historyPositions.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
@@ -12,6 +13,7 @@ import { archivePlace, identityHelp } from './archivePlace.ts'
 import { durationOf, parseFlags } from './commandArguments.ts'
 import { usage } from './pastArguments.ts'
 import { jsonLine } from './queryCommand.ts'
+import { everyOf, restoreFollowing } from './restoreFollow.ts'
 import { restoreInto } from './restoreInto.ts'
 import { lockPlace } from './restoreLocks.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
@@ -31,11 +33,16 @@ import { POSITION_FLAGS, pointNamed, positionHelp, wantedWithPoint } from './wan
 const HOLD_MS = 10_000
 
 const HELP = `walcast restore --from PLACE --to FILE [options]
+walcast restore --from PLACE --to FILE --follow [options]
 walcast restore --from PLACE --into NODE [options]
 
 Restores a database from an archive: the newest position, or any other one that the archive has.
 Every checksum is verified on the way, and SQLite checks the database before it becomes FILE. A
 restore that was interrupted goes on when you give the same command again.
+
+With --follow FILE is kept current from the archive after that, until SIGINT or SIGTERM. Other
+programs may read it meanwhile, and see one committed state after another. The same command later
+goes on from where FILE is.
 
 With --into the restored state becomes the next state of a running cluster: one transaction on the
 leader's database, which replicas follow. The state before it gets a name in PLACE, and the command
@@ -56,6 +63,8 @@ ${positionHelp(23)}
 
   --force                  replace FILE if it is there. Only pages that differ are written. FILE
                            must not be open in any program
+  --follow                 keep FILE current. With --force also when another program wrote to it
+  --every TIME             with --follow: how often to look for new files, 100ms to 1h [1s]
   --hold TIME              with --into: how long writers wait, at most, for the archive to have
                            the state before [10s]
   --without-point          with --into: also when that state does not get into PLACE. With --force
@@ -82,10 +91,15 @@ const FLAGS = {
   'without-point': { type: 'boolean' },
   point: { type: 'string' },
   force: { type: 'boolean' },
+  follow: { type: 'boolean' },
+  every: { type: 'string' },
   'as-far-as-possible': { type: 'boolean' },
   'no-integrity-check': { type: 'boolean' },
   'dry-run': { type: 'boolean' },
 } as const
+
+/** What a file that is kept current cannot be. */
+const PAST_FLAGS = ['at', 'txid', 'position', 'incarnation', 'point', 'dry-run'] as const
 
 type Flags = ReturnType<typeof parseFlags<typeof FLAGS>>
 
@@ -117,13 +131,14 @@ export async function runRestore(
       cluster,
       bad,
     )
-  const run = new ArchiveRestore({
-    wanted,
-    isAsFarAsPossible: flags['as-far-as-possible'] ?? false,
-    list: (bad) => list(wanted.cluster, bad, (bytes) => progress.add(bytes)),
-    held: new HeldFiles(store, (error) => process.stderr.write(unheldText(error))),
-    onBad: (name, error) => process.stderr.write(warningText(name, error)),
-  })
+  const restoreOf = (isAsFarAsPossible: boolean) =>
+    new ArchiveRestore({
+      ...{ wanted, isAsFarAsPossible },
+      list: (bad) => list(wanted.cluster, bad, (bytes) => progress.add(bytes)),
+      held: new HeldFiles(store, (error) => process.stderr.write(unheldText(error))),
+      onBad: (name, error) => process.stderr.write(warningText(name, error)),
+    })
+  const run = restoreOf(flags['as-far-as-possible'] ?? false)
   const { force = false, 'dry-run': isDry = false, 'no-integrity-check': isUnchecked } = flags
   const means = { run, progress, isJson: json, isUnchecked: isUnchecked ?? false, ops, sizes }
   if (node) {
@@ -140,7 +155,14 @@ export async function runRestore(
     }
     return restoreInto(order, means, isDry, { from, identity, cluster })
   }
-  const place = restorePlace(to ?? '', force || isDry, isUrl(from) ? undefined : from)
+  const folder = isUrl(from) ? undefined : from
+  if (flags.follow) {
+    const archive = new FollowedArchive(store, identities, cluster)
+    const everyMs = everyOf(durationOf('every', flags.every))
+    const order = { to: to ?? '', everyMs, isForced: force, folder, archive }
+    return restoreFollowing({ ...order, newest: () => restoreOf(true) }, means)
+  }
+  const place = restorePlace(to ?? '', force || isDry, folder)
   if (isDry) {
     const plan = await run.plan()
     process.stdout.write(json ? jsonLine(planJson(plan, place)) : dryText(plan, place, force))
@@ -166,7 +188,11 @@ async function restoreTo(place: RestorePlace, means: RestoreMeans): Promise<numb
 }
 
 /** Throws USAGE for a flag that only goes with the other kind of target. */
-function requireOwnFlags({ into, ...flags }: Flags): void {
+function requireOwnFlags({ into, follow, ...flags }: Flags): void {
+  const past = PAST_FLAGS.find((flag) => flags[flag])
+  if (follow && (into || past))
+    throw usage(`--follow keeps a file at the newest position: without --${past ?? 'into'}`)
+  if (flags.every !== undefined && !follow) throw usage('--every goes with --follow')
   const foreign = (['db', 'hold', 'without-point'] as const).find((flag) => flags[flag])
   if (into === undefined && foreign) throw usage(`--${foreign} goes with --into`)
 }

@@ -27,7 +27,9 @@ export interface RestoreEnd extends RestorePlace {
   lock(): Promise<() => Promise<void>>
   /** The file is whole and sound. What it throws ends the restore. */
   approve(side: string): Promise<void>
-  publish(side: string): Promise<void>
+  publish(side: string, restored: Restored): Promise<void>
+  /** Hears of each position that is proven. What it throws ends the restore, which can go on. */
+  onPosition?(): void
   /** Called however it ends. */
   end(): Promise<void>
 }
@@ -55,7 +57,8 @@ export async function runRestoreAt(
       check = isUnchecked ? undefined : await checked(side, last)
       await to.approve(side)
     },
-    publish: (side) => to.publish(side),
+    onPosition: () => to.onPosition?.(),
+    publish: (side, restored) => to.publish(side, restored),
   }
   const onPlan = (plan: PlannedRestore) => {
     last = plan

@@ -71,7 +71,17 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ],
   ...['moves', 'systemd', 'unit', 'values', 'version'],
   ...['as-far-as-possible', 'at', 'cluster', 'dry-run', 'from', 'incarnation', 'position', 'txid'],
-  ...['hold', 'into', 'no-integrity-check', 'point', 'snapshot', 'verify', 'without-point'],
+  ...[
+    'every',
+    'follow',
+    'hold',
+    'into',
+    'no-integrity-check',
+    'point',
+    'snapshot',
+    'verify',
+    'without-point',
+  ],
   // Of the command line of AWS.
   ...['bucket', 'region', 'lifecycle-configuration', 'create-bucket-configuration'],
 ])
