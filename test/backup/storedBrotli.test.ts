@@ -5,11 +5,7 @@ import { test } from 'node:test'
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { CODECS } from '../../src/backup/codecs.ts'
-import {
-  MAX_STORED_BYTES,
-  storeAsBrotli,
-  storedInBrotli,
-} from '../../src/backup/storedBrotli.ts'
+import { MAX_STORED_BYTES, storeAsBrotli, storedInBrotli } from '../../src/backup/storedBrotli.ts'
 
 /** Around the places where the length of the head changes, and any other. */
 const lengths = fc.oneof(
