@@ -3,7 +3,6 @@
  * lies, and each read may cost a question over a network.
  */
 import { MAX_ARCHIVE_HEADER_BYTES } from '../../proto/archiveHeader.ts'
-import type { ByteSource } from './archiveEnvelope.ts'
 
 /** Holds a header with some ten recipients. */
 const HEAD_BYTES = 4096
@@ -12,6 +11,16 @@ const TAIL_BYTES = 32 * 1024
 /** Fixed part, JSON and checksum. */
 const LENGTH_AT = 12
 const AROUND_JSON_BYTES = 24
+
+/** Where the bytes of a file come from. */
+export interface ByteSource {
+  /** Of the file, for people. */
+  readonly name: string
+  /** Length of the file. */
+  readonly bytes: number
+  /** Rejects when it gives fewer. */
+  read(at: number, bytes: number): Promise<Buffer>
+}
 
 export interface ArchiveEnds {
   /** Long enough for the header of this file. */

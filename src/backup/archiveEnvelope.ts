@@ -19,17 +19,9 @@ import {
 } from '../../proto/archiveTrailer.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { xxh64 } from '../xxh64.ts'
-import { readEnds } from './archiveEnds.ts'
+import { type ByteSource, readEnds } from './archiveEnds.ts'
 
-/** Where the bytes of a file come from. */
-export interface ByteSource {
-  /** Of the file, for people. */
-  readonly name: string
-  /** Length of the file. */
-  readonly bytes: number
-  /** Rejects when it gives fewer. */
-  read(at: number, bytes: number): Promise<Buffer>
-}
+export type { ByteSource } from './archiveEnds.ts'
 
 /** A part as it is stored, and its length before compression. */
 export interface StoredIndex {

@@ -27,10 +27,10 @@ import {
 } from './restoreJournal.ts'
 import { copyToSide, makeSide, openSide, removeLeftovers, removeLogs, sideOf } from './sideFile.ts'
 
-/** Pages that are gathered; as many more may be on their way to the disk. What a kill costs. */
+/** Pages that are gathered; as many more may be on their way to the disk. A kill costs both. */
 const MAX_PENDING_BYTES = 32 * 1024 * 1024
 const MAX_PENDING_PAGES = 8192
-/** Pages that come together stay where they are when they are so many, and most of what is there. */
+/** So many pages that come together stay where they are, when they are most of what is there. */
 const LEAST_KEPT_BYTES = 64 * 1024
 
 export interface RestoredFileSetup {

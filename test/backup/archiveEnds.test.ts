@@ -1,4 +1,4 @@
-/** The ends of a file, of whatever length its header has: they are read at once, and no byte twice. */
+/** The ends of a file, however long its header is: they are read at once, and no byte twice. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -17,7 +17,8 @@ const PAGE_SIZE = 4096
 /** 128 KiB, as a node writes them. */
 const BLOCK_PAGES = 32
 const STEPS = [
-  'CREATE TABLE a (id INTEGER PRIMARY KEY, b); INSERT INTO a (b) SELECT randomblob(9000) FROM generate',
+  'CREATE TABLE a (id INTEGER PRIMARY KEY, b)',
+  'INSERT INTO a (b) SELECT randomblob(9000) FROM generate',
   'INSERT INTO a (b) SELECT randomblob(9000) FROM generate',
   'UPDATE a SET b = zeroblob(9000) WHERE id < 70',
   'DELETE FROM a WHERE id > 50',
@@ -30,11 +31,11 @@ let states: State[] = []
 let files: Buffer[] = []
 before(async () => {
   states = statesOf(join(root, 'source.db'), PAGE_SIZE, STEPS)
-  const first = states[1]
+  const first = states[2]
   const about = { codec: 'brotli', blockPages: BLOCK_PAGES } as const
   const ofSnapshot = { ...about, kind: 'snapshot', fromIncarnation: '', fromEpoch: 0 } as const
   // Some pages come twice: those of the later part count.
-  const twice = pagesOf(states[0].bytes, PAGE_SIZE).slice(0, 100)
+  const twice = pagesOf(states[1].bytes, PAGE_SIZE).slice(0, 100)
   const older = await fileOf(PAGE_SIZE, {
     about: ofSnapshot,
     points: [[first, twice]],
@@ -49,8 +50,8 @@ before(async () => {
   const changes = await fileOf(PAGE_SIZE, {
     about: { ...about, fromTxid: first.txid, fromChecksum: first.checksum },
     points: states
-      .slice(2)
-      .map((state, i) => [state, changed(states[i + 1], state, PAGE_SIZE)] as const),
+      .slice(3)
+      .map((state, i) => [state, changed(states[i + 2], state, PAGE_SIZE)] as const),
   })
   files = [older, newer, changes]
 })
@@ -73,7 +74,7 @@ function opening(failAt = Number.POSITIVE_INFINITY) {
   return { opens, read: () => bytes }
 }
 
-test('large blocks give the same file, also over an old one and after an interruption', async () => {
+test('large blocks give the same file, over an old one and after interruptions', async () => {
   const last = states[states.length - 1]
   const target = { incarnation: ONE, txid: last.txid }
   const whole = opening()
