@@ -6,7 +6,6 @@
 import { type ArchiveBlock, BLOCK_ROW_BYTES, parseBlockTable } from '../../proto/archiveBlocks.ts'
 import {
   type ClearHeader,
-  MAX_ARCHIVE_HEADER_BYTES,
   NewerArchive,
   type ParsedHeader,
   parseArchiveHeader,
@@ -20,25 +19,15 @@ import {
 } from '../../proto/archiveTrailer.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { xxh64 } from '../xxh64.ts'
+import { type ByteSource, readEnds } from './archiveEnds.ts'
 
-/** Where the bytes of a file come from. */
-export interface ByteSource {
-  /** Of the file, for people. */
-  readonly name: string
-  /** Length of the file. */
-  readonly bytes: number
-  /** Rejects when it gives fewer. */
-  read(at: number, bytes: number): Promise<Buffer>
-}
+export type { ByteSource } from './archiveEnds.ts'
 
 /** A part as it is stored, and its length before compression. */
 export interface StoredIndex {
   readonly bytes: Buffer
   readonly rawBytes: number
 }
-
-/** Fixed part, JSON and checksum. */
-const MAX_HEAD_BYTES = MAX_ARCHIVE_HEADER_BYTES + 24
 
 export class ArchiveEnvelope {
   readonly header: ClearHeader
@@ -73,10 +62,10 @@ export class ArchiveEnvelope {
 
   /** Reads header, end and tables, and compares their checksums. Throws ARCHIVE_BROKEN. */
   static async open(source: ByteSource): Promise<ArchiveEnvelope> {
-    const head = await source.read(0, Math.min(MAX_HEAD_BYTES, source.bytes))
+    const { head, read } = await readEnds(source)
     const parsed = sound(source, () => parseArchiveHeader(head))
-    const trailer = await readTrailer(source, parsed)
-    const tables = await source.read(trailer.tableAt, tablesBytes(trailer))
+    const trailer = await readTrailer({ ...source, read }, parsed)
+    const tables = await read(trailer.tableAt, tablesBytes(trailer))
     if (xxh64(tables, 0n) !== trailer.tablesSum) throw broken(source, 'its index was changed')
     const tableEnd = trailer.blocks * BLOCK_ROW_BYTES
     const blocks = sound(source, () => parseBlockTable(tables.subarray(0, tableEnd)))

@@ -30,6 +30,14 @@ export interface ImageChoice {
   readonly wants?: (point: number, page: number) => boolean
 }
 
+/** Images of one point that lie behind each other in one block. */
+export interface ImageRun {
+  /** Place of the point. */
+  readonly point: number
+  readonly numbers: Uint32Array
+  readonly bytes: Buffer
+}
+
 export class ArchiveFile {
   readonly header: ArchiveHeader
   readonly #envelope: ArchiveEnvelope
@@ -107,21 +115,35 @@ export class ArchiveFile {
    * block without a page that is chosen is not read; the next ones are read ahead.
    */
   async *images(first: number, last: number, choice: ImageChoice = {}): AsyncGenerator<PageImage> {
+    const { pageSize } = this.header
+    for await (const { point, numbers, bytes } of this.runs(first, last, choice))
+      for (const [i, number] of numbers.entries()) {
+        if (choice.wants && !choice.wants(point, number)) continue
+        yield { number, bytes: bytes.subarray(i * pageSize, (i + 1) * pageSize) }
+      }
+  }
+
+  /** The same, all images of a point in a block at once, also those that are not chosen. */
+  async *runs(
+    first: number,
+    last: number,
+    { skip = 0, wants }: ImageChoice = {},
+  ): AsyncGenerator<ImageRun> {
     const { pageSize, blockPages } = this.header
     const lastBlock = Math.floor((this.#imagesAt[last + 1] - 1) / blockPages)
-    const blocks = new BlockReader(
-      (number) => this.#blockOnce(number),
-      choice.wants ? 0 : lastBlock,
-    )
+    const blocks = new BlockReader((number) => this.#blockOnce(number), wants ? 0 : lastBlock)
     try {
       for (let point = first; point <= last; point++) {
         const { pageNumbers } = this.points[point]
-        for (let i = point === first ? (choice.skip ?? 0) : 0; i < pageNumbers.length; i++) {
-          if (choice.wants && !choice.wants(point, pageNumbers[i])) continue
+        for (let i = point === first ? skip : 0; i < pageNumbers.length; ) {
           const image = this.#imagesAt[point] + i
+          const within = image % blockPages
+          const numbers = pageNumbers.subarray(i, i + blockPages - within)
+          i += numbers.length
+          if (wants && !numbers.some((page) => wants(point, page))) continue
           const raw = await blocks.read(Math.floor(image / blockPages))
-          const at = (image % blockPages) * pageSize
-          yield { number: pageNumbers[i], bytes: raw.subarray(at, at + pageSize) }
+          const bytes = raw.subarray(within * pageSize, (within + numbers.length) * pageSize)
+          yield { point, numbers, bytes }
         }
       }
     } finally {

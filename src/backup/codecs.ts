@@ -2,6 +2,7 @@
 import { promisify } from 'node:util'
 import { brotliCompress, brotliDecompress, constants, deflateRaw, inflateRaw } from 'node:zlib'
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
+import { MAX_STORED_BYTES, storeAsBrotli, storedInBrotli } from './storedBrotli.ts'
 
 export type Codec = ArchiveHeader['codec']
 
@@ -19,6 +20,8 @@ const unbrotli = promisify(brotliDecompress)
 /** Pages are compressed beside a writer at full speed: the least level of each. */
 const LEVEL = 1
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: LEVEL } }
+/** A part that compresses by less stays as it is: random bytes cost a decoder as much as others. */
+const LEAST_SAVED = 1 / 16
 /** Node gives 16 KB a turn of its thread pool unless told more. A block is done in one. */
 const MAX_TURN_BYTES = 1024 * 1024
 const MIN_TURN_BYTES = 1024
@@ -34,10 +37,22 @@ export const CODECS: Readonly<Record<Codec, Coder>> = {
       inflate(stored, { maxOutputLength, ...turnOf(maxOutputLength) }),
   },
   brotli: {
-    compress: (raw) => brotli(raw, { ...BROTLI, ...turnOf(raw.length) }),
-    decompress: (stored, maxOutputLength) =>
-      unbrotli(stored, { maxOutputLength, ...turnOf(maxOutputLength) }),
+    async compress(raw) {
+      const packed = await brotli(raw, { ...BROTLI, ...turnOf(raw.length) })
+      return isWorthIt(raw.length, packed.length) ? packed : storeAsBrotli(raw)
+    },
+    async decompress(stored, maxOutputLength) {
+      const raw = storedInBrotli(stored)
+      if (raw && raw.length <= maxOutputLength) return raw
+      return unbrotli(stored, { maxOutputLength, ...turnOf(maxOutputLength) })
+    },
   },
+}
+
+/** Whether reading a part is to wait for a decoder. */
+function isWorthIt(rawBytes: number, packedBytes: number): boolean {
+  if (rawBytes === 0 || rawBytes > MAX_STORED_BYTES) return true
+  return rawBytes - packedBytes >= rawBytes * LEAST_SAVED
 }
 
 /** With room for one byte more: a turn that fills its room is followed by another one. */

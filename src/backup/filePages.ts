@@ -36,15 +36,3 @@ export function sumsAt(journal: RestoreJournal, disk: PageSums): PageSums | unde
   sums.settle()
   return sums
 }
-
-/** Runs of pages that have a checksum: first and last. */
-export function knownRuns(sums: PageSums): [number, number][] {
-  const runs: [number, number][] = []
-  for (let page = 1; page <= sums.pages; page++) {
-    if (sums.get(page) === 0n) continue
-    const run = runs[runs.length - 1]
-    if (run && run[1] === page - 1) run[1] = page
-    else runs.push([page, page])
-  }
-  return runs
-}

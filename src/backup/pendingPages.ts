@@ -1,6 +1,7 @@
 /**
  * Pages that wait to be written, in memory that is used again: a restore goes through gigabytes of
- * them, and a buffer for each would keep the garbage collector busy.
+ * them, and a buffer for each would keep the garbage collector busy. Pages that come many at once
+ * may stay where they are, and are written from there.
  */
 
 /** Of one piece of memory. */
@@ -15,6 +16,9 @@ export class PendingPages {
   /** Slots that were used and are free. */
   readonly #free: number[] = []
   #used = 0
+  /** Pages that lie in the memory of whoever gave them. */
+  readonly #kept = new Map<number, Buffer>()
+  #keptSinceClear = 0
 
   constructor(pageSize: number) {
     this.#pageSize = pageSize
@@ -22,15 +26,29 @@ export class PendingPages {
   }
 
   get size(): number {
-    return this.#slots.size
+    return this.#slots.size + this.#kept.size
   }
 
-  numbers(): IterableIterator<number> {
-    return this.#slots.keys()
+  /** Pages for which there is memory: also for kept ones that were replaced since. */
+  get load(): number {
+    return this.#used - this.#free.length + this.#keptSinceClear
+  }
+
+  *numbers(): Generator<number> {
+    yield* this.#slots.keys()
+    yield* this.#kept.keys()
+  }
+
+  /** Without a copy: `bytes`, one page, must not change while it waits. */
+  keep(number: number, bytes: Buffer): void {
+    this.delete(number)
+    this.#kept.set(number, bytes)
+    this.#keptSinceClear++
   }
 
   /** Copies `bytes`, which are one page. */
   set(number: number, bytes: Uint8Array): void {
+    this.#kept.delete(number)
     const slot = this.#slots.get(number) ?? this.#free.pop() ?? this.#used++
     this.#slots.set(number, slot)
     this.#at(slot).set(bytes)
@@ -38,12 +56,15 @@ export class PendingPages {
 
   /** Valid until the page is set again or leaves. Throws RangeError when it does not wait. */
   get(number: number): Buffer {
+    const kept = this.#kept.get(number)
+    if (kept) return kept
     const slot = this.#slots.get(number)
     if (slot === undefined) throw new RangeError(`page ${number} does not wait`)
     return this.#at(slot)
   }
 
   delete(number: number): void {
+    this.#kept.delete(number)
     const slot = this.#slots.get(number)
     if (slot === undefined) return
     this.#slots.delete(number)
@@ -51,9 +72,26 @@ export class PendingPages {
   }
 
   clear(): void {
+    this.#kept.clear()
+    this.#keptSinceClear = 0
     this.#slots.clear()
     this.#free.length = 0
     this.#used = 0
+  }
+
+  /** Whether `next` lies right behind `page`, where whoever gave both has them. */
+  follows(page: number, next: number): boolean {
+    const [before, behind] = [this.#kept.get(page), this.#kept.get(next)]
+    if (!before || !behind) return before === behind
+    const end = before.byteOffset + this.#pageSize
+    return before.buffer === behind.buffer && behind.byteOffset === end
+  }
+
+  /** The bytes of pages of which each `follows` the one before. Valid as those of `get` are. */
+  bytesOf(run: readonly number[]): Buffer {
+    const first = this.#kept.get(run[0])
+    if (!first) return Buffer.concat(run.map((page) => this.get(page)))
+    return Buffer.from(first.buffer, first.byteOffset, run.length * this.#pageSize)
   }
 
   #at(slot: number): Buffer {

@@ -6,8 +6,7 @@ import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import type { ArchivedPlace } from '../../proto/archiveNames.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../platform/fileOps.ts'
-import type { ArchiveFile } from './archiveFile.ts'
-import type { PageImage } from './archiveFileWriter.ts'
+import type { ArchiveFile, ImageRun } from './archiveFile.ts'
 import { RestoredFile } from './restoredFile.ts'
 import { type RestoredPosition, type RestoreProgress, readJournal } from './restoreJournal.ts'
 
@@ -105,7 +104,7 @@ class RestoreRun {
       }
       return await this.#end()
     } catch (error) {
-      this.#file?.abandon(!isOfArchive(error))
+      await this.#file?.abandon(!isOfArchive(error))
       throw error
     }
   }
@@ -117,7 +116,7 @@ class RestoreRun {
     this.#first ??= archive.header
     this.#file ??= await RestoredFile.begin(this.#setup(pageSize), this.#steps.base)
     // All points at once: a block has pages of several.
-    const pages = archive.images(first, archive.points.length - 1, { skip: images })
+    const pages = archive.runs(first, archive.points.length - 1, { skip: images })
     try {
       for (let point = first; point < archive.points.length && !this.#isThere; point++) {
         this.#hasPassed = this.#isPast(archive, point)
@@ -136,17 +135,21 @@ class RestoreRun {
     file: RestoredFile,
     archive: ArchiveFile,
     number: number,
-    pages: AsyncGenerator<PageImage>,
+    pages: AsyncGenerator<ImageRun>,
   ): Promise<void> {
     const { pageNumbers, ...point } = archive.points[number]
     const isOpen = archive.isOpen && number === archive.points.length - 1
     if (!isOpen) file.resize(point.pages)
     while (this.#progress.images < pageNumbers.length) {
-      const image = await pages.next()
-      if (image.done) break
-      file.put(image.value)
-      this.#progress = { ...this.#progress, images: this.#progress.images + 1 }
-      if (file.isFull) await file.flush(this.#progress)
+      const run = await pages.next()
+      if (run.done) break
+      const { numbers, bytes } = run.value
+      for (let taken = 0; taken < numbers.length; ) {
+        const count = file.put(numbers.subarray(taken), bytes.subarray(taken * file.pageSize))
+        taken += count
+        this.#progress = { ...this.#progress, images: this.#progress.images + count }
+        if (file.isFull) await file.flush(this.#progress)
+      }
     }
     this.#open = isOpen ? { incarnation: archive.header.incarnation, txid: point.txid } : undefined
     if (!isOpen) file.prove(point)

@@ -13,6 +13,7 @@ import { isIncarnation } from '../../proto/lineage.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { readFileSync, statSync } from '../platform/files.ts'
 import { requirePlainFile } from '../platform/plainFiles.ts'
+import type { PageSums } from '../sqlite/pageSums.ts'
 import { isPageSize } from '../sqlite/walFormat.ts'
 
 /** The last position that is whole. */
@@ -62,6 +63,21 @@ const SUM = /^[0-9a-f]{1,16}$/
 
 export function journalOf(path: string): string {
   return `${path}-restoring.json`
+}
+
+/** `journal`, and the pages that are about to be written. `disk`: what the file holds of them. */
+export function announced(
+  journal: RestoreJournal,
+  pages: Iterable<number>,
+  disk: PageSums,
+): RestoreJournal {
+  const pending = new Map(journal.pending)
+  for (const page of pages) if (!pending.has(page)) pending.set(page, sumText(disk.get(page)))
+  return { ...journal, pending: [...pending] }
+}
+
+export function sumText(sum: bigint): string {
+  return sum.toString(16)
 }
 
 /** Nothing is written when it would be too large. Throws DISK_FULL or WRITE_FAILED. */

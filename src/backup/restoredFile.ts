@@ -13,22 +13,25 @@ import { closeSync, ftruncateSync } from '../platform/files.ts'
 import { PageSet } from '../sqlite/pageSet.ts'
 import { PageSums, pageSum } from '../sqlite/pageSums.ts'
 import { checksumHex } from '../xxh64.ts'
-import type { PageImage, PointOf } from './archiveFileWriter.ts'
-import { knownRuns, sumsAt, sumsOfFile } from './filePages.ts'
+import type { PointOf } from './archiveFileWriter.ts'
+import { sumsAt, sumsOfFile } from './filePages.ts'
+import { type PageBatch, writePages } from './pageWrites.ts'
 import { PendingPages } from './pendingPages.ts'
 import {
+  announced,
   journalOf,
   type RestoreJournal,
   type RestoreProgress,
+  sumText,
   writeJournal,
 } from './restoreJournal.ts'
 import { copyToSide, makeSide, openSide, removeLeftovers, removeLogs, sideOf } from './sideFile.ts'
 
-/** Pages that wait in memory; what a kill costs at most. */
-const MAX_PENDING_BYTES = 64 * 1024 * 1024
-const MAX_PENDING_PAGES = 16_384
-/** Of one write. */
-const MAX_WRITE_BYTES = 1024 * 1024
+/** Pages that are gathered; as many more may be on their way to the disk. A kill costs both. */
+const MAX_PENDING_BYTES = 32 * 1024 * 1024
+const MAX_PENDING_PAGES = 8192
+/** So many pages that come together stay where they are, when they are most of what is there. */
+const LEAST_KEPT_BYTES = 64 * 1024
 
 export interface RestoredFileSetup {
   /** Where the file belongs. */
@@ -45,7 +48,10 @@ export class RestoredFile {
   readonly #setup: RestoredFileSetup
   readonly #fd: number
   readonly #sums: PageSums
-  readonly #pending: PendingPages
+  #pending: PendingPages
+  /** Of the write before, and then of the one after. */
+  #idle: PendingPages
+  #flushing = Promise.resolve()
   readonly #maxPending: number
   /** Checksums of what the file holds now, also past the end of the database. */
   readonly #disk: PageSums
@@ -72,6 +78,7 @@ export class RestoredFile {
     this.#durable = journal ?? this.#recordAt(NOTHING)
     const { pageSize, pendingBytes = MAX_PENDING_BYTES } = setup
     this.#pending = new PendingPages(pageSize)
+    this.#idle = new PendingPages(pageSize)
     this.#maxPending = Math.max(1, Math.min(MAX_PENDING_PAGES, Math.floor(pendingBytes / pageSize)))
   }
 
@@ -124,12 +131,7 @@ export class RestoredFile {
   }
 
   get isFull(): boolean {
-    return this.#pending.size >= this.#maxPending
-  }
-
-  /** Where a killed restore goes on; undefined when it would begin anew. */
-  get journal(): RestoreJournal | undefined {
-    return this.#hasJournal ? this.#durable : undefined
+    return this.#pending.load >= this.#maxPending
   }
 
   /** Before the last part of a position: the size of the database there. */
@@ -138,11 +140,20 @@ export class RestoredFile {
     this.#complete = Math.min(this.#complete, pages)
   }
 
-  put({ number, bytes }: PageImage): void {
-    const sum = pageSum(number, bytes)
-    this.#sums.set(number, sum)
-    if (this.#disk.get(number) === sum) this.#pending.delete(number)
-    else this.#pending.set(number, bytes)
+  /**
+   * Images, one behind another: it takes as many as there is room for, at least one, and says how
+   * many. `bytes` must not change later.
+   */
+  put(numbers: Uint32Array, bytes: Buffer): number {
+    const { pageSize } = this.#setup
+    const images = numbers.length * pageSize
+    const isKept = images >= LEAST_KEPT_BYTES && 2 * images >= bytes.buffer.byteLength
+    let taken = 0
+    do {
+      const image = bytes.subarray(taken * pageSize, (taken + 1) * pageSize)
+      this.#take(numbers[taken++], image, isKept)
+    } while (taken < numbers.length && !this.isFull)
+    return taken
   }
 
   /** All pages of a position are there. Throws ARCHIVE_MISMATCH. */
@@ -156,22 +167,29 @@ export class RestoredFile {
     this.#sums.settle()
   }
 
-  /** Writes what waits, and makes it durable with `progress`. Throws DISK_FULL or WRITE_FAILED. */
+  /**
+   * Begins to write what waits, and to make it durable with `progress`: more may be put meanwhile.
+   * Waits for the flush before. Throws DISK_FULL or WRITE_FAILED, of that one too.
+   */
   async flush(progress: RestoreProgress): Promise<void> {
-    await this.#announce()
-    await this.#write()
-    await this.#setup.ops.syncAside('restore.sync', [this.#fd], sideOf(this.#setup.path))
-    await this.#record(progress)
+    await this.#flushing
+    const announcement = this.#announced()
+    const batch = this.#takeBatch()
+    const recorded = this.#recordAt(progress)
+    this.#flushing = this.#carryOut(announcement, batch, recorded)
+    // Whoever flushes next, or ends, hears of it.
+    this.#flushing.catch(() => {})
   }
 
   /** Cuts the file to its pages, and makes it durable. Throws as `flush` does. */
   async finish(progress: RestoreProgress): Promise<void> {
-    if (this.#hasJournal) await this.#announce()
-    await this.#write()
+    await this.#flushing
+    if (this.#hasJournal) await this.#save(this.#announced())
+    await this.#write(this.#takeBatch())
     this.#requireAll()
     ftruncateSync(this.#fd, this.#sums.pages * this.#setup.pageSize)
-    await this.#setup.ops.syncAside('restore.sync', [this.#fd], sideOf(this.#setup.path))
-    if (this.#hasJournal) await this.#record(progress)
+    await this.#sync()
+    if (this.#hasJournal) await this.#save(this.#recordAt(progress))
     this.#close()
   }
 
@@ -185,38 +203,60 @@ export class RestoredFile {
   }
 
   /** Ends without a result. With `keep` a later restore may go on, if there is a journal. */
-  abandon(keep: boolean): void {
+  async abandon(keep: boolean): Promise<void> {
+    await Promise.allSettled([this.#flushing])
     this.#close()
     if (!(keep && this.#hasJournal)) removeLeftovers(this.#setup.path)
   }
 
-  /** Says which pages are about to be written. */
-  async #announce(): Promise<void> {
-    const pending = new Map(this.#durable.pending)
-    for (const page of this.#pending.numbers())
-      if (!pending.has(page)) pending.set(page, sumText(this.#disk.get(page)))
-    this.#hasJournal = await this.#save({ ...this.#durable, pending: [...pending] })
+  #take(number: number, bytes: Buffer, isKept: boolean): void {
+    const sum = pageSum(number, bytes)
+    this.#sums.set(number, sum)
+    if (this.#disk.get(number) === sum) this.#pending.delete(number)
+    else if (isKept) this.#pending.keep(number, bytes)
+    else this.#pending.set(number, bytes)
   }
 
-  async #write(): Promise<void> {
-    const { path, pageSize, ops } = this.#setup
-    const pages = [...this.#pending.numbers()].filter((page) => page <= this.#sums.pages)
-    for (const run of runsOf(pages, Math.floor(MAX_WRITE_BYTES / pageSize))) {
-      const bytes = Buffer.concat(run.map((page) => this.#pending.get(page)))
-      const position = (run[0] - 1) * pageSize
-      await ops.writeAside('restore.write', this.#fd, bytes, position, sideOf(path))
-      for (const page of run) {
-        this.#disk.set(page, this.#sums.get(page))
-        this.#written.add(page)
-      }
+  async #carryOut(
+    announcement: RestoreJournal,
+    batch: PageBatch,
+    recorded: RestoreJournal,
+  ): Promise<void> {
+    await this.#save(announcement)
+    await this.#write(batch)
+    await this.#sync()
+    this.#durable = recorded
+    await this.#save(recorded)
+  }
+
+  #announced(): RestoreJournal {
+    return announced(this.#durable, this.#pending.numbers(), this.#disk)
+  }
+
+  /** What waits, as if the file had it already: when it does not get there, nothing goes on. */
+  #takeBatch(): PageBatch {
+    const pending = this.#pending
+    this.#pending = this.#idle
+    this.#idle = pending
+    const numbers = [...pending.numbers()].filter((page) => page <= this.#sums.pages)
+    for (const page of numbers) {
+      this.#disk.set(page, this.#sums.get(page))
+      this.#written.add(page)
     }
     this.#disk.settle()
-    this.#pending.clear()
+    return { pending, numbers }
   }
 
-  async #record(progress: RestoreProgress): Promise<void> {
-    this.#durable = this.#recordAt(progress)
-    this.#hasJournal = await this.#save(this.#durable)
+  async #write(batch: PageBatch): Promise<void> {
+    const { path, pageSize, ops } = this.#setup
+    await writePages(batch, pageSize, (bytes, position) =>
+      ops.writeAside('restore.write', this.#fd, bytes, position, sideOf(path)),
+    )
+    batch.pending.clear()
+  }
+
+  #sync(): Promise<void> {
+    return this.#setup.ops.syncAside('restore.sync', [this.#fd], sideOf(this.#setup.path))
   }
 
   #recordAt(progress: RestoreProgress): RestoreJournal {
@@ -227,13 +267,13 @@ export class RestoredFile {
       .map(([page]) => [page, sumText(this.#sums.get(page))] as const)
     return {
       ...{ plan, progress, pageSize, pending },
-      ...{ pages: this.#sums.pages, state: this.checksum, known: knownRuns(this.#sums) },
+      ...{ pages: this.#sums.pages, state: this.checksum, known: this.#sums.runs() },
     }
   }
 
-  async #save(journal: RestoreJournal): Promise<boolean> {
+  async #save(journal: RestoreJournal): Promise<void> {
     const { path, plan, ops } = this.#setup
-    return plan !== undefined && (await writeJournal(path, journal, ops))
+    this.#hasJournal = plan !== undefined && (await writeJournal(path, journal, ops))
   }
 
   /** The file holds what was proven. Throws ARCHIVE_MISMATCH. */
@@ -251,20 +291,6 @@ export class RestoredFile {
 }
 
 const NOTHING: RestoreProgress = { file: 0, point: 0, images: 0, at: undefined, isOpen: false }
-/** Pages that follow each other, at most `most` together. */
-function runsOf(pages: readonly number[], most: number): number[][] {
-  const runs: number[][] = []
-  for (const page of pages.toSorted((a, b) => a - b)) {
-    const run = runs[runs.length - 1]
-    if (run && run.length < most && run[run.length - 1] === page - 1) run.push(page)
-    else runs.push([page])
-  }
-  return runs
-}
-
-function sumText(sum: bigint): string {
-  return sum.toString(16)
-}
 
 function mismatch(txid: number, detail: string): WalcastError {
   return new WalcastError('ARCHIVE_MISMATCH', { txid, detail })

@@ -95,6 +95,23 @@ export class PageSums {
     return 0
   }
 
+  /** Runs of pages that have a checksum: first and last. */
+  runs(): [number, number][] {
+    const runs: [number, number][] = []
+    // In halves: a bigint for each would cost ten times as much.
+    const halves = new Uint32Array(this.#sums.buffer, this.#sums.byteOffset, 2 * this.#pages)
+    let first = 0
+    for (let page = 1; page <= this.#pages; page++) {
+      const isThere = (halves[2 * page - 2] | halves[2 * page - 1]) !== 0
+      if (isThere && first === 0) first = page
+      if (isThere || first === 0) continue
+      runs.push([first, page - 1])
+      first = 0
+    }
+    if (first > 0) runs.push([first, this.#pages])
+    return runs
+  }
+
   /** Makes all changes since the last `settle` final. */
   settle(): void {
     this.#undoCount = 0

@@ -333,3 +333,30 @@ test('a frame map gives the last frame set, 0 for unknown pages, and is empty wh
     ),
   )
 })
+
+test('the runs of pages that are there are those that a look at each page finds', () => {
+  const change = fc.oneof(
+    fc.record({
+      page: fc.integer({ min: 1, max: 60 }),
+      // Also sums of which one half is 0.
+      sum: fc.constantFrom(0n, 1n, 1n << 32n, (1n << 64n) - 1n),
+    }),
+    fc.record({ pages: fc.integer({ min: 0, max: 60 }) }),
+  )
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 80 }), (changes) => {
+      const sums = new PageSums(512)
+      for (const each of changes)
+        if ('pages' in each) sums.resize(each.pages)
+        else sums.set(each.page, each.sum)
+      const there = new Set(sums.runs().flatMap(([first, last]) => range(first, last)))
+      for (let page = 1; page <= 61; page++) assert.equal(there.has(page), sums.get(page) !== 0n)
+      for (const [i, [first]] of sums.runs().entries())
+        if (i > 0) assert.ok(first > sums.runs()[i - 1][1] + 1, 'runs do not touch')
+    }),
+  )
+})
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+}

@@ -159,7 +159,8 @@ function sweep(folder: string): void {
 }
 
 async function readWhole(fd: number, at: number, bytes: number, path: string): Promise<Buffer> {
-  const buffer = Buffer.alloc(bytes)
+  // Filled to its end, or never given.
+  const buffer = Buffer.allocUnsafeSlow(bytes)
   for (let done = 0; done < bytes; ) {
     const { bytesRead } = await readAside(fd, buffer, done, bytes - done, at + done).catch(
       (error: unknown) => {
