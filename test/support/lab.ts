@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { Child } from './child.ts'
-import { CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
+import { compareDatabases, execute } from './databaseJobs.ts'
+import { BARE, CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
 import { SqlSession } from './sqlSession.ts'
 import { type NodeCommand, type NodeOptions, TestNode } from './testNode.ts'
 import { PATIENCE_MS, type Saw, until } from './until.ts'
@@ -23,9 +24,7 @@ interface SessionOptions {
 export type StartOptions = Partial<NodeOptions>
 
 /** Waits find what hangs; this limit is for tests that go on without end. */
-const ENDLESS_MS = 15 * 60_000
-/** Python starts in half the time when it looks for no packages and no settings of the user. */
-const BARE = ['-I', '-S']
+export const ENDLESS_MS = 15 * 60_000
 /** How long connections of tests wait for SQLite's locks by default. */
 const BUSY_MS = 30_000
 
@@ -35,24 +34,25 @@ const BUSY_MS = 30_000
 export function labTest(name: string, run: (lab: Lab, t: TestContext) => Promise<void>): void {
   test(name, { timeout: ENDLESS_MS + PATIENCE_MS }, async (t) => {
     const lab = new Lab()
-    let overdue: NodeJS.Timeout | undefined
     try {
-      const late = new Promise<never>((_resolve, reject) => {
-        overdue = setTimeout(
-          () => reject(new Error(`the test took over ${ENDLESS_MS} ms`)),
-          ENDLESS_MS,
-        )
-      })
-      await Promise.race([run(lab, t), late])
+      await limited(run(lab, t))
       lab.requireAlive()
     } catch (error) {
       for (const tail of lab.tails()) t.diagnostic(tail)
       throw error
     } finally {
-      clearTimeout(overdue)
       await lab.close()
     }
   })
+}
+
+/** What `work` gives, or a failure when it goes on without end. */
+export function limited<T>(work: Promise<T>): Promise<T> {
+  let overdue: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    overdue = setTimeout(() => reject(new Error(`the test took over ${ENDLESS_MS} ms`)), ENDLESS_MS)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(overdue))
 }
 
 export class Lab {
@@ -120,11 +120,14 @@ export class Lab {
     return new SqlSession(this.program('sql', { path, timeoutMs: BUSY_MS, ...options }))
   }
 
-  /** Runs statements in a process of their own. */
-  async exec(path: string, ...statements: readonly string[]): Promise<void> {
-    const session = this.sql(path)
-    for (const statement of statements) await session.rows(statement)
-    await session.close()
+  /** Runs statements on a connection in another process, and closes it. */
+  exec(path: string, ...statements: readonly string[]): Promise<void> {
+    return execute(path, statements, BUSY_MS)
+  }
+
+  /** '' when two databases are sound and equal page by page, else the difference. */
+  compare(a: string, b: string): Promise<string> {
+    return compareDatabases(a, b)
   }
 
   leader(db: string, options: StartOptions = {}): Promise<TestNode> {
@@ -245,9 +248,5 @@ export async function requireSame(lab: Lab, leader: TestNode, replica: TestNode)
 
 /** '' when both databases are sound and equal page by page, else the difference. */
 export async function compareFiles(lab: Lab, a: string, b: string): Promise<string> {
-  if (!existsSync(a) || !existsSync(b)) return 'a file is missing'
-  const child = lab.python('compare', { a, b })
-  const { text } = await child.line((line) => line.startsWith('{'))
-  await child.ended
-  return JSON.parse(text).difference
+  return existsSync(a) && existsSync(b) ? lab.compare(a, b) : 'a file is missing'
 }
