@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { Child } from './child.ts'
 import { compareDatabases, execute } from './databaseJobs.ts'
@@ -27,6 +28,8 @@ export type StartOptions = Partial<NodeOptions>
 export const ENDLESS_MS = 15 * 60_000
 /** How long connections of tests wait for SQLite's locks by default. */
 const BUSY_MS = 30_000
+/** How long a commit may be on its way into the leader's position, ms. */
+const COMMIT_MS = 200
 
 /**
  * A test with a lab, which is cleaned up. When it fails, the last lines of its processes are shown.
@@ -120,8 +123,15 @@ export class Lab {
     return new SqlSession(this.program('sql', { path, timeoutMs: BUSY_MS, ...options }))
   }
 
-  /** Runs statements on a connection in another process, and closes it. */
-  exec(path: string, ...statements: readonly string[]): Promise<void> {
+  /** Runs statements in a process of their own. */
+  async exec(path: string, ...statements: readonly string[]): Promise<void> {
+    const session = this.sql(path)
+    for (const statement of statements) await session.rows(statement)
+    await session.close()
+  }
+
+  /** The same for a database that no node has yet, in a process that the tests share. */
+  prepare(path: string, ...statements: readonly string[]): Promise<void> {
     return execute(path, statements, BUSY_MS)
   }
 
@@ -241,6 +251,7 @@ export async function requireSame(lab: Lab, leader: TestNode, replica: TestNode)
     if (difference === '') return
     const after = await waitLevel(leader, replica)
     times = after === before ? times + 1 : 0
+    await delay(COMMIT_MS)
     last = `the files differ at ${before}: ${difference}`
   }
   throw new Error(last)

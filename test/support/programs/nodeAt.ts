@@ -4,8 +4,8 @@
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/platform/fileOps.ts'
+import { runNodeWith } from './bundledNode.ts'
 import { optionsOf, say } from './options.ts'
-import { runNodeWith } from './runNodeWith.ts'
 
 const { args } = optionsOf<{ args: readonly string[] }>()
 let fatal: { readonly op: string; readonly count: number } | undefined

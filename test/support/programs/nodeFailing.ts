@@ -7,8 +7,8 @@
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/platform/fileOps.ts'
+import { runNodeWith } from './bundledNode.ts'
 import { optionsOf, say } from './options.ts'
-import { runNodeWith } from './runNodeWith.ts'
 
 interface Fault {
   readonly ops: readonly string[]

@@ -5,8 +5,8 @@
  */
 import { existsSync } from 'node:fs'
 import { createFileOps, type FileOp } from '../../../src/platform/fileOps.ts'
+import { runNodeWith } from './bundledNode.ts'
 import { optionsOf } from './options.ts'
-import { runNodeWith } from './runNodeWith.ts'
 
 const { args, op, count, from, fullWhile } = optionsOf<{
   args: readonly string[]
