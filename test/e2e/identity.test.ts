@@ -169,36 +169,29 @@ const WAYS: readonly (readonly [
   ],
 ]
 
-labTest('a restored database is detected however it was restored', async (lab, t) => {
-  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
-  await makeTable(lab, db)
-  let leader = await lab.leader(db)
-  const replicas = await followAlone(lab, leader)
-  for (const [way, bringBack] of WAYS)
-    await t.test(`by ${way}: rows that it lacks are kept`, async () => {
-      copyAll(db, backup, ['', '-wal'])
-      // The copy in one file, as it was at that moment.
-      await lab.exec(backup, 'PRAGMA wal_checkpoint(TRUNCATE)')
-      const { epoch } = await leader.status()
-      const lost = await lose(lab, leader, replicas)
-      await leader.stop()
-      for (const suffix of ['-wal', '-shm']) rmSync(`${db}${suffix}`, { force: true })
-      await bringBack(lab, backup, db)
-      if (existsSync(`${db}.new`)) renameSync(`${db}.new`, db)
-      leader = await lab.restart(leader)
-      await requireSame(lab, leader, replicas[0])
-      const kept = await until('the lost rows are kept', async () => {
-        const { diverged = [] } = await replicas[0].status()
-        return diverged.find(({ state, position }) => state === 'compared' && position === lost)
-      })
-      assert.equal(kept.rows?.removed, LOST)
-      const now = await leader.status()
-      assert.ok(now.epoch > epoch, `epoch ${now.epoch} after ${epoch}`)
-      assert.match(now.putBack?.reason ?? '', /put back/)
-      assert.ok(leader.logged('put back').length > 0)
-      for (const node of [leader, replicas[0]]) assert.equal(await waitStatus(node, lost), 409)
+for (const [way, bringBack] of WAYS)
+  labTest(`a database restored by ${way} is detected, and rows it lacks are kept`, async (lab) => {
+    const { leader, replicas, backup, lost } = await startCopied(
+      lab,
+      (to) => followAlone(lab, to),
+      true,
+    )
+    await leader.stop()
+    const { db } = leader
+    for (const suffix of ['-wal', '-shm']) rmSync(`${db}${suffix}`, { force: true })
+    await bringBack(lab, backup, db)
+    if (existsSync(`${db}.new`)) renameSync(`${db}.new`, db)
+    const restored = await lab.restart(leader)
+    await requireSame(lab, restored, replicas[0])
+    const kept = await until('the lost rows are kept', async () => {
+      const { diverged = [] } = await replicas[0].status()
+      return diverged.find(({ state, position }) => state === 'compared' && position === lost)
     })
-})
+    assert.equal(kept.rows?.removed, LOST)
+    assert.ok((await restored.status()).epoch > 1)
+    assert.match((await restored.status()).putBack?.reason ?? '', /put back/)
+    for (const node of [restored, replicas[0]]) assert.equal(await waitStatus(node, lost), 409)
+  })
 
 labTest('a restored node folder gives out no position twice', async (lab) => {
   const { leader, replicas, backup, lost } = await startCopied(

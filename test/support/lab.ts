@@ -28,8 +28,12 @@ export type StartOptions = Partial<NodeOptions>
 export const ENDLESS_MS = 15 * 60_000
 /** How long connections of tests wait for SQLite's locks by default. */
 const BUSY_MS = 30_000
-/** How long a commit may be on its way into the leader's position, ms. */
-const COMMIT_MS = 200
+/** Pause before files that differ are compared again, ms. */
+const LOOK_MS = 200
+/** Comparisons at one position: a large commit may be on its way into it for seconds. */
+const LOOKS = 20
+/** Comparisons at all, of a database that is written. */
+const MAX_LOOKS = 100
 
 /**
  * A test with a lab, which is cleaned up. When it fails, the last lines of its processes are shown.
@@ -245,13 +249,13 @@ export async function requireSame(lab: Lab, leader: TestNode, replica: TestNode)
   // A commit that has just returned may still be on its way into the leader's position.
   let last = ''
   let times = 0
-  for (let attempt = 0; attempt < 20 && times < 4; attempt++) {
+  for (let attempt = 0; attempt < MAX_LOOKS && times < LOOKS; attempt++) {
     const before = await waitLevel(leader, replica)
     const difference = await compareFiles(lab, leader.db, replica.db)
     if (difference === '') return
     const after = await waitLevel(leader, replica)
     times = after === before ? times + 1 : 0
-    await delay(COMMIT_MS)
+    await delay(LOOK_MS)
     last = `the files differ at ${before}: ${difference}`
   }
   throw new Error(last)

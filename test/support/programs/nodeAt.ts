@@ -3,8 +3,7 @@
  * standard input means: SIGKILL just before the `count`-th file operation `op` from now on.
  */
 import { createInterface } from 'node:readline'
-import { createFileOps } from '../../../src/platform/fileOps.ts'
-import { runNodeWith } from './bundledNode.ts'
+import { createFileOps, runNodeWith } from './bundledNode.ts'
 import { optionsOf, say } from './options.ts'
 
 const { args } = optionsOf<{ args: readonly string[] }>()

@@ -6,8 +6,7 @@
  * the number of failures since the last.
  */
 import { createInterface } from 'node:readline'
-import { createFileOps } from '../../../src/platform/fileOps.ts'
-import { runNodeWith } from './bundledNode.ts'
+import { createFileOps, runNodeWith } from './bundledNode.ts'
 import { optionsOf, say } from './options.ts'
 
 interface Fault {

@@ -4,8 +4,8 @@
  * that kind fail with ENOSPC while that file exists.
  */
 import { existsSync } from 'node:fs'
-import { createFileOps, type FileOp } from '../../../src/platform/fileOps.ts'
-import { runNodeWith } from './bundledNode.ts'
+import type { FileOp } from '../../../src/platform/fileOps.ts'
+import { createFileOps, runNodeWith } from './bundledNode.ts'
 import { optionsOf } from './options.ts'
 
 const { args, op, count, from, fullWhile } = optionsOf<{
