@@ -234,7 +234,8 @@ describe('two sites whose roles change', () => {
 
   for (const isKeyed of [true, false])
     pairTest(
-      `a write across a leader change has no position or ack (${isKeyed ? 'with' : 'without'} a key)`,
+      'a write across a leader change has no position or ack ' +
+        `(${isKeyed ? 'with' : 'without'} a key)`,
       async (lab, { first, next }) => {
         const path = isKeyed ? '/across' : '/across-without'
         const answer = isKeyed

@@ -184,24 +184,23 @@ describe('copies of one node are found out', { concurrency: 8 }, () => {
     },
   )
 
-  clusterTest(
-    'a replica whose old process hangs at the leader goes on at a relay',
-    async (lab, { leader, relays }) => {
-      const { db, clone } = filesOf(lab, 'frozen')
-      const frozen = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
-      await waitLevel(leader, frozen)
-      copyAll(db, clone, ['', '-wal', '-walcast'])
-      frozen.kill('SIGSTOP')
-      const next = await (await lab.replica(clone, relays[0], { flags: FLAGS })).ready()
-      await upForLong(next)
-      assert.equal(next.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      await requireSame(lab, leader, next)
-      // The original is back and has run longer, so the younger process ends.
-      frozen.kill('SIGCONT')
-      await requireTaken(next)
-      await requireSame(lab, leader, frozen)
-    },
-  )
+  labTest('a replica whose old process hangs at the leader goes on at a relay', async (lab) => {
+    const leader = await startLeader(lab)
+    const relay = await startRelay(lab, 'relay-0', leader)
+    const { db, clone } = filesOf(lab, 'frozen')
+    const frozen = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
+    await waitLevel(leader, frozen)
+    copyAll(db, clone, ['', '-wal', '-walcast'])
+    frozen.kill('SIGSTOP')
+    const next = await (await lab.replica(clone, relay, { flags: FLAGS })).ready()
+    await upForLong(next)
+    assert.equal(next.logged('WALCAST_NODE_ID_TAKEN').length, 0)
+    await requireSame(lab, leader, next)
+    // The original is back and has run longer, so the younger process ends.
+    frozen.kill('SIGCONT')
+    await requireTaken(next)
+    await requireSame(lab, leader, frozen)
+  })
 })
 
 /** Longer than it takes to find two processes. */

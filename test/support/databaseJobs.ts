@@ -1,8 +1,8 @@
 /**
- * Jobs on databases in processes of Python (py/databaseJobs.py), whose SQLite is of another version.
- * A process takes one job at a time and holds no file between two jobs, so all tests of a test
- * file use it: Python's start takes longer than most jobs. Jobs that run at once have a process
- * each.
+ * Jobs on databases in processes of Python (py/databaseJobs.py), whose SQLite is of another
+ * version. A process takes one job at a time and holds no file between two jobs. All tests of a
+ * test file use it: Python's start takes longer than most jobs. Jobs that run at once have a
+ * process each.
  */
 import { join } from 'node:path'
 import { Child } from './child.ts'
