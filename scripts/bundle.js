@@ -8,10 +8,12 @@
  *
  * A code cache belongs to one version of V8: another one compiles the program as if there was
  * none. The package that is published has no cache.
+ *
+ * dist/testBundle has the same for nodes that tests run with file operations of their own.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -21,6 +23,7 @@ import Database from 'better-sqlite3'
 import { build } from 'esbuild'
 
 const OUT = 'dist/bundle'
+const TEST_OUT = 'dist/testBundle'
 /** How long a node runs for its code to be kept. */
 const RUN_MS = 1000
 const PROGRAMS = [
@@ -33,6 +36,9 @@ const PROGRAMS = [
   'backup/drill/drillProgram',
   'backup/dated/datedCheckProgram',
 ]
+/** A module of the tests, and a program of theirs that runs a node with it. */
+const TEST_MODULE = 'runNodeWith'
+const TEST_NODE = 'dist/test/support/programs/nodeFailing.js'
 /** What only a module of its own can say, and what a program's loader gives it instead. */
 const IN_BUNDLE = [
   ['createRequire(import.meta.url)', 'require'],
@@ -51,11 +57,11 @@ const asBundled = {
   },
 }
 
-/** The program's own file, as an expression. Its name tells its content, as a cache must match. */
-const { metafile } = await build({
-  entryPoints: PROGRAMS.map((program) => `src/${program}.ts`),
-  outbase: 'src',
-  outdir: OUT,
+/**
+ * The program's own file, as an expression. Its name tells its content, as a cache must match.
+ * @type {import('esbuild').BuildOptions & { readonly metafile: true }}
+ */
+const BUNDLED = {
   entryNames: '[dir]/[name]-[hash]',
   bundle: true,
   format: 'cjs',
@@ -69,27 +75,48 @@ const { metafile } = await build({
   sourcesContent: false,
   metafile: true,
   logLevel: 'warning',
+}
+const { metafile } = await build({
+  ...BUNDLED,
+  entryPoints: PROGRAMS.map((program) => `src/${program}.ts`),
+  outbase: 'src',
+  outdir: OUT,
+})
+const forTests = await build({
+  ...BUNDLED,
+  entryPoints: [`test/support/programs/${TEST_MODULE}.ts`],
+  outdir: TEST_OUT,
 })
 
 writeFileSync(join(OUT, 'package.json'), '{ "type": "commonjs" }\n')
 for (const program of PROGRAMS) {
-  const code = codeOf(program)
+  const code = codeOf(metafile, `src/${program}.ts`)
   const programs = `${'../'.repeat(program.split('/').length - 1)}programs.js`
   writeFileSync(join(OUT, `${program}.js`), loader(basename(code), programs))
 }
 writeFileSync(join(OUT, 'LICENSES.txt'), licenses())
+writeFileSync(join(TEST_OUT, 'package.json'), '{ "type": "commonjs" }\n')
+writeFileSync(
+  join(TEST_OUT, `${TEST_MODULE}.js`),
+  loader(
+    basename(codeOf(forTests.metafile, `test/support/programs/${TEST_MODULE}.ts`)),
+    '../bundle/programs.js',
+  ),
+)
 await cacheCode()
 
-/** @param {string} program */
-function codeOf(program) {
-  const found = Object.entries(metafile.outputs).find(
-    ([, { entryPoint }]) => entryPoint === `src/${program}.ts`,
-  )
-  if (!found) throw new Error(`${program} has no output`)
+/**
+ * @param {import('esbuild').Metafile} made
+ * @param {string} source
+ */
+function codeOf(made, source) {
+  const found = Object.entries(made.outputs).find(([, { entryPoint }]) => entryPoint === source)
+  if (!found) throw new Error(`${source} has no output`)
   return found[0]
 }
 
 /**
+ * What it exports is a promise of what the bundled module exports.
  * @param {string} code
  * @param {string} programs
  */
@@ -110,9 +137,13 @@ try {
 } catch {}
 const program = new Script(readFileSync(filename, 'latin1'), { filename, cachedData })
 const programsUrl = pathToFileURL(join(__dirname, '${programs}')).href
-require('xxhash-wasm')().then((xxhash) =>
-  program.runInThisContext()(require, module, exports, filename, programsUrl, xxhash),
-)
+module.exports = require('xxhash-wasm')().then((xxhash) => {
+  const bundled = { exports: {} }
+  program.runInThisContext()(
+    ...[require, bundled, bundled.exports, filename, programsUrl, xxhash],
+  )
+  return bundled.exports
+})
 `
 }
 
@@ -136,30 +167,48 @@ function licenses() {
     .join(`\n${'-'.repeat(80)}\n\n`)
 }
 
-/** Runs a leader, then another with a replica. Each process adds the code that it needs. */
+/**
+ * Runs a leader, then another with a replica. Each process adds the code that it needs. Then a
+ * leader and a replica as tests run them, where the tests are compiled.
+ */
 async function cacheCode() {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-bundle-'))
   try {
     const db = join(folder, 'leader.db')
     new Database(db).exec('CREATE TABLE rows (a); INSERT INTO rows VALUES (1)').close()
-    const first = await startNode('leader', '--db', db)
+    const first = await startNode(asCommand, 'leader', '--db', db)
     await first.stop()
-    const leader = await startNode('leader', '--db', db)
-    const copy = ['--db', join(folder, 'replica.db'), '--leader', leader.address]
-    const replica = await startNode('replica', ...copy)
-    await replica.stop()
-    await leader.stop()
+    for (const [name, command] of Object.entries({ asCommand, asTest })) {
+      if (command === asTest && !existsSync(TEST_NODE)) continue
+      const leader = await startNode(command, 'leader', '--db', db)
+      const copy = ['--db', join(folder, `${name}.db`), '--leader', leader.address]
+      const replica = await startNode(command, 'replica', ...copy)
+      await replica.stop()
+      await leader.stop()
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** A node, once it has run for a moment. */
-async function startNode(/** @type {string[]} */ ...args) {
+function asCommand(/** @type {string[]} */ args) {
+  return [join(OUT, 'cli/main.js'), ...args]
+}
+
+function asTest(/** @type {string[]} */ args) {
+  return [TEST_NODE, JSON.stringify({ args })]
+}
+
+/**
+ * A node, once it has run for a moment.
+ * @param {(args: string[]) => string[]} command
+ * @param {string[]} args
+ */
+async function startNode(command, ...args) {
   const address = `127.0.0.1:${await freePort()}`
-  const recorded = ['--require', './scripts/recordCode.cjs', join(OUT, 'cli/main.js')]
-  const node = spawn(process.execPath, [...recorded, ...args, '--listen', address], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  const recorded = ['--require', './scripts/recordCode.cjs']
+  const node = spawn(process.execPath, [...recorded, ...command([...args, '--listen', address])], {
+    stdio: ['pipe', 'ignore', 'pipe'],
   })
   const lines = []
   for await (const line of createInterface({ input: node.stderr })) {

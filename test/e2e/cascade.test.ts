@@ -3,9 +3,11 @@
  * in which the relay can fail.
  */
 import assert from 'node:assert/strict'
+import { describe } from 'node:test'
 import { fakeNode } from '../support/fakeNode.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { RawClient } from '../support/rawClient.ts'
+import { sharedLab } from '../support/sharedLab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
@@ -39,57 +41,79 @@ async function startChain(
   return { leader, relay, leaf }
 }
 
-labTest(
-  'a leaf follows its leader through two replicas, and the leader lists them all',
-  async (lab) => {
-    const { leader, relay, leaf } = await startChain(lab)
-    const last = await (
-      await lab.replica(lab.path('last.db'), leaf, { flags: ['--name', 'last'] })
-    ).ready()
-    const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 71 })
-    await writer.advance(300)
-    await writer.stop()
-    for (const node of [relay, leaf, last]) await requireSame(lab, leader, node)
-    const listed = await until('the leader lists all three', async () => {
-      const { replicas } = await leader.status()
-      const level = replicas.filter((each) => each.connected && each.txid === replicas[0].txid)
-      return level.length === 3 ? replicas : undefined
-    })
-    const via = Object.fromEntries(listed.map((each) => [each.node, each.via]))
-    assert.deepEqual(via, { relay: undefined, leaf: 'relay', last: 'leaf' })
-    assert.equal(listed.find(({ node }) => node === 'last')?.address, last.address)
-    const status = await last.status()
-    assert.deepEqual([status.leader, status.follows], ['top', 'leaf'])
-    assert.equal((await relay.status()).replicas.length, 2)
-    const isConnected = async () =>
-      (await leader.status()).replicas.find(({ node }) => node === 'last')?.connected
-    let again = last
-    await until('the leader hears soon that one has gone', async () => {
-      await again.stop()
-      const goneMs = performance.now()
-      await until('the leader knows', async () => (await isConnected()) === false)
-      if (performance.now() - goneMs < UNTOLD_MS) return true
-      // A busy machine may be late once.
-      again = await lab.restart(last)
-      await until('it is back', isConnected)
-      return false
-    })
-  },
-)
+describe('a leader, a relay and a leaf', () => {
+  const chainTest = sharedLab((lab) => startChain(lab))
 
-labTest('a leaf that was away catches up from the history of its replica', async (lab) => {
-  const { leader, relay, leaf } = await startChain(lab)
-  const writing = lab.modernSql(leader.db)
-  await leaf.stop()
-  for (let i = 0; i < 50; i++)
-    await writing.rows(
-      numbers(20, 'INSERT INTO log (who, body) SELECT n, randomblob(200) FROM numbers'),
-    )
-  await waitLevel(leader, relay)
-  const back = await lab.restart(leaf)
-  await requireSame(lab, leader, back)
-  assert.equal(await back.metric('walcast_syncs_total'), 0, 'no pages were compared')
-  assert.ok((await back.metric('walcast_apply_batches_total')) < 25, 'many commits came as few')
+  chainTest(
+    'a leaf follows its leader through two replicas, and the leader lists them all',
+    async (lab, { leader, relay, leaf }) => {
+      const last = await (
+        await lab.replica(lab.path('last.db'), leaf, { flags: ['--name', 'last'] })
+      ).ready()
+      const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 71 })
+      await writer.advance(300)
+      await writer.stop()
+      for (const node of [relay, leaf, last]) await requireSame(lab, leader, node)
+      const listed = await until('the leader lists all three', async () => {
+        const { replicas } = await leader.status()
+        const level = replicas.filter((each) => each.connected && each.txid === replicas[0].txid)
+        return level.length === 3 ? replicas : undefined
+      })
+      const via = Object.fromEntries(listed.map((each) => [each.node, each.via]))
+      assert.deepEqual(via, { relay: undefined, leaf: 'relay', last: 'leaf' })
+      assert.equal(listed.find(({ node }) => node === 'last')?.address, last.address)
+      const status = await last.status()
+      assert.deepEqual([status.leader, status.follows], ['top', 'leaf'])
+      assert.equal((await relay.status()).replicas.length, 2)
+      const isConnected = async () =>
+        (await leader.status()).replicas.find(({ node }) => node === 'last')?.connected
+      let again = last
+      await until('the leader hears soon that one has gone', async () => {
+        await again.stop()
+        const goneMs = performance.now()
+        await until('the leader knows', async () => (await isConnected()) === false)
+        if (performance.now() - goneMs < UNTOLD_MS) return true
+        // A busy machine may be late once.
+        again = await lab.restart(last)
+        await until('it is back', isConnected)
+        return false
+      })
+    },
+  )
+
+  chainTest(
+    'a leaf that was away catches up from the history of its replica',
+    async (lab, { leader, relay, leaf }) => {
+      const writing = lab.modernSql(leader.db)
+      await leaf.stop()
+      for (let i = 0; i < 50; i++)
+        await writing.rows(
+          numbers(20, 'INSERT INTO log (who, body) SELECT n, randomblob(200) FROM numbers'),
+        )
+      await waitLevel(leader, relay)
+      const back = await lab.restart(leaf)
+      await requireSame(lab, leader, back)
+      assert.equal(await back.metric('walcast_syncs_total'), 0, 'no pages were compared')
+      assert.ok((await back.metric('walcast_apply_batches_total')) < 25, 'many commits came as few')
+      Object.assign(leaf, back)
+    },
+  )
+
+  chainTest(
+    'a leaf knows its leader even if its relay started without it',
+    async (lab, { leader, relay, leaf }) => {
+      await leader.stop()
+      await relay.stop()
+      const back = await lab.restart(relay)
+      await lab.restart(leader)
+      await until('the leaf knows its leader', async () => {
+        const { leader: source, state } = await leaf.status()
+        return source === 'top' && state === 'streaming'
+      })
+      await requireSame(lab, leader, back)
+      await requireSame(lab, leader, leaf)
+    },
+  )
 })
 
 labTest('a leaf survives the death, return and resync of its replica', async (lab) => {
@@ -170,20 +194,6 @@ labTest('a replica does not go back to follow one that is behind it', async (lab
   assert.equal(`${epoch}-${txid} ${checksum}`, ahead)
   proxy.tamper = (bytes) => bytes
   await requireSame(lab, leader, held)
-})
-
-labTest('a leaf knows its leader even if its relay started without it', async (lab) => {
-  const { leader, relay, leaf } = await startChain(lab)
-  await leader.stop()
-  await relay.stop()
-  const back = await lab.restart(relay)
-  await lab.restart(leader)
-  await until('the leaf knows its leader', async () => {
-    const { leader: source, state } = await leaf.status()
-    return source === 'top' && state === 'streaming'
-  })
-  await requireSame(lab, leader, back)
-  await requireSame(lab, leader, leaf)
 })
 
 labTest('a relay that hears of a higher epoch from a leaf leaves its old leader', async (lab) => {

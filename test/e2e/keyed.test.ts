@@ -6,10 +6,12 @@
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { describe } from 'node:test'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { promote, switchover } from '../support/leadership.ts'
 import { PROGRAMS } from '../support/paths.ts'
+import { sharedLab } from '../support/sharedLab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { App, ask, codeOf, type Got, SECRET, valuesOf } from '../support/trafficLab.ts'
@@ -114,40 +116,17 @@ for (const shiftMs of [10 * MINUTES_MS, -10 * MINUTES_MS, 10_000, -10_000])
     (lab) => failOver(lab, shiftMs),
   )
 
-labTest('a keyed answer survives a switchover there and back, unexecuted', async (lab) => {
-  await makeDatabase(lab, lab.path('first.db'))
-  const first = await startSite(lab, 'first', undefined)
-  const next = await startSite(lab, 'next', first)
-  assert.equal((await pay(next, '/pay')).body.toString(), 'made')
-  await switchover(first.node, { to: 'next' })
-  await follows(first, next)
-  await switchover(next.node, { to: 'first' })
-  await follows(next, first)
-  for (const site of [first, next]) assert.equal((await pay(site, '/pay')).body.toString(), 'made')
-  assert.equal(await first.app.count('POST', '/pay'), 1)
-  assert.equal(await next.app.count('POST', '/pay'), 0)
-})
+interface Pair {
+  readonly first: Site
+  readonly next: Site
+}
 
-labTest('a keyed write lost in a failover is neither answered nor executed again', async (lab) => {
+/** The first site leads, at the begin of each test and at its end. */
+async function startPair(lab: Lab): Promise<Pair> {
   await makeDatabase(lab, lab.path('first.db'))
   const first = await startSite(lab, 'first', undefined)
-  const next = await startSite(lab, 'next', first)
-  // It cannot ask who leads, so it goes on leading.
-  for (const { link } of [first, next]) {
-    link.tamper = () => undefined
-    link.cutAll()
-  }
-  await lab.exec(first.node.db, 'CREATE TABLE lost (id INTEGER)')
-  assert.equal((await pay(first, '/pay')).body.toString(), 'made')
-  await promote(next.node, { force: true })
-  for (const { link } of [first, next]) link.tamper = (bytes) => bytes
-  await follows(first, next)
-  await switchover(next.node, { to: 'first' })
-  await follows(next, first)
-  const got = await pay(first, '/pay')
-  assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
-  assert.equal(await first.app.count('POST', '/pay'), 1)
-})
+  return { first, next: await startSite(lab, 'next', first) }
+}
 
 /**
  * The first site freezes with commits of its own, the next one is promoted, and leadership comes
@@ -184,66 +163,103 @@ async function kept(send: () => Promise<Got>, acked: number): Promise<readonly s
   return bodies
 }
 
-for (const level of [undefined, 'one', 'one-durable'])
-  labTest(
-    `a leader that was frozen and deposed claims no lost write (${level ?? 'no level'})`,
-    async (lab) => {
-      await makeDatabase(lab, lab.path('first.db'))
-      const first = await startSite(lab, 'first', undefined)
-      const next = await startSite(lab, 'next', first)
-      const more = level === undefined ? [] : ['walcast-ack', level]
-      const pays = (site: Site, path: string) => pay(site, path, false, more)
-      assert.equal((await pays(first, '/kept')).body.toString(), 'made')
+describe('two sites whose roles change', () => {
+  const pairTest = sharedLab(startPair)
+
+  pairTest(
+    'a keyed answer survives a switchover there and back, unexecuted',
+    async (_lab, { first, next }) => {
+      assert.equal((await pay(next, '/there-and-back')).body.toString(), 'made')
+      await switchover(first.node, { to: 'next' })
+      await follows(first, next)
+      await switchover(next.node, { to: 'first' })
       await follows(next, first)
-      await until(
-        'it is replicated',
-        async () => (await next.node.status()).txid === (await first.node.status()).txid,
-      )
-      await alone(lab, first)
-      const made = await pays(first, '/pay')
-      assert.equal(made.body.toString(), 'made')
-      assert.deepEqual(valuesOf(made, 'walcast-acked'), [])
-      await freezeAndReturn(first, next)
-      for (const site of [first, next]) {
-        const got = await pays(site, '/pay')
-        assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
-        assert.deepEqual(valuesOf(got, 'walcast-acked'), [])
-        for (const body of await kept(() => pays(site, '/kept'), level === undefined ? 0 : 1))
-          assert.equal(body, 'made')
-      }
-      for (const path of ['/pay', '/kept']) assert.equal(await first.app.count('POST', path), 1)
-      assert.equal((await next.app.state()).total, 0)
+      for (const site of [first, next])
+        assert.equal((await pay(site, '/there-and-back')).body.toString(), 'made')
+      assert.equal(await first.app.count('POST', '/there-and-back'), 1)
+      assert.equal(await next.app.count('POST', '/there-and-back'), 0)
     },
   )
 
-for (const isKeyed of [true, false])
-  labTest(
-    `a write across a leader change has no position or ack (${isKeyed ? 'with' : 'without'} a key)`,
-    async (lab) => {
-      await makeDatabase(lab, lab.path('first.db'))
-      const first = await startSite(lab, 'first', undefined)
-      const next = await startSite(lab, 'next', first)
-      const answer = isKeyed
-        ? pay(first, '/pay', true, ['walcast-ack', 'one'])
-        : ask(first.port, {
-            method: 'POST',
-            path: '/pay',
-            headers: ['walcast-ack', 'one'],
-            answer: { waits: true, body: 'made' },
-          })
-      await until('the leader executes it', async () => (await first.app.state()).waiting === 1)
-      await alone(lab, first)
-      await freezeAndReturn(first, next)
-      await first.app.go()
-      const got = await answer
-      assert.deepEqual([got.status, got.body.toString()], [200, 'made'])
-      for (const name of ['walcast-position', 'walcast-acked', 'set-cookie'])
-        assert.deepEqual(valuesOf(got, name), [], name)
-      assert.deepEqual(valuesOf(got, 'walcast-stale'), ['unknown'])
-      assert.deepEqual(valuesOf(got, 'walcast-not-replicated'), ['one; replicas=0'])
-      if (!isKeyed) return
-      for (const site of [first, next])
-        assert.equal(codeOf(await pay(site, '/pay')), 'OUTCOME_UNKNOWN')
-      assert.equal(await first.app.count('POST', '/pay'), 1)
+  pairTest(
+    'a keyed write lost in a failover is neither answered nor executed again',
+    async (lab, { first, next }) => {
+      // It cannot ask who leads, so it goes on leading.
+      for (const { link } of [first, next]) {
+        link.tamper = () => undefined
+        link.cutAll()
+      }
+      await lab.exec(first.node.db, 'CREATE TABLE lost (id INTEGER)')
+      assert.equal((await pay(first, '/lost')).body.toString(), 'made')
+      await promote(next.node, { force: true })
+      for (const { link } of [first, next]) link.tamper = (bytes) => bytes
+      await follows(first, next)
+      await switchover(next.node, { to: 'first' })
+      await follows(next, first)
+      const got = await pay(first, '/lost')
+      assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
+      assert.equal(await first.app.count('POST', '/lost'), 1)
     },
   )
+
+  for (const level of [undefined, 'one', 'one-durable'])
+    pairTest(
+      `a leader that was frozen and deposed claims no lost write (${level ?? 'no level'})`,
+      async (lab, { first, next }) => {
+        const more = level === undefined ? [] : ['walcast-ack', level]
+        const pays = (site: Site, path: string) => pay(site, path, false, more)
+        const [payPath, keptPath] = [`/pay-${level}`, `/kept-${level}`]
+        assert.equal((await pays(first, keptPath)).body.toString(), 'made')
+        await follows(next, first)
+        await until(
+          'it is replicated',
+          async () => (await next.node.status()).txid === (await first.node.status()).txid,
+        )
+        await alone(lab, first)
+        const made = await pays(first, payPath)
+        assert.equal(made.body.toString(), 'made')
+        assert.deepEqual(valuesOf(made, 'walcast-acked'), [])
+        await freezeAndReturn(first, next)
+        for (const site of [first, next]) {
+          const got = await pays(site, payPath)
+          assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
+          assert.deepEqual(valuesOf(got, 'walcast-acked'), [])
+          for (const body of await kept(() => pays(site, keptPath), level === undefined ? 0 : 1))
+            assert.equal(body, 'made')
+        }
+        for (const path of [payPath, keptPath]) assert.equal(await first.app.count('POST', path), 1)
+        assert.equal((await next.app.state()).total, 0)
+      },
+    )
+
+  for (const isKeyed of [true, false])
+    pairTest(
+      'a write across a leader change has no position or ack ' +
+        `(${isKeyed ? 'with' : 'without'} a key)`,
+      async (lab, { first, next }) => {
+        const path = isKeyed ? '/across' : '/across-without'
+        const answer = isKeyed
+          ? pay(first, path, true, ['walcast-ack', 'one'])
+          : ask(first.port, {
+              method: 'POST',
+              path,
+              headers: ['walcast-ack', 'one'],
+              answer: { waits: true, body: 'made' },
+            })
+        await until('the leader executes it', async () => (await first.app.state()).waiting === 1)
+        await alone(lab, first)
+        await freezeAndReturn(first, next)
+        await first.app.go()
+        const got = await answer
+        assert.deepEqual([got.status, got.body.toString()], [200, 'made'])
+        for (const name of ['walcast-position', 'walcast-acked', 'set-cookie'])
+          assert.deepEqual(valuesOf(got, name), [], name)
+        assert.deepEqual(valuesOf(got, 'walcast-stale'), ['unknown'])
+        assert.deepEqual(valuesOf(got, 'walcast-not-replicated'), ['one; replicas=0'])
+        if (!isKeyed) return
+        for (const site of [first, next])
+          assert.equal(codeOf(await pay(site, path)), 'OUTCOME_UNKNOWN')
+        assert.equal(await first.app.count('POST', path), 1)
+      },
+    )
+})

@@ -22,6 +22,11 @@ const OPTIONS = { environment: SECRET, flags: ['--tls', '--peer-look', '200ms'] 
 const TRUST = ['trust.write', 'trust.rename', 'trust.folder']
 const LEFT = ['left.write', 'left.rename', 'left.folder']
 const GHOSTS = TRUST.length * 2
+/**
+ * A full disk stays full until it is mended. A single failure would not do: the node retries an
+ * earlier write that was refused, and that retry could meet the failure in place of the change.
+ */
+const UNTIL_MENDED = 1_000_000
 
 function recordOf({ db }: Pick<TestNode, 'db'>): TrustRecord {
   const record = TrustFile.peek(`${db}-walcast`)
@@ -59,10 +64,10 @@ async function onFullDisk(
   op: string,
   change: (db: string) => Promise<LocalAnswer>,
 ): Promise<void> {
-  await fail({ ops: [op], code: 'ENOSPC', times: 1 })
+  await fail({ ops: [op], code: 'ENOSPC', times: UNTIL_MENDED })
   const { status, body } = await change(node.db)
   assert.deepEqual([status, body['code']], [507, 'WALCAST_DISK_FULL'], op)
-  assert.equal(await mend(), 1, op)
+  assert.ok((await mend()) >= 1, op)
 }
 
 /** The change, with the node killed at this step, and the node again. */
@@ -144,10 +149,10 @@ labTest(
     // The member that removes its keys is cut short first: nobody knows, and nothing has changed.
     for (const op of TRUST.slice(0, 2)) {
       // It is asked twice, in case the connection ended before its answer.
-      await leader.fail({ ops: [op], code: 'ENOSPC', times: 2 })
+      await leader.fail({ ops: [op], code: 'ENOSPC', times: UNTIL_MENDED })
       const full = await leave(leaving.node.db)
       assert.equal(full.body['code'], 'WALCAST_NOBODY_TOLD', op)
-      assert.equal(await leader.mend(), 2)
+      assert.ok((await leader.mend()) >= 2, op)
       await leader.fail({ ops: [op], code: 'KILL', times: 1 })
       leader.node.child.expectEnd()
       const dead = await leave(leaving.node.db)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { describe } from 'node:test'
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { pino } from 'pino'
 import { WebSocket } from 'ws'
@@ -16,6 +17,7 @@ import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { promote, switchover } from '../support/leadership.ts'
 import { type Site, startNotes } from '../support/notesCluster.ts'
 import { NotesWriter } from '../support/notesWriter.ts'
+import { sharedLab } from '../support/sharedLab.ts'
 import { receiverAt, signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { ask, SECRET, startTraffic } from '../support/trafficLab.ts'
@@ -151,32 +153,84 @@ labTest('a rogue with its own key at the address of a leader gets no word', asyn
   await requireSame(lab, again, replica)
 })
 
-labTest('who passes on bytes between nodes with a key of its own is found out', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const leader = await lab.leader(db, { environment: ENVIRONMENT })
-  const { key, certificate: cert } = makeKeys()
-  const seen: string[] = []
-  const server = createTlsServer({ key, cert, requestCert: true, rejectUnauthorized: false })
-  server.on('secureConnection', (client: TLSSocket) => {
-    const options = { port: leader.options.port, rejectUnauthorized: false, key, cert }
-    const there = connectTls(options)
-    for (const side of [client, there]) side.on('error', () => {})
-    client.on('data', (bytes) => seen.push(bytes.toString('latin1')))
-    client.pipe(there).pipe(client)
+describe('a leader that takes only TLS', () => {
+  const leaderTest = sharedLab(async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const flags = ['--handshake-timeout', '30s']
+    return lab.leader(db, { environment: ENVIRONMENT, flags })
   })
-  server.on('tlsClientError', () => {})
-  const between = await listening(lab, server, 0, seen)
-  const flags = ['--reconnect-max', '100ms']
-  const options = { environment: ENVIRONMENT, flags }
-  const replica = await lab.replica(lab.path('replica.db'), `127.0.0.1:${between.port}`, options)
-  await until(
-    'it is found out',
-    async () => (await replica.metric('walcast_peers_unproven_total')) >= 5,
+
+  leaderTest(
+    'who passes on bytes between nodes with a key of its own is found out',
+    async (lab, leader) => {
+      const { key, certificate: cert } = makeKeys()
+      const seen: string[] = []
+      const server = createTlsServer({ key, cert, requestCert: true, rejectUnauthorized: false })
+      server.on('secureConnection', (client: TLSSocket) => {
+        const options = { port: leader.options.port, rejectUnauthorized: false, key, cert }
+        const there = connectTls(options)
+        for (const side of [client, there]) side.on('error', () => {})
+        client.on('data', (bytes) => seen.push(bytes.toString('latin1')))
+        client.pipe(there).pipe(client)
+      })
+      server.on('tlsClientError', () => {})
+      const between = await listening(lab, server, 0, seen)
+      const flags = ['--reconnect-max', '100ms']
+      const options = { environment: ENVIRONMENT, flags }
+      const replica = await lab.replica(
+        lab.path('between.db'),
+        `127.0.0.1:${between.port}`,
+        options,
+      )
+      await until(
+        'it is found out',
+        async () => (await replica.metric('walcast_peers_unproven_total')) >= 5,
+      )
+      assert.equal((await replica.status()).txid, 0)
+      assert.ok(seen.length > 0)
+      for (const request of seen) assert.match(request, /^GET \/_walcast\/proof HTTP/)
+    },
   )
-  assert.equal((await replica.status()).txid, 0)
-  assert.ok(seen.length > 0)
-  for (const request of seen) assert.match(request, /^GET \/_walcast\/proof HTTP/)
+
+  leaderTest('slow handshakes and 1,000 open ones hold up no node', async (lab, leader) => {
+    const crowd: Socket[] = []
+    lab.atEnd(() => {
+      for (const socket of crowd) socket.destroy()
+    })
+    for (let i = 0; i < CROWD; i++) {
+      const socket = connect(leader.options.port, '127.0.0.1')
+      socket.on('error', () => {})
+      // Half of them begin a handshake, and never go on.
+      if (i % 2 === 0) socket.write(Buffer.from([22, 3, 1, 2, 0, 1]))
+      crowd.push(socket)
+    }
+    await until('all are connected', () => crowd.every((socket) => !socket.connecting))
+    const replica = await lab.replica(lab.path('crowded.db'), leader, { environment: ENVIRONMENT })
+    await requireSame(lab, leader, replica)
+    await assert.rejects(
+      once(
+        connectTls({
+          port: leader.options.port,
+          rejectUnauthorized: false,
+          maxVersion: 'TLSv1.2',
+        }),
+        'secureConnect',
+      ),
+    )
+    await until(
+      'TLS 1.2 is counted',
+      async () => (await leader.metric('walcast_tls_handshakes_failed_total', 'version')) === 1,
+    )
+  })
+
+  leaderTest('the port of a node is not asked in plain text, and says so', async (_lab, leader) => {
+    const answer = await fetch(`http://${leader.address}/leader`)
+    assert.equal(answer.status, 426)
+    assert.equal(answer.headers.get('upgrade'), 'TLS/1.3')
+    assert.equal(Object(await answer.json()).code, 'WALCAST_TLS_WANTED')
+    assert.equal(await leader.metric('walcast_tls_handshakes_failed_total', 'plaintext'), 1)
+  })
 })
 
 labTest('the node of another cluster is not followed', async (lab) => {
@@ -214,41 +268,6 @@ labTest('a node that wants TLS never falls back to plain text', async (lab) => {
   // Each begins with the record of a handshake.
   for (const bytes of seen) assert.equal(bytes.charCodeAt(0), 22)
   assert.equal((await replica.status()).txid, 0)
-})
-
-labTest('slow handshakes and 1,000 open ones hold up no node', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const flags = ['--handshake-timeout', '30s']
-  const leader = await lab.leader(db, { environment: ENVIRONMENT, flags })
-  const crowd: Socket[] = []
-  lab.atEnd(() => {
-    for (const socket of crowd) socket.destroy()
-  })
-  for (let i = 0; i < CROWD; i++) {
-    const socket = connect(leader.options.port, '127.0.0.1')
-    socket.on('error', () => {})
-    // Half of them begin a handshake, and never go on.
-    if (i % 2 === 0) socket.write(Buffer.from([22, 3, 1, 2, 0, 1]))
-    crowd.push(socket)
-  }
-  await until('all are connected', () => crowd.every((socket) => !socket.connecting))
-  const replica = await lab.replica(lab.path('replica.db'), leader, { environment: ENVIRONMENT })
-  await requireSame(lab, leader, replica)
-  await assert.rejects(
-    once(
-      connectTls({
-        port: leader.options.port,
-        rejectUnauthorized: false,
-        maxVersion: 'TLSv1.2',
-      }),
-      'secureConnect',
-    ),
-  )
-  await until(
-    'TLS 1.2 is counted',
-    async () => (await leader.metric('walcast_tls_handshakes_failed_total', 'version')) === 1,
-  )
 })
 
 labTest('a removed key is refused, whatever it signs', async (lab) => {
@@ -315,17 +334,6 @@ labTest('nodes change from plain text to TLS one by one, and no write fails', as
     assert.equal(fieldOf((await node.get('/leader')).text, 'plaintext'), false)
     if (node !== newSecond.node) await requireSame(lab, newSecond.node, node)
   }
-})
-
-labTest('the port of a node is not asked in plain text, and says so', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const leader = await lab.leader(db, { environment: ENVIRONMENT })
-  const answer = await fetch(`http://${leader.address}/leader`)
-  assert.equal(answer.status, 426)
-  assert.equal(answer.headers.get('upgrade'), 'TLS/1.3')
-  assert.equal(Object(await answer.json()).code, 'WALCAST_TLS_WANTED')
-  assert.equal(await leader.metric('walcast_tls_handshakes_failed_total', 'plaintext'), 1)
 })
 
 labTest(

@@ -1,5 +1,6 @@
 /** One child process of a test: its output lines, its end, and signals by process id. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { endingWithParent, endWithRunner } from './endsWithParent.ts'
 import { PATIENCE_MS, within } from './until.ts'
@@ -81,6 +82,12 @@ export class Child {
   /** Says that its end is expected and no failure. */
   expectEnd(): void {
     this.#isStopped = true
+  }
+
+  /** Lets this process end while the child runs and nothing waits for a line of it. */
+  unref(): void {
+    this.#process.unref()
+    for (const stream of this.#process.stdio) if (stream instanceof Socket) stream.unref()
   }
 
   /** Sends a signal and waits for the end. */

@@ -6,9 +6,11 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { Child } from './child.ts'
-import { CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
+import { compareDatabases, execute } from './databaseJobs.ts'
+import { BARE, CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
 import { SqlSession } from './sqlSession.ts'
 import { type NodeCommand, type NodeOptions, TestNode } from './testNode.ts'
 import { PATIENCE_MS, type Saw, until } from './until.ts'
@@ -23,11 +25,15 @@ interface SessionOptions {
 export type StartOptions = Partial<NodeOptions>
 
 /** Waits find what hangs; this limit is for tests that go on without end. */
-const ENDLESS_MS = 15 * 60_000
-/** Python starts in half the time when it looks for no packages and no settings of the user. */
-const BARE = ['-I', '-S']
+export const ENDLESS_MS = 15 * 60_000
 /** How long connections of tests wait for SQLite's locks by default. */
 const BUSY_MS = 30_000
+/** Pause before files that differ are compared again, ms. */
+const LOOK_MS = 200
+/** Comparisons at one position: a large commit may be on its way into it for seconds. */
+const LOOKS = 20
+/** Comparisons at all, of a database that is written. */
+const MAX_LOOKS = 100
 
 /**
  * A test with a lab, which is cleaned up. When it fails, the last lines of its processes are shown.
@@ -35,24 +41,25 @@ const BUSY_MS = 30_000
 export function labTest(name: string, run: (lab: Lab, t: TestContext) => Promise<void>): void {
   test(name, { timeout: ENDLESS_MS + PATIENCE_MS }, async (t) => {
     const lab = new Lab()
-    let overdue: NodeJS.Timeout | undefined
     try {
-      const late = new Promise<never>((_resolve, reject) => {
-        overdue = setTimeout(
-          () => reject(new Error(`the test took over ${ENDLESS_MS} ms`)),
-          ENDLESS_MS,
-        )
-      })
-      await Promise.race([run(lab, t), late])
+      await limited(run(lab, t))
       lab.requireAlive()
     } catch (error) {
       for (const tail of lab.tails()) t.diagnostic(tail)
       throw error
     } finally {
-      clearTimeout(overdue)
       await lab.close()
     }
   })
+}
+
+/** What `work` gives, or a failure when it goes on without end. */
+export function limited<T>(work: Promise<T>): Promise<T> {
+  let overdue: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    overdue = setTimeout(() => reject(new Error(`the test took over ${ENDLESS_MS} ms`)), ENDLESS_MS)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(overdue))
 }
 
 export class Lab {
@@ -125,6 +132,16 @@ export class Lab {
     const session = this.sql(path)
     for (const statement of statements) await session.rows(statement)
     await session.close()
+  }
+
+  /** The same for a database that no node has yet, in a process that the tests share. */
+  prepare(path: string, ...statements: readonly string[]): Promise<void> {
+    return execute(path, statements, BUSY_MS)
+  }
+
+  /** '' when two databases are sound and equal page by page, else the difference. */
+  compare(a: string, b: string): Promise<string> {
+    return compareDatabases(a, b)
   }
 
   leader(db: string, options: StartOptions = {}): Promise<TestNode> {
@@ -232,12 +249,13 @@ export async function requireSame(lab: Lab, leader: TestNode, replica: TestNode)
   // A commit that has just returned may still be on its way into the leader's position.
   let last = ''
   let times = 0
-  for (let attempt = 0; attempt < 20 && times < 4; attempt++) {
+  for (let attempt = 0; attempt < MAX_LOOKS && times < LOOKS; attempt++) {
     const before = await waitLevel(leader, replica)
     const difference = await compareFiles(lab, leader.db, replica.db)
     if (difference === '') return
     const after = await waitLevel(leader, replica)
     times = after === before ? times + 1 : 0
+    await delay(LOOK_MS)
     last = `the files differ at ${before}: ${difference}`
   }
   throw new Error(last)
@@ -245,9 +263,5 @@ export async function requireSame(lab: Lab, leader: TestNode, replica: TestNode)
 
 /** '' when both databases are sound and equal page by page, else the difference. */
 export async function compareFiles(lab: Lab, a: string, b: string): Promise<string> {
-  if (!existsSync(a) || !existsSync(b)) return 'a file is missing'
-  const child = lab.python('compare', { a, b })
-  const { text } = await child.line((line) => line.startsWith('{'))
-  await child.ended
-  return JSON.parse(text).difference
+  return existsSync(a) && existsSync(b) ? lab.compare(a, b) : 'a file is missing'
 }

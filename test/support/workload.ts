@@ -26,7 +26,7 @@ export const TOTAL = ACCOUNTS * BALANCE
  */
 export async function makeDatabase(lab: Lab, path: string, shape: Shape = {}): Promise<void> {
   const { pageSize = 4096, journalMode = 'wal', autoVacuum = 'none', rows = 100 } = shape
-  await lab.exec(
+  await lab.prepare(
     path,
     `PRAGMA page_size=${pageSize}`,
     `PRAGMA auto_vacuum=${autoVacuum}`,

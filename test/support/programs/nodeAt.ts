@@ -3,9 +3,8 @@
  * standard input means: SIGKILL just before the `count`-th file operation `op` from now on.
  */
 import { createInterface } from 'node:readline'
-import { createFileOps } from '../../../src/platform/fileOps.ts'
+import { createFileOps, runNodeWith } from './bundledNode.ts'
 import { optionsOf, say } from './options.ts'
-import { runNodeWith } from './runNodeWith.ts'
 
 const { args } = optionsOf<{ args: readonly string[] }>()
 let fatal: { readonly op: string; readonly count: number } | undefined

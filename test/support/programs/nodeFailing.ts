@@ -6,9 +6,8 @@
  * the number of failures since the last.
  */
 import { createInterface } from 'node:readline'
-import { createFileOps } from '../../../src/platform/fileOps.ts'
+import { createFileOps, runNodeWith } from './bundledNode.ts'
 import { optionsOf, say } from './options.ts'
-import { runNodeWith } from './runNodeWith.ts'
 
 interface Fault {
   readonly ops: readonly string[]

@@ -4,9 +4,9 @@
  * that kind fail with ENOSPC while that file exists.
  */
 import { existsSync } from 'node:fs'
-import { createFileOps, type FileOp } from '../../../src/platform/fileOps.ts'
+import type { FileOp } from '../../../src/platform/fileOps.ts'
+import { createFileOps, runNodeWith } from './bundledNode.ts'
 import { optionsOf } from './options.ts'
-import { runNodeWith } from './runNodeWith.ts'
 
 const { args, op, count, from, fullWhile } = optionsOf<{
   args: readonly string[]

@@ -6,7 +6,10 @@ import { createLog } from '../../../src/cli/log.ts'
 import { nodeOptions } from '../../../src/cli/nodeArguments.ts'
 import { startNode } from '../../../src/node/node.ts'
 import type { StartAs } from '../../../src/node/nodeFolder.ts'
-import type { FileOps } from '../../../src/platform/fileOps.ts'
+import { createFileOps, type FileOps } from '../../../src/platform/fileOps.ts'
+
+/** Of the same modules as the node: it tells errors by their class. */
+export { createFileOps }
 
 /** Resolves once the node runs. It ends at SIGTERM, or with status 1 when it cannot go on. */
 export async function runNodeWith(

@@ -1,10 +1,25 @@
-"""Compares two databases as SQLite reads them: every page, integrity, and dumps if pages differ."""
+"""
+Jobs on databases, each a JSON object a line, answered by a JSON object: statements on a connection
+of their own (`exec`), and two databases compared as SQLite reads them (`compare`): every page,
+integrity, and dumps if pages differ.
+"""
 import hashlib
 import json
 import sqlite3
 import sys
+from contextlib import closing
 
-options = json.loads(sys.argv[1])
+
+def execute(job):
+    timeout = job['timeoutMs'] / 1000
+    uri = f"file:{job['path']}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)) as db:
+        for sql in job['statements']:
+            try:
+                db.execute(sql).fetchall()
+            except sqlite3.Error as error:
+                return {'error': f'{sql}: {getattr(error, "sqlite_errorname", "")} {error}'}
+    return {}
 
 
 def opened(path):
@@ -33,8 +48,7 @@ def differing(one, other, size):
             yield n + 1
 
 
-def difference():
-    a, b = opened(options['a']), opened(options['b'])
+def difference(a, b):
     for pragma in ('page_size', 'page_count', 'user_version', 'application_id', 'auto_vacuum'):
         values = [db.execute(f'PRAGMA {pragma}').fetchone()[0] for db in (a, b)]
         if values[0] != values[1]:
@@ -56,4 +70,16 @@ def difference():
     return ''
 
 
-print(json.dumps({'difference': difference()}), flush=True)
+def compare(job):
+    try:
+        with closing(opened(job['a'])) as a, closing(opened(job['b'])) as b:
+            return {'difference': difference(a, b)}
+    except sqlite3.Error as error:
+        return {'error': f'{getattr(error, "sqlite_errorname", "")} {error}'}
+
+
+JOBS = {'exec': execute, 'compare': compare}
+
+for line in sys.stdin:
+    job = json.loads(line)
+    print(json.dumps(JOBS[job['job']](job)), flush=True)
