@@ -231,19 +231,17 @@ export class PlaceArchive {
     onArchived(run.parts.length)
   }
 
-  /** Whether a snapshot was taken, from which a restore does without the unsound file. */
+  /** Whether a snapshot is taken, from which a restore does without the unsound file. */
   async #renew(found: Finding): Promise<boolean> {
     const { place, logger } = this.#parts
     const file = unsoundFile(found)
-    if (file && isPassed(file, await this.#files.all())) return this.#renewal.settle()
+    if (file && isPassed(file, await this.#files.all())) return this.#renewal.settle(found)
     logger.error(
       { place, code: found.key, error: found.message },
       'a file of the archive is not sound; taking a new snapshot at once',
     )
-    await this.#addSnapshot(file)
-    await this.#added.settled()
-    this.#renewal.done(found, wallMs(), monotonicMs())
-    return true
+    this.#renewal.begin(found, monotonicMs())
+    return this.#addSnapshot(file)
   }
 
   /** Nothing leads on from what the place has: a snapshot begins a new way. */
@@ -272,6 +270,7 @@ export class PlaceArchive {
 
   #onSnapshot(name: string): void {
     this.#isSnapshotWanted = false
+    this.#renewal.onSnapshot(wallMs(), monotonicMs())
     this.progress.onSnapshot(name)
     this.#parts.onArchived(1)
   }

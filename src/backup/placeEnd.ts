@@ -2,7 +2,7 @@
  * Where a place ends from which a log leads on. That may be inside a file: a new leader goes on
  * before what the old one had archived last.
  */
-import type { ArchiveName } from '../../proto/archiveNames.ts'
+import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, keyOf, type WalcastError } from '../errors.ts'
 import type { BatchLog } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
@@ -61,12 +61,27 @@ async function findListed(search: EndSearch, skipsMissing: boolean): Promise<Pla
   const { store, log, present } = search
   const spans = await logSpans(log)
   const names = await endsOf(store, present.incarnation, (name) => meets(name, spans))
+  const isAhead = snapshotsAhead(names)
+  let ahead: PlaceEnd | undefined
   for (const name of names.slice(0, MAX_ENDS)) {
-    const ends = await endIn(search, name, skipsMissing)
+    const ends = await endIn(search, formatArchiveName(name), skipsMissing)
     const end = ends && (await leftAt(search, ends))
-    if (end) return { ...end, name }
+    if (!end) continue
+    const found = { ...end, name: formatArchiveName(name) }
+    if (!isAhead(name)) return found
+    ahead = found
   }
-  return undefined
+  return ahead
+}
+
+/**
+ * Tells the snapshots at which no file of changes ends. One may have been taken while the place was
+ * behind it: the place goes on from before it where it can, so that nothing between is missing.
+ */
+function snapshotsAhead(names: readonly ArchiveName[]): (name: ArchiveName) => boolean {
+  const place = (name: ArchiveName) => `${endOf(name).incarnation} ${endOf(name).txid}`
+  const reached = new Set(names.filter(({ kind }) => kind === 'changes').map(place))
+  return (name) => name.kind === 'snapshot' && !reached.has(place(name))
 }
 
 /** Whether a position of the file may be one from which a batch of the log goes on. */

@@ -4,7 +4,7 @@
  * than once an hour: a disk that spoils everything is not helped by more writing.
  */
 import { type ArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
-import { endOf, pieceName, type StoredFile } from './restorePlan.ts'
+import { endOf, pieceName, piecesOf, type StoredFile } from './restorePlan.ts'
 
 /** What was found, as an error says it. */
 export interface Finding {
@@ -19,6 +19,8 @@ export interface Renewed {
 }
 
 export const RENEW_EVERY_MS = 3_600_000
+/** A snapshot that failed is not tried again before. */
+const RETRY_MS = 300_000
 const MAX_KNOWN = 1000
 /** Findings that a new snapshot helps against. */
 const HELPED: ReadonlySet<string> = new Set([
@@ -27,9 +29,11 @@ const HELPED: ReadonlySet<string> = new Set([
 const NAME = /(?:snapshots|changes)\/[\w./-]+\.wca/
 
 export class Renewal {
-  #due: Finding | undefined
-  #begunMs = Number.NEGATIVE_INFINITY
+  /** By their messages; at most `MAX_KNOWN`. */
+  readonly #due = new Map<string, Finding>()
   readonly #known = new Set<string>()
+  #notBeforeMs = Number.NEGATIVE_INFINITY
+  #begun: Finding | undefined
   #last: Renewed | undefined
 
   /** The last snapshot that was taken for a finding. */
@@ -41,27 +45,38 @@ export class Renewal {
   want(found: Finding): boolean {
     if (!HELPED.has(found.key) || this.#known.has(found.message)) return false
     if (this.#known.size >= MAX_KNOWN) this.#known.clear()
+    if (this.#due.size >= MAX_KNOWN) this.#due.clear()
     this.#known.add(found.message)
-    this.#due = found
+    this.#due.set(found.message, found)
     return true
   }
 
   /** What makes a snapshot due now. `nowMs`: monotonic. */
   due(nowMs: number): Finding | undefined {
-    return nowMs - this.#begunMs < RENEW_EVERY_MS ? undefined : this.#due
+    const [first] = this.#due.values()
+    return nowMs < this.#notBeforeMs ? undefined : first
   }
 
-  /** Nothing more is to be done about what was found. */
-  settle(): false {
-    this.#due = undefined
+  /** Nothing is to be done about this one. */
+  settle(found: Finding): false {
+    this.#due.delete(found.message)
     return false
   }
 
-  /** A snapshot was taken for `found`. `atMs`: since 1970; `nowMs`: monotonic. */
-  done(found: Finding, atMs: number, nowMs: number): void {
+  /** A snapshot is taken for `found`. */
+  begin(found: Finding, nowMs: number): void {
+    this.#begun = found
+    this.#notBeforeMs = nowMs + RETRY_MS
+  }
+
+  /** A snapshot is in the place. `atMs`: since 1970; `nowMs`: monotonic. */
+  onSnapshot(atMs: number, nowMs: number): void {
+    const found = this.#begun
+    if (!found) return
+    this.#begun = undefined
     this.#last = { atMs, found }
-    this.#begunMs = nowMs
-    this.#due = undefined
+    this.#due.clear()
+    this.#notBeforeMs = nowMs + RENEW_EVERY_MS
   }
 }
 
@@ -73,10 +88,12 @@ export function unsoundFile({ message }: Finding): ArchiveName | undefined {
 
 /** Whether a restore of what comes later does without the file: a snapshot follows it. */
 export function isPassed(unsound: ArchiveName, files: readonly StoredFile[]): boolean {
-  return files.some(
+  const { incarnation, txid } = endOf(unsound)
+  return piecesOf(files).some(
     ({ name }) =>
       name.kind === 'snapshot' &&
-      name.txid >= endOf(unsound).txid &&
+      name.incarnation === incarnation &&
+      name.txid >= txid &&
       pieceName(name) !== pieceName(unsound),
   )
 }

@@ -1,5 +1,5 @@
 /** Where the files of a place end. */
-import { type ArchiveName, formatArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
+import { type ArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import { ArchiveEnvelope } from './archiveEnvelope.ts'
 import { ArchiveFile } from './archiveFile.ts'
@@ -29,14 +29,14 @@ export async function endsOf(
   store: Store,
   incarnation: string,
   mayHold: (name: ArchiveName) => boolean,
-): Promise<string[]> {
+): Promise<ArchiveName[]> {
   const rank = (name: ArchiveName) =>
     endOf(name).incarnation === incarnation ? 0 : mayHold(name) ? 1 : 2
   return reachablePieces(await storedFiles(store))
     .map(({ files }) => files[files.length - 1].name)
     .map((name) => ({ name, rank: rank(name) }))
     .sort((a, b) => a.rank - b.rank || txidOf(b.name) - txidOf(a.name))
-    .map(({ name }) => formatArchiveName(name))
+    .map(({ name }) => name)
 }
 
 /** Whether a snapshot leads to a file that ends at this position. */

@@ -520,6 +520,27 @@ test('a file that is found broken is followed by one snapshot at once', async ()
   for (const at of [2, 3, 4]) await requireRestorable(folder, states[at])
 })
 
+test('changes behind a snapshot are not left out when a node begins again', async () => {
+  const old = newPlace()
+  old.place.start()
+  await old.level()
+  await old.place.stop()
+  // What a snapshot leaves that was taken ahead of the changes.
+  const ahead = newPlace(join(root, `place-${++made}`))
+  ahead.now.at = 3
+  ahead.place.start()
+  await ahead.level()
+  await ahead.place.stop()
+  cpSync(join(ahead.folder, 'snapshots'), join(old.folder, 'snapshots'), { recursive: true })
+  const again = newPlace(old.folder)
+  again.commit(4)
+  again.place.start()
+  await again.level()
+  await again.place.stop()
+  assert.equal(again.now.snapshots, 0)
+  for (const at of [1, 2, 3, 4]) await requireRestorable(old.folder, states[at])
+})
+
 test('a batch that was torn off in the log is followed by a snapshot', async () => {
   for (const goesOn of [false, true]) {
     const { folder, place, commit, level, now, log } = newPlace()
