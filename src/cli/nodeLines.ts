@@ -33,6 +33,11 @@ interface Line {
   close(): void
 }
 
+/** The node may have closed a kept line: that tells nothing. What it answered does. */
+function ofClosedLine(error: unknown): undefined {
+  if (error instanceof WalcastError) throw error
+}
+
 export class NodeLines {
   readonly #node: NodeTarget
   readonly #credential: Credential | undefined
@@ -56,8 +61,7 @@ export class NodeLines {
     const leave = await this.#turns.take()
     try {
       const kept = this.#idle.pop()
-      // The node may have closed a kept one: that tells nothing.
-      const answered = kept && (await this.#over(kept, url).catch(() => undefined))
+      const answered = kept && (await this.#over(kept, url).catch(ofClosedLine))
       const { head, bytes } = answered ?? (await this.#over(await this.#connect(url), url))
       return { way, credential: this.#credential?.kind, head, bytes }
     } catch (error) {

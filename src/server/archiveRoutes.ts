@@ -58,7 +58,10 @@ export function addArchiveRoutes(
         throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
       }
       reply.raw.once('close', leave)
-      if (reply.raw.destroyed || reply.raw.closed) leave()
+      if (reply.raw.destroyed || reply.raw.closed) {
+        leave()
+        return reply.hijack()
+      }
       const { body } = request
       const onRead = () => readers.onRead(placeOf(request).text, place)
       return answer(await archive.open(place), given, { body, reply, onRead })
