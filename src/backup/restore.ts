@@ -9,6 +9,7 @@ import type { FileOps } from '../platform/fileOps.ts'
 import type { ArchiveFile, ImageRun } from './archiveFile.ts'
 import { RestoredFile } from './restoredFile.ts'
 import { type RestoredPosition, type RestoreProgress, readJournal } from './restoreJournal.ts'
+import { sideOf } from './sideFile.ts'
 
 export interface Restored extends RestoredPosition {
   readonly pageSize: number
@@ -35,6 +36,11 @@ export interface RestoreSteps {
   approve?(side: string): Promise<void>
   /** Gives the file its name when something is there already. */
   publish?(side: string, restored: Restored): Promise<void>
+  /**
+   * `publish` uses the file and gives it no name: until then a restore of the same plan may go on
+   * with it. It removes what is left.
+   */
+  readonly isUsedUp?: boolean
 }
 
 /**
@@ -168,10 +174,12 @@ class RestoreRun {
       })
     await this.#file.finish(this.#progress)
     const { checksum, pages, writtenPages } = this.#file
-    await this.#steps.approve?.(`${this.#path}-restoring`)
+    await this.#steps.approve?.(sideOf(this.#path))
     const restored = { ...at, checksum, pages, writtenPages, pageSize: this.#file.pageSize }
-    const { publish } = this.#steps
-    await this.#file.publish(publish && ((side) => publish(side, restored)))
+    const { publish, isUsedUp } = this.#steps
+    const name = publish && ((side: string) => publish(side, restored))
+    if (name && isUsedUp) await name(sideOf(this.#path))
+    else await this.#file.publish(name)
     return restored
   }
 

@@ -11,7 +11,7 @@ import {
   type ObjectRange,
 } from '../api/archiveObjects.ts'
 import { WalcastError } from '../errors.ts'
-import { isPoint } from './retention/namedPoints.ts'
+import { isPoint, MAX_NAMED_POINTS } from './retention/namedPoints.ts'
 import { writeNote } from './retention/noteObject.ts'
 import { isPin } from './retention/pins.ts'
 import type { Store } from './stores/store.ts'
@@ -57,8 +57,11 @@ export class ServedArchive implements ArchiveObjects {
   async writeNote(name: string, note: object): Promise<boolean> {
     const isKnown = isPin(name, note, this.#nowMs()) || isPoint(name, note)
     if (!isKnown || !isObjectName(name)) throw badRequest('it is neither a pin nor a position')
-    const isFull = name.startsWith('pins/') && (await this.#store.list('pins')).length >= MAX_PINS
-    if (isFull) throw badRequest(`the archive has ${MAX_PINS} pins already`)
+    const [folder, most] = name.startsWith('pins/')
+      ? (['pins', MAX_PINS] as const)
+      : (['points', MAX_NAMED_POINTS] as const)
+    const isFull = (await this.#store.list(folder)).length >= most
+    if (isFull) throw badRequest(`the archive has ${most} ${folder} already`)
     return writeNote(this.#store, name, note)
   }
 

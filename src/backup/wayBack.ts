@@ -5,6 +5,7 @@
 import type { ArchivedPlace } from '../../proto/archiveNames.ts'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import { keyOf, WalcastError } from '../errors.ts'
+import { inTime } from '../platform/inTime.ts'
 import { delay, monotonicMs, wallMs } from '../platform/time.ts'
 import { ArchiveRestore } from './archiveRestore.ts'
 import type { ClusterArchive } from './restoreTarget.ts'
@@ -13,6 +14,10 @@ import type { Store } from './stores/store.ts'
 
 /** Between two looks at the archive: the second number is for one that is slow to follow. */
 const LOOK_MS = [50, 500] as const
+/** To take back a name, when writers wait no more. */
+const FORGET_MS = 10_000
+/** Of an incarnation: places hold archives of several clusters, which reach the same numbers. */
+const TOLD_DIGITS = 8
 /** What an archive answers while it lacks the position. */
 const IS_LACKING: ReadonlySet<string | undefined> = new Set([
   ...['POSITION_NOT_ARCHIVED', 'ARCHIVE_GAP', 'ARCHIVE_MISSING', 'NO_ARCHIVE'],
@@ -28,7 +33,8 @@ export interface WayBackParts {
 
 export class WayBack {
   readonly #parts: WayBackParts
-  #named: string | undefined
+  /** Whether the name is a new one, once that is known. */
+  #naming: { readonly name: string; readonly isNew: Promise<boolean> } | undefined
 
   constructor(parts: WayBackParts) {
     this.#parts = parts
@@ -56,28 +62,45 @@ export class WayBack {
 
   /**
    * Names the position once a restore of it is planned without a gap, and gives the name. Throws
-   * INTO_ABORTED after `limitMs`, and what the store throws.
+   * INTO_ABORTED after `limitMs`, however long the store takes, and what the store throws.
    */
   async keep(node: string, at: Position & ArchivedPlace, limitMs: number): Promise<string> {
     const { epoch, txid, incarnation } = at
-    const isThere = await this.#until(limitMs, async () => {
+    const untilMs = monotonicMs() + limitMs
+    const looking = this.#until(limitMs, async () => {
       const { target } = await this.#plan({ epoch, txid })
       return target.incarnation === incarnation
     })
-    if (!isThere)
+    const isThere = (await inTime(looking, untilMs))?.value
+    const name = isThere && (await inTime(this.#name(at), untilMs))?.value
+    if (!name)
       throw new WalcastError('INTO_ABORTED', {
         node,
         detail: `${this.#parts.store.name} did not get ${formatPosition(at)} in time (--hold)`,
       })
-    const name = `before-restore-${formatPosition(at)}`
-    this.#named = name
-    await namePoint(this.#parts.store, { name, incarnation, txid, namedMs: wallMs() })
     return name
   }
 
-  /** The change was not made. Never throws: a name too many does no harm. */
+  /**
+   * The change was not made. A name that was there before stays. Never throws: a name too many does
+   * no harm.
+   */
   async forget(): Promise<void> {
-    if (this.#named !== undefined) await forgetPoint(this.#parts.store, this.#named).catch(() => {})
+    await inTime(this.#takeBack(), monotonicMs() + FORGET_MS).catch(() => {})
+  }
+
+  async #name(at: Position & ArchivedPlace): Promise<string> {
+    const { incarnation, txid } = at
+    const name = `before-restore-${formatPosition(at)}-${incarnation.slice(0, TOLD_DIGITS)}`
+    const isNew = namePoint(this.#parts.store, { name, incarnation, txid, namedMs: wallMs() })
+    this.#naming = { name, isNew }
+    await isNew
+    return name
+  }
+
+  async #takeBack(): Promise<void> {
+    const naming = this.#naming
+    if (naming && (await naming.isNew)) await forgetPoint(this.#parts.store, naming.name)
   }
 
   #plan(wanted: Partial<Position>) {

@@ -15,6 +15,7 @@ import type { Store } from '../backup/stores/store.ts'
 import { intoRefused, WayBack } from '../backup/wayBack.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { constants, openAside, statfsSync } from '../platform/files.ts'
+import { inTime } from '../platform/inTime.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { transferContent } from '../sqlite/contentTransfer.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
@@ -23,6 +24,7 @@ import { formatBytes } from './queryCommand.ts'
 import { noteInAudit, settledNode } from './settledNode.ts'
 
 const CONFIRM_MS = 30_000
+const UNSETTLED = 'its node did not tell in time where it stands (--hold)'
 const { O_RDONLY, O_NOFOLLOW } = constants
 
 export interface IntoOrder {
@@ -34,7 +36,7 @@ export interface IntoOrder {
   readonly isForced: boolean
   /** Whether the state before is to stay restorable. */
   readonly hasPoint: boolean
-  /** How long writers wait, at most, before the transaction begins. */
+  /** How long it waits for the write lock, and then writers, until the transaction begins; ms. */
   readonly holdMs: number
   readonly store: Store
   list(cluster: string): Promise<ClusterArchive>
@@ -154,8 +156,12 @@ export class IntoNode {
       const { beganMs, ...held } = await transferContent(side, db, holdMs, {
         prepare: async () => {
           const beganMs = monotonicMs()
-          const before = await settledNode(target, holdMs)
-          return { beganMs, before, point: await this.#way?.keep(node, before, holdMs) }
+          const untilMs = beganMs + holdMs
+          const settled = await inTime(settledNode(target, holdMs), untilMs)
+          if (!settled) throw new WalcastError('INTO_ABORTED', { node, detail: UNSETTLED })
+          const before = settled.value
+          const leftMs = untilMs - monotonicMs()
+          return { beganMs, before, point: await this.#way?.keep(node, before, leftMs) }
         },
       })
       return { ...held, node, seconds: (monotonicMs() - beganMs) / 1000 }

@@ -1,9 +1,11 @@
 /** `walcast restore --into NODE`, as a person or a program sees it. */
 import type { PlannedRestore } from '../backup/archiveRestore.ts'
 import { positionText } from '../backup/restoreTarget.ts'
+import { removeLeftovers, sideOf } from '../backup/sideFile.ts'
+import { keyOf, messageOf } from '../errors.ts'
 import { removeAside, statSync } from '../platform/files.ts'
 import { type Committed, IntoNode, type IntoOrder } from './intoNode.ts'
-import { formatBytes, jsonLine } from './queryCommand.ts'
+import { formatBytes, jsonLine, shown } from './queryCommand.ts'
 import { lockBeside } from './restoreLocks.ts'
 import { type RestoreMeans, runRestoreAt } from './restoreRun.ts'
 import { checkText, type DoneRestore, planJson, positionJson, textOf } from './restoreText.ts'
@@ -44,15 +46,34 @@ export async function restoreInto(
     approve: async (side) => into.requireRoom(statSync(side).size),
     publish: async (side) => {
       if (!isJson) process.stderr.write(HOLDING)
-      committed.push(await into.commit(side, positionText(plan.target)))
-      await removeAside(side)
+      let isAborted = false
+      try {
+        committed.push(await into.commit(side, positionText(plan.target)))
+      } catch (error) {
+        isAborted = keyOf(error) === 'INTO_ABORTED'
+        throw error
+      } finally {
+        if (!isAborted) await removeUsed(path)
+      }
     },
+    isUsedUp: true,
     end: async () => {},
   })
   const [made] = committed
   const back = backCommand(order, made, given)
   write(committedText(done, made, back), committedJson(done, made, back))
   return 0
+}
+
+/** What was done stands: a failure is told on standard error. */
+async function removeUsed(path: string): Promise<void> {
+  try {
+    await removeAside(sideOf(path))
+    removeLeftovers(path)
+  } catch (error) {
+    const text = `what the restore left beside the database is still there: ${messageOf(error)}`
+    process.stderr.write(`${shown(text)}\n`)
+  }
 }
 
 const HOLDING = 'writers wait now: the archive gets the state before, and the leader the new one\n'

@@ -28,6 +28,8 @@ export interface RestoreEnd extends RestorePlace {
   /** The file is whole and sound. What it throws ends the restore. */
   approve(side: string): Promise<void>
   publish(side: string, restored: Restored): Promise<void>
+  /** As in `RestoreSteps`. */
+  readonly isUsedUp?: boolean
   /** Hears of each position that is proven. What it throws ends the restore, which can go on. */
   onPosition?(): void
   /** Called however it ends. */
@@ -48,6 +50,7 @@ export async function runRestoreAt(
   const steps: RestoreSteps = {
     ...sizes,
     ...(to.base === undefined ? {} : { base: to.base }),
+    isUsedUp: to.isUsedUp === true,
     onResume: () =>
       isJson
         ? process.stdout.write(jsonLine({ event: 'resumed' }))

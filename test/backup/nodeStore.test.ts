@@ -8,7 +8,12 @@ import { type ArchiveObjects, MAX_LISTED, MAX_RANGE_BYTES } from '../../src/api/
 import { Archive } from '../../src/backup/archive.ts'
 import { ArchiveRestore } from '../../src/backup/archiveRestore.ts'
 import { clusterArchive } from '../../src/backup/restoreTarget.ts'
-import { forgetPoint, namedPoints, namePoint } from '../../src/backup/retention/namedPoints.ts'
+import {
+  forgetPoint,
+  MAX_NAMED_POINTS,
+  namedPoints,
+  namePoint,
+} from '../../src/backup/retention/namedPoints.ts'
 import { Pin, pinnedFiles } from '../../src/backup/retention/pins.ts'
 import { ServedArchive } from '../../src/backup/servedArchive.ts'
 import { storedFiles } from '../../src/backup/storedFiles.ts'
@@ -115,6 +120,23 @@ test('it writes pins and names of positions, and refuses the rest', async () => 
   await assert.rejects(put(store, 'snapshots/a', 'x'), isCode('STORE_REFUSED'))
   await assert.rejects(store.remove(FILE), isCode('STORE_REFUSED'))
   assert.equal((await kept.list('snapshots')).length, 1)
+})
+
+test('a node takes a bounded number of names', async () => {
+  const names = Array.from({ length: MAX_NAMED_POINTS }, (_, i) => `points/n${i}.json`)
+  const { kept } = site()
+  const full: Store = {
+    name: kept.name,
+    list: async () => names.map((name) => ({ name, bytes: 1 })),
+    open: (name) => kept.open(name),
+    remove: (name) => kept.remove(name),
+    create: (name, write) => kept.create(name, write),
+  }
+  const served = new ServedArchive(full, () => Date.now())
+  const note = { incarnation: 'a'.repeat(16), txid: 3, namedMs: 5 }
+  await assert.rejects(served.writeNote('points/more.json', note), isCode('BAD_REQUEST'))
+  names.pop()
+  assert.equal(await served.writeNote('points/more.json', note), true)
 })
 
 test('no name leads out of the archive', async () => {

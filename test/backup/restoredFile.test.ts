@@ -203,3 +203,18 @@ test('a bad archive leaves nothing, and what a person refuses is kept', async ()
   assert.equal(again.read(), 0, 'nothing is read again')
   assert.ok(readFileSync(path).equals(states[7].bytes))
 })
+
+test('a file that is used up stays for the same restore until that is done', async () => {
+  const path = newPath()
+  let uses = 0
+  const publish = async (side: string) => {
+    assert.ok(readFileSync(side).equals(states[7].bytes))
+    if (++uses === 1) throw new Error('its user was in no position to use it')
+  }
+  const steps: RestoreSteps = { ...resumable, publish, isUsedUp: true }
+  await assert.rejects(restore(path, opening().opens, LAST, systemFileOps, steps), /in no position/)
+  const again = opening()
+  await restore(path, again.opens, LAST, systemFileOps, steps)
+  assert.deepEqual([again.read(), uses], [0, 2])
+  assert.equal(existsSync(path), false)
+})

@@ -18,18 +18,22 @@ export const MAX_NAMED_POINTS = 1000
 const NAME = /^[a-zA-Z0-9][\w.-]{0,99}$/
 const OBJECT = /^points\/(.+)\.json$/
 
-/** Throws USAGE when the name is not allowed, or another position has it. */
-export async function namePoint(store: Store, point: NamedPoint): Promise<void> {
+/**
+ * False when the position has the name already. Throws USAGE when the name is not allowed, or
+ * another position has it.
+ */
+export async function namePoint(store: Store, point: NamedPoint): Promise<boolean> {
   const { name, incarnation, txid, namedMs } = point
   if (!NAME.test(name))
     throw usage(`a name of a position has up to 100 letters, digits, ".", "_" and "-": ${name}`)
   if ((await store.list('points')).length >= MAX_NAMED_POINTS)
     throw usage(`an archive has at most ${MAX_NAMED_POINTS} named positions; remove one`)
   const isNew = await writeNote(store, `points/${name}.json`, { incarnation, txid, namedMs })
-  if (isNew) return
+  if (isNew) return true
   const known = (await namedPoints(store)).find((each) => each.name === name)
   if (known?.incarnation !== incarnation || known.txid !== txid)
     throw usage(`another position has the name ${name}; remove it, or take another name`)
+  return false
 }
 
 /**
