@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { WalcastError } from '../../errors.ts'
+import { systemCode, WalcastError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
 import { closeSync, constants, openSync } from '../../platform/files.ts'
 import { checkIntegrity } from '../../sqlite/integrityCheck.ts'
@@ -16,13 +16,20 @@ export interface DatedCheckOrder {
   readonly name: string
   /** For the unpacked database; the node's own. */
   readonly folder: string
+  readonly txid: number
+  /** What it was made of; undefined of one that another process made. */
+  readonly madeOf?: DatedContent
+}
+
+export interface DatedContent {
   readonly pageSize: number
   readonly pages: number
-  readonly txid: number
   readonly checksum: string
 }
 
 const READ_BYTES = 1024 * 1024
+/** Bytes that one byte of deflate stands for at most: https://zlib.net/zlib_tech.html. */
+const MOST_PACKED = 1033
 const { O_WRONLY, O_CREAT, O_EXCL } = constants
 const OWN = 0o600
 
@@ -48,11 +55,12 @@ export async function checkDated(
 async function unpack(
   source: OpenObject,
   path: string,
-  { name, pageSize, pages, txid, checksum }: DatedCheckOrder,
+  { name, txid, madeOf }: DatedCheckOrder,
   ops: FileOps,
 ): Promise<void> {
   const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL, OWN)
-  const sum = new StateSum(pageSize)
+  const sum = madeOf && new StateSum(madeOf.pageSize)
+  const end = madeOf ? madeOf.pages * madeOf.pageSize : source.bytes * MOST_PACKED
   let at = 0
   try {
     await pipeline(
@@ -60,22 +68,23 @@ async function unpack(
       createGunzip({ chunkSize: READ_BYTES }),
       async (raw: AsyncIterable<Buffer>) => {
         for await (const bytes of raw) {
-          if (at + bytes.length > pages * pageSize) break
-          sum.add(bytes)
+          if (at + bytes.length > end) break
+          sum?.add(bytes)
           await ops.writeAside('snapshot.write', fd, bytes, at, path)
           at += bytes.length
         }
       },
     )
   } catch (error) {
-    if (error instanceof WalcastError) throw error
+    // What neither place nor disk has caused comes from zlib.
+    if (!systemCode(error)?.startsWith('Z_')) throw error
     throw new WalcastError('ARCHIVE_BROKEN', { name, detail: 'it is no whole gzip file' }, error)
   } finally {
     closeSync(fd)
   }
-  const state = at === pages * pageSize ? sum.state : 'another size'
-  if (state === checksum) return
-  const detail = `${name} gives ${state} in place of ${checksum}`
+  const state = at === end ? sum?.state : 'another size'
+  if (!madeOf || state === madeOf.checksum) return
+  const detail = `${name} gives ${state} in place of ${madeOf.checksum}`
   throw new WalcastError('ARCHIVE_MISMATCH', { txid, detail })
 }
 

@@ -1,15 +1,17 @@
 /** Checks a dated snapshot in a process of its own. */
 import { isErrorCode, WalcastError } from '../../errors.ts'
 import { makeFolder } from '../../platform/fileOps.ts'
-import { rmSync } from '../../platform/files.ts'
 import { askProgram } from '../childProgram.ts'
 import type { DatedCheckOrder } from './datedCheck.ts'
+import { removeFolder } from './datedFolder.ts'
 
 /** Throws what `checkDated` throws, STOPPING and DRILL_ENDED. Leaves nothing in the folder. */
 export async function requireSoundDated(
   order: DatedCheckOrder,
   signal: AbortSignal,
 ): Promise<void> {
+  // A check that was cut short may have left its database.
+  await removeFolder(order.folder)
   makeFolder(order.folder)
   try {
     const answer = await askProgram('backup/dated/datedCheckProgram', order, signal)
@@ -18,6 +20,6 @@ export async function requireSoundDated(
     const key = typeof code === 'string' && isErrorCode(code) ? code : 'DRILL_ENDED'
     throw new WalcastError(key, { message: String(message), detail: String(message) })
   } finally {
-    rmSync(order.folder, { recursive: true, force: true })
+    await removeFolder(order.folder)
   }
 }

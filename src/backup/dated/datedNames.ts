@@ -47,15 +47,27 @@ export function parseDatedName(name: string): DatedName | undefined {
 }
 
 /**
+ * Sorts the newest first. Positions count before times: a clock that was ahead for a while has put
+ * names into the future.
+ */
+export function byNewest(a: DatedName, b: DatedName): number {
+  const epochs = b.position.epoch - a.position.epoch
+  return epochs || b.position.txid - a.position.txid || b.timeMs - a.timeMs
+}
+
+/**
  * The ones that go: neither among the newest that the policy counts nor in one of its windows; and
- * the oldest, while all together are larger than it allows. The newest one always stays.
+ * the oldest, while all together are larger than it allows. The newest one always stays. The one
+ * of the name `made` counts as the newest, whatever lies there of another history.
  */
 export function notKept(
   found: readonly DatedSnapshot[],
   policy: KeepPolicy,
   nowMs: number,
+  made?: string,
 ): readonly DatedSnapshot[] {
-  const newestFirst = found.toSorted((a, b) => b.timeMs - a.timeMs)
+  const isMade = ({ name }: DatedSnapshot) => Number(name === made)
+  const newestFirst = found.toSorted((a, b) => isMade(b) - isMade(a) || byNewest(a, b))
   const kept = new Set(newestFirst.slice(0, Math.max(1, policy.snapshots)))
   for (const window of policy.windows)
     for (const snapshot of inWindow(newestFirst, window, nowMs)) kept.add(snapshot)

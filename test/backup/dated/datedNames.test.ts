@@ -21,6 +21,12 @@ function snapshot(hoursAgo: number, bytes = 1): DatedSnapshot {
   return { database: 'app', timeMs, position, name, bytes }
 }
 
+/** As a clock that is 100 days ahead names it. */
+function inFuture(of: DatedSnapshot): DatedSnapshot {
+  const timeMs = of.timeMs + 2400 * HOUR
+  return { ...of, timeMs, name: formatDatedName({ ...of, timeMs }) }
+}
+
 /** How many hours ago those that go were made. */
 function gone(policy: string, found: readonly DatedSnapshot[]): number[] {
   const dropped = notKept(found, parseKeep(policy), NOON)
@@ -76,4 +82,20 @@ test('a size lets go the oldest, and never the newest', () => {
   const found = [0, 1, 2, 3].map((hours) => snapshot(hours, mib))
   assert.deepEqual(gone('4,2MiB', found), [2, 3])
   assert.deepEqual(gone('4,1MiB', [snapshot(0, 9 * mib), snapshot(1, mib)]), [1])
+})
+
+test('after a clock that was ahead the next ones are the newest all the same', () => {
+  const ahead = [5, 4].map((ago) => snapshot(ago)).map((each) => inFuture(each))
+  const next = [1, 0].map((ago) => snapshot(ago))
+  const dropped = notKept([...ahead, ...next], parseKeep('2'), NOON)
+  assert.deepEqual(dropped.map(({ name }) => name).sort(), ahead.map(({ name }) => name).sort())
+})
+
+test('the one just made stays beside those of a longer history', () => {
+  const position = { epoch: 1, txid: 3 }
+  const name = formatDatedName({ database: 'app', timeMs: NOON, position })
+  const made = { database: 'app', timeMs: NOON, position, name, bytes: 1 }
+  const found = [made, snapshot(1), snapshot(2)]
+  const dropped = notKept(found, parseKeep('1'), NOON, name)
+  assert.deepEqual(dropped, [snapshot(1), snapshot(2)])
 })
