@@ -17,7 +17,13 @@ import { foldPieces } from './compaction/foldPieces.ts'
 import { type DueMerge, dueMerges } from './compaction/levels.ts'
 import type { Stamp } from './compaction/madeFile.ts'
 import { mergeChanges } from './compaction/mergeChanges.ts'
-import { type ArchiveLook, type DatedPiece, DatedPieces, keyOf } from './datedPieces.ts'
+import {
+  type ArchiveLook,
+  type DatedPiece,
+  DatedPieces,
+  type FailedLooks,
+  keyOf,
+} from './datedPieces.ts'
 import type { PlannedPiece, StoredFile } from './restorePlan.ts'
 import { doubtedPieces } from './retention/coveredPieces.ts'
 import { namedPoints } from './retention/namedPoints.ts'
@@ -27,6 +33,7 @@ import type { RestorableSpan } from './retention/restorableSpans.ts'
 import { type Retention, retain } from './retention/retain.ts'
 import { ListedStore } from './stores/listedStore.ts'
 import type { Store } from './stores/store.ts'
+import { UnsoundPieces } from './unsoundPieces.ts'
 
 /** Of one round. */
 const MAX_LOOKED = 2000
@@ -87,6 +94,7 @@ export class ArchiveCompactor {
   readonly #verified = new Set<string>()
   /** Names of files that could not be made: at most `MAX_FAILED`. */
   readonly #failed = new Set<string>()
+  readonly #unsound = new UnsoundPieces()
 
   constructor(store: Store, clock: Clock, options: CompactorOptions) {
     this.#store = new ListedStore(store)
@@ -121,12 +129,12 @@ export class ArchiveCompactor {
     return reportOf(round, last, removed)
   }
 
-  async #look({ signal, problems }: Round): Promise<ArchiveLook> {
-    const look = await this.#pieces.look(signal.aborted ? 0 : MAX_LOOKED, signal)
+  async #look({ signal, problems, failedLooks }: Round): Promise<ArchiveLook> {
+    const look = await this.#pieces.look(signal.aborted ? 0 : MAX_LOOKED, signal, failedLooks)
     problems.push(...look.problems)
     const there = new Set(look.pieces.map(({ key }) => key))
     for (const key of this.#verified) if (!there.has(key)) this.#verified.delete(key)
-    return look
+    return { ...look, pieces: this.#unsound.mark(look.pieces) }
   }
 
   /** What a crash left between making a file and removing what it is made of. */
@@ -134,7 +142,7 @@ export class ArchiveCompactor {
     const doubted = [...doubtedPieces(pieces, this.#verified)].slice(0, MAX_COMPARED)
     for (const [{ name, files, key }, way] of doubted)
       if (files.length > 1 || name.level > 3)
-        await this.#attempt(key, round, async (signal) => {
+        await this.#attempt(key, way, round, async (signal) => {
           const names = files.map((file) => file.name)
           await foldPieces(this.#files, way, name, { stamp: this.#stamp(), signal }, names)
           return true
@@ -163,7 +171,7 @@ export class ArchiveCompactor {
 
   async #merge({ pieces, name }: DueMerge, round: Round): Promise<void> {
     const key = keyOf({ name })
-    const isMade = await this.#attempt(key, round, async (signal) => {
+    const isMade = await this.#attempt(key, pieces, round, async (signal) => {
       await mergeChanges(this.#files, pieces, name, this.#stamp(), signal)
       return true
     })
@@ -193,7 +201,7 @@ export class ArchiveCompactor {
   }
 
   async #fold(pieces: readonly PlannedPiece[], name: ArchiveName, round: Round): Promise<boolean> {
-    return await this.#attempt(keyOf({ name }), round, async (signal) => {
+    return await this.#attempt(keyOf({ name }), pieces, round, async (signal) => {
       const made = await foldPieces(this.#files, pieces, name, { stamp: this.#stamp(), signal })
       return made !== undefined
     })
@@ -223,11 +231,12 @@ export class ArchiveCompactor {
   }
 
   /**
-   * Makes or compares the file `key`. False when `make` gives that, and when it failed, which is
-   * one of the problems.
+   * Makes the file `key` of `pieces`, or compares it with them. False when `make` gives that, and
+   * when it failed, which is one of the problems.
    */
   async #attempt(
     key: string,
+    pieces: readonly PlannedPiece[],
     { signal, problems }: Round,
     make: (signal: AbortSignal) => Promise<boolean>,
   ): Promise<boolean> {
@@ -240,6 +249,7 @@ export class ArchiveCompactor {
       if (signal.aborted) return false
       // What another process encrypted is read by nobody here, and stays as it is.
       if (errorKey(error) !== 'ARCHIVE_LOCKED') problems.push(asWalcastError(error))
+      this.#unsound.note(error, pieces.map(keyOf))
       if (LASTING.has(errorKey(error)) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
       return false
     }
@@ -257,6 +267,7 @@ class Round {
   readonly merged: string[] = []
   readonly thinned: string[] = []
   readonly problems: WalcastError[] = []
+  readonly failedLooks: FailedLooks = new Map()
   snapshot: string | undefined
   isSnapshotDue = false
 

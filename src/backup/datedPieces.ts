@@ -10,6 +10,7 @@ import type { ArchiveFiles } from './archiveFiles.ts'
 import { type Piece, piecesOf, type StoredFile } from './restorePlan.ts'
 import { storedFiles } from './storedFiles.ts'
 import type { Store } from './stores/store.ts'
+import { isOfContent } from './unsoundPieces.ts'
 
 /** When the leader noticed the first and last position of a file, ms since 1970. */
 export interface PieceDates {
@@ -40,16 +41,19 @@ export interface DatedPiece extends Piece {
   /** Undefined as `dates` is. */
   readonly epoch: number | undefined
   readonly isEncrypted: boolean
+  /** It was read, and does not hold what it should: no way leads through it. */
+  readonly isUnsound: boolean
 }
 
 /** What has been found out of a piece; nothing before a look. */
-type Known = Pick<DatedPiece, 'about' | 'dates' | 'epoch' | 'isEncrypted'>
+type Known = Pick<DatedPiece, 'about' | 'dates' | 'epoch' | 'isEncrypted' | 'isUnsound'>
 
 export const UNKNOWN: Known = {
   about: undefined,
   dates: undefined,
   epoch: undefined,
   isEncrypted: false,
+  isUnsound: false,
 }
 
 export interface ArchiveLook {
@@ -59,6 +63,9 @@ export interface ArchiveLook {
   readonly partial: readonly StoredFile[]
   readonly problems: readonly WalcastError[]
 }
+
+/** What the failed looks of one round tell, by the key of the piece. */
+export type FailedLooks = Map<string, Known>
 
 export class DatedPieces {
   readonly #store: Store
@@ -71,8 +78,15 @@ export class DatedPieces {
     this.#files = files
   }
 
-  /** Opens at most `most` files that were not opened before, the oldest first. */
-  async look(most: number, signal: AbortSignal): Promise<ArchiveLook> {
+  /**
+   * Opens at most `most` files that were not opened before, the oldest first. `failed`: what could
+   * not be read in earlier looks of a round, which is not tried again; this look adds to it.
+   */
+  async look(
+    most: number,
+    signal: AbortSignal,
+    failed: FailedLooks = new Map(),
+  ): Promise<ArchiveLook> {
     const files = await storedFiles(this.#store)
     const pieces = piecesOf(files).map((piece) => ({ ...piece, key: keyOf(piece) }))
     const problems: WalcastError[] = []
@@ -80,15 +94,17 @@ export class DatedPieces {
     let left = most
     const dated: DatedPiece[] = []
     for (const piece of pieces.toSorted(byEnd)) {
-      let found = this.#known.get(piece.key)
+      let found = this.#known.get(piece.key) ?? failed.get(piece.key)
       if (!found && left >= piece.files.length && !signal.aborted) {
         left -= piece.files.length
         found = await this.#find(piece).catch((error) => {
           problems.push(asWalcastError(error))
-          return undefined
+          const unread = { ...UNKNOWN, isUnsound: isOfContent(error) }
+          failed.set(piece.key, unread)
+          return unread
         })
       }
-      if (found) known.set(piece.key, found)
+      if (found && !failed.has(piece.key)) known.set(piece.key, found)
       dated.push({ ...piece, ...(found ?? UNKNOWN) })
     }
     this.#known = known
@@ -105,7 +121,7 @@ export class DatedPieces {
         piece.files[piece.files.length - 1].name,
       )
       const dates = { firstMs: createdMs, lastMs: createdMs }
-      return { about: undefined, dates, epoch, isEncrypted: true }
+      return { about: undefined, dates, epoch, isEncrypted: true, isUnsound: false }
     }
   }
 
@@ -121,8 +137,9 @@ export class DatedPieces {
         const last = file.points.at(-1)
         if (i < files.length - 1 || !last) continue
         const dates = { firstMs, lastMs: last.timeMs }
-        const about = { ...dates, points, images, checksum: last.checksum, header: file.header }
-        return { about, dates, epoch: file.header.epoch, isEncrypted: file.isEncrypted }
+        const { header, isEncrypted } = file
+        const about = { ...dates, points, images, checksum: last.checksum, header }
+        return { about, dates, epoch: header.epoch, isEncrypted, isUnsound: false }
       } finally {
         await close()
       }

@@ -4,12 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { ArchiveCompactor, type CompactorOptions } from '../../src/backup/archiveCompactor.ts'
+import { ArchiveFiles } from '../../src/backup/archiveFiles.ts'
 import { planRestore } from '../../src/backup/restorePlan.ts'
 import { forgetPoint, namePoint } from '../../src/backup/retention/namedPoints.ts'
 import { DAY_MS, HOUR_MS, periodStart } from '../../src/backup/retention/periods.ts'
@@ -269,6 +270,65 @@ test('a broken file stops the merge that needs it, and nothing is lost for it', 
   const bad = /-(\d{15})-/.exec(broken.name)?.[1]
   for (const moment of it.moments.filter(({ txid }) => txid < Number(bad) - 2))
     await requireRestored(it, moment)
+})
+
+/** Makes no snapshot itself. */
+function mergerOf(it: Site): ArchiveCompactor {
+  const snapshots = { changeFactor: 1000, leastBytes: 1e9, ageMs: 1000 * DAY_MS, files: 1000 }
+  const clock = { nowMs: () => it.nowMs }
+  return new ArchiveCompactor(it.store, clock, {
+    ...{ ...OPTIONS, snapshots },
+    keep: parseKeep('7d:all'),
+  })
+}
+
+/** Spoils a block of one of the first files: its ends can be read as before. */
+async function spoilBlock({ store, folder }: Site): Promise<string> {
+  const files = (await storedFiles(store)).filter(({ name }) => name.kind === 'changes')
+  const [{ name, bytes }] = files.slice(2, 5).toSorted((a, b) => b.bytes - a.bytes)
+  const path = join(folder, formatArchiveName(name))
+  const spoilt = readFileSync(path)
+  spoilt[bytes >>> 1] ^= 1
+  writeFileSync(path, spoilt)
+  await (await new ArchiveFiles(store).open(name)).close()
+  return formatArchiveName(name)
+}
+
+for (const when of ['all along', 'over restarts'])
+  test(`a snapshot behind a broken file stays, ${when}`, async () => {
+    const next = seededRandom(20)
+    const it = await site(512, 60, 2 * HOUR_MS, next)
+    await grow(it, 20, next)
+    const broken = await spoilBlock(it)
+    let own = mergerOf(it)
+    // Hours are merged before days.
+    const found = [await own.run(signal), await own.run(signal)].flatMap((each) => each.problems)
+    assert.ok(found.some(({ message }) => message.includes(broken)))
+    const behind = it.count - 1
+    await putSnapshot(it.store, it.moments[behind], it.pageSize)
+    while (it.count < it.moments.length) {
+      await grow(it, 10, next)
+      await putSnapshot(it.store, it.moments[it.count - 1], it.pageSize)
+      if (when === 'over restarts') own = mergerOf(it)
+      for (let round = 0; round < 3; round++) await own.run(signal)
+    }
+    const snapshots = await it.store.list('snapshots')
+    assert.ok(snapshots.length < 6, `${snapshots.length} snapshots`)
+    await it.store.remove(broken)
+    for (const moment of it.moments.slice(behind)) await requireRestored(it, moment)
+  })
+
+test('a file that cannot be read is looked at once in a round', async () => {
+  const next = seededRandom(21)
+  const it = await site(512, 20, 30_000, next)
+  await grow(it, 20, next)
+  const [broken] = await it.store.list('changes/0')
+  writeFileSync(join(it.folder, broken.name), Buffer.alloc(broken.bytes, 1))
+  const own = mergerOf(it)
+  for (let round = 0; round < 2; round++) {
+    const { problems } = await own.run(signal)
+    assert.equal(problems.filter(({ message }) => message.includes(broken.name)).length, 1)
+  }
 })
 
 test('a clock that jumps removes nothing that was promised', async () => {

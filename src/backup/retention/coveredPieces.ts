@@ -16,14 +16,20 @@ export function coveredPieces(
   verified: ReadonlySet<string>,
 ): ReadonlySet<DatedPiece> {
   const ways = new PieceWays(pieces)
+  const sound = new PieceWays(pieces.filter((piece) => !piece.isUnsound))
   const covers = pieces
     .filter(isWhole)
-    .filter((piece) => verified.has(piece.key) && ways.has(piece))
+    .filter((piece) => verified.has(piece.key) && !piece.isUnsound && ways.has(piece))
+  // What is reached without a broken file is not replaced by what only that one leads to.
+  const isAsSound = (cover: DatedPiece, piece: DatedPiece) => sound.has(cover) || !sound.has(piece)
   const begun = byBeginning(pieces)
   const covered = pieces
     .filter(isWhole)
     .filter((piece) =>
-      covers.some((cover) => replaces(cover, piece) && !isJunction(cover, piece, begun)),
+      covers.some(
+        (cover) =>
+          replaces(cover, piece) && isAsSound(cover, piece) && !isJunction(cover, piece, begun),
+      ),
     )
   return new Set(covered)
 }

@@ -22,7 +22,7 @@ export function restorableSpans(
   { whole }: Promises,
 ): readonly RestorableSpan[] {
   const spans = new Map<Grain, RestorableSpan>()
-  const pieces = live.filter((piece) => kept.has(piece))
+  const pieces = live.filter((piece) => kept.has(piece) && !piece.isUnsound)
   const ways = new PieceWays(pieces)
   for (const piece of pieces) {
     const { about, dates } = piece

@@ -2,6 +2,9 @@
  * What of an archive goes, what is thinned, and what stays. Pure: it is given what there is and
  * what the clocks say, and others act on it. A file goes only when no promised position needs it,
  * and the ways of all promised positions are looked up once more among what stays.
+ *
+ * A file known to be unsound is no way to anything, and no reason to remove anything either. So
+ * everything is chosen twice, with and without such files, and what either needs stays.
  */
 import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
@@ -63,13 +66,20 @@ export function retain(input: RetainInput): Retention {
     : select(promiseAll(live))
   const kept = pieces.filter((piece) => doubted.has(piece) || selection.kept.has(piece))
   requireWays(usable, kept, selection.promises)
-  const { left } = new PieceWays([...selection.kept])
+  requireWays(usable.filter(isSound), kept.filter(isSound), selection.promises)
+  const chosen = [...selection.kept]
+  const lefts = [chosen, chosen.filter(isSound)].map((each) => new PieceWays(each).left)
   const isHeld = (piece: DatedPiece) =>
-    doubted.has(piece) || left.has(piece) || holds(live, piece, held)
+    [doubted, ...lefts].some((each) => each.has(piece)) ||
+    piece.isUnsound ||
+    [live, live.filter(isSound)].some((each) => holds(each, piece, held))
   return {
     kept,
     remove: pieces.filter((piece) => !doubted.has(piece) && !selection.kept.has(piece)),
-    thin: isDated ? thinRuns([...selection.kept], selection.promises, isHeld) : [],
+    thin:
+      isDated && live.some(isSoundSnapshot)
+        ? thinRuns([...selection.kept], selection.promises, isHeld)
+        : [],
     restorable: restorableSpans(live, selection.kept, selection.promises),
     refused: typeof dated === 'string' ? dated : undefined,
     overBytes: Math.max(0, bytesOf(kept) - (policy?.maxBytes ?? Number.POSITIVE_INFINITY)),
@@ -96,19 +106,38 @@ function bounded(
   return selectFrom(cuts[low] ?? nowMs)
 }
 
-/** Without any snapshot nothing can be restored, and nothing is thrown away. */
 function selected(
   live: readonly DatedPiece[],
   promises: Promises,
   changeFactor: number,
 ): Selection {
-  if (live.every(isChanges)) return { promises, kept: new Set(live) }
+  const sound = live.filter(isSound)
+  const worlds = sound.length < live.length ? [live, sound] : [live]
+  const needed = worlds.map((pieces) => neededOf(pieces, promises, changeFactor))
+  return { promises, kept: new Set(live.filter((piece) => needed.some((each) => each.has(piece)))) }
+}
+
+/** Without any snapshot nothing can be restored, and nothing is thrown away. */
+function neededOf(
+  live: readonly DatedPiece[],
+  promises: Promises,
+  changeFactor: number,
+): ReadonlySet<DatedPiece> {
+  if (live.every(isChanges)) return new Set(live)
   const snapshots = keptSnapshots(live, promises, changeFactor)
   const ways = new PieceWays(live.filter((piece) => isChanges(piece) || snapshots.has(piece)))
   const marked = new Set<DatedPiece>([...snapshots, ...promises.whole])
   for (const place of wantedPlaces(promises))
     for (const piece of ways.filesTo(place) ?? []) marked.add(piece)
-  return { promises, kept: new Set(live.filter((piece) => marked.has(piece))) }
+  return new Set(live.filter((piece) => marked.has(piece)))
+}
+
+function isSoundSnapshot(piece: DatedPiece): boolean {
+  return isSound(piece) && !isChanges(piece)
+}
+
+function isSound({ isUnsound }: DatedPiece): boolean {
+  return !isUnsound
 }
 
 /** A file with a held position between its ends keeps all its positions. */

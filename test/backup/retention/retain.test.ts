@@ -36,6 +36,7 @@ function piece(name: ArchiveName, bytes: number, firstTxid: number, points: numb
     dates: times,
     epoch: 1,
     isEncrypted: false,
+    isUnsound: false,
   }
 }
 
@@ -136,6 +137,53 @@ test('what a policy promises keeps a way, and so do the newest snapshot and what
     { numRuns: 60 },
   )
 })
+
+test('what is promised and reached without unsound files stays so, and no unsound one goes', () => {
+  const numbers = fc.array(fc.nat(), { minLength: 1, maxLength: 4 })
+  fc.assert(
+    fc.property(archive, numbers, ({ files, snapshots, keep }, unsound) => {
+      const policy = parseKeep(keep)
+      const { pieces: sound, last } = piecesOf(files, snapshots)
+      const indexes = new Set(unsound.map((number) => number % sound.length))
+      const pieces = sound.map((each, i) => ({ ...each, isUnsound: indexes.has(i) }))
+      const nowMs = timeOf(last) + HOUR_MS
+      const { pieces: left } = settled(pieces, policy, nowMs)
+      const soundFiles = (all: readonly DatedPiece[]) =>
+        all.filter(({ isUnsound }) => !isUnsound).flatMap((each) => each.files)
+      const [before, stored] = [soundFiles(pieces), soundFiles(left)]
+      const all = policy.windows.find(({ grain }) => grain === 'all')?.ageMs ?? -1
+      const young = Array.from({ length: last }, (_, i) => i + 1).filter(
+        (txid) => nowMs - timeOf(txid) <= all,
+      )
+      for (const txid of [last, ...promised(pieces, policy, nowMs), ...young])
+        if (planRestore(before, at(txid))) assert.ok(planRestore(stored, at(txid)), `txid ${txid}`)
+      const clock = { nowMs, storeMs: nowMs }
+      const verified = new Set(pieces.map(({ key }) => key))
+      const input = { policy, clock, held: [], verified, changeFactor: 1 }
+      const { remove } = retain({ ...input, pieces })
+      const known = retain({ ...input, pieces: sound }).remove.map(({ key }) => key)
+      for (const { key } of remove) assert.ok(known.includes(key), `${key} goes for it`)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('a snapshot behind an unsound file stays while what follows it is promised', () => {
+  const files = Array.from({ length: 20 }, () => [1, 10] as const)
+  const { pieces: sound, last } = piecesOf(files, [9, 15])
+  const pieces = sound.map((each) => ({ ...each, isUnsound: each.key === changes(5, 6, 10).key }))
+  const { pieces: left, retention } = settled(pieces, parseKeep('7d:all'), timeOf(last))
+  const behind = snapshot(10, 500).key
+  assert.ok(left.some(({ key }) => key === behind))
+  // Neither the file nor those that only it leads to.
+  assert.equal(retention.restorable[0].positions, 5 + 10 + left.filter(isSnapshot).length)
+  const { pieces: later } = settled(left, parseKeep('7d:all'), timeOf(last) + 20 * DAY_MS)
+  assert.ok(!later.some(({ key }) => key === behind))
+})
+
+function isSnapshot({ name }: DatedPiece): boolean {
+  return name.kind === 'snapshot'
+}
 
 test('positions with a name stay, whatever the policy says', () => {
   const named = fc.array(fc.nat(), { minLength: 1, maxLength: 4 })
