@@ -38,7 +38,9 @@ export async function nodeHere(name: string, db: string | undefined): Promise<No
 }
 
 async function nodesHere(): Promise<NodeHere[]> {
-  const all = await Promise.allSettled(localNodes().own.map((db) => ask(databaseTarget(db))))
+  // One that ends meanwhile is none of them.
+  const asked = localNodes().own.map(async (db) => ask(databaseTarget(db)))
+  const all = await Promise.allSettled(asked)
   return all.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
 }
 
