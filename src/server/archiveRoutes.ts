@@ -17,10 +17,10 @@ import {
 } from '../api/archiveObjects.ts'
 import { MAX_NOTE_BYTES } from '../backup/retention/noteObject.ts'
 import { WalcastError } from '../errors.ts'
+import { Turns } from '../platform/turns.ts'
 import type { ProofParts } from './answerProofs.ts'
 import { ArchiveReaders } from './archiveReaders.ts'
 import { countOf, type Given, type Place, requireNoPage, textOf } from './requestFields.ts'
-import { Turns } from './turns.ts'
 
 const AT_ONCE = 8
 const MAX_WAITING = 128

@@ -16,11 +16,11 @@ import { ServedArchive } from '../../src/backup/servedArchive.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { WalcastError } from '../../src/errors.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { Turns } from '../../src/platform/turns.ts'
 import { Deferred } from '../../src/roles/deferred.ts'
 import { ArchiveReaders } from '../../src/server/archiveReaders.ts'
 import { addArchiveRoutes } from '../../src/server/archiveRoutes.ts'
 import { answerErrors } from '../../src/server/refusals.ts'
-import { Turns } from '../../src/server/turns.ts'
 import { put } from '../support/storeContract.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-served-'))
