@@ -14,7 +14,8 @@ import type { ClusterArchive } from '../backup/restoreTarget.ts'
 import type { Store } from '../backup/stores/store.ts'
 import { intoRefused, WayBack } from '../backup/wayBack.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import { constants, openAside, statfsSync } from '../platform/files.ts'
+import { constants, openAside } from '../platform/files.ts'
+import { freeBytes } from '../platform/freeBytes.ts'
 import { inTime } from '../platform/inTime.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { transferContent } from '../sqlite/contentTransfer.ts'
@@ -111,10 +112,9 @@ export class IntoNode {
   /** `bytes`: of the restored database. Throws INTO_REFUSED. */
   requireRoom(bytes: number): void {
     const { node, pageSize } = this.here.status
-    const { bavail, bsize } = statfsSync(this.here.db)
     // The node keeps the transaction for its archive and replicas beside the WAL.
     const needed = 2 * (bytes / pageSize) * frameBytes(pageSize)
-    const free = bavail * bsize
+    const free = freeBytes(this.here.db)
     if (free >= needed) return
     throw intoRefused(
       node,

@@ -15,7 +15,8 @@ import type { SnapshotReport } from '../../api/snapshotStatus.ts'
 import { asWalcastError, messageOf, WalcastError } from '../../errors.ts'
 import { Backoff } from '../../platform/backoff.ts'
 import { type FileOps, makeFolder } from '../../platform/fileOps.ts'
-import { removeAside, statfsSync } from '../../platform/files.ts'
+import { removeAside } from '../../platform/files.ts'
+import { freeBytes } from '../../platform/freeBytes.ts'
 import { monotonicMs, wallMs } from '../../platform/time.ts'
 import type { ArchiveSource, SourceState } from '../archiveSource.ts'
 import type { ArchivedBatch } from '../batchChain.ts'
@@ -187,7 +188,6 @@ function isAt({ position }: DatedSnapshot, { epoch, txid }: SourceState): boolea
 
 /** Throws DISK_FULL when a copy of the database has no room in `folder`. */
 function requireRoom(folder: string, { source, pageSize }: SourceState): void {
-  const { bavail, bsize } = statfsSync(folder)
-  if (bavail * bsize < source.sums.pages * pageSize)
+  if (freeBytes(folder) < source.sums.pages * pageSize)
     throw new WalcastError('DISK_FULL', { path: folder })
 }
