@@ -4,7 +4,8 @@
  */
 import type { Logger } from 'pino'
 import type { NodeOptions } from '../options/nodeOptions.ts'
-import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
+import { inTime } from '../platform/inTime.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { Application } from './application.ts'
 import { ApplicationWatch } from './applicationWatch.ts'
 import type { Bounds } from './openFiles.ts'
@@ -69,12 +70,11 @@ export class CurrentApplication {
   async replace(url: string, timeoutMs: number): Promise<void> {
     const old = this.#application
     this.#application = this.#make(url)
-    let timer: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimer(resolve, timeoutMs)
-    })
-    await Promise.race([old?.drain().catch(() => {}), late])
-    cancelTimer(timer)
+    if (old)
+      await inTime(
+        old.drain().catch(() => {}),
+        monotonicMs() + timeoutMs,
+      )
   }
 
   /** No application is known from now on; requests under way end. */

@@ -6,7 +6,8 @@ import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
+import { inTime } from '../platform/inTime.ts'
+import { monotonicMs } from '../platform/time.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
@@ -116,26 +117,20 @@ export class LeaderSide {
   /** Undefined when no position could be told; the answer goes out all the same. */
   async #positionAfter(): Promise<Position | undefined> {
     const { view, log, settleMs } = this.#parts
-    let timer: Timer | undefined
     try {
-      const late = new Promise<undefined>((resolve) => {
-        timer = setTimer(() => resolve(undefined), settleMs)
-      })
-      const position = await Promise.race([view.settle(), late])
-      if (!position)
+      const settled = await inTime(view.settle(), monotonicMs() + settleMs)
+      if (!settled)
         log.warn(
           { settleMs },
           'the WAL was not read to its end in time; an answer carries no position',
         )
-      return position
+      return settled?.value
     } catch (error) {
       log.warn(
         { error: messageOf(error) },
         'the WAL could not be read; an answer carries no position',
       )
       return undefined
-    } finally {
-      cancelTimer(timer)
     }
   }
 }

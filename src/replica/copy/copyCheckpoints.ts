@@ -10,7 +10,8 @@
  * writer may get in, so the gaps are few, and the content is checked after each.
  */
 import { asWalcastError, WalcastError } from '../../errors.ts'
-import { cancelTimer, delay, setTimer, type Timer } from '../../platform/time.ts'
+import { inTime } from '../../platform/inTime.ts'
+import { delay, monotonicMs } from '../../platform/time.ts'
 import { checkpoint, checkpointCounts, sync } from '../../sqlite/sqliteThread.ts'
 import { frameBytes } from '../../sqlite/walFormat.ts'
 import { type CopyContent, strayWrite } from './copyContent.ts'
@@ -101,13 +102,8 @@ export class CopyCheckpoints {
    */
   async holdLock(timeoutMs: number): Promise<void> {
     this.#undisturbed++
-    let timer: Timer | undefined
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimer(() => resolve(false), timeoutMs)
-    })
-    const isHeld = await Promise.race([Promise.resolve(this.#running).then(() => true), late])
-    cancelTimer(timer)
-    if (isHeld) return
+    const held = await inTime(Promise.resolve(this.#running), monotonicMs() + timeoutMs)
+    if (held) return
     this.#undisturbed--
     throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
   }
