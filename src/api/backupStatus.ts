@@ -51,7 +51,7 @@ export interface PlaceReport {
    * node archives, before there is an archive, and with --drill off.
    */
   readonly isProofOverdue?: boolean
-  /** The last snapshot that was taken because a file was found broken, and what was found. */
+  /** When a broken file last caused a snapshot, and what was found. */
   readonly renewed?: PlaceError & {
     /** ISO time. */
     readonly at: string

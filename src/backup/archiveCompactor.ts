@@ -106,8 +106,8 @@ export class ArchiveCompactor {
 
   /**
    * One bounded round. When `signal` is aborted it ends after the step that runs. Throws what the
-   * store throws when it cannot be listed. The store is listed at the beginning, and once more when
-   * something goes: what is removed must not rest on what was there before long work.
+   * store throws when it cannot be listed. The store is listed at the beginning, and once more
+   * before files are removed: a list from before long work may be wrong by then.
    */
   async run(signal: AbortSignal): Promise<CompactionReport> {
     const round = new Round(signal)
@@ -178,9 +178,9 @@ export class ArchiveCompactor {
     if (isMade) round.merged.push(key)
   }
 
-  async #makeSnapshot({ pieces }: ArchiveLook, round: Round): Promise<void> {
-    const doubted: ReadonlySet<DatedPiece> = new Set(doubtedPieces(pieces, this.#verified).keys())
-    const live = pieces.filter((piece) => !doubted.has(piece))
+  async #makeSnapshot(look: ArchiveLook, round: Round): Promise<void> {
+    const doubted = this.#doubted(look)
+    const live = look.pieces.filter((piece) => !doubted.has(piece))
     const due: DueSnapshot | undefined = dueSnapshot(live, this.#options.snapshots)
     if (!due) return
     round.isSnapshotDue = due.pieces.some(({ isEncrypted }) => isEncrypted)
@@ -247,7 +247,7 @@ export class ArchiveCompactor {
       return isMade
     } catch (error) {
       if (signal.aborted) return false
-      // What another process encrypted is read by nobody here, and stays as it is.
+      // This process cannot read what another one encrypted. It stays as it is.
       if (errorKey(error) !== 'ARCHIVE_LOCKED') problems.push(asWalcastError(error))
       this.#unsound.note(error, pieces.map(keyOf))
       if (LASTING.has(errorKey(error)) && this.#failed.size < MAX_FAILED) this.#failed.add(key)

@@ -25,7 +25,7 @@ export interface ByteSource {
 export interface ArchiveEnds {
   /** Long enough for the header of this file. */
   readonly head: Buffer
-  /** Reads anything, what was read already from memory. */
+  /** Reads any part of the file. Head and tail come from memory. */
   read(at: number, bytes: number): Promise<Buffer>
 }
 

@@ -123,7 +123,7 @@ export class ArchiveFile {
       }
   }
 
-  /** The same, all images of a point in a block at once, also those that are not chosen. */
+  /** The same in runs: the images of one point that lie in one block, with those not chosen. */
   async *runs(
     first: number,
     last: number,

@@ -32,7 +32,7 @@ export class ArchivedWaits {
     for (const waiter of this.#waiters) if (this.#has(waiter.position)) waiter.end('reached')
   }
 
-  /** A node says that it has archived `at`. Nothing beyond the leader's own `now` is believed. */
+  /** A node says that it has archived `at`. It is ignored when the leader is not there itself. */
   hear(at: Position, now: Position): void {
     if (at.epoch === now.epoch && at.txid <= now.txid) this.reach(at)
   }

@@ -4,10 +4,9 @@
  * has not got to has no dates yet, and is left alone until a later one.
  */
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
-import { formatArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, keyOf as errorKey, type WalcastError } from '../errors.ts'
 import type { ArchiveFiles } from './archiveFiles.ts'
-import { type Piece, piecesOf, type StoredFile } from './restorePlan.ts'
+import { type Piece, pieceName, piecesOf, type StoredFile } from './restorePlan.ts'
 import { storedFiles } from './storedFiles.ts'
 import type { Store } from './stores/store.ts'
 import { isOfContent } from './unsoundPieces.ts'
@@ -149,7 +148,7 @@ export class DatedPieces {
 }
 
 export function keyOf({ name }: Pick<Piece, 'name'>): string {
-  return formatArchiveName({ ...name, part: 1, isLast: true })
+  return pieceName(name)
 }
 
 /** Of one end, changes come before the snapshot. */

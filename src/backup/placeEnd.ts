@@ -7,7 +7,7 @@ import { asWalcastError, keyOf, type WalcastError } from '../errors.ts'
 import type { BatchLog } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { type LogSpans, lastLedOn, logSpans } from './logSearch.ts'
-import { endOf } from './restorePlan.ts'
+import { endOf, placeKey } from './restorePlan.ts'
 import { endsAt, endsOf, type FileEnds, readEnd, type StoreEnd } from './storeEnds.ts'
 import type { Store } from './stores/store.ts'
 
@@ -79,9 +79,9 @@ async function findListed(search: EndSearch, skipsMissing: boolean): Promise<Pla
  * behind it: the place goes on from before it where it can, so that nothing between is missing.
  */
 function snapshotsAhead(names: readonly ArchiveName[]): (name: ArchiveName) => boolean {
-  const place = (name: ArchiveName) => `${endOf(name).incarnation} ${endOf(name).txid}`
-  const reached = new Set(names.filter(({ kind }) => kind === 'changes').map(place))
-  return (name) => name.kind === 'snapshot' && !reached.has(place(name))
+  const changes = names.filter(({ kind }) => kind === 'changes')
+  const reached = new Set(changes.map((name) => placeKey(endOf(name))))
+  return (name) => name.kind === 'snapshot' && !reached.has(placeKey(name))
 }
 
 /** Whether a position of the file may be one from which a batch of the log goes on. */

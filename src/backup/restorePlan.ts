@@ -123,11 +123,11 @@ function waysOf(pieces: readonly Piece[], without: ReadonlySet<string>): Readonl
   const ends = new Map<string, Way>()
   const open = new OpenRuns<Way>()
   for (const piece of pieces.toSorted((a, b) => beginningOf(a) - beginningOf(b))) {
-    const way = wayBy(piece, (from) => ends.get(keyOf(from)) ?? leaving(open, from, without))
+    const way = wayBy(piece, (from) => ends.get(placeKey(from)) ?? leaving(open, from, without))
     if (!way) continue
     ways.set(piece, way)
     open.add(piece.name, way)
-    const place = keyOf(endOf(piece.name))
+    const place = placeKey(endOf(piece.name))
     const known = ends.get(place)
     if (!known || way.bytes < known.bytes) ends.set(place, way)
   }
@@ -186,6 +186,7 @@ function leftAt(upTo: number): (file: StoredFile) => PlannedFile {
   return (file) => ({ ...file, upTo })
 }
 
-function keyOf({ incarnation, txid }: ArchivedPlace): string {
+/** The same for equal places, and for no others. */
+export function placeKey({ incarnation, txid }: ArchivedPlace): string {
   return `${incarnation} ${txid}`
 }

@@ -35,7 +35,7 @@ export async function endsOf(
   return reachablePieces(await storedFiles(store))
     .map(({ files }) => files[files.length - 1].name)
     .map((name) => ({ name, rank: rank(name) }))
-    .sort((a, b) => a.rank - b.rank || txidOf(b.name) - txidOf(a.name))
+    .sort((a, b) => a.rank - b.rank || endOf(b.name).txid - endOf(a.name).txid)
     .map(({ name }) => name)
 }
 
@@ -48,10 +48,6 @@ export async function endsAt(
     const end = endOf(name)
     return end.incarnation === incarnation && end.txid === txid
   })
-}
-
-function txidOf(name: ArchiveName): number {
-  return name.kind === 'snapshot' ? name.txid : name.to.txid
 }
 
 /**
@@ -76,7 +72,7 @@ export async function readEnd(
     const file = await unlocked(source)
     if (!file) {
       const parsed = parseArchiveName(name)
-      const at = parsed && { incarnation, epoch, txid: txidOf(parsed), checksum: '' }
+      const at = parsed && { incarnation, epoch, txid: endOf(parsed).txid, checksum: '' }
       return at && { at, timeMs: createdMs, points: [] }
     }
     const ends = file.points.map(({ txid, checksum, timeMs }) => ({

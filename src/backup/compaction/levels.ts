@@ -12,10 +12,11 @@
  * files, in UTC: no clock of the node that merges counts, and none that jumps can hold merges up.
  */
 import { MAX_IMAGES, MAX_POINTS } from '../../../proto/archiveIndex.ts'
-import type { ArchivedPlace, ChangesName } from '../../../proto/archiveNames.ts'
+import type { ChangesName } from '../../../proto/archiveNames.ts'
 import { FIRST_THINNED_LEVEL, isThinned } from '../../../proto/archiveNames.ts'
 import type { Grain } from '../../options/keepPolicy.ts'
 import type { DatedPiece, PieceAbout } from '../datedPieces.ts'
+import { placeKey } from '../restorePlan.ts'
 import { type Period, periodStart } from '../retention/periods.ts'
 import { MAX_MERGED_PARTS } from './mergeChanges.ts'
 
@@ -178,10 +179,6 @@ function fits(run: readonly Captured[]): boolean {
     sum(({ about }) => about.images) <= MAX_IMAGES &&
     sum(({ bytes }) => bytes) <= MAX_MERGED_BYTES
   )
-}
-
-export function placeKey({ incarnation, txid }: ArchivedPlace): string {
-  return `${incarnation} ${txid}`
 }
 
 function countsOf(keys: readonly string[]): ReadonlyMap<string, number> {

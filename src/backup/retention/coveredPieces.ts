@@ -3,8 +3,8 @@
  * or a second process left of it.
  */
 import { isThinned } from '../../../proto/archiveNames.ts'
-import { placeKey } from '../compaction/levels.ts'
 import { type DatedPiece, UNKNOWN } from '../datedPieces.ts'
+import { placeKey } from '../restorePlan.ts'
 import { type ChangesPiece, isChanges, PieceWays } from './pieceWays.ts'
 
 /**

@@ -3,8 +3,8 @@
  * restore would read many changes without it. The others cost a whole database each.
  */
 import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
-import { placeKey } from '../compaction/levels.ts'
 import type { DatedPiece } from '../datedPieces.ts'
+import { placeKey } from '../restorePlan.ts'
 import { endOf, isChanges, PieceWays } from './pieceWays.ts'
 import { type Promises, wantedPlaces } from './promises.ts'
 

@@ -5,10 +5,10 @@
  */
 import type { ArchivedPlace, ChangesName } from '../../../proto/archiveNames.ts'
 import { isThinned } from '../../../proto/archiveNames.ts'
-import { placeKey } from '../compaction/levels.ts'
 import type { DatedPiece } from '../datedPieces.ts'
 import { OpenRuns } from '../openRuns.ts'
 import type { PlannedPiece } from '../restorePlan.ts'
+import { placeKey } from '../restorePlan.ts'
 
 export interface ChangesPiece extends DatedPiece {
   readonly name: ChangesName

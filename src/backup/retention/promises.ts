@@ -1,8 +1,8 @@
 /** Which files and which positions a policy promises to keep. Pure. */
 import { type ArchivedPlace, isThinned } from '../../../proto/archiveNames.ts'
 import type { Grain, KeepPolicy, KeepWindow } from '../../options/keepPolicy.ts'
-import { placeKey } from '../compaction/levels.ts'
 import type { DatedPiece } from '../datedPieces.ts'
+import { placeKey } from '../restorePlan.ts'
 import type { ArchiveClock } from './archiveClock.ts'
 import { DAY_MS, PERIOD_OF, type Period, periodStart } from './periods.ts'
 import { type ChangesPiece, endOf, isChanges } from './pieceWays.ts'

@@ -68,18 +68,14 @@ export function retain(input: RetainInput): Retention {
   requireWays(usable, kept, selection.promises)
   requireWays(usable.filter(isSound), kept.filter(isSound), selection.promises)
   const chosen = [...selection.kept]
-  const lefts = [chosen, chosen.filter(isSound)].map((each) => new PieceWays(each).left)
-  const isHeld = (piece: DatedPiece) =>
-    [doubted, ...lefts].some((each) => each.has(piece)) ||
-    piece.isUnsound ||
-    [live, live.filter(isSound)].some((each) => holds(each, piece, held))
+  const lefts = worldsOf(chosen).map((each) => new PieceWays(each).left)
+  const holders = worldsOf(live).map((each) => holdersOf(each, held))
+  const stay: readonly ReadonlySet<DatedPiece>[] = [doubted, ...lefts, ...holders]
+  const isHeld = (piece: DatedPiece) => piece.isUnsound || stay.some((each) => each.has(piece))
   return {
     kept,
     remove: pieces.filter((piece) => !doubted.has(piece) && !selection.kept.has(piece)),
-    thin:
-      isDated && live.some(isSoundSnapshot)
-        ? thinRuns([...selection.kept], selection.promises, isHeld)
-        : [],
+    thin: isDated && live.some(isSoundSnapshot) ? thinRuns(chosen, selection.promises, isHeld) : [],
     restorable: restorableSpans(live, selection.kept, selection.promises),
     refused: typeof dated === 'string' ? dated : undefined,
     overBytes: Math.max(0, bytesOf(kept) - (policy?.maxBytes ?? Number.POSITIVE_INFINITY)),
@@ -111,9 +107,7 @@ function selected(
   promises: Promises,
   changeFactor: number,
 ): Selection {
-  const sound = live.filter(isSound)
-  const worlds = sound.length < live.length ? [live, sound] : [live]
-  const needed = worlds.map((pieces) => neededOf(pieces, promises, changeFactor))
+  const needed = worldsOf(live).map((pieces) => neededOf(pieces, promises, changeFactor))
   return { promises, kept: new Set(live.filter((piece) => needed.some((each) => each.has(piece)))) }
 }
 
@@ -132,6 +126,12 @@ function neededOf(
   return new Set(live.filter((piece) => marked.has(piece)))
 }
 
+/** All files, and without those that may lead nowhere, where there are some. */
+function worldsOf(pieces: readonly DatedPiece[]): readonly (readonly DatedPiece[])[] {
+  const sound = pieces.filter(isSound)
+  return sound.length < pieces.length ? [pieces, sound] : [pieces]
+}
+
 function isSoundSnapshot(piece: DatedPiece): boolean {
   return isSound(piece) && !isChanges(piece)
 }
@@ -140,15 +140,14 @@ function isSound({ isUnsound }: DatedPiece): boolean {
   return !isUnsound
 }
 
-/** A file with a held position between its ends keeps all its positions. */
-function holds(
+/** Files with a held position between their ends: they keep all their positions. */
+function holdersOf(
   live: readonly DatedPiece[],
-  piece: DatedPiece,
   held: readonly ArchivedPlace[],
-): boolean {
-  if (held.length === 0) return false
+): ReadonlySet<DatedPiece> {
   const ways = new PieceWays(live)
-  return held.some((place) => !ways.leadsTo(place) && ways.holderOf(place) === piece)
+  const inside = held.filter((place) => !ways.leadsTo(place))
+  return new Set(inside.flatMap((place) => ways.holderOf(place) ?? []))
 }
 
 /** Deletion is proven by something else than that which chose it. */

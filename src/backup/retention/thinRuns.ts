@@ -4,8 +4,9 @@
  */
 import type { ChangesName } from '../../../proto/archiveNames.ts'
 import { isThinned } from '../../../proto/archiveNames.ts'
-import { placeKey, THINNED_LEVELS } from '../compaction/levels.ts'
+import { THINNED_LEVELS } from '../compaction/levels.ts'
 import type { DatedPiece } from '../datedPieces.ts'
+import { placeKey } from '../restorePlan.ts'
 import { type ChangesPiece, endOf, isChanges } from './pieceWays.ts'
 import { type Promises, wantedKeys } from './promises.ts'
 
