@@ -103,7 +103,12 @@ labTest(
     await lab.exec(path, 'PRAGMA journal_mode=wal', 'CREATE TABLE log (who TEXT)')
     const leader = await lab.leader(path, options)
     const replica = await lab.replica(lab.path('a.db'), leader, options)
-    await until('it has a key', () => recordOf(leader)?.keks.length === 1)
+    await until('both have a key', () =>
+      [leader, replica].every((node) => {
+        const record = recordOf(node)
+        return record?.keks.length === 1 && record.members.length === 2
+      }),
+    )
     const set = lab.cli(['settings', 'set', 'password', '-', '--encrypt', '--db', leader.db])
     set.write('a secret value')
     set.closeInput()

@@ -11,6 +11,7 @@ import { freePort } from '../../src/cli/freePorts.ts'
 import { Child } from './child.ts'
 import { compareDatabases, execute } from './databaseJobs.ts'
 import { BARE, CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
+import { processesIn } from './processesIn.ts'
 import { SqlSession } from './sqlSession.ts'
 import { type NodeCommand, type NodeOptions, TestNode } from './testNode.ts'
 import { PATIENCE_MS, type Saw, until } from './until.ts'
@@ -195,7 +196,16 @@ export class Lab {
     for (const cleanup of this.#cleanups.reverse()) await cleanup()
     this.#killAll()
     await Promise.all(this.#children.map((child) => child.ended))
-    rmSync(this.folder, { recursive: true, force: true })
+    await this.#removeFolder()
+  }
+
+  /** What a killed node has started, such as a comparison of rows, may still write into it. */
+  #removeFolder(): Promise<boolean> {
+    return until('nothing writes into the folder any more', (saw) => {
+      saw(processesIn(this.folder).join('\n'))
+      rmSync(this.folder, { recursive: true, force: true })
+      return true
+    })
   }
 
   async #start(
