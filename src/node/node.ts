@@ -21,6 +21,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { auditDesk } from './auditedChange.ts'
+
 import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { newHealthServer } from './healthListener.ts'
@@ -31,6 +32,7 @@ import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { newClusterOverview } from './nodeOverview.ts'
 import { endAll, RunningNode } from './runningNode.ts'
 import { startableFolder } from './startCheck.ts'
 
@@ -75,6 +77,7 @@ async function startIn(
     databases,
     nodeFile,
     audit,
+    ack: options.ack,
     version,
     instance,
     application: () => traffic.watch.status(),
@@ -150,6 +153,7 @@ function newServer(
     },
     log,
     report,
+    cluster: newClusterOverview(ground, report),
     events,
     traffic,
     record: () => nodeFile.record,
