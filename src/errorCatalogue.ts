@@ -299,7 +299,7 @@ export const CATALOGUE = {
   FOREIGN_PAGE: entry(
     403,
     'requests from web pages of other sites are refused',
-    'ask from a program, or set a secret',
+    'ask from a program, or from the console at /_walcast/ under the address of the node',
   ),
   NOT_LEADER: entry(
     421,
@@ -979,6 +979,11 @@ export const CATALOGUE = {
     504,
     '{replicas} replicas hold {wanted}; level {level} was not reached ({detail})',
     'the leader has it; wait again, or see which replicas are away with "walcast status"',
+  ),
+  CONSOLE_MISSING: entry(
+    500,
+    'no file of the web console at {path}: {detail}',
+    'build the checkout with "npm run build", or install walcast again',
   ),
   TOO_MANY_EVENT_STREAMS: entry(
     503,

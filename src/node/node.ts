@@ -17,6 +17,7 @@ import { Traffic } from '../proxy/traffic.ts'
 import { Deferred } from '../roles/deferred.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
+import { ConsoleEvents } from '../server/consoleEvents.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
@@ -24,6 +25,7 @@ import { auditDesk } from './auditedChange.ts'
 
 import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
+import { consoleParts } from './consoleParts.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
 import { archiveDesk, archivistDesk, backupReport, tellArchiveRead } from './nodeBackup.ts'
@@ -155,6 +157,7 @@ function newServer(
     report,
     cluster: newClusterOverview(ground, report),
     events,
+    consoleEvents: new ConsoleEvents(events.streams, consoleParts({ ...ground, report })),
     traffic,
     record: () => nodeFile.record,
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },

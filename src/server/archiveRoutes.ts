@@ -20,7 +20,7 @@ import { WalcastError } from '../errors.ts'
 import { Turns } from '../platform/turns.ts'
 import type { ProofParts } from './answerProofs.ts'
 import { ArchiveReaders } from './archiveReaders.ts'
-import { countOf, type Given, type Place, requireNoPage, textOf } from './requestFields.ts'
+import { countOf, type Given, type Place, requireNoForeignPage, textOf } from './requestFields.ts'
 
 const AT_ONCE = 8
 const MAX_WAITING = 128
@@ -49,7 +49,7 @@ export function addArchiveRoutes(
   const inTurn =
     (answer: (objects: ArchiveObjects, given: Given, request: Asked) => Promise<unknown>) =>
     async (request: FastifyRequest, reply: FastifyReply) => {
-      requireNoPage(request)
+      requireNoForeignPage(request)
       const given: Given = Object(request.query)
       const place = countOf(given, 'place') ?? 1
       const leave = await turns.take()

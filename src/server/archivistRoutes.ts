@@ -17,7 +17,7 @@ import {
   givenBy,
   orderIn,
   type Place,
-  requireNoPage,
+  requireNoForeignPage,
   textOf,
 } from './requestFields.ts'
 
@@ -32,7 +32,7 @@ export function addArchivistRoutes(
   placeOf: (request: FastifyRequest) => Place,
 ): void {
   app.post(ARCHIVIST_PATH, async (request) => {
-    requireNoPage(request)
+    requireNoForeignPage(request)
     // In an open cluster nobody signs.
     const sender = senderOf(headerOf(request.raw, REPLICA_AUTH_HEADER))
     const given = givenBy(request)

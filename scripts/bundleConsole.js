@@ -1,0 +1,34 @@
+/**
+ * Makes dist/console: the page of the web console, one script, one style sheet, one HTML file and
+ * the icon, each also compressed, so that a node compresses nothing. The sources are in src/console/page.
+ */
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+
+const PAGE = 'src/console/page'
+const OUT = 'dist/console'
+
+mkdirSync(OUT, { recursive: true })
+await build({
+  entryPoints: [
+    { in: `${PAGE}/main.ts`, out: 'console' },
+    { in: `${PAGE}/style/index.css`, out: 'console' },
+  ],
+  outdir: OUT,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'browser',
+  target: ['chrome111', 'firefox114', 'safari16.4'],
+  legalComments: 'none',
+  logLevel: 'warning',
+})
+for (const name of ['index.html', 'icon.svg']) copyFileSync(join(PAGE, name), join(OUT, name))
+for (const name of readdirSync(OUT)) {
+  const path = join(OUT, name)
+  const bytes = readFileSync(path)
+  writeFileSync(`${path}.br`, brotliCompressSync(bytes))
+  writeFileSync(`${path}.gz`, gzipSync(bytes, { level: 9 }))
+}

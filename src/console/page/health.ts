@@ -1,0 +1,24 @@
+/** How the node fares, in a word and the colour that goes with it. Pure. */
+import type { NodeRole } from '../../api/roleAnswers.ts'
+import type { ConsoleState } from './state.ts'
+
+export type Tone = 'good' | 'warn' | 'bad' | 'quiet'
+
+export interface Health {
+  readonly tone: Tone
+  readonly word: string
+}
+
+export function healthOf({ link, status, session }: ConsoleState): Health {
+  if (link.is === 'away') return { tone: 'bad', word: 'no answer' }
+  if (session === null) return { tone: 'quiet', word: 'not logged in' }
+  if (!status) return { tone: 'quiet', word: 'connecting' }
+  if (status.role !== 'leader' && !status.lag.connected) return { tone: 'bad', word: 'leader away' }
+  if (status.causes.length > 0) return { tone: 'warn', word: 'needs attention' }
+  return { tone: 'good', word: 'all well' }
+}
+
+/** The tone of a role's badge. */
+export function roleTone(role: NodeRole): Tone {
+  return role === 'leader' ? 'good' : 'quiet'
+}

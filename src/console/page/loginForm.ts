@@ -1,0 +1,46 @@
+/** The login: a token in, a session out. The token is kept nowhere. */
+import { commandText } from './commandText.ts'
+import { el } from './dom.ts'
+import { newId, notice } from './pieces.ts'
+import { asRefusal } from './requests.ts'
+
+export function loginForm(node: string, login: (token: string) => Promise<void>): HTMLElement {
+  const input = el('input', {
+    id: newId(),
+    type: 'password',
+    name: 'token',
+    autocomplete: 'current-password',
+    placeholder: 'wct_…',
+    spellcheck: 'false',
+    maxlength: 200,
+    required: true,
+  })
+  const submit = el('button', { type: 'submit', class: 'primary' }, 'Log in')
+  const said = el('div', { role: 'alert' })
+  const form = el(
+    'form',
+    { class: 'login card' },
+    el('h1', {}, 'Log in'),
+    el('p', {}, 'This is the console of node ', el('b', {}, node), '.'),
+    el('label', { for: input.id }, 'Token'),
+    input,
+    said,
+    submit,
+    el('p', { class: 'note' }, 'No token? Make one on the machine of a node:'),
+    commandText('walcast token create --role operate --expires 90d'),
+  )
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    submit.disabled = true
+    try {
+      await login(input.value.trim())
+    } catch (error) {
+      const { message, cure } = asRefusal(error)
+      said.replaceChildren(notice('bad', el('p', {}, message), el('p', {}, cure)))
+      input.select()
+    } finally {
+      submit.disabled = false
+    }
+  })
+  return form
+}

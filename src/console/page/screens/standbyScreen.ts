@@ -1,0 +1,166 @@
+/**
+ * The first screen of a node that does not lead: who leads and whether it answers, how far this
+ * copy is, what a promotion now would lose, and the button.
+ */
+import { FITNESS_PATH, type FitnessAnswer } from '../../../api/roleAnswers.ts'
+import { openAction } from '../actionDialog.ts'
+import { setTimer } from '../browser.ts'
+import { Chart } from '../chart.ts'
+import { el, refill } from '../dom.ts'
+import { countText, durationText, plural, sentence, timeText } from '../format.ts'
+import { refusalText } from '../permission.ts'
+import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
+import { ask, asRefusal } from '../requests.ts'
+import type { MountedScreen, Screen } from '../screen.ts'
+import type { ConsoleState } from '../state.ts'
+import type { Store } from '../store.ts'
+import { causeList } from './causeList.ts'
+import { livingLeader, lostText, makePrimary } from './makePrimary.ts'
+import { provenRestores } from './provenRestores.ts'
+
+/** How often the others are asked who leads. */
+const ASK_MS = 5000
+const CHART_PX = 140
+
+export const standbyScreen: Screen = {
+  id: 'standby',
+  title: 'Standby',
+  icon: 'standby',
+  isFor: ({ status }) => status !== undefined && status.role !== 'leader',
+  mount: (root, store) => new StandbyScreen(root, store),
+}
+
+class StandbyScreen implements MountedScreen {
+  readonly #store: Store
+  readonly #figures = el('div', { class: 'figures' })
+  readonly #causes = el('div')
+  readonly #against = el('div')
+  readonly #proven = el('div')
+  readonly #chart: Chart
+  readonly #button: GuardedButton
+  #fitness: FitnessAnswer | undefined
+  #failure = ''
+  #cancel: () => void = () => {}
+  #isMounted = true
+
+  constructor(root: HTMLElement, store: Store) {
+    this.#store = store
+    this.#button = new GuardedButton(
+      'Make me primary…',
+      () => openAction(makePrimary(store.state.node)),
+      'danger large',
+    )
+    this.#chart = new Chart({
+      lines: [{ label: 'lag', colour: '--accent' }],
+      heightPx: CHART_PX,
+      text: durationText,
+    })
+    root.append(
+      el('h1', {}, 'Standby'),
+      this.#figures,
+      this.#causes,
+      card('Take over', this.#against, this.#button.element),
+      card('Lag since this page was opened', this.#chart.element),
+      card('Last proven restore', this.#proven),
+    )
+    void this.#askOthers()
+  }
+
+  update(state: ConsoleState): void {
+    const { status, lag, backups, nowMs, lagPoints } = state
+    if (!status) return
+    const fitness = this.#fitness
+    refill(this.#figures, [status.leader, status.epoch, status.txid, lag, fitness, nowMs], () => [
+      this.#leaderFigure(state),
+      this.#copyFigure(state),
+      this.#ageFigure(state),
+      this.#lossFigure(),
+    ])
+    refill(this.#causes, status.causes, () => [causeList(status.causes)])
+    refill(this.#against, [fitness, this.#failure], () => [this.#judgement()])
+    refill(this.#proven, [backups, Math.floor(nowMs / 60_000)], () => [
+      provenRestores(backups, nowMs),
+    ])
+    this.#button.update(refusalText(state, makePrimary(state.node).needs))
+    this.#chart.update([
+      lagPoints.map(({ atMs }) => atMs / 1000),
+      lagPoints.map(({ lagMs }) => lagMs),
+    ])
+  }
+
+  unmount(): void {
+    this.#isMounted = false
+    this.#cancel()
+    this.#chart.close()
+  }
+
+  #leaderFigure({ status, lag }: ConsoleState): HTMLElement {
+    const living = this.#fitness && livingLeader(this.#fitness)
+    const answers = living !== undefined || lag?.connected === true
+    const name = living?.node ?? status?.leader ?? ''
+    const word = answers ? badge('good', 'answers') : badge('bad', 'does not answer')
+    return figure(
+      'Leader',
+      name || 'none known',
+      el('span', {}, word, ` epoch ${status?.epoch ?? 0}`),
+    )
+  }
+
+  #copyFigure({ status, lag }: ConsoleState): HTMLElement {
+    const behind = lag && lag.txidLag > 0 ? `${plural(lag.txidLag, 'transaction')} behind` : 'level'
+    const said = `${behind} with what the leader announced`
+    return figure('This copy', `${status?.epoch ?? 0}-${countText(status?.txid ?? 0)}`, said)
+  }
+
+  #ageFigure({ lag, nowMs }: ConsoleState): HTMLElement {
+    if (!lag) return figure('Age of this copy', '…')
+    const levelAt = nowMs - lag.lagMs
+    const note = lag.lagMs < 1000 ? 'as of now' : `as the leader was at ${timeText(levelAt, nowMs)}`
+    return figure('Age of this copy', durationText(lag.lagMs), note)
+  }
+
+  #lossFigure(): HTMLElement {
+    const fitness = this.#fitness
+    if (!fitness) return figure('A promotion would lose', '…')
+    const { lost } = fitness
+    const isNone = !lost || lost.transactions === 0
+    const value = isNone
+      ? '0'
+      : lost.transactions === null
+        ? 'unknown'
+        : countText(lost.transactions)
+    const note = isNone ? 'transactions that this node has heard of' : lost.detail || lostText(lost)
+    return figure('A promotion would lose', value, note)
+  }
+
+  /** What the others say of a promotion. */
+  #judgement(): HTMLElement {
+    const fitness = this.#fitness
+    if (!fitness)
+      return el('p', { class: 'note' }, this.#failure || 'Asking the other nodes who leads…')
+    const living = livingLeader(fitness)
+    if (living)
+      return notice(
+        'quiet',
+        `${living.node} leads and answers: a switchover hands over without loss.`,
+      )
+    if (fitness.fit) return notice('warn', 'No leader answers. This node is fit to lead.')
+    return notice(
+      'bad',
+      el('p', {}, 'No leader answers. Against this node speaks:'),
+      el('ul', {}, ...fitness.reasons.map((reason) => el('li', {}, sentence(reason)))),
+    )
+  }
+
+  async #askOthers(): Promise<void> {
+    try {
+      this.#fitness = await ask<FitnessAnswer>('GET', FITNESS_PATH)
+      this.#failure = ''
+    } catch (error) {
+      this.#failure = asRefusal(error).message
+    }
+    if (!this.#isMounted) return
+    this.update(this.#store.state)
+    this.#cancel = setTimer(() => void this.#askOthers(), ASK_MS)
+  }
+}
