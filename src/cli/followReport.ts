@@ -17,6 +17,7 @@ const REASONS: Readonly<Record<OverReason, string>> = {
   gap: 'files are missing or damaged, and a snapshot leads further',
   left: 'a failover has left the position of the file behind',
   forced: 'another program wrote to the file',
+  foreign: 'the archive has nothing of the history of the file',
 }
 
 export class FollowReport {

@@ -1,9 +1,10 @@
 /** Routes by which others read the archive of a node. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import {
   MAX_RANGE_BYTES,
@@ -22,6 +23,7 @@ import { ArchiveReaders } from '../../src/server/archiveReaders.ts'
 import { addArchiveRoutes } from '../../src/server/archiveRoutes.ts'
 import { answerErrors } from '../../src/server/refusals.ts'
 import { put } from '../support/storeContract.ts'
+import { until, within } from '../support/until.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-served-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -272,4 +274,58 @@ test('a request past those that wait is refused, and counted', async () => {
   assert.equal(refused, 1)
   opened.resolve()
   assert.deepEqual(new Set(await Promise.all(asked)), new Set(['WALCAST_NODE_ARCHIVE']))
+})
+
+/** Answers over real connections, each of which must be taken within 50 ms. */
+async function listening(t: TestContext, notes = new Deferred<void>()) {
+  const app = Fastify({ forceCloseConnections: true })
+  answerErrors(app, { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1])
+  const objects = {
+    read: async () => ({ bytes: Buffer.alloc(LARGE_BYTES), objectBytes: LARGE_BYTES }),
+    list: async () => ({ place: 'a', objects: [], isMore: false }),
+    writeNote: () => notes.promise.then(() => true),
+  }
+  const parts = {
+    ...{ archive: { open: async () => objects as never }, record: () => ({ node: 'n' }) as never },
+    ...{ nowMs: () => NOW, onArchiveRead() {}, onArchiveBusy() {} },
+  }
+  addArchiveRoutes(app, parts, () => ({ text: 'a', passesOn: false }), 50)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.after(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const send = (head: string, body = '') => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(`${head} HTTP/1.1\r\nHost: a\r\n${body}`)
+    return socket
+  }
+  return { send, url: `http://127.0.0.1:${port}` }
+}
+
+/** More than what the system takes for a reader that does not read. */
+const LARGE_BYTES = 32 * 1024 ** 2
+
+test('readers that do not take their answers lose their turns', async (t) => {
+  const { send, url } = await listening(t)
+  const slow = Array.from({ length: 8 }, () => send(`GET ${OBJECT_PATH}`, '\r\n').pause())
+  const answer = await within('a turn is free', fetch(`${url}${OBJECTS_PATH}`))
+  assert.equal(answer.status, 200)
+  for (const socket of slow) socket.destroy()
+})
+
+test('few notes are taken at once, and the bodies of others are not read', async (t) => {
+  const notes = new Deferred<void>()
+  const { send, url } = await listening(t, notes)
+  const head = `POST ${NOTE_PATH}`
+  const begun = 'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{'
+  const sockets = Array.from({ length: 18 }, () => send(head, begun))
+  const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
+  const asked = () => fetch(`${url}${NOTE_PATH}`, post).then(async (answer) => Object(await answer.json()))
+  const codes = new Set<string>()
+  await until('one more is refused', () => {
+    void asked().then(({ code }) => codes.add(code))
+    return codes.has('WALCAST_NODE_ARCHIVE_BUSY')
+  })
+  for (const socket of sockets) socket.destroy()
+  notes.resolve()
+  await until('turns are free', async () => (await asked()).isNew)
 })

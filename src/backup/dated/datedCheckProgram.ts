@@ -1,5 +1,6 @@
 /**
- * The process that checks a dated snapshot: it reads a `DatedCheckOrder` and answers `sound`, or
+ * The process that checks a dated snapshot: it reads a `DatedCheckOrder` and answers `sound` with its
+ * state checksum, or
  * why not. Neither the node nor its stop waits for SQLite's check.
  */
 import { systemFileOps } from '../../platform/fileOps.ts'
@@ -8,6 +9,6 @@ import { openStore } from '../stores/openStore.ts'
 import { checkDated, type DatedCheckOrder } from './datedCheck.ts'
 
 answerOrder(async (order: DatedCheckOrder) => {
-  await checkDated(order, await openStore(order.place, systemFileOps), systemFileOps)
-  return { kind: 'sound' }
+  const store = await openStore(order.place, systemFileOps)
+  return { kind: 'sound', checksum: await checkDated(order, store, systemFileOps) }
 })

@@ -4,6 +4,7 @@
  *   nothing newer ──> waits
  *   changes that lead on ──> each file one step
  *   a gap, or a history left behind by a failover, twice ──> restores, and takes what differs
+ *   an archive of another history, twice ──> ends, unless that is forced
  */
 import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { asWalcastError, keyOf, WalcastError } from '../../errors.ts'
@@ -18,7 +19,7 @@ import { type FollowStep, Steps } from './steps.ts'
 import { wayOn } from './wayOn.ts'
 
 /** Why a state is restored anew. */
-export type OverReason = 'gap' | 'left' | 'forced'
+export type OverReason = 'gap' | 'left' | 'forced' | 'foreign'
 
 export interface FollowOrder {
   readonly file: FollowedFile
@@ -140,7 +141,7 @@ export class Follower {
       this.#has(own, name, txid),
     )
     this.#nameBad()
-    if (on.kind === 'gap' || on.kind === 'left') return this.#onCutOff(on.kind, isAll)
+    if (on.kind !== 'way' && on.kind !== 'level') return this.#onCutOff(on.kind, isAll)
     this.#doubts = 0
     if (on.kind === 'way') {
       const isDone = await this.#apply(own, on.files, isAll)
@@ -155,7 +156,15 @@ export class Follower {
     if (monotonicMs() < this.#stuckUntilMs) return false
     this.#wantsAll = true
     if (!isAll) return true
-    return ++this.#doubts < DOUBTS ? false : this.#over(reason)
+    if (++this.#doubts < DOUBTS) return false
+    const { file, archive, isForced } = this.#order
+    if (reason === 'foreign' && !isForced)
+      throw new WalcastError('FOLLOWED_CHANGED', {
+        path: file.path,
+        detail: `${archive.place} has nothing of its history`,
+        cure: 'name its own archive with --from; with --force the file becomes what is there',
+      })
+    return this.#over(reason)
   }
 
   async #over(reason: OverReason): Promise<boolean> {
