@@ -77,7 +77,7 @@ export class Archivist implements ArchivistDesk {
     return this.holder === undefined && !this.isOn()
   }
 
-  /** A leader that waits for a replica to archive waits no longer. A replica may take over later. */
+  /** A leader that waits for a replica to archive waits no longer. One may take over later. */
   takeUp(): void {
     if (this.isAwaiting()) this.#isTakenUp = true
   }

@@ -67,8 +67,7 @@ export class PlaceArchive {
       advance: () => this.#advance(),
       progress: this.progress,
       onFailed: (failure, waitMs, isNew) => this.#onFailed(failure, waitMs, isNew),
-      onRecovered: () =>
-        parts.logger.info({ place: parts.place }, 'the archive can be written again'),
+      onRecovered: () => this.#files.onRecovered(),
     })
     this.#files = new PlaceFiles(parts, this.progress, () => this.#isGivenUp)
     this.#added = new AddedSnapshot(parts, (name) => this.#onSnapshot(name))
