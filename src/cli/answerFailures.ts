@@ -50,8 +50,8 @@ export function failureOf(
       error,
     )
   const detail = isLate ? `no answer ${late}` : connectionText(way.url, error)
-  // The path, of the command's own making, tells nothing of what cannot be reached.
-  const url = way.shown === way.url.href ? way.url.origin : way.shown
+  // What the command asked for tells nothing of what cannot be reached.
+  const [url] = way.shown.split('?')
   const cure = isUnknownCertificate(error) ? { cure: PROOF_CURE } : {}
   return new WalcastError('NODE_UNREACHABLE', { url, detail, ...cure }, error)
 }
