@@ -142,7 +142,7 @@ export class PlaceArchive {
     if (failure.key === 'STOPPING') return
     if (isNew)
       logger.warn(
-        { place, error: messageOf(failure) },
+        { place, code: failure.key, error: messageOf(failure) },
         `cannot write the archive; trying again in ${Math.ceil(waitMs / 1000)} s`,
       )
     this.progress.failures++

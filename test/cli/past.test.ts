@@ -43,6 +43,14 @@ labTest('at --open replaces no file, and says so before it reads', async (lab) =
   assert.equal(existsSync(lab.path('no')), false)
 })
 
+labTest('a folder without an archive is told to be none', async (lab) => {
+  for (const args of [['history'], ['at', 'newest', 'SELECT 1'], ['undo', '3-1']]) {
+    const { code, err } = await walcast(lab, ...args, '--from', lab.path('nowhere'))
+    assert.equal(code, 1)
+    assert.match(err, /^WALCAST_NO_ARCHIVE: .*nowhere; give --from the place that has the folders/)
+  }
+})
+
 labTest('history names the table that nothing changed, and goes over a gap', async (lab) => {
   const { archive, from } = await siteIn(lab)
   const none = await walcast(lab, 'history', '--table', 'order', ...from)
