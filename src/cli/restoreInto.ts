@@ -109,12 +109,12 @@ function committedText(
   ])
 }
 
-/** Without `back` the archive is of another cluster: its position of that number is another state. */
+/** Without `back` the archive is of another cluster, with another state at that position. */
 function wayBackText({ before, point }: Committed, back: string | undefined): string[] {
   if (back === undefined)
     return [
-      `the state before was ${before} of the node's own cluster, which this archive does not have; ` +
-        `an archive of that cluster may`,
+      `the state before was ${before} of the cluster of the node, which this archive does not ` +
+        'have; an archive of that cluster may',
     ]
   const kept =
     point === undefined
