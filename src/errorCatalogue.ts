@@ -579,7 +579,7 @@ export const CATALOGUE = {
   ARCHIVE_GAP: entry(
     409,
     'the archive has no way to {name}: {detail}',
-    'restore an earlier position, or use another copy of the archive',
+    'take a position that "walcast backups" shows, or use another copy of the archive',
   ),
   ARCHIVE_MISMATCH: entry(
     500,

@@ -128,7 +128,7 @@ export class ArchiveRestore {
     const turn = archive.inTurn(files)
     let proven: ArchivedPosition | undefined
     try {
-      return await restore(path, turn.opens, target, ops, {
+      const restored = await restore(path, turn.opens, target, ops, {
         ...steps,
         plan: planKey(plan),
         onPosition: (at) => {
@@ -136,6 +136,8 @@ export class ArchiveRestore {
           steps.onPosition?.(at)
         },
       })
+      // The time that the plan told: a snapshot may only know when it was made.
+      return { ...restored, timeMs: target.timeMs }
     } catch (error) {
       const last = turn.last()
       if (!isOfOneFile(error) || !last) throw error

@@ -97,10 +97,16 @@ export class Archiver implements BatchFollower {
 
   report(): BackupReport {
     const nowMs = this.#chain.source?.leaderMs() ?? wallMs()
+    const { holder } = this.archivist
+    const archives = {
+      ...(holder === undefined ? {} : { archivist: holder }),
+      ...(this.archivist.isAwaiting() ? ({ isAwaitingReplica: true } as const) : {}),
+    }
     return {
-      places: this.#places.map(({ archive, upkeep }) =>
-        reportOf(archive.status, upkeep, nowMs, this.#options.alertMs),
-      ),
+      places: this.#places.map(({ archive, upkeep }) => ({
+        ...reportOf(archive.status, upkeep, nowMs, this.#options.alertMs),
+        ...archives,
+      })),
       logBytes: this.#log.bytes,
       queueBytes: this.#log.pendingBytes,
     }
@@ -277,7 +283,8 @@ export class Archiver implements BatchFollower {
     if (!source || !state) throw new WalcastError('STOPPING')
     const path = join(folder, 'snapshot')
     makeFolder(folder)
-    const taker = new SnapshotTaker(source, db, path, ops)
+    const noticedMs = (at: Stand) => this.#chain.noticedMs(at)
+    const taker = new SnapshotTaker(source, db, path, ops, noticedMs)
     this.#taker = taker
     try {
       await use(await taker.run(state))

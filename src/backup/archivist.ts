@@ -32,6 +32,8 @@ export class Archivist implements ArchivistDesk {
   #role: 'leader' | 'replica' | undefined
   /** Since when the node has this role. */
   #roleSinceMs = 0
+  /** Replicas get no more time to ask first. */
+  #isTakenUp = false
   #grantedUntilMs = 0
   #timer: Timer | undefined
   #isStopped = false
@@ -69,6 +71,17 @@ export class Archivist implements ArchivistDesk {
     }
   }
 
+  /** Whether this leader leaves it to replicas, and none archives yet. */
+  isAwaiting(): boolean {
+    if (this.#parts.on !== 'replica' || this.#look() !== 'leader') return false
+    return this.holder === undefined && !this.isOn()
+  }
+
+  /** A leader that waits for a replica to archive waits no longer. One may take over later. */
+  takeUp(): void {
+    if (this.isAwaiting()) this.#isTakenUp = true
+  }
+
   /** A replica of this leader would archive. */
   claim(node: string, archived: Position | undefined): ArchivistAnswer {
     return this.#grant.claim(node, archived)
@@ -77,7 +90,8 @@ export class Archivist implements ArchivistDesk {
   /** Replicas that were there before get the time to ask first. */
   #isLeft(nowMs: number): boolean {
     if (this.#grant.holder !== undefined) return false
-    return !this.#parts.hasReplicas() || nowMs - this.#roleSinceMs > GRANT_MS
+    if (!this.#parts.hasReplicas() || this.#isTakenUp) return true
+    return nowMs - this.#roleSinceMs > GRANT_MS
   }
 
   /** Tells the leader at once what is archived. */
@@ -94,6 +108,7 @@ export class Archivist implements ArchivistDesk {
       this.#role = role
       this.#roleSinceMs = this.#parts.nowMs()
       this.#grantedUntilMs = 0
+      this.#isTakenUp = false
       this.#grant.end()
     }
     return role

@@ -67,6 +67,7 @@ export class PlaceArchive {
       advance: () => this.#advance(),
       progress: this.progress,
       onFailed: (failure, waitMs, isNew) => this.#onFailed(failure, waitMs, isNew),
+      onRecovered: () => this.#files.onRecovered(),
     })
     this.#files = new PlaceFiles(parts, this.progress, () => this.#isGivenUp)
     this.#added = new AddedSnapshot(parts, (name) => this.#onSnapshot(name))
@@ -141,7 +142,7 @@ export class PlaceArchive {
     if (failure.key === 'STOPPING') return
     if (isNew)
       logger.warn(
-        { place, error: messageOf(failure) },
+        { place, code: failure.key, error: messageOf(failure) },
         `cannot write the archive; trying again in ${Math.ceil(waitMs / 1000)} s`,
       )
     this.progress.failures++

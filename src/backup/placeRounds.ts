@@ -14,6 +14,8 @@ export interface RoundsHost {
   readonly progress: PlaceProgress
   /** `isNew`: another failure than that of the round before. */
   onFailed(error: WalcastError, waitMs: number, isNew: boolean): void
+  /** A round went well after one that failed. */
+  onRecovered(): void
 }
 
 export class PlaceRounds {
@@ -59,9 +61,10 @@ export class PlaceRounds {
 
   /** Gives how long to wait. */
   async #round(): Promise<number> {
-    const { everyMs, advance, progress, onFailed } = this.#host
+    const { everyMs, advance, progress, onFailed, onRecovered } = this.#host
     try {
       while (await advance()) this.#backoff.reset()
+      if (this.#error) onRecovered()
       this.#error = undefined
       progress.rounds++
       return everyMs

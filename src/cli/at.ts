@@ -2,7 +2,9 @@
 
 import type { FoundPosition, PastArchive } from '../backup/past/pastArchive.ts'
 import { PastQuery } from '../backup/past/pastQuery.ts'
+import { restorePlace } from '../backup/replacedFile.ts'
 import { restore } from '../backup/restore.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { systemFileOps } from '../platform/fileOps.ts'
 import { chmodSync, rmSync } from '../platform/files.ts'
 import { identityHelp } from './archivePlace.ts'
@@ -80,11 +82,13 @@ export async function runAt(args: readonly string[]): Promise<number> {
   }
   const { open, from, identity } = values
   const given = { flag: '--from', place: from, identity }
-  if (open !== undefined)
+  if (open !== undefined) {
+    requireFree(open)
     return withArchive(given, async (archive) => {
       await openAs(archive, await archive.find(moment), open)
       return 0
     })
+  }
   const asked = new PastQuery()
   try {
     return await withArchive(given, async (archive) => {
@@ -133,6 +137,17 @@ async function answer(
   }
   const proof = query.isProven ? 'all pages proven' : 'blocks verified, not all pages (--prove)'
   process.stderr.write(`at ${positionText(found.position)}; ${proof}\n`)
+}
+
+/** Before the archive is read. Throws RESTORE_REFUSED: nothing that is there is replaced. */
+function requireFree(path: string): void {
+  try {
+    restorePlace(path, false, undefined)
+  } catch (error) {
+    if (keyOf(error) !== 'RESTORE_REFUSED') throw error
+    const cure = 'give --open the path of a file that is not there, in a folder that is'
+    throw new WalcastError('RESTORE_REFUSED', { message: messageOf(error), cure }, error)
+  }
 }
 
 async function openAs(archive: PastArchive, found: FoundPosition, path: string): Promise<void> {

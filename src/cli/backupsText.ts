@@ -49,7 +49,7 @@ function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary): str
     const position = epoch === undefined ? `txid ${txid} of ${incarnation}` : `${epoch}-${txid}`
     return [name, position, momentText(namedMs)]
   })
-  return table(['named', 'position', 'since'], rows)
+  return table(['name', 'position', 'named at'], rows)
 }
 
 /** Undefined for a position of another cluster, or one in the middle of a history left behind. */
@@ -82,19 +82,16 @@ function historyText(history: HistorySummary, isLocked: boolean): string {
   const title = isNewest
     ? `the history that goes on, written by ${nodes}`
     : `left behind: --incarnation ${last.head.id}, written by ${nodes}`
-  const rows = stretches.map(({ from, to, everyMs }) => [
-    momentText(from.timeMs),
-    momentText(to.timeMs),
-    place(from),
-    place(to),
-    everyMs === 0 ? 'every position' : `about every ${formatMs(everyMs)}`,
+  const rows = stretches.flatMap(({ from, to, everyMs }) => [
+    ['from', place(from), momentText(from.timeMs), grainText(everyMs)],
+    ['to', place(to), momentText(to.timeMs), ''],
   ])
   const shownTable =
     rows.length === 0
       ? isLocked
         ? textOf([`positions ${namedText(spans)}, as the names of files tell`])
         : 'nothing can be restored\n'
-      : table(['from', 'to', 'position', 'to', 'restorable'], rows)
+      : table(['', 'position', 'time', 'restorable'], rows)
   const [first, newest] = [snapshots[0], snapshots[snapshots.length - 1]]
   const own =
     snapshots.length === 0
@@ -106,6 +103,10 @@ function historyText(history: HistorySummary, isLocked: boolean): string {
         : [`${snapshots.length} snapshots, from ${place(first)} to ${place(newest)}`]
   const missing = isLocked ? [] : gaps.map(gapText)
   return `${textOf([title])}${shownTable}${textOf([...own, ...missing])}`
+}
+
+function grainText(everyMs: number): string {
+  return everyMs === 0 ? 'every position' : `about every ${formatMs(everyMs)}`
 }
 
 function namedText(spans: History): string {

@@ -61,7 +61,9 @@ export class FollowReport {
 
   over(reason: OverReason, target: ArchivedPosition): void {
     const to = positionJson(target)
-    const text = `${REASONS[reason]}: going over from ${this.#text} to ${positionText(target)}`
+    const isSame = positionText(target) === this.#text
+    const change = isSame ? `putting back` : `going over from ${this.#text} to`
+    const text = `${REASONS[reason]}: ${change} ${positionText(target)}`
     this.#tell({ event: 'over', reason, from: this.#at, ...to }, text)
   }
 

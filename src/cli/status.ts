@@ -148,14 +148,28 @@ function failedReadsLine({ paths, ...counts }: FailedReadsReport): string {
 
 /** What a place can restore, and what it waits for. */
 function archiveLine(report: PlaceReport): string {
-  const { place, isArchiving, restorableUntil, behindMs = 0, lastError } = report
+  const { place, isArchiving, restorableUntil, behindMs = 0, lastError, drillFailure } = report
   const until = restorableUntil
     ? `restorable until ${restorableUntil.position} of ${restorableUntil.at}`
     : 'nothing to restore yet'
   const behind = behindMs > 0 ? `, ${formatMs(behindMs)} behind` : ', level'
-  const now = !isArchiving ? ', another node archives' : restorableUntil ? behind : ''
+  const now = !isArchiving ? `, ${archivistText(report)}` : restorableUntil ? behind : ''
   const failed = lastError ? `; ${lastError.code}: ${lastError.message}` : ''
-  return `${place}: ${until}${lastError && behindMs === 0 ? '' : now}${failed}`
+  const drill = drillFailure
+    ? `; the last drill failed: ${drillFailure.code}: ${drillFailure.message}`
+    : ''
+  const stands = `${until}${lastError && behindMs === 0 ? '' : now}${proofText(report)}`
+  return `${place}: ${stands}${failed}${drill}`
+}
+
+function archivistText({ archivist, isAwaitingReplica }: PlaceReport): string {
+  if (archivist !== undefined) return `${archivist} archives`
+  return isAwaitingReplica ? 'waiting for a replica to archive' : 'another node archives'
+}
+
+function proofText({ proven, checked }: PlaceReport): string {
+  if (proven) return `, proven until ${proven.position}`
+  return checked ? `, files checked until ${checked.position}` : ''
 }
 
 function snapshotLine({ place, last, lastError }: SnapshotReport): string {

@@ -112,7 +112,10 @@ async function undo(archive: PastArchive, wanted: Wanted, folder: string): Promi
   if (size > 0) listConflicts(changes, wanted.winner)
   if (size > 0 && wanted.winner === undefined)
     throw new WalcastError('UNDO_CONFLICTS', { count: size, rows: changes.rows })
-  if (changes.rows === 0) return void process.stderr.write('no row to put back\n')
+  if (countOf(changes, wanted.winner) === 0) {
+    const rest = restText(changes, wanted.winner)
+    return void process.stderr.write(`no row to put back${rest}\n`)
+  }
   const steps = undoScript(planOf(changes, wanted.winner ?? 'undo'))
   if (wanted.db !== undefined) await apply(wanted.db, steps, noteOf(range, changes, wanted))
   else {
@@ -191,12 +194,21 @@ function textOf({ position }: FoundPosition): string {
 }
 
 function closing(changes: RangeChanges, { winner, db }: Wanted): string {
-  const { rows, conflicts, tables } = changes
-  const count = winner === 'keep' ? rows - conflicts.size : rows
+  const { tables } = changes
+  const count = countOf(changes, winner)
   const done = db === undefined ? 'to put back' : 'put back'
   const where = tables.size === 1 ? '1 table' : `${tables.size} tables`
+  return `${count} row${count === 1 ? '' : 's'} of ${where} ${done}${restText(changes, winner)}`
+}
+
+function countOf({ rows, conflicts, settled }: RangeChanges, winner: Winner | undefined): number {
+  return rows - settled.size - (winner === 'keep' ? conflicts.size : 0)
+}
+
+/** Of the rows that are not put back. */
+function restText({ conflicts, settled }: RangeChanges, winner: Winner | undefined): string {
   const kept = winner === 'keep' && conflicts.size > 0 ? `; ${conflicts.size} left as they are` : ''
-  return `${count} row${count === 1 ? '' : 's'} of ${where} ${done}${kept}`
+  return settled.size > 0 ? `${kept}; ${settled.size} as before already` : kept
 }
 
 function listConflicts(changes: RangeChanges, winner: Winner | undefined): void {

@@ -41,6 +41,7 @@ export class NodeBackupNow implements BackupDesk {
     const position = await this.#position(how, timeoutMs)
     const leftMs = Math.max(0, Math.floor(timeoutMs - (monotonicMs() - beganMs)))
     const { archiver, nodeFile } = this.#parts
+    archiver?.archivist.takeUp()
     if (!archiver?.archivist.isOn()) return this.#ask(how, position, leftMs, by)
     const detail = `up to ${formatPosition(position)}${how.isSnapshotWanted ? ', snapshot' : ''}`
     return audited(this.#parts, { action: 'backup', by, detail }, async () => {

@@ -66,10 +66,7 @@ export function parseValue(
     case 'place':
       return parsePlace(flag, text)
     case 'places':
-      return text
-        .split(',')
-        .filter(Boolean)
-        .map((place) => parsePlace(flag, place.trim()))
+      return parsePlaces(flag, text)
     case 'backupOn':
       if (!['replica', 'leader', 'this'].includes(text))
         throw usage(flag, text, 'replica, leader or this')
@@ -170,6 +167,13 @@ function parseOrigin(flag: string, text: string): string {
 }
 
 /** Parses a folder or the URL of a bucket. An error does not repeat it: a URL may have a secret. */
+/** At least one: a node that archives nowhere is most likely a variable that is not set. */
+function parsePlaces(flag: string, text: string): string[] {
+  const places = text.split(',').flatMap((place) => place.trim() || [])
+  if (places.length === 0) throw usage(flag, text, 'a folder, or a URL such as s3://bucket/prefix')
+  return places.map((place) => parsePlace(flag, place))
+}
+
 function parsePlace(flag: string, text: string): string {
   const isUrl = /^[a-z0-9+]+:\/\//i.test(text)
   if (text === '' || text.includes('\0') || (isUrl && !text.startsWith('s3://')))

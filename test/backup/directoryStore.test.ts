@@ -73,6 +73,11 @@ test('others have their turn while many objects are listed', async () => {
   assert.ok(turns >= 3, `${turns} turns`)
 })
 
+test('no file is told to be missing while the disk is away', async () => {
+  const store = new DirectoryStore(join(root, 'not mounted', 'app'), systemFileOps)
+  await assert.rejects(store.open('changes/0/a.wca'), isCode('STORE_UNREACHABLE'))
+})
+
 test('of two writers of one name the first wins, and both go on', async () => {
   const { store, folder } = newStore()
   const [first, second] = await Promise.all([put(store, 'a', 'first'), put(store, 'a', 'second')])

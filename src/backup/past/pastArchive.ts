@@ -55,15 +55,15 @@ export class PastArchive {
     return this.files.close()
   }
 
-  /** The files of the newest history, oldest first. Throws MOMENT_MISSING when there are none. */
+  /** The files of the newest history, oldest first. Throws NO_ARCHIVE when there are none. */
   async line(): Promise<readonly LinePart[]> {
     this.#newest ??= this.#history.newest(this.files)
     const line = await this.#newest
-    if (line.length === 0) throw this.#missing('any position', 'there is no file')
+    if (line.length === 0) throw new WalcastError('NO_ARCHIVE', { store: this.#name })
     return line
   }
 
-  /** The position that a moment means. Throws MOMENT_MISSING. */
+  /** The position that a moment means. Throws MOMENT_MISSING or NO_ARCHIVE. */
   async find(moment: Moment): Promise<FoundPosition> {
     const line = await this.line()
     switch (moment.kind) {

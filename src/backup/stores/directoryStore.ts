@@ -69,6 +69,7 @@ export class DirectoryStore implements Store {
       fd = openPlain(path, O_RDONLY)
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw unreachable(this.name, error)
+      requireReachable(this.name)
       throw new WalcastError('ARCHIVE_MISSING', { name, store: this.name }, error)
     }
     return {
