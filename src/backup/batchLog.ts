@@ -18,7 +18,8 @@ import {
   parseHead,
   type Stand,
 } from './batchRecord.ts'
-import { openLog, pathIn, readUpTo, type Segment, segmentsIn } from './logSegments.ts'
+import { LogReader } from './logReader.ts'
+import { openLog, pathIn, type Segment, segmentsIn } from './logSegments.ts'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
 const OWN = 0o600
@@ -247,8 +248,12 @@ export class BatchLog {
   }
 
   /** The message of `head`. Nothing is read past one that was changed. */
-  async #messageAt(fd: number, head: BatchHead, { segment, offset }: LogPlace): Promise<Buffer> {
-    const message = await readUpTo(fd, offset + HEAD_BYTES, head.bytes)
+  async #messageAt(
+    reader: LogReader,
+    head: BatchHead,
+    { segment, offset }: LogPlace,
+  ): Promise<Buffer> {
+    const message = await reader.read(offset + HEAD_BYTES, head.bytes)
     if (message.length === head.bytes && messageSum(message) === head.sum) return message
     const cut = this.#segments.find(({ number }) => number === segment)
     if (cut) {
@@ -263,14 +268,15 @@ export class BatchLog {
     const path = this.#pathOf(number)
     const fd = from < bytes ? openLog(path) : undefined
     if (fd === undefined) return
+    const reader = new LogReader(fd)
     try {
       for (let offset = from; offset + HEAD_BYTES <= bytes; ) {
-        const head = parseHead(await readUpTo(fd, offset, HEAD_BYTES))
+        const head = parseHead(await reader.read(offset, HEAD_BYTES))
         const end = offset + HEAD_BYTES + (head?.bytes ?? 0)
         if (!head || end > bytes) return
         const at = { segment: number, offset }
         const next = { segment: number, offset: end }
-        yield { head, at, next, message: () => this.#messageAt(fd, head, at) }
+        yield { head, at, next, message: () => this.#messageAt(reader, head, at) }
         offset = end
       }
     } finally {

@@ -1,13 +1,6 @@
 /** The files of a log of batches. */
 import { join } from 'node:path'
-import {
-  constants,
-  lstatSync,
-  openSync,
-  readAside,
-  readdirSync,
-  statSync,
-} from '../platform/files.ts'
+import { constants, lstatSync, openSync, readdirSync, statSync } from '../platform/files.ts'
 
 const { O_RDONLY, O_NOFOLLOW } = constants
 const NAME = /^(\d{12})\.log$/
@@ -21,13 +14,6 @@ export interface Segment {
 export function openLog(path: string): number | undefined {
   const about = lstatSync(path, { throwIfNoEntry: false })
   return about?.isFile() ? openSync(path, O_RDONLY | O_NOFOLLOW) : undefined
-}
-
-/** Fewer bytes at the end of the file. */
-export async function readUpTo(fd: number, at: number, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(bytes)
-  const { bytesRead } = await readAside(fd, buffer, 0, bytes, at)
-  return buffer.subarray(0, bytesRead)
 }
 
 /** Where a file of the log is. */

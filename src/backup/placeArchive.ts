@@ -179,7 +179,8 @@ export class PlaceArchive {
     if (isTorn && end && this.#parts.end()) return this.#begin()
     if (!run) return !end && this.#leaveLog()
     await this.#keep({ ...run, from: { ...at, checksum: at.checksum || run.from.checksum } })
-    return true
+    // What came meanwhile waits for the next round: files are few while commits are many.
+    return !run.isToEnd || this.#isLevel() !== false
   }
 
   /** The log cannot be written to, and this place needs no more of it: its room may be needed. */

@@ -1,13 +1,14 @@
 /** Rounds of work on a place, with a pause between them that grows while they fail. */
 import { asWalcastError, type WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
+import { monotonicMs } from '../platform/time.ts'
 import type { PlaceProgress } from './placeProgress.ts'
 import { WakeablePause } from './wakeablePause.ts'
 
 const MAX_WAIT_MS = 30_000
 
 export interface RoundsHost {
-  /** Pause between two rounds. */
+  /** From the beginning of one round to that of the next. */
   readonly everyMs: number
   /** One step. Gives whether there may be more to do at once. */
   advance(): Promise<boolean>
@@ -62,12 +63,14 @@ export class PlaceRounds {
   /** Gives how long to wait. */
   async #round(): Promise<number> {
     const { everyMs, advance, progress, onFailed, onRecovered } = this.#host
+    const sinceMs = monotonicMs()
     try {
       while (await advance()) this.#backoff.reset()
+      this.#backoff.reset()
       if (this.#error) onRecovered()
       this.#error = undefined
       progress.rounds++
-      return everyMs
+      return Math.max(0, everyMs - (monotonicMs() - sinceMs))
     } catch (error) {
       const failure = asWalcastError(error)
       const isNew = this.#error?.key !== failure.key

@@ -52,6 +52,7 @@ function newPlace(
   folder = join(root, `place-${++made}`),
   checkEveryMs = 60_000,
   states: readonly Committed[] = ownStates,
+  everyMs = 5,
 ) {
   const logFolder = join(root, `log-${++made}`)
   const log = BatchLog.open(
@@ -66,6 +67,7 @@ function newPlace(
     isOn: true,
     cluster: 'cluster-a',
     snapshots: 0,
+    files: 0,
     standInMs: 60_000,
     isBroken: false,
     checkEveryMs,
@@ -84,6 +86,7 @@ function newPlace(
       open: (name) => store.open(name),
       remove: (name) => store.remove(name),
       async create(name, write) {
+        now.files++
         await hold
         if (name.startsWith('snapshots/')) await ownHold
         if (name.startsWith('snapshots/') && failing-- > 0)
@@ -97,7 +100,7 @@ function newPlace(
     open,
     log,
     logger: silent,
-    everyMs: 5,
+    everyMs,
     mark: () => ({
       ...{ cluster: now.cluster, db: 'main', node: 'n', writer: 'test', createdMs: 0 },
       ...{ codec: 'deflate', recipients: undefined },
@@ -317,6 +320,40 @@ test('it is never level while something is missing, and a clock changes nothing'
   await level()
   await place.stop()
   assert.equal(behindMs(0), 0)
+})
+
+test('what comes while a file is written waits for the next one, unless it is asked for', async () => {
+  const hourMs = 3_600_000
+  const site = newPlace(undefined, hourMs, states, hourMs)
+  const { folder, place, now, commit, level, holdUntil } = site
+  const files = () => readdirSync(join(folder, 'changes/0')).length
+  place.start()
+  await level()
+  for (const first of [1, 2, 3]) {
+    let free = () => {}
+    holdUntil(
+      new Promise((resolve) => {
+        free = resolve
+      }),
+    )
+    const { rounds } = place.progress
+    const begun = now.files
+    commit()
+    place.hurry(false)
+    await until('the file is under way', () => now.files > begun)
+    commit()
+    free()
+    await until('the round is over', () => place.progress.rounds > rounds)
+    assert.equal(files(), 2 * first - 1)
+    assert.equal(place.status.isLevel, false)
+    assert.ok((behindOf(place.status, 0) ?? 0) >= 1)
+    place.hurry(false)
+    await level()
+    assert.equal(files(), 2 * first)
+    assert.equal(behindOf(place.status, 0), 0)
+  }
+  await place.stop()
+  await requireRestorable(folder, states[6])
 })
 
 test('a snapshot that is asked for lies where files of changes meet', async () => {
