@@ -6,8 +6,10 @@ import type { ArchivedPosition } from '../backup/historyPositions.ts'
 import type { LockedFiles } from '../backup/lockedFiles.ts'
 import { momentText } from '../backup/moment.ts'
 import type { NamedPoint } from '../backup/retention/namedPoints.ts'
-import { formatBytes, formatMs, table } from './queryCommand.ts'
+import { formatBytes, formatMs } from './queryCommand.ts'
 import { positionJson, textOf } from './restoreText.ts'
+import { table } from './table.ts'
+import { agoText, FULL_LOOK, type Look } from './terminalLook.ts'
 
 /** Files that a text names. */
 const MAX_NAMED = 20
@@ -24,11 +26,12 @@ export interface Backups {
   readonly checked: CheckedFiles | undefined
 }
 
-export function backupsText({ place, summary, points, bad, locked, checked }: Backups): string {
+export function backupsText(backups: Backups, look: Look = FULL_LOOK): string {
+  const { place, summary, points, bad, locked, checked } = backups
   const { cluster, db, files, bytes, histories } = summary
   const size = `${filesText(files)}, ${formatBytes(bytes)}`
   const head = `cluster ${cluster}, database ${db}: ${size} in ${place}`
-  const parts = histories.map((history) => historyText(history, locked !== undefined))
+  const parts = histories.map((history) => historyText(history, locked !== undefined, look))
   const broken = bad.slice(0, MAX_NAMED).map(({ error }) => `  ${error.message}`)
   const more = bad.length > MAX_NAMED ? [`  and ${bad.length - MAX_NAMED} more`] : []
   const verdict =
@@ -38,18 +41,22 @@ export function backupsText({ place, summary, points, bad, locked, checked }: Ba
         ? textOf([soundText(files, checked)])
         : ''
   const closed = locked ? textOf([lockedText(locked)]) : ''
-  const named = points.length > 0 ? pointsText(points, summary) : ''
+  const named = points.length > 0 ? pointsText(points, summary, look) : ''
   return [textOf([head]), ...parts, named, closed, verdict].filter((part) => part !== '').join('\n')
 }
 
-function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary): string {
+function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary, look: Look): string {
   const rows = points.map((point) => {
     const epoch = epochOf(point, summary)
     const { name, incarnation, txid, namedMs } = point
     const position = epoch === undefined ? `txid ${txid} of ${incarnation}` : `${epoch}-${txid}`
-    return [name, position, momentText(namedMs)]
+    return [name, position, whenText(namedMs, look)]
   })
-  return table(['name', 'position', 'named at'], rows)
+  return table([{ heading: 'named', least: 24 }, 'position', 'since'], rows, look)
+}
+
+function whenText(timeMs: number, { isWide, nowMs }: Look): string {
+  return isWide ? momentText(timeMs) : agoText(nowMs - timeMs)
 }
 
 /** Undefined for a position of another cluster, or one in the middle of a history left behind. */
@@ -75,23 +82,26 @@ function filesText(files: number): string {
 }
 
 /** Gaps cannot be told from files that are missing when some are locked. */
-function historyText(history: HistorySummary, isLocked: boolean): string {
+function historyText(history: HistorySummary, isLocked: boolean, look: Look): string {
   const { isNewest, spans, stretches, gaps, snapshots } = history
   const nodes = [...new Set(spans.map(({ head }) => head.node))].join(', ')
   const last = spans[spans.length - 1]
   const title = isNewest
     ? `the history that goes on, written by ${nodes}`
     : `left behind: --incarnation ${last.head.id}, written by ${nodes}`
-  const rows = stretches.flatMap(({ from, to, everyMs }) => [
-    ['from', place(from), momentText(from.timeMs), grainText(everyMs)],
-    ['to', place(to), momentText(to.timeMs), ''],
+  const rows = stretches.map(({ from, to, everyMs }) => [
+    whenText(from.timeMs, look),
+    whenText(to.timeMs, look),
+    place(from),
+    place(to),
+    grainText(everyMs),
   ])
   const shownTable =
     rows.length === 0
       ? isLocked
         ? textOf([`positions ${namedText(spans)}, as the names of files tell`])
         : 'nothing can be restored\n'
-      : table(['', 'position', 'time', 'restorable'], rows)
+      : table(['from', 'to', 'position', 'to', 'restorable'], rows, look)
   const [first, newest] = [snapshots[0], snapshots[snapshots.length - 1]]
   const own =
     snapshots.length === 0

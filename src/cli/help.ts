@@ -26,6 +26,7 @@ Changing the leader
   demote        make a leader a replica
 
 Looking at nodes
+  cluster       show all nodes in one table
   status        show where a node stands
   lag           show how far a replica is behind, with percentiles
   audit         show who changed a node's role, when and why

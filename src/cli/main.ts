@@ -23,7 +23,7 @@ const COMMANDS = [
   ],
   ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
   ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
-  ...['systemd', 'backup', 'backup-key', 'restore', 'backups', 'at', 'history', 'undo'],
+  ...['cluster', 'systemd', 'backup', 'backup-key', 'restore', 'backups', 'at', 'history', 'undo'],
   ...['--help', '--version'],
 ]
 
@@ -37,6 +37,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./run.ts')).runRun(args)
     case 'status':
       return (await import('./status.ts')).runStatus(args)
+    case 'cluster':
+      return (await import('./cluster.ts')).runCluster(args)
     case 'lag':
       return (await import('./lag.ts')).runLag(args)
     case 'diff':
