@@ -91,6 +91,7 @@ const GROUPS = [
     title: 'Finding out',
     commands: {
       explain: 'say what an error code means, and what to do',
+      wal: 'show a WAL and its wal-index, without opening the database',
     },
   },
   {

@@ -44,6 +44,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'exit-zero',
     'expires',
     'force',
+    'frames',
     'global',
     'help',
     'json',
