@@ -43,6 +43,7 @@ const GROUPS = [
       status: 'show where a node stands',
       lag: 'show how far a replica is behind, with percentiles',
       audit: "show who changed a node's role, when and why",
+      tail: 'print positions as they come, with the tables that they touched',
       forget: "remove an absent replica from a node's list",
     },
   },

@@ -39,6 +39,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...[
     'all',
     'config',
+    'count',
     'deletes',
     'dry-run',
     'exit-zero',

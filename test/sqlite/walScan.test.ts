@@ -100,7 +100,7 @@ test('what an earlier generation left is named with its salts', (t) => {
   assert.equal((runs[0].salts[0] + 1) >>> 0, header.salt1)
 })
 
-test('one flipped bit ends the valid frames there; the wal-index tells that more were published', (t) => {
+test('one flipped bit ends the valid frames there; the wal-index still publishes more', (t) => {
   const { wal } = copied(t, 40)
   const whole = looked(t, wal).end.lastValid
   const bytes = readFileSync(wal)
