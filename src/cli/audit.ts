@@ -19,7 +19,7 @@ ${nodeHelp(10)}
   --json       print one JSON object a line
 `
 
-const FLAGS = { ...NODE_FLAGS, limit: { type: 'string' } } as const
+export const FLAGS = { ...NODE_FLAGS, limit: { type: 'string' } } as const
 
 export async function runAudit(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)

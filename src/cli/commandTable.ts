@@ -92,6 +92,7 @@ const GROUPS = [
     title: 'Finding out',
     commands: {
       explain: 'say what an error code means, and what to do',
+      completion: 'print the script by which bash, zsh or fish complete these words',
       wal: 'show a WAL and its wal-index, without opening the database',
     },
   },

@@ -47,6 +47,7 @@ const RUNS: Readonly<Record<CommandName, Run>> = {
   history: async (args) => (await import('./history.ts')).runHistory(args),
   undo: async (args) => (await import('./undo.ts')).runUndo(args),
   'backup-key': async (args) => (await import('./backupKey.ts')).runBackupKey(args),
+  completion: async (args) => (await import('./completion.ts')).runCompletion(args),
   wal: async (args) => (await import('./wal.ts')).runWal(args),
   explain: async (args) => (await import('./explain.ts')).runExplain(args),
   demo: async (args) => (await import('./demo/command.ts')).runDemo(args),
