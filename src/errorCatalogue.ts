@@ -121,6 +121,11 @@ export const CATALOGUE = {
     'the WAL does not read as published: {detail}',
     'the node starts a new epoch and replicas compare pages; nothing to do',
   ),
+  WAL_FOREIGN: entry(
+    400,
+    '{path} is no SQLite database, no WAL and no wal-index: {detail}',
+    'give a database file, or its -wal or -shm',
+  ),
   WAL_INDEX_UNREADABLE: entry(503, 'the wal-index of {path} is being rewritten', 'try again'),
   UNKNOWN_CHANGE: entry(
     500,

@@ -48,7 +48,7 @@ Functions, collations and virtual tables of the application are not there, and a
 cannot be asked: use --open.
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },

@@ -23,7 +23,7 @@ ${nodeHelp(10)}
 ${watchHelp(10)}
 `
 
-const FLAGS = { ...NODE_FLAGS, ...WATCH_FLAGS, limit: { type: 'string' } } as const
+export const FLAGS = { ...NODE_FLAGS, ...WATCH_FLAGS, limit: { type: 'string' } } as const
 
 export async function runAudit(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)

@@ -21,7 +21,7 @@ Who loses the identity loses the backups: keep a copy of FILE elsewhere.
   --to FILE    where the identity goes [${DEFAULT_PATH}]
 `
 
-const FLAGS = { help: { type: 'boolean' }, to: { type: 'string' } } as const
+export const FLAGS = { help: { type: 'boolean' }, to: { type: 'string' } } as const
 const MAX_SHOWN_CHARS = 500
 
 export async function runBackupKey(args: readonly string[]): Promise<number> {

@@ -37,7 +37,7 @@ checks the checksums of what is stored of them.
 Exit code: 1 when --verify finds a file that is not sound, or one was found on the way; else 0.
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   from: { type: 'string' },

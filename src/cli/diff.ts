@@ -161,7 +161,7 @@ function isDifference(difference: Difference): boolean {
 
 type Format = 'text' | 'json' | 'sql'
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   sql: { type: 'boolean' },

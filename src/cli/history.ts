@@ -34,7 +34,7 @@ With --table and without --since, the newest ${MAX_LOOKED_AT} positions are look
 ${PLACE_HELP}
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },

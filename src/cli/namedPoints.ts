@@ -32,7 +32,7 @@ ${positionHelp(23)}
 NAME has up to 100 letters, digits, ".", "_" and "-", and begins with a letter or digit.
 `
 
-const FLAGS = {
+export const FLAGS = {
   ...POSITION_FLAGS,
   help: { type: 'boolean' },
   json: { type: 'boolean' },

@@ -25,7 +25,7 @@ ${nodeHelp(14)}
 Exit code: 0 when the first leader leads again, else 1.
 `
 
-const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
+export const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
 
 export async function runRehearse(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)

@@ -78,7 +78,7 @@ ${positionHelp(23)}
 "walcast backups --from PLACE" shows what an archive has.
 `
 
-const FLAGS = {
+export const FLAGS = {
   ...POSITION_FLAGS,
   help: { type: 'boolean' },
   json: { type: 'boolean' },

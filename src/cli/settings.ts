@@ -45,7 +45,7 @@ the other commands then say where the leader is.
   --json         print the result as JSON; bytes in base64
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   encrypt: { type: 'boolean' },

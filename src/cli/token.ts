@@ -51,7 +51,7 @@ Over an address the command needs a token of role admin (WALCAST_TOKEN or WALCAS
 cluster secret. On the machine of a node it needs neither.
 `
 
-const FLAGS = {
+export const FLAGS = {
   ...NODE_FLAGS,
   role: { type: 'string' },
   expires: { type: 'string' },

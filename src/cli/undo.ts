@@ -55,7 +55,7 @@ where a table was created, removed or got other columns meanwhile. Run the SQL w
 ${PLACE_HELP}
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },

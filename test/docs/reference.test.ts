@@ -39,11 +39,13 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...[
     'all',
     'config',
+    'count',
     'deletes',
     'dry-run',
     'exit-zero',
     'expires',
     'force',
+    'frames',
     'global',
     'help',
     'json',
