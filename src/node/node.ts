@@ -22,6 +22,7 @@ import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { auditDesk } from './auditedChange.ts'
+
 import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { consoleParts } from './consoleParts.ts'
@@ -33,6 +34,7 @@ import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { newClusterOverview } from './nodeOverview.ts'
 import { endAll, RunningNode } from './runningNode.ts'
 import { startableFolder } from './startCheck.ts'
 
@@ -77,6 +79,7 @@ async function startIn(
     databases,
     nodeFile,
     audit,
+    ack: options.ack,
     version,
     instance,
     application: () => traffic.watch.status(),
@@ -141,6 +144,8 @@ function newServer(
   const { setup, bounds, clock, nodeFile, metrics, strangers, tls } = ground
   const { options, log } = setup
   const archivist = archivistDesk(ground)
+  const cluster = newClusterOverview(ground, report)
+  const shown = consoleParts({ ...ground, report, cluster })
   return new PrivateServer({
     ...ground,
     audit: auditDesk(ground),
@@ -152,8 +157,9 @@ function newServer(
     },
     log,
     report,
+    cluster,
     events,
-    consoleEvents: new ConsoleEvents(events.streams, consoleParts({ ...ground, report })),
+    consoleEvents: new ConsoleEvents(events.streams, shown),
     traffic,
     record: () => nodeFile.record,
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },

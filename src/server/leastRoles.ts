@@ -5,6 +5,7 @@ import { ARCHIVIST_PATH } from '../api/archivist.ts'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { BACKUP_PATH } from '../api/backupNow.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
+import { CLUSTER_PATH } from '../api/clusterOverview.ts'
 import { CONSOLE_EVENTS_PATH, SESSION_PATH } from '../api/consoleSession.ts'
 import {
   DEPARTURE_PATH,
@@ -49,6 +50,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   'GET /_walcast/wait': 'read',
   'GET /_walcast/events': 'read',
   [`GET ${CONSOLE_EVENTS_PATH}`]: 'read',
+  [`GET ${CLUSTER_PATH}`]: 'read',
   [`GET ${POSITIONS_PATH}`]: 'read',
   [`GET ${AUDIT_PATH}`]: 'read',
   [`GET ${FITNESS_PATH}`]: 'read',

@@ -88,7 +88,7 @@ labTest('sessions: who gets one, what it may do, and when it ends', async (lab) 
   assert.equal((await login(leader, metrics.token)).status, 403)
 
   // The role decides, as with a bearer token.
-  const own = { ...pageHeaders(leader), cookie }
+  const own: Record<string, string> = { ...pageHeaders(leader), cookie }
   const dry = { method: 'POST', headers: own, body: '{"dryRun":true}' }
   assert.equal((await askConsole(leader, '/_walcast/status', { headers: { cookie } })).status, 200)
   const promote = await askConsole(leader, PROMOTE, dry)

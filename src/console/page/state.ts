@@ -1,5 +1,6 @@
 /** All that the page knows of its node, and how news changes it. Pure. */
 import type { AuditEntry } from '../../api/audit.ts'
+import type { ClusterAnswer } from '../../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleEvent, ConsoleSession } from '../../api/consoleSession.ts'
 import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 
@@ -26,6 +27,8 @@ export interface ConsoleState {
   readonly nowMs: number
   readonly status: NodeStatus | undefined
   readonly lag: LagReport | undefined
+  /** All nodes, as this one sees them. */
+  readonly cluster: ClusterAnswer | undefined
   readonly backups: ConsoleBackups | undefined
   /** Newest last. */
   readonly audit: readonly AuditEntry[]
@@ -41,6 +44,7 @@ export const FIRST_STATE: ConsoleState = {
   nowMs: 0,
   status: undefined,
   lag: undefined,
+  cluster: undefined,
   backups: undefined,
   audit: [],
   lagPoints: [],
@@ -64,6 +68,8 @@ export function withEvent(state: ConsoleState, event: ConsoleEvent, data: string
     }
     case 'lag':
       return { ...state, lag: value as LagReport }
+    case 'cluster':
+      return { ...state, cluster: value as ClusterAnswer }
     case 'backups':
       return { ...state, backups: value as ConsoleBackups }
     case 'audit':

@@ -14,6 +14,7 @@ test('each event changes its part, and what is broken changes nothing', () => {
   assert.equal(known.node, 'a')
   for (const data of ['', '{', 'undefined']) assert.equal(withEvent(known, 'node', data), known)
   assert.equal(withEvent(known, 'cluster', '{}').status, known.status)
+  assert.equal(withEvent(known, 'unheard' as 'cluster', '{}'), known)
   assert.equal(withEvent(known, 'clock', '{"at":"never"}'), known)
   assert.equal(withEvent(known, 'session', 'null').session, null)
 })

@@ -2,6 +2,7 @@
  * The first screen of a node that does not lead: who leads and whether it answers, how far this
  * copy is, what a promotion now would lose, and the button.
  */
+import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { FITNESS_PATH, type FitnessAnswer } from '../../../api/roleAnswers.ts'
 import { openAction } from '../actionDialog.ts'
 import { setTimer } from '../browser.ts'
@@ -28,6 +29,14 @@ export const standbyScreen: Screen = {
   icon: 'standby',
   isFor: ({ status }) => status !== undefined && status.role !== 'leader',
   mount: (root, store) => new StandbyScreen(root, store),
+}
+
+/** Since when it leads, or since when it is away. */
+function sinceText(leader: ClusterNode | undefined, nowMs: number): string {
+  const at = leader?.awaySince ?? leader?.roleSince
+  if (!at) return ''
+  const since = timeText(Date.parse(at), nowMs)
+  return leader?.awaySince ? `since ${since}, ` : `leads since ${since}, `
 }
 
 class StandbyScreen implements MountedScreen {
@@ -67,10 +76,11 @@ class StandbyScreen implements MountedScreen {
   }
 
   update(state: ConsoleState): void {
-    const { status, lag, backups, nowMs, lagPoints } = state
+    const { status, lag, cluster, backups, nowMs, lagPoints } = state
     if (!status) return
     const fitness = this.#fitness
-    refill(this.#figures, [status.leader, status.epoch, status.txid, lag, fitness, nowMs], () => [
+    const shown = [status.leader, status.epoch, status.txid, lag, cluster, fitness, nowMs]
+    refill(this.#figures, shown, () => [
       this.#leaderFigure(state),
       this.#copyFigure(state),
       this.#ageFigure(state),
@@ -94,15 +104,17 @@ class StandbyScreen implements MountedScreen {
     this.#chart.close()
   }
 
-  #leaderFigure({ status, lag }: ConsoleState): HTMLElement {
+  #leaderFigure({ status, lag, cluster, nowMs }: ConsoleState): HTMLElement {
     const living = this.#fitness && livingLeader(this.#fitness)
-    const answers = living !== undefined || lag?.connected === true
-    const name = living?.node ?? status?.leader ?? ''
+    const leader = cluster?.nodes.find(({ role }) => role === 'leader')
+    const answers = living !== undefined || leader?.isReachable || lag?.connected === true
+    const name = leader?.node ?? living?.node ?? status?.leader ?? ''
+    const since = sinceText(leader, nowMs)
     const word = answers ? badge('good', 'answers') : badge('bad', 'does not answer')
     return figure(
       'Leader',
       name || 'none known',
-      el('span', {}, word, ` epoch ${status?.epoch ?? 0}`),
+      el('span', {}, word, ` ${since}epoch ${status?.epoch ?? 0}`),
     )
   }
 
