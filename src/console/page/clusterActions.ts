@@ -9,6 +9,7 @@ import {
   SWITCHOVER_PATH,
   type SwitchoverAnswer,
 } from '../../api/roleAnswers.ts'
+import { told } from './accessActions.ts'
 import type { Action, PlanLine } from './actions.ts'
 import { shellWord } from './commandText.ts'
 import { durationText, plural } from './format.ts'
@@ -108,14 +109,7 @@ export function remove({ node, isReachable }: ClusterNode): Action {
 async function removedLines(node: string): Promise<readonly PlanLine[]> {
   const query = new URLSearchParams({ node, by: BY })
   const { members } = await ask<RemovedAnswer>('DELETE', `${MEMBERS_PATH}?${query}`)
-  return [
-    line('good', `${node} is removed.`),
-    ...members.map(({ node: member, knows, detail }) =>
-      knows
-        ? line('good', `${member} knows it.`)
-        : line('warn', `${member} will hear of it when it is back: ${detail ?? ''}`),
-    ),
-  ]
+  return [line('good', `${node} is removed.`), ...told(members)]
 }
 
 /** Makes a code with which another host joins. */
