@@ -129,6 +129,22 @@ test('silence counts as absence, and an old stream says nothing more', async () 
   assert.equal(store.state.node, 'a')
 })
 
+test('a page out of sight has no stream', async () => {
+  const { world, store, link } = setUp()
+  await link.start()
+  clock(world)
+  link.pause()
+  assert.ok(world.streams[0].isClosed)
+  await world.pass(60_000)
+  assert.deepEqual([world.streams.length, store.state.link.is], [1, 'live'])
+  link.resume()
+  await settled()
+  assert.equal(world.streams.length, 2)
+  link.resume()
+  await settled()
+  assert.equal(world.streams.length, 2)
+})
+
 test('a session that has ended asks for a login, and shows no data', async () => {
   const { world, store, link } = setUp()
   await link.start()

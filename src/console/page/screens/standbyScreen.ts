@@ -22,6 +22,8 @@ import { provenRestores } from './provenRestores.ts'
 /** How often the others are asked who leads. */
 const ASK_MS = 5000
 const CHART_PX = 140
+/** A copy that lags less is as good as level to a person, ms. */
+const LEVEL_MS = 1000
 
 export const standbyScreen: Screen = {
   id: 'standby',
@@ -42,7 +44,7 @@ function sinceText(leader: ClusterNode | undefined, nowMs: number): string {
 class StandbyScreen implements MountedScreen {
   readonly #store: Store
   readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div')
+  readonly #causes = el('div', { class: 'causes' })
   readonly #against = el('div')
   readonly #proven = el('div')
   readonly #chart: Chart
@@ -60,6 +62,7 @@ class StandbyScreen implements MountedScreen {
       'danger large',
     )
     this.#chart = new Chart({
+      label: 'Lag of this copy over time',
       lines: [{ label: 'lag', colour: '--accent' }],
       heightPx: CHART_PX,
       text: durationText,
@@ -84,9 +87,9 @@ class StandbyScreen implements MountedScreen {
       this.#leaderFigure(state),
       this.#copyFigure(state),
       this.#ageFigure(state),
-      this.#lossFigure(),
+      this.#lossFigure(state),
     ])
-    refill(this.#causes, status.causes, () => [causeList(status.causes)])
+    refill(this.#causes, status.causes, () => causeList(status.causes))
     refill(this.#against, [fitness, this.#failure], () => [this.#judgement()])
     refill(this.#proven, [backups, Math.floor(nowMs / 60_000)], () => [
       provenRestores(backups, nowMs),
@@ -127,11 +130,12 @@ class StandbyScreen implements MountedScreen {
   #ageFigure({ lag, nowMs }: ConsoleState): HTMLElement {
     if (!lag) return figure('Age of this copy', '…')
     const levelAt = nowMs - lag.lagMs
-    const note = lag.lagMs < 1000 ? 'as of now' : `as the leader was at ${timeText(levelAt, nowMs)}`
+    const note =
+      lag.lagMs < LEVEL_MS ? 'as of now' : `as the leader was at ${timeText(levelAt, nowMs)}`
     return figure('Age of this copy', durationText(lag.lagMs), note)
   }
 
-  #lossFigure(): HTMLElement {
+  #lossFigure({ lag, nowMs }: ConsoleState): HTMLElement {
     const fitness = this.#fitness
     if (!fitness) return figure('A promotion would lose', '…')
     const { lost } = fitness
@@ -141,7 +145,12 @@ class StandbyScreen implements MountedScreen {
       : lost.transactions === null
         ? 'unknown'
         : countText(lost.transactions)
-    const note = isNone ? 'transactions that this node has heard of' : lost.detail || lostText(lost)
+    const known = isNone
+      ? 'transactions that this node has heard of'
+      : lost.detail || lostText(lost)
+    const lagMs = lag?.lagMs ?? 0
+    const after = timeText(nowMs - lagMs, nowMs)
+    const note = lagMs < LEVEL_MS ? known : `${known}; and whatever was committed after ${after}`
     return figure('A promotion would lose', value, note)
   }
 
