@@ -1,5 +1,6 @@
 /** A line over time, in the colours of the page. */
 import uPlot from 'uplot'
+import type { ChartData } from './chartData.ts'
 import { el } from './dom.ts'
 
 export interface Line {
@@ -7,9 +8,6 @@ export interface Line {
   /** Name of a custom property with its colour. */
   readonly colour: string
 }
-
-/** Seconds since 1970, then the values of each line; null: none. */
-export type ChartData = readonly [readonly number[], ...(readonly (number | null)[])[]]
 
 export interface ChartOptions {
   /** What it shows, for whoever does not see it. */

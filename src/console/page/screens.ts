@@ -5,6 +5,7 @@ import { accessScreen } from './screens/accessScreen.ts'
 import { backupsScreen } from './screens/backupsScreen.ts'
 import { clusterScreen } from './screens/clusterScreen.ts'
 import { databasesScreen } from './screens/databasesScreen.ts'
+import { lagScreen } from './screens/lagScreen.ts'
 import { nodeScreen } from './screens/nodeScreen.ts'
 import { standbyScreen } from './screens/standbyScreen.ts'
 import { timelineScreen } from './screens/timelineScreen.ts'
@@ -14,6 +15,7 @@ export const SCREENS: readonly Screen[] = [
   standbyScreen,
   clusterScreen,
   nodeScreen,
+  lagScreen,
   databasesScreen,
   backupsScreen,
   timelineScreen,

@@ -13,7 +13,11 @@ export type Link =
 export interface LagPoint {
   /** The node's time, ms. */
   readonly atMs: number
+  /** Of this copy; on a leader that of its slowest replica that is there. */
   readonly lagMs: number
+  /** The newest transaction of this node. */
+  readonly txid: number
+  readonly walBytes: number
 }
 
 export interface ConsoleState {
@@ -87,10 +91,16 @@ export function withoutSession(state: ConsoleState): ConsoleState {
 
 function withClock(state: ConsoleState, nowMs: number): ConsoleState {
   if (!Number.isFinite(nowMs)) return state
-  const { lag, lagPoints } = state
-  if (!lag) return { ...state, nowMs }
-  const point: LagPoint = { atMs: nowMs, lagMs: lag.lagMs }
+  const { lag, status, lagPoints } = state
+  if (!lag || !status) return { ...state, nowMs }
+  const { txid, walBytes } = status
+  const point: LagPoint = { atMs: nowMs, lagMs: lagOf(status, lag), txid, walBytes }
   return { ...state, nowMs, lagPoints: [...lagPoints, point].slice(-MAX_LAG_POINTS) }
+}
+
+function lagOf({ role, replicas }: NodeStatus, { lagMs }: LagReport): number {
+  if (role !== 'leader') return lagMs
+  return Math.max(0, ...replicas.filter(({ connected }) => connected).map((each) => each.lagMs))
 }
 
 function parsed(data: string): unknown {

@@ -41,7 +41,7 @@ function databaseCard(name: string, status: DatabaseStatus, nowMs: number): HTML
   return card(
     name,
     rotten > 0 && notice('bad', `${plural(rotten, 'page')} of the file changed by itself.`),
-    causeList(status.causes),
+    ...causeList(status.causes),
     facts([
       ['File', el('span', { class: 'mono' }, db)],
       [

@@ -9,6 +9,7 @@ import { setTimer } from '../browser.ts'
 import { Chart } from '../chart.ts'
 import { el, refill } from '../dom.ts'
 import { countText, durationText, plural, sentence, timeText } from '../format.ts'
+import { lagSeries } from '../lagSeries.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
 import { ask, asRefusal } from '../requests.ts'
@@ -95,10 +96,7 @@ class StandbyScreen implements MountedScreen {
       provenRestores(backups, nowMs),
     ])
     this.#button.update(refusalText(state, makePrimary(state.node).needs))
-    this.#chart.update([
-      lagPoints.map(({ atMs }) => atMs / 1000),
-      lagPoints.map(({ lagMs }) => lagMs),
-    ])
+    this.#chart.update(lagSeries(lagPoints))
   }
 
   unmount(): void {
