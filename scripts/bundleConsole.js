@@ -1,7 +1,7 @@
 /**
- * Makes dist/console: the page of the web console, one script, one style sheet, one HTML file and
- * the icon, each also compressed, so that a node compresses nothing. The sources are in
- * src/console/page.
+ * Makes dist/console: the page of the web console, which is one script, one style sheet, one HTML
+ * file and the icon. Each comes compressed as well, so that a node compresses nothing. The sources
+ * are in src/console/page.
  */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

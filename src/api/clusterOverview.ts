@@ -31,6 +31,8 @@ export interface ClusterNode {
   readonly address: string
   /** Null when it has never been known. */
   readonly role: NodeRole | null
+  /** ISO time since when it has that role, as it says; null when it has not told. */
+  readonly roleSince: string | null
   /** As its status tells it, such as `capturing` or `streaming`; else `away`. */
   readonly state: string
   /** EPOCH-TXID; the last known one while it is away, null when none is. */

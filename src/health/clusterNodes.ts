@@ -115,11 +115,11 @@ class Listed {
   }
 
   #present({ status, address, atMs }: Heard): ClusterNode {
-    const { node, role, state, epoch, txid, version, ack, restorableUntil } = status
+    const { node, role, roleSince, state, epoch, txid, version, ack, restorableUntil } = status
     const leads = role === 'leader'
     const behindTxids = status.connected ? status.txidLag : (this.#behind(txid) ?? status.txidLag)
     return {
-      ...{ node, address, role, state, version, ack, restorableUntil },
+      ...{ node, address, role, roleSince, state, version, ack, restorableUntil },
       position: formatPosition({ epoch, txid }),
       lagMs: leads ? 0 : status.lagMs,
       behindTxids: leads ? 0 : behindTxids,
@@ -148,6 +148,7 @@ class Listed {
     return {
       ...{ node, address },
       role: this.#roleOf(node, last, lead !== undefined),
+      roleSince: last?.status.roleSince ?? null,
       state: told && isHeard ? told.state : AWAY,
       position: position ? formatPosition(position) : null,
       lagMs: told ? told.lagMs : null,
@@ -227,7 +228,15 @@ function strangers({ failed }: ClusterSights, nodes: readonly ClusterNode[]): Cl
       ? []
       : [
           {
-            ...{ node: '', address, role: null, state: AWAY, position: null, lagMs: null },
+            ...{
+              node: '',
+              address,
+              role: null,
+              roleSince: null,
+              state: AWAY,
+              position: null,
+              lagMs: null,
+            },
             ...{ behindTxids: null, ageMs: null, version: null, isReachable: false },
             ...{ awaySince: null, ack: null, restorableUntil: null },
             causes: [{ code: NO_ANSWER, text: `no node answers at ${address}: ${why}` }],

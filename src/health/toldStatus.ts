@@ -26,6 +26,8 @@ export interface ToldStatus {
   /** '' before its first copy. */
   readonly cluster: string
   readonly role: NodeRole
+  /** ISO time. */
+  readonly roleSince: string | null
   readonly state: string
   readonly epoch: number
   readonly txid: number
@@ -60,6 +62,7 @@ export function toldStatus(value: unknown): ToldStatus | undefined {
   return {
     ...{ node, role: role as NodeRole, epoch, txid },
     cluster: textIn(status, 'cluster', MAX_ADDRESS_CHARS),
+    roleSince: timeIn(status, 'roleSince'),
     state: textIn(status, 'state', MAX_WORD_CHARS),
     lagMs: amountIn(lag, 'lagMs'),
     txidLag: amountIn(lag, 'txidLag'),
@@ -112,6 +115,12 @@ function isCount(value: unknown): value is number {
 function amountIn(fields: Fields, name: string): number {
   const value = Number(fields[name] ?? 0)
   return Number.isFinite(value) ? Math.max(0, value) : 0
+}
+
+/** null for what is no time. */
+function timeIn(fields: Fields, name: string): string | null {
+  const text = textIn(fields, name, MAX_WORD_CHARS)
+  return Number.isFinite(Date.parse(text)) ? text : null
 }
 
 /** '' for what is no text. */

@@ -1,4 +1,5 @@
 /** What the console of a node shows of it. */
+import type { ClusterAnswer, ClusterDesk } from '../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleClock } from '../api/consoleSession.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
@@ -8,14 +9,17 @@ import type { ConsolePart } from '../server/consoleEvents.ts'
 
 /** As many of the last entries as the page shows at once. */
 const AUDIT_ENTRIES = 100
+/** It asks all other nodes. */
+const CLUSTER_EVERY_MS = 1900
 
 export interface ConsoleSources {
   readonly report: NodeReport
   readonly audit: Pick<AuditLog, 'recent'>
   readonly clock: Clock
+  readonly cluster: ClusterDesk
 }
 
-export function consoleParts({ report, audit, clock }: ConsoleSources): ConsolePart[] {
+export function consoleParts({ report, audit, clock, cluster }: ConsoleSources): ConsolePart[] {
   return [
     {
       event: 'clock',
@@ -28,9 +32,21 @@ export function consoleParts({ report, audit, clock }: ConsoleSources): ConsoleP
       changing: (status) => ({ ...Object(status), uptimeSeconds: 0 }),
     },
     { event: 'lag', read: () => report.lag() },
+    {
+      event: 'cluster',
+      read: () => cluster.answer(),
+      changing: withoutAges,
+      everyMs: CLUSTER_EVERY_MS,
+    },
     { event: 'backups', read: () => backupsOf(report.status()) },
     { event: 'audit', read: () => audit.recent(AUDIT_ENTRIES) },
   ]
+}
+
+/** That an answer grows older is no news. */
+function withoutAges(value: unknown): unknown {
+  const { nodes, ...rest } = value as ClusterAnswer
+  return { ...rest, nodes: nodes.map((node) => ({ ...node, ageMs: 0 })) }
 }
 
 function backupsOf({ databases }: NodeStatus): ConsoleBackups {

@@ -144,6 +144,8 @@ function newServer(
   const { setup, bounds, clock, nodeFile, metrics, strangers, tls } = ground
   const { options, log } = setup
   const archivist = archivistDesk(ground)
+  const cluster = newClusterOverview(ground, report)
+  const shown = consoleParts({ ...ground, report, cluster })
   return new PrivateServer({
     ...ground,
     audit: auditDesk(ground),
@@ -155,9 +157,9 @@ function newServer(
     },
     log,
     report,
-    cluster: newClusterOverview(ground, report),
+    cluster,
     events,
-    consoleEvents: new ConsoleEvents(events.streams, consoleParts({ ...ground, report })),
+    consoleEvents: new ConsoleEvents(events.streams, shown),
     traffic,
     record: () => nodeFile.record,
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },

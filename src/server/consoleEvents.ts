@@ -7,7 +7,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { ConsoleEvent, ConsoleSession } from '../api/consoleSession.ts'
-import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
+import { cancelTimer, monotonicMs, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import type { EventStream, EventStreams } from './eventStreams.ts'
 
 const LOOK_MS = 1000
@@ -17,6 +17,8 @@ const MAX_UNREAD_BYTES = 2 * 1024 * 1024
 export interface ConsolePart {
   readonly event: Exclude<ConsoleEvent, 'session'>
   read(): unknown
+  /** Shortest pause between two readings; as often as once a second unless given. */
+  readonly everyMs?: number
   /** What of it counts as a change; all of it unless given. */
   changing?(value: unknown): unknown
 }
@@ -40,6 +42,7 @@ export class ConsoleEvents {
   readonly #listeners = new Set<Listener>()
   /** Parts that are being read: a slow one is not read twice at once. */
   readonly #reading = new Set<ConsolePart>()
+  readonly #readMs = new Map<ConsolePart, number>()
   #timer: Timer | undefined
 
   constructor(streams: EventStreams, parts: readonly ConsolePart[]) {
@@ -67,8 +70,11 @@ export class ConsoleEvents {
   }
 
   async #read(part: ConsolePart): Promise<void> {
-    if (this.#reading.has(part)) return
+    const { everyMs = 0 } = part
+    const isTooEarly = monotonicMs() - (this.#readMs.get(part) ?? -Infinity) < everyMs
+    if (this.#reading.has(part) || isTooEarly) return
     this.#reading.add(part)
+    this.#readMs.set(part, monotonicMs())
     try {
       const value = await part.read()
       const text = JSON.stringify(value)
@@ -99,5 +105,6 @@ export class ConsoleEvents {
     this.#timer = undefined
     // The next listener is not to be told of a past.
     this.#kept.clear()
+    this.#readMs.clear()
   }
 }

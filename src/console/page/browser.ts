@@ -18,9 +18,10 @@ export function random(): number {
   return Math.random()
 }
 
-/** Same origin only: the policy of the page allows no other. */
-export function send(path: string, init: RequestInit): Promise<Response> {
-  return fetch(path, { ...init, credentials: 'same-origin', redirect: 'error' })
+/** Same origin only: the policy of the page allows no other. `limitMs`: until the answer begins. */
+export function send(path: string, init: RequestInit, limitMs: number): Promise<Response> {
+  const signal = AbortSignal.timeout(limitMs)
+  return fetch(path, { ...init, signal, credentials: 'same-origin', redirect: 'error' })
 }
 
 export function openStream(
@@ -54,6 +55,16 @@ export function keep(key: string, value: string): void {
   } catch {
     // A browser that keeps nothing asks anew at each visit.
   }
+}
+
+/** Calls whenever the page comes into sight, and after it was out of sight for `hiddenMs`. */
+export function onSight(onShown: () => void, onHidden: () => void, hiddenMs: number): void {
+  let cancel = () => {}
+  document.addEventListener('visibilitychange', () => {
+    cancel()
+    if (document.hidden) cancel = setTimer(onHidden, hiddenMs)
+    else onShown()
+  })
 }
 
 /** As long as the page lives. */

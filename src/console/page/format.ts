@@ -56,6 +56,13 @@ export function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
+/** `text` in `chars` characters at most; what is left out is in the middle. */
+export function cutMiddle(text: string, chars: number): string {
+  if (text.length <= chars) return text
+  const head = Math.ceil((chars - 1) / 2)
+  return `${text.slice(0, head)}…${text.slice(text.length - (chars - 1 - head))}`
+}
+
 function dateText(at: Date): string {
   return [at.getFullYear(), at.getMonth() + 1, at.getDate()].map(twoDigits).join('-')
 }

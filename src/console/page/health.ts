@@ -1,4 +1,5 @@
 /** How the node fares, in a word and the colour that goes with it. Pure. */
+import type { ClusterNode } from '../../api/clusterOverview.ts'
 import type { NodeRole } from '../../api/roleAnswers.ts'
 import type { ConsoleState } from './state.ts'
 
@@ -21,4 +22,13 @@ export function healthOf({ link, status, session }: ConsoleState): Health {
 /** The tone of a role's badge. */
 export function roleTone(role: NodeRole): Tone {
   return role === 'leader' ? 'good' : 'quiet'
+}
+
+/** A lag from which on a replica needs attention, ms. */
+const LATE_MS = 1000
+
+/** How a node of the cluster fares, as the asked one sees it. */
+export function toneOfNode({ isReachable, causes, lagMs }: ClusterNode): Tone {
+  if (!isReachable) return 'bad'
+  return causes.length > 0 || (lagMs ?? 0) >= LATE_MS ? 'warn' : 'good'
 }

@@ -6,7 +6,7 @@ const PATHS = {
   good: 'M3 8.5 6.5 12 13 4.5',
   warn: 'M8 2.5 14.5 13.5h-13zM8 6.5v3.2M8 11.6v.2',
   bad: 'M4 4l8 8M12 4l-8 8',
-  quiet: 'M8 8h.01',
+  quiet: 'M8 7.5V12M8 4.3v.2',
   node: 'M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.01M5 11h.01',
   standby: 'M3.5 13.5V3l9 5.2-9 5.3',
   cluster: 'M8 5.5V8M8 8 4 10.5M8 8l4 2.5M6.5 2.5h3v3h-3zM2.5 10.5h3v3h-3zM10.5 10.5h3v3h-3z',

@@ -45,6 +45,7 @@ export class NodeLink {
   #stream: Stream | undefined
   #cancelTimer: () => void = () => {}
   #attempt = 0
+  #isPaused = false
   /** What an older attempt still waits for does not count. */
   #round = 0
 
@@ -60,6 +61,18 @@ export class NodeLink {
   retry(): Promise<void> {
     this.#attempt = 0
     return this.#connect()
+  }
+
+  /** Until `resume`. What the page shows grows old meanwhile. */
+  pause(): void {
+    this.#end()
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    void this.retry()
   }
 
   /** Throws what the node refuses it with. */

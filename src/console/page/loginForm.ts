@@ -22,6 +22,8 @@ export function loginForm(node: string, login: (token: string) => Promise<void>)
     { class: 'login card' },
     el('h1', {}, 'Log in'),
     el('p', {}, 'This is the console of node ', el('b', {}, node), '.'),
+    // So that a password manager tells the tokens of nodes apart.
+    el('input', { name: 'username', autocomplete: 'username', value: node, hidden: true }),
     el('label', { for: input.id }, 'Token'),
     input,
     said,

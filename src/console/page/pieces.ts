@@ -5,7 +5,7 @@ import { icon } from './icons.ts'
 
 /** A word with the colour and the sign of its tone. */
 export function badge(tone: Tone, word: string): HTMLElement {
-  return el('span', { class: `badge ${tone}` }, icon(tone), word)
+  return el('span', { class: `badge ${tone}` }, tone !== 'quiet' && icon(tone), word)
 }
 
 export function card(title: string, ...children: Child[]): HTMLElement {

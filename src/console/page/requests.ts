@@ -18,15 +18,20 @@ export class Refusal extends Error {
 
 export type Method = 'GET' | 'POST' | 'DELETE'
 
+/** A change of role may wait for others. */
+const LIMIT_MS = 120_000
+
 /** Throws Refusal. `T`: what the node is known to answer at that path. */
-export async function ask<T>(method: Method, path: string, body?: object): Promise<T> {
+export async function ask<T>(
+  method: Method,
+  path: string,
+  body?: object,
+  limitMs = LIMIT_MS,
+): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json', [CONSOLE_HEADER]: '1' }
   if (body) headers['content-type'] = 'application/json'
-  const answer = await send(path, {
-    method,
-    headers,
-    ...(body ? { body: JSON.stringify(body) } : {}),
-  }).catch((error: unknown) => {
+  const init = { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) }
+  const answer = await send(path, init, limitMs).catch((error: unknown) => {
     throw new Refusal(0, 'NO_ANSWER', `the node does not answer (${String(error)})`, TRY_AGAIN)
   })
   const value: unknown = await answer.json().catch(() => undefined)

@@ -1,5 +1,6 @@
 /** All that the page knows of its node, and how news changes it. Pure. */
 import type { AuditEntry } from '../../api/audit.ts'
+import type { ClusterAnswer } from '../../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleEvent, ConsoleSession } from '../../api/consoleSession.ts'
 import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 
@@ -12,7 +13,11 @@ export type Link =
 export interface LagPoint {
   /** The node's time, ms. */
   readonly atMs: number
+  /** Of this copy; on a leader that of its slowest replica that is there. */
   readonly lagMs: number
+  /** The newest transaction of this node. */
+  readonly txid: number
+  readonly walBytes: number
 }
 
 export interface ConsoleState {
@@ -26,6 +31,8 @@ export interface ConsoleState {
   readonly nowMs: number
   readonly status: NodeStatus | undefined
   readonly lag: LagReport | undefined
+  /** All nodes, as this one sees them. */
+  readonly cluster: ClusterAnswer | undefined
   readonly backups: ConsoleBackups | undefined
   /** Newest last. */
   readonly audit: readonly AuditEntry[]
@@ -41,6 +48,7 @@ export const FIRST_STATE: ConsoleState = {
   nowMs: 0,
   status: undefined,
   lag: undefined,
+  cluster: undefined,
   backups: undefined,
   audit: [],
   lagPoints: [],
@@ -64,6 +72,8 @@ export function withEvent(state: ConsoleState, event: ConsoleEvent, data: string
     }
     case 'lag':
       return { ...state, lag: value as LagReport }
+    case 'cluster':
+      return { ...state, cluster: value as ClusterAnswer }
     case 'backups':
       return { ...state, backups: value as ConsoleBackups }
     case 'audit':
@@ -81,10 +91,16 @@ export function withoutSession(state: ConsoleState): ConsoleState {
 
 function withClock(state: ConsoleState, nowMs: number): ConsoleState {
   if (!Number.isFinite(nowMs)) return state
-  const { lag, lagPoints } = state
-  if (!lag) return { ...state, nowMs }
-  const point: LagPoint = { atMs: nowMs, lagMs: lag.lagMs }
+  const { lag, status, lagPoints } = state
+  if (!lag || !status) return { ...state, nowMs }
+  const { txid, walBytes } = status
+  const point: LagPoint = { atMs: nowMs, lagMs: lagOf(status, lag), txid, walBytes }
   return { ...state, nowMs, lagPoints: [...lagPoints, point].slice(-MAX_LAG_POINTS) }
+}
+
+function lagOf({ role, replicas }: NodeStatus, { lagMs }: LagReport): number {
+  if (role !== 'leader') return lagMs
+  return Math.max(0, ...replicas.filter(({ connected }) => connected).map((each) => each.lagMs))
 }
 
 function parsed(data: string): unknown {

@@ -48,8 +48,9 @@ export class TopBar {
   #whoIs({ session, isOpen }: ConsoleState): Node[] {
     if (isOpen) return [badge('warn', 'open: no login')]
     if (!session) return []
-    const text = session.token === null ? 'this machine' : `${session.role}, token ${session.token}`
-    const shown = el('span', { class: 'token' }, text)
-    return session.token === null ? [shown] : [shown, button('Log out', this.#onLogout, 'small')]
+    const { role, token } = session
+    if (token === null) return [el('span', { class: 'token' }, 'this machine')]
+    const shown = el('span', { class: 'token' }, role, el('span', {}, `, token ${token}`))
+    return [shown, button('Log out', this.#onLogout, 'small')]
   }
 }

@@ -4,9 +4,8 @@ import { el } from '../dom.ts'
 import { sentence } from '../format.ts'
 import { notice } from '../pieces.ts'
 
-export function causeList(causes: readonly Cause[]): HTMLElement {
-  const items = causes.map(({ code, text }) =>
+export function causeList(causes: readonly Cause[]): HTMLElement[] {
+  return causes.map(({ code, text }) =>
     notice('warn', el('p', {}, sentence(text), '.'), el('p', { class: 'code' }, code)),
   )
-  return el('div', { class: 'causes' }, ...items)
 }

@@ -7,10 +7,9 @@ import {
   type NodePlace,
   PROMOTE_PATH,
   type PromoteAnswer,
-  SWITCHOVER_PATH,
-  type SwitchoverAnswer,
 } from '../../../api/roleAnswers.ts'
 import type { Action, Plan, PlanLine } from '../actions.ts'
+import { switchoverTo } from '../clusterActions.ts'
 import { shellWord } from '../commandText.ts'
 import { durationText, plural, sentence } from '../format.ts'
 import { ask } from '../requests.ts'
@@ -108,39 +107,9 @@ function switchoverInstead(fitness: FitnessAnswer, living: MemberState): Plan {
     accepts: undefined,
     button: undefined,
     isDangerous: false,
-    instead: switchoverTo(node, fitness),
+    instead: switchoverTo(node, fitness.reasons.map(sentence), durationText(fitness.lagMs)),
     run: async () => [],
   }
-}
-
-export function switchoverTo(node: string, { reasons, lagMs }: FitnessAnswer): Action {
-  return {
-    title: 'Switch over to this node',
-    does: `The leader stops writes for a moment, ${node} takes all of them over, and leads.`,
-    needs: 'operate',
-    plan: async () => ({
-      lines: [
-        ...reasons.map((reason) => line('warn', sentence(reason))),
-        line(
-          'good',
-          `No write is lost. Writes wait for a moment; this copy is ${durationText(lagMs)} behind.`,
-        ),
-      ],
-      command: `walcast switchover --to ${shellWord(node)}`,
-      accepts: undefined,
-      button: 'Switch over',
-      isDangerous: false,
-      run: async () =>
-        switchedLines(await ask<SwitchoverAnswer>('POST', SWITCHOVER_PATH, { to: node, by: BY })),
-    }),
-  }
-}
-
-function switchedLines({ from, to, epoch, pauseMs, heldWrites }: SwitchoverAnswer): PlanLine[] {
-  return [
-    line('good', `${to.node} leads in epoch ${epoch}; ${from.node} follows.`),
-    line('quiet', `Writes waited ${durationText(pauseMs)}; ${plural(heldWrites, 'write')} held.`),
-  ]
 }
 
 function line(tone: PlanLine['tone'], text: string): PlanLine {

@@ -18,7 +18,7 @@ export const nodeScreen: Screen = {
 
 class NodeScreen implements MountedScreen {
   readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div')
+  readonly #causes = el('div', { class: 'causes' })
   readonly #replicas = el('div')
   readonly #facts = el('div')
 
@@ -42,7 +42,7 @@ class NodeScreen implements MountedScreen {
       figure('WAL', bytesText(walBytes), `database ${bytesText(pages * pageSize)}`),
       figure('Replicas', `${connected} of ${replicas.length}`, 'connected'),
     ])
-    refill(this.#causes, status.causes, () => [causeList(status.causes)])
+    refill(this.#causes, status.causes, () => causeList(status.causes))
     refill(this.#replicas, [replicas, Math.floor(nowMs / 1000)], () => [
       replicaTable(replicas, nowMs),
     ])

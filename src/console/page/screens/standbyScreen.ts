@@ -2,12 +2,14 @@
  * The first screen of a node that does not lead: who leads and whether it answers, how far this
  * copy is, what a promotion now would lose, and the button.
  */
+import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { FITNESS_PATH, type FitnessAnswer } from '../../../api/roleAnswers.ts'
 import { openAction } from '../actionDialog.ts'
 import { setTimer } from '../browser.ts'
 import { Chart } from '../chart.ts'
 import { el, refill } from '../dom.ts'
 import { countText, durationText, plural, sentence, timeText } from '../format.ts'
+import { lagSeries } from '../lagSeries.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
 import { ask, asRefusal } from '../requests.ts'
@@ -21,6 +23,8 @@ import { provenRestores } from './provenRestores.ts'
 /** How often the others are asked who leads. */
 const ASK_MS = 5000
 const CHART_PX = 140
+/** A copy that lags less is as good as level to a person, ms. */
+const LEVEL_MS = 1000
 
 export const standbyScreen: Screen = {
   id: 'standby',
@@ -30,10 +34,18 @@ export const standbyScreen: Screen = {
   mount: (root, store) => new StandbyScreen(root, store),
 }
 
+/** Since when it leads, or since when it is away. */
+function sinceText(leader: ClusterNode | undefined, nowMs: number): string {
+  const at = leader?.awaySince ?? leader?.roleSince
+  if (!at) return ''
+  const since = timeText(Date.parse(at), nowMs)
+  return leader?.awaySince ? `since ${since}, ` : `leads since ${since}, `
+}
+
 class StandbyScreen implements MountedScreen {
   readonly #store: Store
   readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div')
+  readonly #causes = el('div', { class: 'causes' })
   readonly #against = el('div')
   readonly #proven = el('div')
   readonly #chart: Chart
@@ -51,6 +63,7 @@ class StandbyScreen implements MountedScreen {
       'danger large',
     )
     this.#chart = new Chart({
+      label: 'Lag of this copy over time',
       lines: [{ label: 'lag', colour: '--accent' }],
       heightPx: CHART_PX,
       text: durationText,
@@ -67,25 +80,23 @@ class StandbyScreen implements MountedScreen {
   }
 
   update(state: ConsoleState): void {
-    const { status, lag, backups, nowMs, lagPoints } = state
+    const { status, lag, cluster, backups, nowMs, lagPoints } = state
     if (!status) return
     const fitness = this.#fitness
-    refill(this.#figures, [status.leader, status.epoch, status.txid, lag, fitness, nowMs], () => [
+    const shown = [status.leader, status.epoch, status.txid, lag, cluster, fitness, nowMs]
+    refill(this.#figures, shown, () => [
       this.#leaderFigure(state),
       this.#copyFigure(state),
       this.#ageFigure(state),
-      this.#lossFigure(),
+      this.#lossFigure(state),
     ])
-    refill(this.#causes, status.causes, () => [causeList(status.causes)])
+    refill(this.#causes, status.causes, () => causeList(status.causes))
     refill(this.#against, [fitness, this.#failure], () => [this.#judgement()])
     refill(this.#proven, [backups, Math.floor(nowMs / 60_000)], () => [
       provenRestores(backups, nowMs),
     ])
     this.#button.update(refusalText(state, makePrimary(state.node).needs))
-    this.#chart.update([
-      lagPoints.map(({ atMs }) => atMs / 1000),
-      lagPoints.map(({ lagMs }) => lagMs),
-    ])
+    this.#chart.update(lagSeries(lagPoints))
   }
 
   unmount(): void {
@@ -94,15 +105,17 @@ class StandbyScreen implements MountedScreen {
     this.#chart.close()
   }
 
-  #leaderFigure({ status, lag }: ConsoleState): HTMLElement {
+  #leaderFigure({ status, lag, cluster, nowMs }: ConsoleState): HTMLElement {
     const living = this.#fitness && livingLeader(this.#fitness)
-    const answers = living !== undefined || lag?.connected === true
-    const name = living?.node ?? status?.leader ?? ''
+    const leader = cluster?.nodes.find(({ role }) => role === 'leader')
+    const answers = living !== undefined || leader?.isReachable || lag?.connected === true
+    const name = leader?.node ?? living?.node ?? status?.leader ?? ''
+    const since = sinceText(leader, nowMs)
     const word = answers ? badge('good', 'answers') : badge('bad', 'does not answer')
     return figure(
       'Leader',
       name || 'none known',
-      el('span', {}, word, ` epoch ${status?.epoch ?? 0}`),
+      el('span', {}, word, ` ${since}epoch ${status?.epoch ?? 0}`),
     )
   }
 
@@ -115,11 +128,12 @@ class StandbyScreen implements MountedScreen {
   #ageFigure({ lag, nowMs }: ConsoleState): HTMLElement {
     if (!lag) return figure('Age of this copy', '…')
     const levelAt = nowMs - lag.lagMs
-    const note = lag.lagMs < 1000 ? 'as of now' : `as the leader was at ${timeText(levelAt, nowMs)}`
+    const note =
+      lag.lagMs < LEVEL_MS ? 'as of now' : `as the leader was at ${timeText(levelAt, nowMs)}`
     return figure('Age of this copy', durationText(lag.lagMs), note)
   }
 
-  #lossFigure(): HTMLElement {
+  #lossFigure({ lag, nowMs }: ConsoleState): HTMLElement {
     const fitness = this.#fitness
     if (!fitness) return figure('A promotion would lose', '…')
     const { lost } = fitness
@@ -129,7 +143,12 @@ class StandbyScreen implements MountedScreen {
       : lost.transactions === null
         ? 'unknown'
         : countText(lost.transactions)
-    const note = isNone ? 'transactions that this node has heard of' : lost.detail || lostText(lost)
+    const known = isNone
+      ? 'transactions that this node has heard of'
+      : lost.detail || lostText(lost)
+    const lagMs = lag?.lagMs ?? 0
+    const after = timeText(nowMs - lagMs, nowMs)
+    const note = lagMs < LEVEL_MS ? known : `${known}; and whatever was committed after ${after}`
     return figure('A promotion would lose', value, note)
   }
 
