@@ -3,7 +3,7 @@
  * file and the icon. Each comes compressed as well, so that a node compresses nothing. The sources
  * are in src/console/page.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
@@ -11,6 +11,7 @@ import { build } from 'esbuild'
 const PAGE = 'src/console/page'
 const OUT = 'dist/console'
 
+rmSync(OUT, { recursive: true, force: true })
 mkdirSync(OUT, { recursive: true })
 await build({
   entryPoints: [

@@ -1,6 +1,7 @@
 /** The login: a token in, a session out. The token is kept nowhere. */
 import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
+import { sentence } from './format.ts'
 import { newId, notice } from './pieces.ts'
 import { asRefusal } from './requests.ts'
 
@@ -37,8 +38,11 @@ export function loginForm(node: string, login: (token: string) => Promise<void>)
     try {
       await login(input.value.trim())
     } catch (error) {
-      const { message, cure } = asRefusal(error)
-      said.replaceChildren(notice('bad', el('p', {}, message), el('p', {}, cure)))
+      const { message, cure, code } = asRefusal(error)
+      // Its cure is meant for programs; what a person can do stands below.
+      const isWrong = code === 'WALCAST_UNAUTHORIZED'
+      const texts = isWrong ? [message] : [message, cure]
+      said.replaceChildren(notice('bad', ...texts.map((text) => el('p', {}, `${sentence(text)}.`))))
       input.select()
     } finally {
       submit.disabled = false
