@@ -1,4 +1,5 @@
 /** The login: a token in, a session out. The token is kept nowhere. */
+import { isOverheard } from './browser.ts'
 import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
 import { sentence } from './format.ts'
@@ -25,6 +26,7 @@ export function loginForm(node: string, login: (token: string) => Promise<void>)
     el('p', {}, 'This is the console of node ', el('b', {}, node), '.'),
     // So that a password manager tells the tokens of nodes apart.
     el('input', { name: 'username', autocomplete: 'username', value: node, hidden: true }),
+    isOverheard() && notice('warn', 'This page came without TLS: the network can read your token.'),
     el('label', { for: input.id }, 'Token'),
     input,
     said,
