@@ -3,16 +3,18 @@
  * file and the icon. Each comes compressed as well, so that a node compresses nothing. The sources
  * are in src/console/page.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { licenses } from './licenses.js'
 
 const PAGE = 'src/console/page'
 const OUT = 'dist/console'
 
+rmSync(OUT, { recursive: true, force: true })
 mkdirSync(OUT, { recursive: true })
-await build({
+const { metafile } = await build({
   entryPoints: [
     { in: `${PAGE}/main.ts`, out: 'console' },
     { in: `${PAGE}/style/index.css`, out: 'console' },
@@ -24,6 +26,7 @@ await build({
   platform: 'browser',
   target: ['chrome111', 'firefox114', 'safari16.4'],
   legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 })
 for (const name of ['index.html', 'icon.svg']) copyFileSync(join(PAGE, name), join(OUT, name))
@@ -33,3 +36,4 @@ for (const name of readdirSync(OUT)) {
   writeFileSync(`${path}.br`, brotliCompressSync(bytes))
   writeFileSync(`${path}.gz`, gzipSync(bytes, { level: 9 }))
 }
+writeFileSync(join(OUT, 'LICENSES.txt'), licenses(metafile))

@@ -19,7 +19,8 @@ test('all files together are small, the chart included', () => {
 
 test('nothing else is built, and each file comes compressed as the browser asks', () => {
   const built = NAMES.flatMap((name) => [name, `${name}.br`, `${name}.gz`])
-  assert.deepEqual(readdirSync(consoleFolder()).sort(), built.sort())
+  assert.deepEqual(readdirSync(consoleFolder()).sort(), [...built, 'LICENSES.txt'].sort())
+  assert.match(readFileSync(join(consoleFolder(), 'LICENSES.txt'), 'utf8'), /^uplot .*\(MIT\)/m)
   const assets = new Assets()
   for (const name of NAMES) {
     const plain = assets.get(name).bytes

@@ -45,7 +45,7 @@ const figure = (page: Page, label: string) =>
   page.locator('.figure').filter({ hasText: label }).locator('.value')
 
 labTest(
-  'login, two tabs, what a role may not do, the leader dies, the standby leads',
+  'login, tabs, roles; a switchover, and a failover when the leader has died',
   async (lab) => {
     const { leader, standby } = await startPair(lab)
     const [operate, read] = [await create(leader, 'operate'), await create(leader, 'read')]
@@ -102,36 +102,45 @@ labTest(
     const dialog = page.getByRole('dialog')
     await dialog.getByText('answers, and leads in epoch 1').waitFor()
     await picture(page, 'leader-lives')
-    await dialog.getByRole('button', { name: 'Switch over to this node' }).waitFor()
     await page.keyboard.press('Escape')
     await dialog.waitFor({ state: 'detached' })
-
-    lab.mayEnd(leader)
-    leader.kill('SIGKILL')
-    await page.getByText('does not answer').first().waitFor()
-    await page.getByText('No leader answers. This node is fit to lead.').waitFor()
-    await picture(page, 'leader-away')
     await primary.click()
-    await dialog.getByText('Lost: no transaction that this node has heard of').waitFor()
-    await dialog.getByText('walcast promote node-b').waitFor()
-    const confirm = dialog.getByRole('button', { name: 'Make me primary' })
-    assert.equal(await confirm.getAttribute('aria-disabled'), 'true')
-    await picture(page, 'promote')
-    // By keyboard alone.
-    await dialog.getByRole('checkbox').focus()
-    await page.keyboard.press('Space')
-    await confirm.focus()
-    await page.keyboard.press('Enter')
-    await dialog.getByText('node-b leads in epoch 2').waitFor()
-    await picture(page, 'promoted')
+    await dialog.getByRole('button', { name: 'Switch over to this node' }).click()
+    await dialog.getByText('walcast switchover --to node-b').waitFor()
+    await picture(page, 'switchover')
+    await dialog.getByRole('button', { name: 'Switch over', exact: true }).click()
+    await dialog.getByText('node-b leads in epoch 2; node-a follows').waitFor()
     await dialog.getByRole('button', { name: 'Close' }).click()
     await figure(page, 'Role').getByText('leader').waitFor()
-    assert.equal((await standby.status()).role, 'leader')
-    const { audit = [] } = await standby.status()
-    assert.match(
-      audit.findLast(({ action }) => action === 'promote')?.by ?? '',
-      /^console \(token /,
-    )
+    const { audit = [] } = await leader.status()
+    const last = audit.findLast(({ action }) => action === 'switchover')
+    assert.match(last?.by ?? '', /^console \(token /)
+
+    // The other one stands by now, and the one that leads dies.
+    const other = await openConsole(await browser.context(leader.url), leader, operate)
+    await other.getByText('node-b leads and answers').waitFor()
+    lab.mayEnd(standby)
+    standby.kill('SIGKILL')
+    await other.getByText('does not answer').first().waitFor()
+    await other.getByText('No leader answers. This node is fit to lead.').waitFor()
+    await picture(other, 'leader-away')
+    await other.getByRole('button', { name: 'Make me primary' }).click()
+    const asked = other.getByRole('dialog')
+    await asked.getByText('Lost: no transaction that this node has heard of').waitFor()
+    await asked.getByText('walcast promote node-a').waitFor()
+    const confirm = asked.getByRole('button', { name: 'Make me primary' })
+    assert.equal(await confirm.getAttribute('aria-disabled'), 'true')
+    await picture(other, 'promote')
+    // By keyboard alone.
+    await asked.getByRole('checkbox').focus()
+    await other.keyboard.press('Space')
+    await confirm.focus()
+    await other.keyboard.press('Enter')
+    await asked.getByText('node-a leads in epoch 3').waitFor()
+    await picture(other, 'promoted')
+    await asked.getByRole('button', { name: 'Close' }).click()
+    await figure(other, 'Role').getByText('leader').waitFor()
+    assert.equal((await leader.status()).role, 'leader')
     browser.requireNoFaults()
   },
 )

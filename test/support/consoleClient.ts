@@ -23,7 +23,15 @@ export async function askConsole(
   { method = 'GET', headers = {}, body }: ConsoleQuestion = {},
   where: RequestOptions = { host: '127.0.0.1', port: node.options.port },
 ): Promise<ConsoleAnswer> {
-  const asked = request({ ...where, path, method, headers, agent: false })
+  // Node sends none with a DELETE by itself.
+  const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
+  const asked = request({
+    ...where,
+    path,
+    method,
+    headers: { ...headers, ...length },
+    agent: false,
+  })
   asked.end(body)
   const [answer] = (await once(asked, 'response')) as [IncomingMessage]
   return { status: answer.statusCode ?? 0, headers: answer.headers, text: await text(answer) }

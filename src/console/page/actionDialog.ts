@@ -5,6 +5,7 @@
 import type { Action, Plan, PlanLine } from './actions.ts'
 import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
+import { sentence } from './format.ts'
 import { icon } from './icons.ts'
 import { button, newId, notice } from './pieces.ts'
 import { asRefusal } from './requests.ts'
@@ -94,7 +95,7 @@ class ActionDialog {
     const { code, message, cure } = asRefusal(error)
     const said = notice(
       'bad',
-      el('p', {}, message),
+      el('p', {}, `${sentence(message)}.`),
       cure !== '' && el('p', {}, `What to do: ${cure}.`),
       el('p', { class: 'code' }, code),
     )

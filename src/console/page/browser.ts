@@ -67,6 +67,11 @@ export function onSight(onShown: () => void, onHidden: () => void, hiddenMs: num
   })
 }
 
+/** Whether whoever listens on the network can read what is sent: no TLS, and not this machine. */
+export function isOverheard(): boolean {
+  return !isSecureContext
+}
+
 /** As long as the page lives. */
 export function every(then: () => void, everyMs: number): void {
   setInterval(then, everyMs)

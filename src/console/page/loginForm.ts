@@ -1,6 +1,8 @@
 /** The login: a token in, a session out. The token is kept nowhere. */
+import { isOverheard } from './browser.ts'
 import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
+import { sentence } from './format.ts'
 import { newId, notice } from './pieces.ts'
 import { asRefusal } from './requests.ts'
 
@@ -24,6 +26,7 @@ export function loginForm(node: string, login: (token: string) => Promise<void>)
     el('p', {}, 'This is the console of node ', el('b', {}, node), '.'),
     // So that a password manager tells the tokens of nodes apart.
     el('input', { name: 'username', autocomplete: 'username', value: node, hidden: true }),
+    isOverheard() && notice('warn', 'This page came without TLS: the network can read your token.'),
     el('label', { for: input.id }, 'Token'),
     input,
     said,
@@ -37,8 +40,11 @@ export function loginForm(node: string, login: (token: string) => Promise<void>)
     try {
       await login(input.value.trim())
     } catch (error) {
-      const { message, cure } = asRefusal(error)
-      said.replaceChildren(notice('bad', el('p', {}, message), el('p', {}, cure)))
+      const { message, cure, code } = asRefusal(error)
+      // Its cure is meant for programs; what a person can do stands below.
+      const isWrong = code === 'WALCAST_UNAUTHORIZED'
+      const texts = isWrong ? [message] : [message, cure]
+      said.replaceChildren(notice('bad', ...texts.map((text) => el('p', {}, `${sentence(text)}.`))))
       input.select()
     } finally {
       submit.disabled = false

@@ -9,7 +9,7 @@ import { applyTheme } from './theme.ts'
 
 /** Who is logged in is told at once, unless wrong tokens came before. */
 const LIMIT_MS = 10_000
-/** A browser has few connections for each node: a page that nobody sees leaves its own to others. */
+/** A browser has few connections for each node: a page that nobody sees gives its own up. */
 const HIDDEN_MS = 20_000
 
 applyTheme()
