@@ -7,8 +7,10 @@ import { WakeablePause } from './wakeablePause.ts'
 const MAX_WAIT_MS = 30_000
 
 export interface RoundsHost {
-  /** Pause between two rounds. */
+  /** The longest pause between two rounds. */
   readonly everyMs: number
+  /** When the next round is to come, if that is earlier, ms. */
+  soonerMs(): number | undefined
   /** One step. Gives whether there may be more to do at once. */
   advance(): Promise<boolean>
   readonly progress: PlaceProgress
@@ -59,12 +61,12 @@ export class PlaceRounds {
 
   /** Gives how long to wait. */
   async #round(): Promise<number> {
-    const { everyMs, advance, progress, onFailed } = this.#host
+    const { everyMs, soonerMs, advance, progress, onFailed } = this.#host
     try {
       while (await advance()) this.#backoff.reset()
       this.#error = undefined
       progress.rounds++
-      return everyMs
+      return Math.min(everyMs, soonerMs() ?? everyMs)
     } catch (error) {
       const failure = asWalcastError(error)
       const isNew = this.#error?.key !== failure.key

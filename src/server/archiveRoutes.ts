@@ -20,7 +20,14 @@ import { WalcastError } from '../errors.ts'
 import { Turns } from '../platform/turns.ts'
 import type { ProofParts } from './answerProofs.ts'
 import { ArchiveReaders } from './archiveReaders.ts'
-import { countOf, type Given, type Place, requireNoPage, textOf } from './requestFields.ts'
+import {
+  countOf,
+  type Given,
+  operatorOf,
+  type Place,
+  requireNoPage,
+  textOf,
+} from './requestFields.ts'
 
 const AT_ONCE = 8
 const MAX_WAITING = 128
@@ -63,13 +70,20 @@ export function addArchiveRoutes(
         return reply.hijack()
       }
       const { body } = request
-      const onRead = () => readers.onRead(placeOf(request).text, place)
-      return answer(await archive.open(place), given, { body, reply, onRead })
+      const asked = placeOf(request)
+      const reader = asked.text
+      const onRead = () => readers.onRead(reader, place)
+      const objects = await archive.open(place, { reader, by: operatorOf(given, asked) })
+      return answer(objects, given, { body, reply, onRead })
     }
   app.get(
     OBJECTS_PATH,
     inTurn((objects, given) =>
-      objects.list(textOf(given, 'folder') ?? '', textOf(given, 'after') ?? ''),
+      objects.list(
+        textOf(given, 'folder') ?? '',
+        textOf(given, 'after') ?? '',
+        textOf(given, 'listing') ?? '',
+      ),
     ),
   )
   app.get(

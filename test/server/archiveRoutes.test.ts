@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import Fastify from 'fastify'
 import {
+  type ArchiveAsker,
   MAX_RANGE_BYTES,
   NOTE_PATH,
   OBJECT_BYTES_HEADER,
   OBJECT_PATH,
   OBJECTS_PATH,
 } from '../../src/api/archiveObjects.ts'
+import { HeldListings } from '../../src/backup/heldListings.ts'
 import { ServedArchive } from '../../src/backup/servedArchive.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { WalcastError } from '../../src/errors.ts'
@@ -36,14 +38,16 @@ async function site() {
   const folder = join(root, String(++made), 'archive')
   const store = new DirectoryStore(folder, systemFileOps)
   mkdirSync(folder, { recursive: true })
-  const served = new ServedArchive(store, () => NOW)
+  const listings = new HeldListings()
+  const askers: string[] = []
   const app = Fastify()
   const log = { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1]
   answerErrors(app, log)
   const archive = {
-    async open(place: number) {
+    async open(place: number, { reader, by }: ArchiveAsker) {
+      askers.push(by)
       if (place !== 1) throw new WalcastError('NODE_ARCHIVE', { node: 'n', detail: 'none' })
-      return served
+      return new ServedArchive(store, () => NOW, listings, reader)
     },
   }
   const record = () => ({ node: 'n' }) as never
@@ -65,7 +69,7 @@ async function site() {
     const isJson = String(answer.headers['content-type']).startsWith('application/json')
     return { status: answer.statusCode, answer, json: isJson ? answer.json() : undefined }
   }
-  return { folder, store, app, ask, reads, now }
+  return { folder, store, app, ask, reads, now, askers }
 }
 
 test('objects are listed in order, and read in ranges', async () => {
@@ -189,6 +193,13 @@ test('pins and names of positions are written and removed, and nothing else', as
   assert.deepEqual(await store.list('pins'), [])
   assert.equal((await store.list('points')).length, 1)
   assert.equal((await store.list('changes/0')).length, 1)
+})
+
+test('the archive is opened for who asks, by the name it gives itself and its place', async () => {
+  const { ask, askers } = await site()
+  await ask('DELETE', NOTE_PATH, { name: PIN, by: 'ada@host' })
+  await ask('DELETE', NOTE_PATH, { name: PIN })
+  assert.deepEqual(askers, ['ada@host (token a)', 'an operator (token a)'])
 })
 
 test('a web page gets nothing', async () => {

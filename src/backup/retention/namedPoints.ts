@@ -5,6 +5,7 @@
 import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { counted, incarnation as incarnationField } from '../../../proto/fields.ts'
 import { WalcastError } from '../../errors.ts'
+import { plainText } from '../../plainText.ts'
 import type { Store } from '../stores/store.ts'
 import { readNote, writeNote } from './noteObject.ts'
 
@@ -15,6 +16,7 @@ export interface NamedPoint extends ArchivedPlace {
 }
 
 export const MAX_NAMED_POINTS = 1000
+const MAX_SHOWN_CHARS = 100
 const NAME = /^[a-zA-Z0-9][\w.-]{0,99}$/
 const OBJECT = /^points\/(.+)\.json$/
 
@@ -54,6 +56,19 @@ export async function namedPoints(
       onBad(object.name, error)
     }
   return found
+}
+
+/** The one with this name. Throws POSITION_NOT_ARCHIVED, and what the store throws. */
+export async function pointNamed(store: Store, name: string): Promise<NamedPoint> {
+  // One that cannot be read hides no others.
+  const points = await namedPoints(store, () => {})
+  const found = points.find((point) => point.name === name)
+  if (found) return found
+  const names = points.map((point) => point.name).join(', ')
+  throw new WalcastError('POSITION_NOT_ARCHIVED', {
+    wanted: `position with the name ${plainText(name, MAX_SHOWN_CHARS)}`,
+    nearest: names === '' ? 'it has no named positions' : `it has ${names}`,
+  })
 }
 
 /** None when it was removed meanwhile. Throws ARCHIVE_BROKEN. */
