@@ -34,8 +34,8 @@ export interface ObjectRange {
 /** The objects of one archive, on the node that has it and for who asks that node. */
 export interface ArchiveObjects {
   /**
-   * Those in a folder whose names come after `after`, `MAX_LISTED` at most. `listing`: what the page
-   * before said of itself, '' for the first one. An answer with another one is of another moment.
+   * Those in a folder whose names come after `after`, `MAX_LISTED` at most. `listing`: that of the
+   * page before, '' for the first one. An answer with another one is of another moment.
    */
   list(folder: string, after: string, listing: string): Promise<ListedObjects>
   /**

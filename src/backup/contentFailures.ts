@@ -7,7 +7,7 @@ import { type ErrorCode, keyOf, type WalcastError } from '../errors.ts'
 /** The file holds something else than it should, whoever reads it. */
 const SPOILT: readonly ErrorCode[] = ['ARCHIVE_BROKEN', 'ARCHIVE_GAP', 'ARCHIVE_MISMATCH']
 
-/** Also one that a newer walcast made: that one can read it, and this one can build nothing on it. */
+/** Also one that a newer walcast made: only that one can build on it. */
 const OF_CONTENT: readonly ErrorCode[] = [...SPOILT, 'ARCHIVE_NEWER']
 
 /** Also one that this process has no identity for: it is sound all the same. */

@@ -12,7 +12,7 @@ export type Moment =
 
 /** For help texts and errors. */
 export const TIME_FORMS = 'a time (2026-11-30T14:00, with or without zone), -6h or "6h ago"'
-export const MOMENT_FORMS = `${TIME_FORMS}, a position such as 3-120, a txid, newest, or the name of a position`
+export const MOMENT_FORMS = `${TIME_FORMS}, a position such as 3-120, a txid, newest, or a name`
 /** Of names that say so, and of those that nothing else is written like. */
 const NAMED = /^(?:point:|(?=[a-z]))([a-z0-9][\w.-]{0,99})$/i
 

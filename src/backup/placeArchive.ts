@@ -244,7 +244,7 @@ export class PlaceArchive {
     const toPlace = await this.#files.placing()
     const { wanted } = this.#snapshots
     // A snapshot is of a later position than all that is in the log. Until it is in the place, the
-    // log keeps what it has: the place may come back as it was, and what follows from that is there.
+    // log keeps what it has: the place may come back as it was, and that leads on from there.
     const { tail } = log
     await withSnapshot(async (taken) => {
       const { at, timeMs, pages } = taken

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { type ArchiveObjects, MAX_LISTED, MAX_RANGE_BYTES } from '../../src/api/archiveObjects.ts'
 import { Archive } from '../../src/backup/archive.ts'
 import { ArchiveRestore } from '../../src/backup/archiveRestore.ts'
@@ -212,7 +213,8 @@ test('all pages of a list are of one moment, or it is begun again', async () => 
       return page
     },
   })
-  assert.deepEqual(await store.list('changes/0'), first)
+  // Without a comparison of all names in the text of a failure.
+  assert.ok(isDeepStrictEqual(await store.list('changes/0'), first))
   assert.deepEqual([reads, listings.size], [1, 0])
   assert.deepEqual(await store.list('changes/0'), merged)
   all = first

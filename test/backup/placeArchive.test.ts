@@ -396,7 +396,7 @@ function snapshotNow({ place, now }: ReturnType<typeof newPlace>, gone = new Abo
   return placesNow([place], order)
 }
 
-test('a snapshot that was under way does not answer who asks for one of a later state', async () => {
+test('a snapshot that was under way is none for who asks for one of a later state', async () => {
   const site = newPlace(undefined, undefined, undefined, { everyMs: RARELY_MS })
   const { folder, place, now, commit, level, holdSnapshots } = site
   place.start()

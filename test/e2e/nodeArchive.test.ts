@@ -77,7 +77,10 @@ labTest('an archive is listed, named in, asked and restored through its node', a
   const since = await done(lab, ['history', '--since', 'before', ...source, '--json'], SECRET)
   assert.equal(JSON.parse(since.split('\n')[0]).txid, first.txid)
   const differ = ['diff', '--archive', leader.url, '--from', 'before', '--json', '--exit-zero']
-  assert.match(await done(lab, differ, SECRET), /"type":"row"/)
+  assert.match(
+    await done(lab, differ, SECRET),
+    /^\{"table":"a","kind":"changed","key":\{"rowid":1\}/,
+  )
   const back = await done(lab, ['undo', '--since', 'before', ...source], SECRET)
   assert.match(back, /up to/)
   const single = await walcast(lab, ['undo', 'before', ...source])

@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 import { BACKUP_PATH, type BackupNowAnswer } from '../../src/api/backupNow.ts'
 import { Deferred } from '../../src/roles/deferred.ts'
 import { addArchivistRoutes } from '../../src/server/archivistRoutes.ts'
+import { until } from '../support/until.ts'
 
 const ANSWER: BackupNowAnswer = { node: 'n', position: '1-2', places: [], tookMs: 1 }
 
@@ -36,10 +37,8 @@ test('a wait is ended when its caller closes the connection, and by nothing else
   const leaver = ask()
   await arrived[0].promise
   assert.equal(asked[0].aborted, false)
-  const gone = new Deferred<void>()
-  asked[0].addEventListener('abort', () => gone.resolve())
   leaver.destroy()
-  await gone.promise
+  await until('it is told of', () => asked[0].aborted)
   const whole = new Deferred<void>()
   ask().once('response', (response) => response.resume().once('close', () => whole.resolve()))
   await arrived[1].promise
