@@ -9,7 +9,7 @@
  */
 
 import type { Position } from '../../proto/position.ts'
-import { type ErrorCode, messageOf, type WalcastError } from '../errors.ts'
+import { type ErrorCode, keyOf, messageOf, type WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
@@ -24,6 +24,7 @@ import { PlaceSnapshots } from './placeSnapshots.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import type { Finding } from './renewal.ts'
 import { storeSnapshot } from './snapshotFile.ts'
+import type { TakenSnapshot } from './snapshotTaker.ts'
 import { StandIn } from './standIn.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
@@ -246,7 +247,7 @@ export class PlaceArchive {
     // A snapshot is of a later position than all that is in the log. Until it is in the place, the
     // log keeps what it has: the place may come back as it was, and that leads on from there.
     const { tail } = log
-    await withSnapshot(async (taken) => {
+    const store = async (taken: TakenSnapshot) => {
       const { at, timeMs, pages } = taken
       logger.info({ place, txid: at.txid, pages }, 'the archive begins with a snapshot; writing it')
       this.#last = await storeSnapshot(toPlace, taken, mark())
@@ -255,6 +256,11 @@ export class PlaceArchive {
       this.#timeMs = timeMs
       this.#cursor = tail
       this.#snapshots.onStored(this.#last, at, wanted)
+    }
+    await withSnapshot(store).catch((error) => {
+      // The log may be what fills the disk.
+      if (keyOf(error) === 'DISK_FULL') this.#cursor = tail
+      throw error
     })
     return true
   }

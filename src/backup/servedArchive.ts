@@ -39,8 +39,7 @@ export class ServedArchive implements ArchiveObjects {
     if (!FOLDER.test(folder)) throw badRequest('folder is none of an archive')
     const held = this.#listings.find(this.#reader, folder, listing)
     const all = held?.objects ?? (await this.#sorted(folder))
-    const first = after === '' ? 0 : all.findIndex(({ name }) => name > after)
-    const from = first < 0 ? all.length : first
+    const from = after === '' ? 0 : firstAfter(all, after)
     const isMore = from + MAX_LISTED < all.length
     const objects = all.slice(from, from + MAX_LISTED).map(({ name, bytes }) => ({ name, bytes }))
     const page = { place: this.#store.name, objects, isMore }
@@ -84,6 +83,17 @@ export class ServedArchive implements ArchiveObjects {
   async #sorted(folder: string): Promise<readonly StoredObject[]> {
     return [...(await this.#store.list(folder))].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
+}
+
+/** `objects`: in the order of their names. */
+function firstAfter(objects: readonly StoredObject[], after: string): number {
+  let [low, high] = [0, objects.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (objects[middle].name > after) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Throws BAD_REQUEST. */

@@ -2,8 +2,8 @@
  * `/_walcast/archive/...`: the archive of this node, for `walcast restore --from NODE` and other
  * commands that read one. What is encrypted stays so: the node has no keys.
  *
- * A few requests are answered at once. Each has its turn until its answer is sent, or its
- * connection ends, so that slow readers do not pile up answers in memory. Who reads files is told.
+ * A few requests are answered at once. Each has its turn until its answer is made, and sent or of
+ * no use any more: neither slow readers nor those who leave pile up work. Who reads files is told.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
@@ -64,17 +64,21 @@ export function addArchiveRoutes(
         onArchiveBusy()
         throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
       }
-      reply.raw.once('close', leave)
+      const closed = new Promise<void>((resolve) => reply.raw.once('close', resolve))
       if (reply.raw.destroyed || reply.raw.closed) {
         leave()
         return reply.hijack()
       }
-      const { body } = request
-      const asked = placeOf(request)
-      const reader = asked.text
-      const onRead = () => readers.onRead(reader, place)
-      const objects = await archive.open(place, { reader, by: operatorOf(given, asked) })
-      return answer(objects, given, { body, reply, onRead })
+      try {
+        const { body } = request
+        const asked = placeOf(request)
+        const reader = asked.text
+        const onRead = () => readers.onRead(reader, place)
+        const objects = await archive.open(place, { reader, by: operatorOf(given, asked) })
+        return await answer(objects, given, { body, reply, onRead })
+      } finally {
+        void closed.then(leave)
+      }
     }
   app.get(
     OBJECTS_PATH,

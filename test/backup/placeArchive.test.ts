@@ -490,6 +490,17 @@ test('a crash between the beginning of a snapshot and its end skips nothing', as
   for (const at of [0, 1, 2, 3]) await requireRestorable(folder, states[at])
 })
 
+test('a log gives its room to the first snapshot where the disk is full', async () => {
+  const { place, level, failures, failSnapshots } = newPlace()
+  failSnapshots(Number.MAX_SAFE_INTEGER)
+  place.start()
+  await until('it failed', () => failures.includes('DISK_FULL'))
+  assert.ok(place.cursor, 'nothing before it is kept')
+  failSnapshots(0)
+  await level()
+  await place.stop()
+})
+
 test('a batch that was changed in the log is passed by with a snapshot', async () => {
   const { folder, place, commit, level, now, log, logFolder } = newPlace()
   place.start()

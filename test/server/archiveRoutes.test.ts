@@ -1,12 +1,15 @@
 /** Routes by which others read the archive of a node. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import Fastify from 'fastify'
 import {
   type ArchiveAsker,
+  type ArchiveObjects,
   MAX_RANGE_BYTES,
   NOTE_PATH,
   OBJECT_BYTES_HEADER,
@@ -24,6 +27,7 @@ import { ArchiveReaders } from '../../src/server/archiveReaders.ts'
 import { addArchiveRoutes } from '../../src/server/archiveRoutes.ts'
 import { answerErrors } from '../../src/server/refusals.ts'
 import { put } from '../support/storeContract.ts'
+import { until } from '../support/until.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-served-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -283,4 +287,41 @@ test('a request past those that wait is refused, and counted', async () => {
   assert.equal(refused, 1)
   opened.resolve()
   assert.deepEqual(new Set(await Promise.all(asked)), new Set(['WALCAST_NODE_ARCHIVE']))
+})
+
+test('who leaves gives up its turn only when what it asked for is done', async (t) => {
+  const app = Fastify()
+  t.after(() => app.close())
+  answerErrors(app, { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1])
+  const removing = new Deferred<void>()
+  let begun = 0
+  const objects = {
+    removeNote: () => {
+      begun++
+      return removing.promise
+    },
+  }
+  const archive = { open: async () => objects as unknown as ArchiveObjects }
+  const parts = { archive, record: () => ({ node: 'n' }) as never, nowMs: () => NOW }
+  const told = { onArchiveRead: assert.fail, onArchiveBusy: assert.fail }
+  let arrived = 0
+  app.addHook('preHandler', async () => void arrived++)
+  addArchiveRoutes(app, { ...parts, ...told }, () => ({ text: 'a', passesOn: false }))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const asked = { port, host: '127.0.0.1', path: NOTE_PATH, method: 'DELETE' }
+  let left = 0
+  app.server.on('request', (_, response) => response.once('close', () => left++))
+  const leavers = Array.from({ length: 8 }, () => request(asked).on('error', () => {}))
+  for (const leaver of leavers) leaver.end()
+  await until('they have their turns', () => begun === 8)
+  for (const leaver of leavers) leaver.destroy()
+  await until('they have left', () => left === 8)
+  const last = app.inject({ method: 'DELETE', url: NOTE_PATH })
+  await until('it has come', () => arrived === 9)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(begun, 8, 'all turns are taken')
+  removing.resolve()
+  assert.equal((await last).statusCode, 200)
+  assert.equal(begun, 9)
 })
