@@ -616,6 +616,11 @@ export const CATALOGUE = {
     'the archive does not have {position} yet: {detail}',
     'the node goes on trying: see "walcast status"; a longer --timeout waits longer',
   ),
+  TOO_MANY_BACKUPS: entry(
+    503,
+    'already {limit} requests wait for the archive to be level',
+    'wait for those to end: the node archives by itself meanwhile',
+  ),
   STORE_PLACE: entry(
     400,
     'cannot use the place of an archive: {detail}',
@@ -999,6 +1004,16 @@ export const CATALOGUE = {
     503,
     'already {limit} requests wait for a position',
     'try again or read from the leader',
+  ),
+  AUDIT_BUSY: entry(
+    503,
+    'already {limit} notes for the audit log wait for the disk',
+    'try again in a moment',
+  ),
+  CALLER_GONE: entry(
+    503,
+    'who asked went away while the node waited for {wanted}',
+    'ask again, and wait for the answer',
   ),
   NO_LOCAL_NODE: entry(
     503,

@@ -17,6 +17,7 @@ import { foldPieces } from './compaction/foldPieces.ts'
 import { type DueMerge, dueMerges } from './compaction/levels.ts'
 import type { Stamp } from './compaction/madeFile.ts'
 import { mergeChanges } from './compaction/mergeChanges.ts'
+import { isLasting } from './contentFailures.ts'
 import {
   type ArchiveLook,
   type DatedPiece,
@@ -40,13 +41,6 @@ const MAX_LOOKED = 2000
 const MAX_MERGES = 64
 const MAX_THINNED = 8
 const MAX_COMPARED = 4
-/** What failed because of what files hold, or who may read them, is not tried again. */
-const LASTING: ReadonlySet<string | undefined> = new Set([
-  'ARCHIVE_BROKEN',
-  'ARCHIVE_GAP',
-  'ARCHIVE_LOCKED',
-  'ARCHIVE_MISMATCH',
-])
 const MAX_FAILED = 10_000
 
 export interface CompactorOptions {
@@ -250,7 +244,7 @@ export class ArchiveCompactor {
       // This process cannot read what another one encrypted. It stays as it is.
       if (errorKey(error) !== 'ARCHIVE_LOCKED') problems.push(asWalcastError(error))
       this.#unsound.note(error, pieces.map(keyOf))
-      if (LASTING.has(errorKey(error)) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
+      if (isLasting(error) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
       return false
     }
   }

@@ -258,7 +258,7 @@ export class Archiver implements BatchFollower {
       open: () => open(place),
       status: () => archive.status,
       leaderMs: () => this.#leaderMs(),
-      onSnapshotDue: () => archive.hurry(true),
+      onSnapshotDue: () => archive.wantSnapshot(),
       onRound: () => observer.onUpkeep(place),
       onUnsound: (error) => archive.onUnsound(error),
       onFailed: ({ key }) => observer.onFailed(place, key),

@@ -6,10 +6,10 @@
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { asWalcastError, keyOf as errorKey, type WalcastError } from '../errors.ts'
 import type { ArchiveFiles } from './archiveFiles.ts'
+import { isOfContent } from './contentFailures.ts'
 import { type Piece, pieceName, piecesOf, type StoredFile } from './restorePlan.ts'
 import { storedFiles } from './storedFiles.ts'
 import type { Store } from './stores/store.ts'
-import { isOfContent } from './unsoundPieces.ts'
 
 /** When the leader noticed the first and last position of a file, ms since 1970. */
 export interface PieceDates {

@@ -8,8 +8,10 @@ import { WakeablePause } from './wakeablePause.ts'
 const MAX_WAIT_MS = 30_000
 
 export interface RoundsHost {
-  /** From the beginning of one round to that of the next. */
+  /** From the beginning of one round to that of the next, at most. */
   readonly everyMs: number
+  /** When the next round is to come, if that is earlier, ms. */
+  soonerMs(): number | undefined
   /** One step. Gives whether there may be more to do at once. */
   advance(): Promise<boolean>
   readonly progress: PlaceProgress
@@ -62,7 +64,7 @@ export class PlaceRounds {
 
   /** Gives how long to wait. */
   async #round(): Promise<number> {
-    const { everyMs, advance, progress, onFailed, onRecovered } = this.#host
+    const { everyMs, soonerMs, advance, progress, onFailed, onRecovered } = this.#host
     const sinceMs = monotonicMs()
     try {
       while (await advance()) this.#backoff.reset()
@@ -70,7 +72,8 @@ export class PlaceRounds {
       if (this.#error) onRecovered()
       this.#error = undefined
       progress.rounds++
-      return Math.max(0, everyMs - (monotonicMs() - sinceMs))
+      const leftMs = Math.max(0, everyMs - (monotonicMs() - sinceMs))
+      return Math.min(leftMs, soonerMs() ?? leftMs)
     } catch (error) {
       const failure = asWalcastError(error)
       const isNew = this.#error?.key !== failure.key

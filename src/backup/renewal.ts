@@ -4,6 +4,7 @@
  * than once an hour: a disk that spoils everything is not helped by more writing.
  */
 import { type ArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
+import { isHelpedBySnapshot } from './contentFailures.ts'
 import { endOf, pieceName, piecesOf, type StoredFile } from './restorePlan.ts'
 
 /** What was found, as an error says it. */
@@ -22,10 +23,6 @@ export const RENEW_EVERY_MS = 3_600_000
 /** A snapshot that failed is not tried again before. */
 const RETRY_MS = 300_000
 const MAX_KNOWN = 1000
-/** Findings that a new snapshot helps against. */
-const HELPED: ReadonlySet<string> = new Set([
-  ...['ARCHIVE_BROKEN', 'ARCHIVE_GAP', 'ARCHIVE_MISMATCH', 'DRILL_MISMATCH'],
-])
 const NAME = /(?:snapshots|changes)\/[\w./-]+\.wca/
 
 export class Renewal {
@@ -43,7 +40,7 @@ export class Renewal {
 
   /** Gives whether it is new, and a snapshot may help. */
   want(found: Finding): boolean {
-    if (!HELPED.has(found.key) || this.#known.has(found.message)) return false
+    if (!isHelpedBySnapshot(found.key) || this.#known.has(found.message)) return false
     if (this.#known.size >= MAX_KNOWN) this.#known.clear()
     if (this.#due.size >= MAX_KNOWN) this.#due.clear()
     this.#known.add(found.message)

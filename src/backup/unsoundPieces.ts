@@ -2,20 +2,13 @@
  * The files that this process has read and found bad. A look at the ends of a file does not see
  * damage between them: a merge does.
  */
-import { asWalcastError, keyOf as errorKey } from '../errors.ts'
+import { asWalcastError } from '../errors.ts'
+import { isOfContent } from './contentFailures.ts'
 import { unsoundFile } from './renewal.ts'
 import { pieceName } from './restorePlan.ts'
 
-/** Failures because of what a file holds: reading it again gives the same. */
-const OF_CONTENT: ReadonlySet<string | undefined> = new Set([
-  ...['ARCHIVE_BROKEN', 'ARCHIVE_GAP', 'ARCHIVE_MISMATCH', 'ARCHIVE_NEWER'],
-])
 /** What is not noted is found again by the next merge that reads it. */
 const MAX_NOTED = 10_000
-
-export function isOfContent(error: unknown): boolean {
-  return OF_CONTENT.has(errorKey(error))
-}
 
 interface Keyed {
   readonly key: string

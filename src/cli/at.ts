@@ -25,8 +25,8 @@ const DEFAULT_TIMEOUT_MS = 60_000
 /** The file that --open makes: nobody writes to the past. */
 const READ_ONLY = 0o400
 
-const HELP = `walcast at TIME|POSITION 'SELECT ...' --from PLACE [options]
-walcast at TIME|POSITION --open FILE --from PLACE
+const HELP = `walcast at TIME|POSITION|NAME 'SELECT ...' --from PLACE [options]
+walcast at TIME|POSITION|NAME --open FILE --from PLACE
 
 Answers a query on the database as it was. Only the pages that the query needs are read from the
 archive; nothing is restored, and nothing is written.

@@ -15,7 +15,8 @@ import { showAnswers, WATCH_FLAGS, watchHelp } from './watch.ts'
 const HELP = `walcast audit [NODE] [--db FILE] [--limit N] [--json] [--watch]
 
 Shows who changed a node's role, its list of replicas or its tokens, when, and with what result;
-and who was refused. The newest entry is last. FILE-walcast/audit.jsonl has the whole log.
+and who was refused. The newest entry is last. FILE-walcast/audit.jsonl has the whole log, and
+noted.jsonl beside it what holders of a token made the node note: at most half of what is shown.
 
 ${nodeHelp(10)}
   --limit N    show so many entries, at most 200 [20]

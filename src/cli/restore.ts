@@ -7,6 +7,7 @@ import type { BadPieces } from '../backup/historyPositions.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
 import type { RestoreSteps } from '../backup/restore.ts'
 import { clusterArchive } from '../backup/restoreTarget.ts'
+import { pointNamed } from '../backup/retention/namedPoints.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { existsSync } from '../platform/files.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
@@ -27,7 +28,7 @@ import {
   unheldText,
   warningText,
 } from './restoreText.ts'
-import { POSITION_FLAGS, pointNamed, positionHelp, wantedWithPoint } from './wantedPosition.ts'
+import { POSITION_FLAGS, positionHelp, wantedWithPoint } from './wantedPosition.ts'
 
 /** Writers of the application wait at most so long, plus the transaction itself. */
 const HOLD_MS = 10_000
@@ -123,7 +124,8 @@ export async function runRestore(
     ops,
   )
   const { cluster } = flags
-  const wanted = point === undefined ? given : { ...(await pointNamed(store, point)), cluster }
+  const named = point === undefined ? undefined : await pointNamed(store, point)
+  const wanted = named ? { incarnation: named.incarnation, txid: named.txid, cluster } : given
   const progress = new RestoreProgressLine('restoring', json)
   const list = async (cluster: string | undefined, bad: BadPieces = new Map(), onRead?: OnRead) =>
     clusterArchive(

@@ -37,7 +37,8 @@ compared row by row, by primary key, else by rowid. Later transactions stay.
 
   --from PLACE      the archive
 ${identityHelp(16)}
-  --since A         after this time, or from this position on, which is undone too
+  --since A         after this time or the position with this name, or from this position on, which
+                    is undone too
   --until B         up to this moment [newest]
   --table TABLE     only rows of this table
   --conflicts SIDE  for rows that later transactions changed too: keep leaves them as they are now,
@@ -149,6 +150,11 @@ async function rangeOf(archive: PastArchive, wanted: Wanted): Promise<UndoRange>
   const { position, since, until } = wanted
   const newest = await archive.find({ kind: 'newest' })
   const moment = momentOf(position === undefined ? '--since' : 'undo', position ?? since)
+  if (position !== undefined && moment.kind === 'named')
+    throw usage(
+      `${moment.name} is the name of a state, and no transaction: undo what came after it by ` +
+        `--since ${moment.name}, or give the position of the transaction`,
+    )
   const first = await archive.find(moment)
   const last =
     position !== undefined
@@ -156,9 +162,9 @@ async function rangeOf(archive: PastArchive, wanted: Wanted): Promise<UndoRange>
       : until === undefined
         ? newest
         : await archive.find(momentOf('--until', until))
-  // A time names a state that stays; a position names a transaction that goes.
-  const before =
-    moment.kind === 'time' && position === undefined ? first : await archive.before(first)
+  // A time or a name is that of a state that stays; a position names a transaction that goes.
+  const isState = moment.kind === 'time' || moment.kind === 'named'
+  const before = isState && position === undefined ? first : await archive.before(first)
   if (!before)
     throw refused(`${nameOf(first.position)} is the oldest position: no state before it is known`)
   if (before.position.txid >= last.position.txid)

@@ -25,6 +25,8 @@ export interface Sent {
   readonly maxAnswerBytes?: number
   /** Id of the secret that signs; otherwise the one that signs everything. */
   readonly keyId?: string
+  /** Ends the call, and closes its connection. */
+  readonly signal?: AbortSignal
 }
 
 /** The node that asks. */
@@ -217,12 +219,13 @@ export class PeerCalls {
     path: string,
     timeoutMs: number,
     signed: Signed | undefined,
-    { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
+    { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES, signal }: Sent = {},
   ): Promise<Told> {
     const { dialer, secrets, request } = this.#asker
     const challenge = newChallenge()
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
+    const limit = timeLimit(timeoutMs)
     const common = { host: address, ...NODE_AGENT }
     const question = {
       method,
@@ -236,7 +239,7 @@ export class PeerCalls {
       oldHeaders: { ...common, ...signed?.oldHeaders },
       ...(sent === undefined ? {} : { body: sent }),
       maxBytes: maxAnswerBytes,
-      signal: timeLimit(timeoutMs),
+      signal: signal ? AbortSignal.any([limit, signal]) : limit,
     }
     // A signature is sent to nobody but the node that it names.
     const answered = await request(address, question, connectMs, signed?.to.node)

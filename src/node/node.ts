@@ -66,7 +66,7 @@ async function startIn(
 ): Promise<RunningNode> {
   const { promise: failed, resolve: onFatal } = new Deferred<WalcastError>()
   const ground = await layGround(setup, path, folder, started, onFatal)
-  const { nodeFile, audit, metrics, databases, instance } = ground
+  const { nodeFile, trail, metrics, databases, instance } = ground
   const { version, log, options } = setup
   const database = onlyDatabase(databases)
   const { view, waits } = database
@@ -78,7 +78,7 @@ async function startIn(
   const report = new NodeReport({
     databases,
     nodeFile,
-    audit,
+    audit: trail,
     ack: options.ack,
     version,
     instance,
@@ -145,10 +145,11 @@ function newServer(
   const { options, log } = setup
   const archivist = archivistDesk(ground)
   const cluster = newClusterOverview(ground, report)
-  const shown = consoleParts({ ...ground, report, cluster })
+  const shown = consoleParts({ ...ground, audit: ground.trail, report, cluster })
+  const noted = { ...ground, audit: ground.noted }
   return new PrivateServer({
     ...ground,
-    audit: auditDesk(ground),
+    audit: auditDesk(noted, ground.trail),
     ...addressOf(options.listen),
     limits: {
       ...options,
@@ -165,8 +166,8 @@ function newServer(
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
     onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
-    archiving: { archivist, backup: new NodeBackupNow({ ...ground, archivist }) },
-    archive: archiveDesk(ground),
+    archiving: { archivist, backup: new NodeBackupNow({ ...noted, archivist }) },
+    archive: archiveDesk(ground, noted),
     onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
     onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),

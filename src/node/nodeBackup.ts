@@ -1,7 +1,7 @@
 /** The archive of a node's database, from its options. */
 import { join } from 'node:path'
 import { formatPosition } from '../../proto/position.ts'
-import type { ArchiveDesk, ArchiveObjects } from '../api/archiveObjects.ts'
+import type { ArchiveDesk } from '../api/archiveObjects.ts'
 import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { onlyDatabase } from '../api/databases.ts'
@@ -10,10 +10,12 @@ import { Archiver } from '../backup/archiver.ts'
 import { ArchivistGrant } from '../backup/archivistGrant.ts'
 import { withDrills } from '../backup/drill/drillReport.ts'
 import type { Drills } from '../backup/drill/drills.ts'
+import { HeldListings } from '../backup/heldListings.ts'
 import { RecentKeys } from '../backup/recentKeys.ts'
 import { ServedArchive } from '../backup/servedArchive.ts'
 import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
 import { isFolder, openStore } from '../backup/stores/openStore.ts'
+import type { Store } from '../backup/stores/store.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import { type Database, DEFAULT_DATABASE } from '../database/database.ts'
@@ -24,6 +26,7 @@ import { keepOf } from '../options/keepPolicy.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
 import { readRecipients } from '../security/backupKeyFiles.ts'
+import { AuditedArchive } from './auditedArchive.ts'
 import { type AuditParts, tellAudit } from './auditedChange.ts'
 
 export interface BackupGround {
@@ -130,25 +133,26 @@ export function archivistDesk({
   })
 }
 
-/** Where commands read the archive of this node. */
-export function archiveDesk({
-  setup,
-  nodeFile,
-  ops,
-}: Pick<BackupGround, 'setup' | 'nodeFile' | 'ops'>): ArchiveDesk {
+/** Where commands read the archive of this node. `noted`: where entries of pins and names go. */
+export function archiveDesk(
+  { setup, nodeFile, ops }: Pick<BackupGround, 'setup' | 'nodeFile' | 'ops'>,
+  noted: AuditParts,
+): ArchiveDesk {
   const { backup: places = [] } = setup.options
-  const opened = new Map<string, ArchiveObjects>()
+  const opened = new Map<string, Store>()
+  const listings = new HeldListings()
   return {
-    async open(number) {
+    async open(number, { reader, by }) {
       const place = places.at(number - 1)
       if (number < 1 || place === undefined) {
         const detail =
           places.length === 0 ? 'it archives nothing' : `its --backup has no place ${number}`
         throw new WalcastError('NODE_ARCHIVE', { node: nodeFile.record.node, detail })
       }
-      const known = opened.get(place) ?? new ServedArchive(await openStore(place, ops), wallMs)
-      opened.set(place, known)
-      return known
+      const store = opened.get(place) ?? (await openStore(place, ops))
+      opened.set(place, store)
+      const objects = new ServedArchive(store, wallMs, listings, `${number} ${reader}`)
+      return new AuditedArchive({ ...noted, objects, place: number, by })
     },
   }
 }

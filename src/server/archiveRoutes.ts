@@ -3,8 +3,8 @@
  * commands that read one. What is encrypted stays so: the node has no keys.
  *
  * A few requests are answered at once. Each has its turn from before its body is read until its
- * answer is sent, or its connection ends, so that slow readers do not pile up answers in memory. A
- * reader that takes its answer too slowly loses its connection. Who reads files is told.
+ * answer is made, and sent or of no use any more: neither slow readers nor those who leave pile up
+ * work. A reader that takes its answer too slowly loses its connection. Who reads files is told.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
@@ -22,7 +22,14 @@ import { cancelTimer, setTimer } from '../platform/time.ts'
 import { Turns } from '../platform/turns.ts'
 import type { ProofParts } from './answerProofs.ts'
 import { ArchiveReaders } from './archiveReaders.ts'
-import { countOf, type Given, type Place, requireNoForeignPage, textOf } from './requestFields.ts'
+import {
+  countOf,
+  type Given,
+  operatorOf,
+  type Place,
+  requireNoForeignPage,
+  textOf,
+} from './requestFields.ts'
 
 const AT_ONCE = 8
 const MAX_WAITING = 128
@@ -40,6 +47,9 @@ export interface ArchiveParts {
   onArchiveBusy(): void
 }
 
+/** Who asked is told the outcome; the turn only ends with it. */
+function ignored(): void {}
+
 export function addArchiveRoutes(
   app: FastifyInstance,
   {
@@ -55,6 +65,8 @@ export function addArchiveRoutes(
   const readers = new ArchiveReaders(nowMs, onArchiveRead)
   const turns = new Turns(AT_ONCE, MAX_WAITING)
   const noteTurns = new Turns(NOTES_AT_ONCE, MAX_NOTES_WAITING)
+  /** What is being made for requests; it resolves at its end, however that is. */
+  const works = new WeakMap<FastifyRequest, Promise<void>>()
   const inTurn = (from: Turns) => async (request: FastifyRequest, reply: FastifyReply) => {
     requireNoForeignPage(request)
     const leave = await from.take()
@@ -62,7 +74,7 @@ export function addArchiveRoutes(
       onArchiveBusy()
       throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
     }
-    reply.raw.once('close', leave)
+    reply.raw.once('close', () => void (works.get(request) ?? Promise.resolve()).then(leave))
     if (!reply.raw.destroyed && !reply.raw.closed) return
     leave()
     reply.hijack()
@@ -70,11 +82,18 @@ export function addArchiveRoutes(
   const answered =
     (answer: (objects: ArchiveObjects, given: Given, request: Asked) => Promise<unknown>) =>
     async (request: FastifyRequest, reply: FastifyReply) => {
+      if (reply.raw.closed) return reply.hijack()
       const given: Given = Object(request.query)
       const place = countOf(given, 'place') ?? 1
       const { body } = request
-      const onRead = () => readers.onRead(placeOf(request).text, place)
-      return answer(await archive.open(place), given, { body, reply, onRead })
+      const asked = placeOf(request)
+      const reader = asked.text
+      const onRead = () => readers.onRead(reader, place)
+      const work = archive
+        .open(place, { reader, by: operatorOf(given, asked) })
+        .then((objects) => answer(objects, given, { body, reply, onRead }))
+      works.set(request, work.then(ignored, ignored))
+      return work
     }
   const onSend = async (request: FastifyRequest, reply: FastifyReply) => {
     const late = setTimer(() => request.raw.socket.destroy(), sendMs)
@@ -85,7 +104,11 @@ export function addArchiveRoutes(
     OBJECTS_PATH,
     hooks,
     answered((objects, given) =>
-      objects.list(textOf(given, 'folder') ?? '', textOf(given, 'after') ?? ''),
+      objects.list(
+        textOf(given, 'folder') ?? '',
+        textOf(given, 'after') ?? '',
+        textOf(given, 'listing') ?? '',
+      ),
     ),
   )
   app.get(

@@ -1,18 +1,22 @@
 /** Routes by which others read the archive of a node. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import {
+  type ArchiveAsker,
+  type ArchiveObjects,
   MAX_RANGE_BYTES,
   NOTE_PATH,
   OBJECT_BYTES_HEADER,
   OBJECT_PATH,
   OBJECTS_PATH,
 } from '../../src/api/archiveObjects.ts'
+import { HeldListings } from '../../src/backup/heldListings.ts'
 import { ServedArchive } from '../../src/backup/servedArchive.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { WalcastError } from '../../src/errors.ts'
@@ -38,14 +42,16 @@ async function site() {
   const folder = join(root, String(++made), 'archive')
   const store = new DirectoryStore(folder, systemFileOps)
   mkdirSync(folder, { recursive: true })
-  const served = new ServedArchive(store, () => NOW)
+  const listings = new HeldListings()
+  const askers: string[] = []
   const app = Fastify()
   const log = { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1]
   answerErrors(app, log)
   const archive = {
-    async open(place: number) {
+    async open(place: number, { reader, by }: ArchiveAsker) {
+      askers.push(by)
       if (place !== 1) throw new WalcastError('NODE_ARCHIVE', { node: 'n', detail: 'none' })
-      return served
+      return new ServedArchive(store, () => NOW, listings, reader)
     },
   }
   const record = () => ({ node: 'n' }) as never
@@ -67,7 +73,7 @@ async function site() {
     const isJson = String(answer.headers['content-type']).startsWith('application/json')
     return { status: answer.statusCode, answer, json: isJson ? answer.json() : undefined }
   }
-  return { folder, store, app, ask, reads, now }
+  return { folder, store, app, ask, reads, now, askers }
 }
 
 test('objects are listed in order, and read in ranges', async () => {
@@ -191,6 +197,13 @@ test('pins and names of positions are written and removed, and nothing else', as
   assert.deepEqual(await store.list('pins'), [])
   assert.equal((await store.list('points')).length, 1)
   assert.equal((await store.list('changes/0')).length, 1)
+})
+
+test('the archive is opened for who asks, by the name it gives itself and its place', async () => {
+  const { ask, askers } = await site()
+  await ask('DELETE', NOTE_PATH, { name: PIN, by: 'ada@host' })
+  await ask('DELETE', NOTE_PATH, { name: PIN })
+  assert.deepEqual(askers, ['ada@host (token a)', 'an operator (token a)'])
 })
 
 test('a web page gets nothing', async () => {
@@ -328,4 +341,41 @@ test('few notes are taken at once, and the bodies of others are not read', async
   for (const socket of sockets) socket.destroy()
   notes.resolve()
   await until('turns are free', async () => (await asked()).isNew)
+})
+
+test('who leaves gives up its turn only when what it asked for is done', async (t) => {
+  const app = Fastify()
+  t.after(() => app.close())
+  answerErrors(app, { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1])
+  const removing = new Deferred<void>()
+  let begun = 0
+  const objects = {
+    removeNote: () => {
+      begun++
+      return removing.promise
+    },
+  }
+  const archive = { open: async () => objects as unknown as ArchiveObjects }
+  const parts = { archive, record: () => ({ node: 'n' }) as never, nowMs: () => NOW }
+  const told = { onArchiveRead: assert.fail, onArchiveBusy: assert.fail }
+  let arrived = 0
+  app.addHook('preHandler', async () => void arrived++)
+  addArchiveRoutes(app, { ...parts, ...told }, () => ({ text: 'a', passesOn: false }))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const asked = { port, host: '127.0.0.1', path: NOTE_PATH, method: 'DELETE' }
+  let left = 0
+  app.server.on('request', (_, response) => response.once('close', () => left++))
+  const leavers = Array.from({ length: 8 }, () => request(asked).on('error', () => {}))
+  for (const leaver of leavers) leaver.end()
+  await until('they have their turns', () => begun === 8)
+  for (const leaver of leavers) leaver.destroy()
+  await until('they have left', () => left === 8)
+  const last = app.inject({ method: 'DELETE', url: NOTE_PATH })
+  await until('it has come', () => arrived === 9)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(begun, 8, 'all turns are taken')
+  removing.resolve()
+  assert.equal((await last).statusCode, 200)
+  assert.equal(begun, 9)
 })

@@ -64,6 +64,19 @@ export async function namedPoints(
   return found
 }
 
+/** The one with this name. Throws POSITION_NOT_ARCHIVED, and what the store throws. */
+export async function pointNamed(store: Store, name: string): Promise<NamedPoint> {
+  // One that cannot be read hides no others.
+  const points = await namedPoints(store, () => {})
+  const found = points.find((point) => point.name === name)
+  if (found) return found
+  const names = points.map((point) => point.name).join(', ')
+  throw new WalcastError('POSITION_NOT_ARCHIVED', {
+    wanted: `position with the name ${plainText(name, MAX_SHOWN_CHARS)}`,
+    nearest: names === '' ? 'it has no named positions' : `it has ${names}`,
+  })
+}
+
 /** None when it was removed meanwhile. Throws ARCHIVE_BROKEN. */
 async function pointOf(store: Store, object: string): Promise<NamedPoint[]> {
   const [, name] = OBJECT.exec(object) ?? []
