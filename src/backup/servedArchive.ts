@@ -13,7 +13,7 @@ import {
 import { WalcastError } from '../errors.ts'
 import { isPoint, MAX_NAMED_POINTS } from './retention/namedPoints.ts'
 import { writeNote } from './retention/noteObject.ts'
-import { isPin } from './retention/pins.ts'
+import { isPin, pinnedUntil } from './retention/pins.ts'
 import type { Store } from './stores/store.ts'
 import { isObjectName } from './stores/store.ts'
 
@@ -56,6 +56,8 @@ export class ServedArchive implements ArchiveObjects {
 
   async writeNote(name: string, note: object): Promise<boolean> {
     const isKnown = isPin(name, note, this.#nowMs()) || isPoint(name, note)
+    if (!isKnown && isPin(name, note, pinnedUntil(name)))
+      throw badRequest('the clock of who reads differs by more than a day from that of the node')
     if (!isKnown || !isObjectName(name)) throw badRequest('it is neither a pin nor a position')
     const [folder, most] = name.startsWith('pins/')
       ? (['pins', MAX_PINS] as const)

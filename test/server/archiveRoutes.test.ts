@@ -183,6 +183,7 @@ test('pins and names of positions are written and removed, and nothing else', as
     ['removals/a.json', { files: [FILE] }],
   ] as const)
     assert.equal((await write(name, body)).code, 'WALCAST_BAD_REQUEST', name)
+  assert.match((await write(far, { files: [FILE] })).message, /clock .* more than a day/)
   for (const name of [FILE, 'removals/a', 'points/../a', ''])
     assert.equal((await ask('DELETE', NOTE_PATH, { name })).status, 400, name)
   await put(store, FILE, 'x')
