@@ -320,7 +320,8 @@ test('few notes are taken at once, and the bodies of others are not read', async
   const begun = 'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{'
   const sockets = Array.from({ length: 18 }, () => send(head, begun))
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
-  const asked = () => fetch(`${url}${NOTE_PATH}`, post).then(async (answer) => Object(await answer.json()))
+  const asked = () =>
+    fetch(`${url}${NOTE_PATH}`, post).then(async (answer) => Object(await answer.json()))
   const codes = new Set<string>()
   await until('one more is refused', () => {
     void asked().then(({ code }) => codes.add(code))
