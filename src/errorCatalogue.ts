@@ -97,7 +97,7 @@ export const CATALOGUE = {
   DISK_FULL: entry(
     507,
     'no room left to write {path}',
-    'free some space; the node goes on by itself when there is room',
+    'free some space; the node goes on by itself then, and a command is to be given again',
   ),
   WRITE_FAILED: entry(
     500,

@@ -14,7 +14,7 @@ import { WalcastError } from '../errors.ts'
 import type { HeldListings } from './heldListings.ts'
 import { isPoint, MAX_NAMED_POINTS } from './retention/namedPoints.ts'
 import { writeNote } from './retention/noteObject.ts'
-import { isPin } from './retention/pins.ts'
+import { isPin, pinnedUntil } from './retention/pins.ts'
 import { isObjectName, type Store, type StoredObject } from './stores/store.ts'
 
 const FOLDER = /^(?:snapshots|changes\/\d|pins|removals|points)$/
@@ -65,6 +65,8 @@ export class ServedArchive implements ArchiveObjects {
 
   async writeNote(name: string, note: object): Promise<boolean> {
     const isKnown = isPin(name, note, this.#nowMs()) || isPoint(name, note)
+    if (!isKnown && isPin(name, note, pinnedUntil(name)))
+      throw badRequest('the clock of who reads differs by more than a day from that of the node')
     if (!isKnown || !isObjectName(name)) throw badRequest('it is neither a pin nor a position')
     const [folder, most] = name.startsWith('pins/')
       ? (['pins', MAX_PINS] as const)

@@ -5,13 +5,14 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
+import { Deferred } from '../../src/roles/deferred.ts'
 import { archived } from '../support/archiving.ts'
 import type { Child } from '../support/child.ts'
 import { type Lab, labTest, waitLevel } from '../support/lab.ts'
 import { promote } from '../support/leadership.ts'
 import { s3Server, TEST_ENVIRONMENT } from '../support/s3Server.ts'
 import type { TestNode } from '../support/testNode.ts'
-import { until } from '../support/until.ts'
+import { until, within } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 /** The last state that the command told. */
@@ -81,7 +82,6 @@ labTest(
     const after = await archived(second)
     assert.notEqual(after.incarnation, before.incarnation)
     await levelAt(following, after.checksum)
-    assert.equal((await following.stop('SIGINT')).code, 0)
     assert.equal(await lab.compare(second.db, to), '')
     const last = await snapshotOf(second)
     assert.match(last.name, /^copy\/copy-.*Z-2-\d+\.db\.gz$/)
@@ -92,5 +92,15 @@ labTest(
       following.out.some((line) => line.includes('"over"')),
       false,
     )
+
+    // It ends at once while it waits for a store that is silent.
+    const asked = new Deferred<void>()
+    server.behaviour.fault = ({ query }) => {
+      if (query.get('prefix') === 'archive/changes/0/') asked.resolve()
+      return 'silence'
+    }
+    await within('it asks', asked.promise)
+    assert.equal((await following.stop('SIGINT')).code, 0)
+    assert.equal(JSON.parse(following.out.at(-1) ?? '').event, 'ended')
   },
 )

@@ -189,6 +189,7 @@ test('pins and names of positions are written and removed, and nothing else', as
     ['removals/a.json', { files: [FILE] }],
   ] as const)
     assert.equal((await write(name, body)).code, 'WALCAST_BAD_REQUEST', name)
+  assert.match((await write(far, { files: [FILE] })).message, /clock .* more than a day/)
   for (const name of [FILE, 'removals/a', 'points/../a', ''])
     assert.equal((await ask('DELETE', NOTE_PATH, { name })).status, 400, name)
   await put(store, FILE, 'x')
@@ -332,7 +333,8 @@ test('few notes are taken at once, and the bodies of others are not read', async
   const begun = 'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{'
   const sockets = Array.from({ length: 18 }, () => send(head, begun))
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
-  const asked = () => fetch(`${url}${NOTE_PATH}`, post).then(async (answer) => Object(await answer.json()))
+  const asked = () =>
+    fetch(`${url}${NOTE_PATH}`, post).then(async (answer) => Object(await answer.json()))
   const codes = new Set<string>()
   await until('one more is refused', () => {
     void asked().then(({ code }) => codes.add(code))
