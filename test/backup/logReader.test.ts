@@ -35,11 +35,20 @@ test('bytes of the log are those of the file, and fewer at its end', async () =>
   closeSync(fd)
 })
 
-test('records are read many at a time', async () => {
+test('records are read many at a time, and the thread has its turns between them', async () => {
   const fd = openSync(path, 'r')
   const reader = new LogReader(fd)
   const buffers = new Set<ArrayBufferLike>()
+  let isOver = false
+  let turns = 0
+  const count = () => {
+    turns++
+    if (!isOver) setImmediate(count)
+  }
+  count()
   for (let at = 0; at < BYTES; at += 1000) buffers.add((await reader.read(at, 1000)).buffer)
+  isOver = true
   assert.ok(buffers.size <= 8, `${buffers.size} reads`)
+  assert.ok(turns > BYTES / 1000 / 100, `${turns} turns`)
   closeSync(fd)
 })

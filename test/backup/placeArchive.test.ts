@@ -326,7 +326,7 @@ test('it is never level while something is missing, and a clock changes nothing'
   assert.equal(behindMs(0), 0)
 })
 
-test('what comes while a file is written waits for the next one, unless it is asked for', async () => {
+test('what comes while a file is written waits for the next, unless it is asked for', async () => {
   const hourMs = 3_600_000
   const site = newPlace(undefined, hourMs, states, { everyMs: hourMs })
   const { folder, place, now, commit, level, holdUntil } = site
