@@ -11,6 +11,8 @@ import { positionJson, textOf } from './restoreText.ts'
 import { table } from './table.ts'
 import { agoText, FULL_LOOK, type Look } from './terminalLook.ts'
 
+/** Of `2026-11-30 14:02:07`. */
+const SECONDS_CHARS = 19
 /** Files that a text names. */
 const MAX_NAMED = 20
 
@@ -50,13 +52,15 @@ function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary, look
     const epoch = epochOf(point, summary)
     const { name, incarnation, txid, namedMs } = point
     const position = epoch === undefined ? `txid ${txid} of ${incarnation}` : `${epoch}-${txid}`
-    return [name, position, whenText(namedMs, look)]
+    return [name, position, look.isWide ? momentText(namedMs) : agoText(look.nowMs - namedMs)]
   })
   return table([{ heading: 'named', least: 24 }, 'position', 'since'], rows, look)
 }
 
-function whenText(timeMs: number, { isWide, nowMs }: Look): string {
-  return isWide ? momentText(timeMs) : agoText(nowMs - timeMs)
+/** Whoever restores gives such a time, so it is not relative: in local time, to the second. */
+function whenText(timeMs: number, { isWide }: Look): string {
+  const text = momentText(timeMs)
+  return isWide ? text : text.slice(0, SECONDS_CHARS)
 }
 
 /** Undefined for a position of another cluster, or one in the middle of a history left behind. */

@@ -11,13 +11,14 @@ const NONE = '-'
 const ASKED_MARK = '*'
 
 const COLUMNS: readonly (string | Column)[] = [
-  { heading: 'node', least: 12 },
+  { heading: 'node', least: 19 },
   'role',
-  { heading: 'state', least: 12 },
-  'position',
-  { heading: 'lag', isNumber: true },
-  'version',
-  'cause',
+  { heading: 'state', least: 10 },
+  { heading: 'position', least: 7 },
+  { heading: 'lag', isNumber: true, least: 5 },
+  { heading: 'version', least: 5 },
+  // Its text stands below the table.
+  { heading: 'cause', least: 5 },
 ]
 
 /** Beside those, where nothing is cut. */

@@ -29,7 +29,7 @@ export function table(
 ): string {
   const all = columns.map((each): Column => (typeof each === 'string' ? { heading: each } : each))
   const texts = [
-    all.map(({ heading }) => heading),
+    all.map(({ heading }) => shown(heading)),
     ...rows.map((row) => row.map((cell) => shown(textOf(cell)))),
   ]
   const widths = fitted(

@@ -310,7 +310,7 @@ labTest('on a full disk the old file stays, and the same command goes on', async
 
 labTest('the list tells what can be restored, and what is damaged', async (lab) => {
   const { archive, names } = await siteIn(lab)
-  const whole = await walcast(lab, 'backups', '--from', archive, '--verify')
+  const whole = await walcast(lab, 'backups', '--from', archive, '--verify', '--wide')
   assert.equal(whole.code, 0, whole.err)
   assert.match(whole.out, /^cluster cluster-a, database main: 3 files, .* in /)
   assert.match(whole.out, /^from +1-100 +2026-01-01 02:40:00\.000 \+01:00 +every position\nto /m)
