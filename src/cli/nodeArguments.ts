@@ -14,6 +14,7 @@ import { NODE_OPTIONS } from '../options/options.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { readFileSync } from '../platform/files.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
+import { LOG_OPTIONS } from './logOptions.ts'
 
 /** The name of an option's environment variable. */
 export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
@@ -84,6 +85,7 @@ export function lastingArguments(
   }
   for (const spec of NODE_OPTIONS)
     add(spec.flag, spec.kind, flags[spec.flag] ?? environment[environmentName(spec)])
+  for (const { flag } of LOG_OPTIONS) add(flag, 'text', flags[flag])
   add('config', 'path', flags['config'] ?? environment['WALCAST_CONFIG'])
   return lasting
 }
@@ -99,6 +101,7 @@ type Flags = Record<string, string | boolean | undefined>
 
 function parseFlags(args: readonly string[]): Flags {
   const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } }
+  for (const { flag } of LOG_OPTIONS) options[flag] = { type: 'string' }
   for (const spec of NODE_OPTIONS)
     options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
   try {
