@@ -1,5 +1,6 @@
 /** The help of the commands that run a node. */
 import type { StartAs } from '../node/nodeFolder.ts'
+import { LOG_OPTIONS } from './logOptions.ts'
 import { environmentName, isRequired, optionsOf } from './nodeArguments.ts'
 import { optionLine } from './optionLine.ts'
 
@@ -24,6 +25,7 @@ leads.`,
 
 const OUTRO = `
   --config FILE          read options from a TOML file; its keys are the names of the flags
+${LOG_OPTIONS.map(({ flag, value, help }) => optionLine(`--${flag} ${value}`, help)).join('\n')}
   --help                 show this text
   --help --all           show this text with all options
 
@@ -34,7 +36,7 @@ A leader that others can reach (--listen beyond loopback, or --tls) makes a secr
 and walcast pair adds nodes. Or give all nodes one secret: WALCAST_SECRET or WALCAST_SECRET_FILE,
 never a flag. Only its owner may read that file (mode 0600, or 0640 if root owns it).
 
-Logs go to standard error. WALCAST_LOG_LEVEL sets how much: debug, info, warn, error or silent.
+Logs go to standard error.
 `
 
 /** The help of a node command. `all` adds the options that are seldom set. */

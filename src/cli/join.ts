@@ -50,7 +50,7 @@ export async function runJoin(args: readonly string[]): Promise<number> {
   const command = nodeCommand(rest, process.env)
   const plan = isUnit ? await planUnit(command, unit, process.env) : undefined
   if (plan) requireNoOther(plan)
-  const log = await createLog(process.env)
+  const log = await createLog(process.env, rest)
   const { options } = command
   const joined = await asUser(plan?.user, () =>
     joinCluster({ options, secret: readSecret(process.env), log, version }, code),

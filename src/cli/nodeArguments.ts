@@ -14,6 +14,7 @@ import { NODE_OPTIONS } from '../options/options.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { readFileSync } from '../platform/files.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
+import { LOG_OPTIONS } from './logOptions.ts'
 
 /** Of the place of an archive that is no folder, or that is mistyped as one. */
 const SCHEME = /^[a-z][a-z0-9+.-]*:/i
@@ -87,6 +88,7 @@ export function lastingArguments(
   }
   for (const spec of NODE_OPTIONS)
     add(spec.flag, spec.kind, flags[spec.flag] ?? environment[environmentName(spec)])
+  for (const { flag } of LOG_OPTIONS) add(flag, 'text', flags[flag])
   add('config', 'path', flags['config'] ?? environment['WALCAST_CONFIG'])
   return lasting
 }
@@ -110,6 +112,7 @@ type Flags = Record<string, string | boolean | undefined>
 
 function parseFlags(args: readonly string[]): Flags {
   const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } }
+  for (const { flag } of LOG_OPTIONS) options[flag] = { type: 'string' }
   for (const spec of NODE_OPTIONS)
     options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
   try {

@@ -64,3 +64,35 @@ labTest('wal looks at the files of a living database, and leaves its locks alone
   assert.match(text.out, /published +to frame \d+\n/)
   assert.deepEqual([text.code, (await ended(lab, 'wal', process.execPath)).code], [0, 1])
 })
+
+labTest(
+  'help and version come by each of their names; mistakes name what was meant',
+  async (lab) => {
+    const out = async (...args: string[]) => {
+      const { code, out: text, err } = await ended(lab, ...args)
+      assert.deepEqual([code, err], [0, ''], args.join(' '))
+      return text
+    }
+    const help = await out('token', '--help')
+    assert.equal(await out('token', '-h'), help)
+    assert.equal(await out('help', 'token'), help)
+    assert.equal(await out('-h'), await out('help'))
+    assert.match(await out('version'), /^\d+\.\d+\.\d+/)
+    for (const [args, line] of [
+      [['stauts'], /unknown command "stauts" \(did you mean status\?\); see walcast --help$/],
+      [['help', 'stauts'], /did you mean status\?\)/],
+      [['status', '--jsn'], /\(did you mean --json\?\); see walcast status --help$/],
+      [['token', 'crate'], /\(did you mean create\?\); see walcast token --help$/],
+      [['wal'], /wal takes one FILE; see walcast wal --help$/],
+      [
+        ['completion', 'tcsh'],
+        /one of bash, zsh, fish, not "tcsh"; see walcast completion --help$/,
+      ],
+      [['leader', '--log-format', 'x', '--db', 'a'], /--log-format wants one of pretty, json/],
+    ] as const) {
+      const { code, err } = await ended(lab, ...args)
+      assert.equal(code, 2, args.join(' '))
+      assert.match(err, line)
+    }
+  },
+)

@@ -8,6 +8,7 @@ import { TOKEN_ROLES } from '../../security/token.ts'
 import { type FlagKinds, NODE_FLAGS } from '../commandArguments.ts'
 import { COMMAND_NAMES, type CommandName } from '../commandTable.ts'
 import { explainedCodes } from '../explain.ts'
+import { LOG_OPTIONS } from '../logOptions.ts'
 import { optionsOf } from '../nodeArguments.ts'
 import { OWN_FLAGS } from '../runOptions.ts'
 import { WATCH_FLAGS } from '../watch.ts'
@@ -25,6 +26,9 @@ export interface CommandWords {
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
 const HELP = { help: { type: 'boolean' } } as const
+const OF_LOGS = Object.fromEntries(
+  LOG_OPTIONS.map(({ flag }) => [flag, { type: 'string' }] as const),
+)
 const UNIT = { unit: { type: 'string' } } as const
 
 type Load = () => Promise<FlagKinds>
@@ -36,6 +40,7 @@ const node = (role: 'leader' | 'replica' | 'node', more: FlagKinds = {}): Load =
     ...HELP,
     ...all,
     config: { type: 'string' },
+    ...OF_LOGS,
     ...Object.fromEntries(flags),
     ...more,
   })
@@ -129,7 +134,8 @@ export async function commandWords(): Promise<CommandWords[]> {
 function takesOf(command: CommandName, flag: string, type: 'string' | 'boolean'): Takes {
   if (type === 'boolean') return 'nothing'
   const kind = optionsOf('node').find((spec) => spec.flag === flag)?.kind
-  const choices = WORDS[flag] ?? (kind && CHOICES[kind])
+  const ofLogs = LOG_OPTIONS.find((option) => option.flag === flag)?.words
+  const choices = ofLogs ?? WORDS[flag] ?? (kind && CHOICES[kind])
   if (choices) return choices
   const names = [flag, `${command} --${flag}`]
   const isNoPath = names.some((name) => NO_PATHS.includes(name))
