@@ -1,15 +1,28 @@
 /** When a restore from the archive was last proven, and up to where it reached. */
 import type { PlaceReport } from '../../../api/backupStatus.ts'
-import type { ConsoleBackups } from '../../../api/consoleSession.ts'
+import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { el } from '../dom.ts'
 import { agoText, timeText } from '../format.ts'
 import { facts } from '../pieces.ts'
+import type { ConsoleState } from '../state.ts'
 
-export function provenRestores(backups: ConsoleBackups | undefined, nowMs: number): HTMLElement {
+export function provenRestores({ backups, cluster, nowMs }: ConsoleState): HTMLElement {
   const places = Object.values(backups ?? {}).flatMap(({ backup }) => backup?.places ?? [])
   if (places.length === 0)
-    return el('p', { class: 'note' }, 'This node writes no archive (--backup).')
+    return el(
+      'div',
+      {},
+      el('p', { class: 'note' }, 'This node writes no archive (--backup).'),
+      ...(cluster?.nodes ?? []).map((node) => archiveOf(node, nowMs)),
+    )
   return el('div', {}, ...places.map((place) => placeFacts(place, nowMs)))
+}
+
+/** What is known here of the archive that another node writes. */
+function archiveOf({ node, restorableUntil }: ClusterNode, nowMs: number): HTMLElement | undefined {
+  if (!restorableUntil) return undefined
+  const until = timeText(Date.parse(restorableUntil.at), nowMs)
+  return el('p', {}, `The archive of ${node} reaches until ${until} (${restorableUntil.position}).`)
 }
 
 function placeFacts(report: PlaceReport, nowMs: number): HTMLElement {

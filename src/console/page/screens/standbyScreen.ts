@@ -23,6 +23,7 @@ import { provenRestores } from './provenRestores.ts'
 /** How often the others are asked who leads. */
 const ASK_MS = 5000
 const CHART_PX = 140
+const MINUTE_MS = 60_000
 /** A copy that lags less is as good as level to a person, ms. */
 const LEVEL_MS = 1000
 
@@ -92,8 +93,9 @@ class StandbyScreen implements MountedScreen {
     ])
     refill(this.#causes, status.causes, () => causeList(status.causes))
     refill(this.#against, [fitness, this.#failure], () => [this.#judgement()])
-    refill(this.#proven, [backups, Math.floor(nowMs / 60_000)], () => [
-      provenRestores(backups, nowMs),
+    const restorable = cluster?.nodes.map(({ node, restorableUntil }) => [node, restorableUntil])
+    refill(this.#proven, [backups, restorable, Math.floor(nowMs / MINUTE_MS)], () => [
+      provenRestores(state),
     ])
     this.#button.update(refusalText(state, makePrimary(state.node).needs))
     this.#chart.update(lagSeries(lagPoints))
