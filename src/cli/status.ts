@@ -7,6 +7,7 @@ import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databas
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { SnapshotReport } from '../api/snapshotStatus.ts'
+import type { ReplicaStatus } from '../feed/replicaStatus.ts'
 import { sizeText } from '../health/causeText.ts'
 import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
@@ -214,11 +215,13 @@ function replicas(status: DatabaseStatus, look: Look): string {
     replica.address,
     replica.txid === null ? 'unknown' : String(replica.txid),
     formatMs(replica.lagMs),
-    {
-      text: `${replica.connected ? replica.state : AWAY}${replica.via ? ` via ${replica.via}` : ''}`,
-      mood: moodOf(replica.connected ? replica.state : AWAY),
-    },
+    stateCell(replica),
     timeText(replica.lastSeen, look),
   ])
   return `\n${table(REPLICA_COLUMNS, rows, look)}`
+}
+
+function stateCell({ connected, state, via }: ReplicaStatus): Cell {
+  const now = connected ? state : AWAY
+  return { text: via ? `${now} via ${via}` : now, mood: moodOf(now) }
 }

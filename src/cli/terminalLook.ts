@@ -80,7 +80,7 @@ export function agoText(ms: number): string {
   return ms > -1000 ? `${ageText(Math.max(0, ms))} ago` : `in ${ageText(-ms)}`
 }
 
-/** A line of text, broken where it is too long. `indent`: columns before all lines but the first. */
+/** A line of text, broken where it is too long. `indent`: columns before all further lines. */
 export function brokenText(text: string, indent: number, { textColumns }: Look): string {
   const width = Math.max(LEAST_COLUMNS, textColumns - indent)
   return Number.isFinite(width) ? wrapped(text, width).join(`\n${' '.repeat(indent)}`) : text

@@ -19,7 +19,7 @@ function overviewAt(addresses: () => readonly string[], ...secrets: readonly str
   return new ClusterOverview({
     database: 'main',
     address: '127.0.0.1:1',
-    peerTimeoutMs: 300,
+    peerTimeoutMs: 3000,
     givenLeader: undefined,
     report: { status: () => statusOf('node-a', 'leader') },
     view: {
