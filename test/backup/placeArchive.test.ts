@@ -343,7 +343,7 @@ test('what comes while a file is written waits for the next, unless it is asked 
     const { rounds } = place.progress
     const begun = now.files
     commit()
-    place.hurry(false)
+    place.hurry()
     await until('the file is under way', () => now.files > begun)
     commit()
     free()
@@ -351,7 +351,7 @@ test('what comes while a file is written waits for the next, unless it is asked 
     assert.equal(files(), 2 * first - 1)
     assert.equal(place.status.isLevel, false)
     assert.ok((behindOf(place.status, 0) ?? 0) >= 1)
-    place.hurry(false)
+    place.hurry()
     await level()
     assert.equal(files(), 2 * first)
     assert.equal(behindOf(place.status, 0), 0)

@@ -61,11 +61,11 @@ export class PastArchive {
   async line(): Promise<readonly LinePart[]> {
     this.#newest ??= this.#history.newest(this.files)
     const line = await this.#newest
-    if (line.length === 0) throw new WalcastError('NO_ARCHIVE', { store: this.#name })
+    if (line.length === 0) throw new WalcastError('NO_ARCHIVE', { store: this.#store.name })
     return line
   }
 
-  /** The position that a moment means. Throws MOMENT_MISSING, NO_ARCHIVE or POSITION_NOT_ARCHIVED. */
+  /** Throws MOMENT_MISSING, NO_ARCHIVE or POSITION_NOT_ARCHIVED. */
   async find(moment: Moment): Promise<FoundPosition> {
     const line = await this.line()
     switch (moment.kind) {

@@ -1,4 +1,4 @@
-/** A store whose questions are given up once their asker is to end: a place may be silent for long. */
+/** A store whose questions are given up when their asker is to end: a place may be silent. */
 import { WalcastError } from '../../errors.ts'
 import type { OpenObject, Store } from './store.ts'
 
@@ -6,7 +6,7 @@ export class EndingStore implements Store {
   readonly #store: Store
   readonly #signal: AbortSignal
 
-  /** Once `signal` aborts, each question throws STOPPING. What was asked may be done all the same. */
+  /** Once `signal` aborts, each question throws STOPPING. What was asked may be done anyway. */
   constructor(store: Store, signal: AbortSignal) {
     this.#store = store
     this.#signal = signal

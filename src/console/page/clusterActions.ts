@@ -66,7 +66,7 @@ export function demote(node: string): Action {
 export function forget({ node }: ClusterNode): Action {
   return {
     title: 'Forget this replica',
-    does: `The leader no longer misses ${node}. It comes back onto the list when it connects again.`,
+    does: `The leader no longer misses ${node}. It is missed again once it has connected.`,
     needs: 'operate',
     plan: async () => ({
       lines: [line('quiet', 'Its copy and its keys stay as they are.')],

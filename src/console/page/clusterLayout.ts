@@ -1,4 +1,4 @@
-/** Where the nodes of a cluster stand in its drawing: the leader on top, the others in rows. Pure. */
+/** Where nodes stand in the drawing of their cluster: the leader on top, others in rows. Pure. */
 
 export interface Box {
   readonly x: number
