@@ -93,9 +93,8 @@ async function nodeById(
 /** `known`: ids of nodes, of which one was perhaps meant. */
 function unknownId(id: string, why: string, known: readonly string[] = []): WalcastError {
   const nearest = nearestName(id, known)
-  const hint = nearest
-    ? `did you mean ${plainText(nearest, MAX_SHOWN_CHARS)}?`
-    : `an address is ${ADDRESS_WANTED}`
+  const meant = nearest ? `; did you mean ${plainText(nearest, MAX_SHOWN_CHARS)}?` : ''
+  const hint = `an address is ${ADDRESS_WANTED}${meant}`
   return new WalcastError('USAGE', { detail: `no node ${id} was found: ${why} (${hint})` })
 }
 

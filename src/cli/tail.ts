@@ -131,7 +131,11 @@ class Tail {
   async #asked(): Promise<Answer | undefined> {
     try {
       const answer = await this.#ask()
-      if (this.#isAway) this.#say(`${targetText(this.#target)} answers again`)
+      if (this.#isAway) {
+        this.#say(`${targetText(this.#target)} answers again`)
+        // It may have come back as another one.
+        this.#role = ''
+      }
       this.#isAway = false
       return answer
     } catch (error) {
