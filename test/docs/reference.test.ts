@@ -83,6 +83,9 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'snapshot',
     'verify',
     'without-point',
+    'interval',
+    'watch',
+    'wide',
   ],
   // Of the command line of AWS.
   ...['bucket', 'region', 'lifecycle-configuration', 'create-bucket-configuration'],
