@@ -69,11 +69,14 @@ export class Access {
   async require(request: FastifyRequest): Promise<void> {
     const { auth, onRoleAsked } = this.#options
     const isLocal = this.#options.isLocal(request.raw)
-    if (!this.isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
+    if (!isLocal && !this.isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
     const path = pathOf(request)
     if (isRoleQuestion(path, request.headers)) onRoleAsked(isLocal ? THIS_MACHINE : request.ip)
     const route = request.routeOptions.url ?? path
     const least = leastRole(request.method, route)
+    // Somebody may have forwarded the socket to a port, which web pages find.
+    if (isLocal && least !== 'public' && !isNamedHere(request.raw))
+      throw new WalcastError('FOREIGN_PAGE')
     // An application's pages get its own answer.
     if (!this.#isForApplication(request) && (least !== 'public' || !isRead(request.method)))
       requireOwnPage(request.raw, route === SESSION_PATH || this.#isOfConsole(request.raw))
@@ -140,14 +143,10 @@ export class Access {
 
   /**
    * False when a web page has made its own name point at this machine (DNS rebinding). Without a
-   * secret such a page could read the database, and so it could over a control socket that somebody
-   * has forwarded to a port.
+   * secret such a page could read the database.
    */
   isForThisNode(request: IncomingMessage): boolean {
-    const { auth, isLocal } = this.#options
-    if (!auth.isOpen && !isLocal(request)) return true
-    const name = (headerOf(request, 'host') ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
-    return name === '' || name === 'localhost' || isIP(name) !== 0
+    return !this.#options.auth.isOpen || isNamedHere(request)
   }
 
   /**
@@ -191,6 +190,12 @@ export class Access {
     if (isLocal(request.raw)) return false
     return request.is404 && hasApplication() && !isReserved(request.url)
   }
+}
+
+/** Whether it was asked under an address, and not under a name that anyone can give. */
+function isNamedHere(request: IncomingMessage): boolean {
+  const name = (headerOf(request, 'host') ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+  return name === '' || name === 'localhost' || isIP(name) !== 0
 }
 
 function pathOf(request: FastifyRequest): string {
