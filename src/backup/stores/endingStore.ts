@@ -5,11 +5,16 @@ import type { OpenObject, Store } from './store.ts'
 export class EndingStore implements Store {
   readonly #store: Store
   readonly #signal: AbortSignal
+  /** Of each question that waits. */
+  readonly #givingUp = new Set<() => void>()
 
   /** Once `signal` aborts, each question throws STOPPING. What was asked may be done all the same. */
   constructor(store: Store, signal: AbortSignal) {
     this.#store = store
     this.#signal = signal
+    signal.addEventListener('abort', () => {
+      for (const giveUp of this.#givingUp) giveUp()
+    })
   }
 
   get name(): string {
@@ -37,13 +42,11 @@ export class EndingStore implements Store {
   }
 
   #answerTo<T>(question: Promise<T>): Promise<T> {
-    const signal = this.#signal
     return new Promise((resolve, reject) => {
       const giveUp = () => reject(new WalcastError('STOPPING'))
-      if (signal.aborted) giveUp()
-      signal.addEventListener('abort', giveUp, { once: true })
-      const over = () => signal.removeEventListener('abort', giveUp)
-      question.then(resolve, reject).finally(over)
+      if (this.#signal.aborted) giveUp()
+      this.#givingUp.add(giveUp)
+      question.then(resolve, reject).finally(() => this.#givingUp.delete(giveUp))
     })
   }
 }
