@@ -1,4 +1,4 @@
-/** A store whose questions are given up once their asker is to end: a place may be silent for long. */
+/** A store whose questions are given up once their asker is to end: a place may be silent. */
 import { WalcastError } from '../../errors.ts'
 import type { OpenObject, Store } from './store.ts'
 
@@ -8,7 +8,7 @@ export class EndingStore implements Store {
   /** Of each question that waits. */
   readonly #givingUp = new Set<() => void>()
 
-  /** Once `signal` aborts, each question throws STOPPING. What was asked may be done all the same. */
+  /** Once `signal` aborts, each question throws STOPPING. What was asked may yet be done. */
   constructor(store: Store, signal: AbortSignal) {
     this.#store = store
     this.#signal = signal
