@@ -361,7 +361,7 @@ test('who leaves gives up its turn only when what it asked for is done', async (
   const parts = { archive, record: () => ({ node: 'n' }) as never, nowMs: () => NOW }
   const told = { onArchiveRead: assert.fail, onArchiveBusy: assert.fail }
   let arrived = 0
-  app.addHook('preHandler', async () => void arrived++)
+  app.addHook('onRequest', async () => void arrived++)
   addArchiveRoutes(app, { ...parts, ...told }, () => ({ text: 'a', passesOn: false }))
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo

@@ -5,7 +5,9 @@ import { askProgram } from '../childProgram.ts'
 import type { DatedCheckOrder } from './datedCheck.ts'
 import { removeFolder } from './datedFolder.ts'
 
-/** Gives and throws what `checkDated` does; throws STOPPING and DRILL_ENDED too. */
+/**
+ * Gives and throws what `checkDated` does; also throws STOPPING and DRILL_ENDED. Leaves nothing.
+ */
 export async function requireSoundDated(
   order: DatedCheckOrder,
   signal: AbortSignal,

@@ -1,6 +1,6 @@
 /**
  * The process that checks a dated snapshot: it reads a `DatedCheckOrder` and answers `sound` with
- * its state checksum, or why not. Neither the node nor its stop waits for SQLite's check.
+ * the state checksum, or why not. Neither the node nor its stop waits for SQLite's check.
  */
 import { systemFileOps } from '../../platform/fileOps.ts'
 import { answerOrder } from '../childAnswer.ts'

@@ -159,12 +159,7 @@ export class Follower {
     if (!isAll) return true
     if (++this.#doubts < DOUBTS) return false
     const { file, archive, isForced } = this.#order
-    if (reason === 'foreign' && !isForced)
-      throw new WalcastError('FOLLOWED_CHANGED', {
-        path: file.path,
-        detail: `${archive.place} has nothing of its history`,
-        cure: 'name its own archive with --from; with --force the file becomes what is there',
-      })
+    if (reason === 'foreign' && !isForced) throw foreign(file.path, archive.place)
     return this.#over(reason)
   }
 
@@ -268,4 +263,11 @@ function cutOff({ txid }: ArchivedPlace): WalcastError {
     name: `what follows txid ${txid}`,
     detail: 'files are missing or damaged, and no snapshot leads further yet',
   })
+}
+
+function foreign(path: string, place: string): WalcastError {
+  const detail = `${place} has nothing of its history`
+  const cure = 'name its own archive with --from; with --force the file becomes what is there'
+  const details = { path, detail, cure }
+  return new WalcastError('FOLLOWED_CHANGED', details)
 }

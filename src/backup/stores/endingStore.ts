@@ -1,15 +1,20 @@
-/** A store whose questions are given up when their asker is to end: a place may be silent. */
+/** A store whose questions are given up once their asker is to end: a place may be silent. */
 import { WalcastError } from '../../errors.ts'
 import type { OpenObject, Store } from './store.ts'
 
 export class EndingStore implements Store {
   readonly #store: Store
   readonly #signal: AbortSignal
+  /** Of each question that waits. */
+  readonly #givingUp = new Set<() => void>()
 
-  /** Once `signal` aborts, each question throws STOPPING. What was asked may be done anyway. */
+  /** Once `signal` aborts, each question throws STOPPING. What was asked may yet be done. */
   constructor(store: Store, signal: AbortSignal) {
     this.#store = store
     this.#signal = signal
+    signal.addEventListener('abort', () => {
+      for (const giveUp of this.#givingUp) giveUp()
+    })
   }
 
   get name(): string {
@@ -37,13 +42,11 @@ export class EndingStore implements Store {
   }
 
   #answerTo<T>(question: Promise<T>): Promise<T> {
-    const signal = this.#signal
     return new Promise((resolve, reject) => {
       const giveUp = () => reject(new WalcastError('STOPPING'))
-      if (signal.aborted) giveUp()
-      signal.addEventListener('abort', giveUp, { once: true })
-      const over = () => signal.removeEventListener('abort', giveUp)
-      question.then(resolve, reject).finally(over)
+      if (this.#signal.aborted) giveUp()
+      this.#givingUp.add(giveUp)
+      question.then(resolve, reject).finally(() => this.#givingUp.delete(giveUp))
     })
   }
 }

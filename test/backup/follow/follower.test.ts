@@ -225,7 +225,7 @@ test('a position that a failover left behind is given up for the newest history'
   world.requireState(7)
 })
 
-test('an archive of another database takes over the file only by force', async (t) => {
+test('an archive of another database takes over no file, unless that is forced', async (t) => {
   const world = new World(t)
   await world.begin()
   await world.end()
