@@ -249,6 +249,7 @@ function restoreGoals({ rows }: KeptResult): Goal[] {
         }
         case 'at': {
           const aim = aimOf('aimP50Ms')
+          if (!Number.isFinite(aim)) return []
           const goal = `a row of a past position within ${aim} ms, in a new process (${name})`
           return under(goal, 'p50Ms', aim, ' ms')
         }

@@ -1,6 +1,6 @@
 /** The console of real nodes in a real browser. */
 import assert from 'node:assert/strict'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import type { CreatedToken } from '../../src/api/tokens.ts'
 import { newToken } from '../../src/security/token.ts'
 import {
@@ -43,6 +43,34 @@ async function startPair(lab: Lab) {
 
 const figure = (page: Page, label: string) =>
   page.locator('.figure').filter({ hasText: label }).locator('.value')
+
+/** Not the title of a drawing, which only a pointer shows. */
+const visible = (locator: Locator) => locator.filter({ visible: true }).first()
+
+/** What each screen of a node that leads shows, to whoever may operate and is no admin. */
+async function visitScreens(page: Page, node: TestNode): Promise<void> {
+  const shown = async (id: string, heading: string, ...texts: readonly string[]) => {
+    await page.goto(`${node.url}/_walcast/#/${id}`)
+    const main = page.getByRole('main')
+    await main.getByRole('heading', { level: 1, name: heading }).waitFor()
+    for (const text of texts) await visible(main.getByText(text)).waitFor()
+    await picture(page, id)
+  }
+  await shown('cluster', 'Cluster', 'node-a', 'node-b', 'Switch over', 'this needs the role admin')
+  await shown('lag', 'Lag', 'the slowest replica that is there', 'Transactions a second')
+  await shown('databases', 'Databases', 'State checksum', 'Verify now')
+  await shown('backups', 'Backups', 'Restorable until', 'Back up now')
+  await shown('timeline', 'Timeline', 'switchover')
+  await shown('access', 'Access', 'this needs the role admin')
+  await page.goto(`${node.url}/_walcast/#/databases`)
+  await page.getByRole('button', { name: 'Verify now' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('walcast verify').waitFor()
+  await dialog.getByRole('button', { name: 'Verify', exact: true }).click()
+  await dialog.getByText('all sound').waitFor()
+  await dialog.getByRole('button', { name: 'Close' }).click()
+  await page.goto(`${node.url}/_walcast/#/node`)
+}
 
 labTest(
   'login, tabs, roles; a switchover, and a failover when the leader has died',
@@ -115,6 +143,7 @@ labTest(
     const { audit = [] } = await leader.status()
     const last = audit.findLast(({ action }) => action === 'switchover')
     assert.match(last?.by ?? '', /^console \(token /)
+    await visitScreens(page, standby)
 
     // The other one stands by now, and the one that leads dies.
     const other = await openConsole(await browser.context(leader.url), leader, operate)

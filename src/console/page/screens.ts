@@ -13,8 +13,8 @@ import type { ConsoleState } from './state.ts'
 
 export const SCREENS: readonly Screen[] = [
   standbyScreen,
-  clusterScreen,
   nodeScreen,
+  clusterScreen,
   lagScreen,
   databasesScreen,
   backupsScreen,

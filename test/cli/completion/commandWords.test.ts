@@ -74,7 +74,8 @@ test('bash completes commands, options, words and paths', () => {
   assert.deepEqual(offered('exp'), ['explain'])
   assert.deepEqual(offered('ver'), ['verify', 'version'])
   assert.deepEqual(offered('help', 'swi'), ['switchover'])
-  assert.deepEqual(offered('status', '--'), ['--help', '--json', '--node', '--db'])
+  const ofStatus = ['--help', '--json', '--node', '--db', '--watch', '--interval', '--wide']
+  assert.deepEqual(offered('status', '--'), ofStatus)
   assert.deepEqual(offered('token', ''), ['create', 'list', 'revoke'])
   assert.deepEqual(offered('token', 'create', '--role', 'o'), ['operate'])
   assert.deepEqual(offered('node', '--on-stale', '=', 'se'), ['serve'])
