@@ -16,8 +16,8 @@ export interface ArchivistParts {
   role(): 'leader' | 'replica' | undefined
   /** Whether replicas are known that may come back and archive. */
   hasReplicas(): boolean
-  /** Asks the leader. Rejects when it cannot be asked. */
-  ask(): Promise<ArchivistAnswer>
+  /** Asks the leader, or gives the archive back. Rejects when it cannot be asked. */
+  ask(isDeclining: boolean): Promise<ArchivistAnswer>
   /** A replica has told what it has archived. */
   onArchived(at: Position): void
   nowMs(): number
@@ -33,13 +33,24 @@ export class Archivist implements ArchivistDesk {
   /** Since when the node has this role. */
   #roleSinceMs = 0
   #grantedUntilMs = 0
+  /** Whether the leader said that another node would archive. */
+  #hasOthers = false
+  /** When this node gave the archive back, which it has not written since. */
+  #declinedMs: number | undefined
   #timer: Timer | undefined
+  #isAsking = false
+  /** Asked once more when the present question is answered. */
+  #isAskDue = false
   #isStopped = false
 
   constructor(parts: ArchivistParts) {
     this.#parts = parts
     const { onArchived, nowMs } = parts
-    this.#grant = new ArchivistGrant({ role: () => this.#look(), onArchived, nowMs })
+    this.#grant = new ArchivistGrant({
+      role: () => this.#look(),
+      mayArchive: true,
+      ...{ onArchived, nowMs },
+    })
   }
 
   start(): void {
@@ -77,14 +88,36 @@ export class Archivist implements ArchivistDesk {
   /** Replicas that were there before get the time to ask first. */
   #isLeft(nowMs: number): boolean {
     if (this.#grant.holder !== undefined) return false
-    return !this.#parts.hasReplicas() || nowMs - this.#roleSinceMs > GRANT_MS
+    const hasWaited = this.#grant.isDeclined || nowMs - this.#roleSinceMs > GRANT_MS
+    return hasWaited || !this.#parts.hasReplicas()
+  }
+
+  decline(node: string): ArchivistAnswer {
+    return this.#grant.decline(node)
   }
 
   /** Tells the leader at once what is archived. */
   tell(): void {
-    if (this.#parts.on !== 'replica' || this.#role !== 'replica' || this.#isStopped) return
-    cancelTimer(this.#timer)
+    if (!this.#isDeclining()) this.#declinedMs = undefined
+    if (this.#parts.on === 'replica' && this.#role === 'replica') this.#askSoon(0)
+  }
+
+  /**
+   * This node has nothing but a snapshot to add to the archive. Gives whether it leaves the archive
+   * to others, for one grant period. It does so once: if no other node has gone on by then so that
+   * this one can follow, it takes the snapshot.
+   */
+  giveBack(): boolean {
+    const isReplica = this.#parts.on === 'replica' && this.#look() === 'replica'
+    if (!isReplica || !this.#hasOthers || this.#declinedMs !== undefined) return false
+    this.#declinedMs = this.#parts.nowMs()
+    this.#grantedUntilMs = 0
     this.#askSoon(0)
+    return true
+  }
+
+  #isDeclining(): boolean {
+    return this.#declinedMs !== undefined && this.#parts.nowMs() < this.#declinedMs + GRANT_MS
   }
 
   /** Between two roles, and at the end of the node, the one before counts. */
@@ -94,6 +127,8 @@ export class Archivist implements ArchivistDesk {
       this.#role = role
       this.#roleSinceMs = this.#parts.nowMs()
       this.#grantedUntilMs = 0
+      this.#hasOthers = false
+      this.#declinedMs = undefined
       this.#grant.end()
     }
     return role
@@ -101,9 +136,21 @@ export class Archivist implements ArchivistDesk {
 
   #askSoon(afterMs: number): void {
     if (this.#isStopped) return
-    this.#timer = setTimer(() => {
-      this.#ask().finally(() => this.#askSoon(ASK_EVERY_MS))
-    }, afterMs).unref()
+    cancelTimer(this.#timer)
+    this.#timer = setTimer(() => this.#askInTurn(), afterMs).unref()
+  }
+
+  /** One question at a time: each sets the time of the next one. */
+  async #askInTurn(): Promise<void> {
+    this.#isAskDue = this.#isAsking
+    if (this.#isAsking) return
+    this.#isAsking = true
+    try {
+      await this.#ask()
+    } finally {
+      this.#isAsking = false
+      this.#askSoon(this.#isAskDue ? 0 : ASK_EVERY_MS)
+    }
   }
 
   /** A leader that cannot be asked has no commits for this node either. */
@@ -111,8 +158,9 @@ export class Archivist implements ArchivistDesk {
     if (this.#look() !== 'replica') return
     const askedMs = this.#parts.nowMs()
     try {
-      const { archives } = await this.#parts.ask()
-      this.#grantedUntilMs = archives ? askedMs + GRANT_MS : 0
+      const { archives, hasOthers } = await this.#parts.ask(this.#isDeclining())
+      this.#hasOthers = hasOthers
+      this.#grantedUntilMs = archives && !this.#isDeclining() ? askedMs + GRANT_MS : 0
     } catch (error) {
       if (keyOf(error) === undefined) throw error
     }

@@ -6,10 +6,10 @@
 import type { ArchiveHeader } from '../../proto/archiveHeader.ts'
 import { asWalcastError, keyOf as errorKey, type WalcastError } from '../errors.ts'
 import type { ArchiveFiles } from './archiveFiles.ts'
+import { isOfContent } from './contentFailures.ts'
 import { type Piece, pieceName, piecesOf, type StoredFile } from './restorePlan.ts'
 import { storedFiles } from './storedFiles.ts'
 import type { Store } from './stores/store.ts'
-import { isOfContent } from './unsoundPieces.ts'
 
 /** When the leader noticed the first and last position of a file, ms since 1970. */
 export interface PieceDates {
@@ -60,6 +60,8 @@ export interface ArchiveLook {
   readonly pieces: readonly DatedPiece[]
   /** Parts whose others are missing: somebody writes them now, or died over it. */
   readonly partial: readonly StoredFile[]
+  /** All that were listed. */
+  readonly files: readonly StoredFile[]
   readonly problems: readonly WalcastError[]
 }
 
@@ -108,7 +110,7 @@ export class DatedPieces {
     }
     this.#known = known
     const whole = new Set(dated.flatMap((piece) => piece.files))
-    return { pieces: dated, partial: files.filter((file) => !whole.has(file)), problems }
+    return { pieces: dated, partial: files.filter((file) => !whole.has(file)), files, problems }
   }
 
   async #find(piece: Piece): Promise<Known | undefined> {

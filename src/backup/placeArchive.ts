@@ -31,8 +31,7 @@ const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
 /** How often a node looks at a place that it does not write to. */
 const WATCH_EVERY_MS = 10_000
 /** Failures after which a place is not known to have what it had. */
-const OTHERS = ['ARCHIVE_FOREIGN', 'ARCHIVE_MISMATCH', 'ARCHIVE_MISSING'] as const
-const IS_OTHER: ReadonlySet<ErrorCode> = new Set(OTHERS)
+const OTHERS: readonly ErrorCode[] = ['ARCHIVE_FOREIGN', 'ARCHIVE_MISMATCH', 'ARCHIVE_MISSING']
 
 export class PlaceArchive {
   readonly progress = new PlaceProgress()
@@ -136,7 +135,7 @@ export class PlaceArchive {
   /** Something else may have been written, or removed, meanwhile. */
   #onFailed(failure: WalcastError, waitMs: number, isNew: boolean): void {
     const { place, logger, onFailed } = this.#parts
-    this.#known = IS_OTHER.has(failure.key) ? undefined : (this.#at ?? this.#known)
+    this.#known = OTHERS.includes(failure.key) ? undefined : (this.#at ?? this.#known)
     this.#at = undefined
     if (failure.key === 'STOPPING') return
     if (isNew)
@@ -247,6 +246,7 @@ export class PlaceArchive {
   /** Nothing leads on from what the place has: a snapshot begins a new way. */
   async #begin(): Promise<boolean> {
     const { place, mark, logger, withSnapshot } = this.#parts
+    if (await this.#files.areLeft()) return false
     const toPlace = await this.#files.placing()
     // A snapshot is of a later position than all that is in the log.
     this.#cursor = this.#parts.log.tail

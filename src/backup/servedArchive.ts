@@ -17,7 +17,7 @@ import { isPin } from './retention/pins.ts'
 import type { Store } from './stores/store.ts'
 import { isObjectName } from './stores/store.ts'
 
-const FOLDER = /^(?:snapshots|changes\/\d|pins|removals|points)$/
+const FOLDER = /^(?:snapshots|changes\/\d|pins|removals|points|broken)$/
 /** Pins of all readers: whoever pins more does not end what it began. */
 const MAX_PINS = 1000
 

@@ -76,11 +76,13 @@ export async function newArchiver({
     observer: metrics.backup(),
     on: options.backupOn,
     archived,
-    async ask(leader, at) {
+    async ask(leader, at, declines) {
       const { node } = nodeFile.record
-      const asked = { node, ...(at ? { archived: formatPosition(at) } : {}) }
-      const { archives } = await calls.tell(leader, ARCHIVIST_PATH, asked, options.peerTimeoutMs)
-      return { archives: archives === true }
+      const archived = at && { archived: formatPosition(at) }
+      const asked = { node, ...(declines ? { declines: 'true' } : archived) }
+      const answer = await calls.tell(leader, ARCHIVIST_PATH, asked, options.peerTimeoutMs)
+      const { archives, hasOthers } = answer
+      return { archives: archives === true, hasOthers: hasOthers === true }
     },
     mark() {
       const { cluster, node } = nodeFile.record
@@ -125,6 +127,7 @@ export function archivistDesk({
   const { view } = onlyDatabase(databases)
   return new ArchivistGrant({
     role: () => view.role(),
+    mayArchive: false,
     onArchived: (at) => archived.hear(at, view.position()),
     nowMs: monotonicMs,
   })
@@ -132,22 +135,19 @@ export function archivistDesk({
 
 /** Where commands read the archive of this node. */
 export function archiveDesk({
-  setup,
+  archiver,
   nodeFile,
-  ops,
-}: Pick<BackupGround, 'setup' | 'nodeFile' | 'ops'>): ArchiveDesk {
-  const { backup: places = [] } = setup.options
-  const opened = new Map<string, ArchiveObjects>()
+}: Pick<BackupGround, 'nodeFile'> & { readonly archiver: Archiver | undefined }): ArchiveDesk {
+  const opened = new Map<number, ArchiveObjects>()
   return {
     async open(number) {
-      const place = places.at(number - 1)
-      if (number < 1 || place === undefined) {
-        const detail =
-          places.length === 0 ? 'it archives nothing' : `its --backup has no place ${number}`
+      const store = await archiver?.storeOf(number)
+      if (!store) {
+        const detail = archiver ? `its --backup has no place ${number}` : 'it archives nothing'
         throw new WalcastError('NODE_ARCHIVE', { node: nodeFile.record.node, detail })
       }
-      const known = opened.get(place) ?? new ServedArchive(await openStore(place, ops), wallMs)
-      opened.set(place, known)
+      const known = opened.get(number) ?? new ServedArchive(store, wallMs)
+      opened.set(number, known)
       return known
     },
   }

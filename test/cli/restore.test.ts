@@ -321,9 +321,23 @@ labTest('the list tells what can be restored, and what is damaged', async (lab) 
   const damaged = await walcast(lab, 'backups', '--from', archive, '--verify')
   assert.equal(damaged.code, 1)
   assert.match(damaged.out, new RegExp(`NOT SOUND: 1 of 3 files\n.*${names[2]} is not sound`))
+  const noted = await walcast(lab, 'backups', '--from', archive)
+  const told = `^NOTED AS BROKEN: 1 file\n  ${names[2]}: ARCHIVE_BROKEN, found by walcast backups`
+  assert.match(noted.out, new RegExp(told, 'm'))
+  flipBit(archive, names[2], 0.5)
+  const again = await walcast(lab, 'backups', '--from', archive, '--verify')
+  assert.equal(again.code, 0, again.err)
+  assert.doesNotMatch(again.out, /NOTED/)
+  assert.deepEqual(readdirSync(join(archive, 'broken')), [])
+  flipBit(archive, names[2], 0.5)
+  await walcast(lab, 'backups', '--from', archive, '--verify')
   rmSync(join(archive, names[1]))
   const { code, out } = await walcast(lab, 'backups', '--from', archive, '--json')
   assert.equal(code, 0)
+  assert.deepEqual(
+    JSON.parse(out).noted.map((each: { name: string; by: string }) => [each.name, each.by]),
+    [[names[2], '']],
+  )
   const { histories } = JSON.parse(out)
   assert.equal(histories[0].restorableUntil.txid, 100)
   assert.deepEqual(
