@@ -79,14 +79,16 @@ export async function resultOf<Key extends string>(
   return Object.fromEntries(entries) as Record<Key, number>
 }
 
-/** CPU of all nodes from now on, as percent of one core. */
-export function watchCpu(running: RunningPrimary): { percents(): number[] } {
+/** CPU of each node from now on: as percent of one core, and as time. */
+export function watchCpu(running: RunningPrimary): { percents(): number[]; ms(): number[] } {
   const fromMs = performance.now()
   const before = running.nodes.map((node) => cpuMsOf(node.pid))
+  const ms = () => running.nodes.map((node, i) => cpuMsOf(node.pid) - before[i])
   return {
+    ms,
     percents() {
       const elapsedMs = performance.now() - fromMs
-      return running.nodes.map((node, i) => (100 * (cpuMsOf(node.pid) - before[i])) / elapsedMs)
+      return ms().map((each) => (100 * each) / elapsedMs)
     },
   }
 }

@@ -65,6 +65,8 @@ export interface RunningSystem extends RunningPrimary {
    * Resolves when every replica has commit number `id` (counted from 1); rejects after `timeoutMs`.
    */
   whenLevel(id: number, timeoutMs: number): Promise<void>
+  /** Resolves when nothing more follows from the commits so far. */
+  whenSettled?(): Promise<void>
   /** The system's own figures (stages of its lag, counters), for the report. */
   figures(): Promise<Readonly<Record<string, number>>>
   /** Rejects unless every replica holds exactly what the primary holds. */

@@ -13,7 +13,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -21,6 +21,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { build } from 'esbuild'
+import { licenses } from './licenses.js'
 
 const OUT = 'dist/bundle'
 const TEST_OUT = 'dist/testBundle'
@@ -94,7 +95,7 @@ for (const program of PROGRAMS) {
   const programs = `${'../'.repeat(program.split('/').length - 1)}programs.js`
   writeFileSync(join(OUT, `${program}.js`), loader(basename(code), programs))
 }
-writeFileSync(join(OUT, 'LICENSES.txt'), licenses())
+writeFileSync(join(OUT, 'LICENSES.txt'), licenses(metafile))
 writeFileSync(join(TEST_OUT, 'package.json'), '{ "type": "commonjs" }\n')
 writeFileSync(
   join(TEST_OUT, `${TEST_MODULE}.js`),
@@ -145,26 +146,6 @@ module.exports = require('xxhash-wasm')().then((xxhash) => {
   return bundled.exports
 })
 `
-}
-
-/** Those of the packages that are in the bundle. */
-function licenses() {
-  const packages = new Set(
-    Object.keys(metafile.inputs)
-      .map((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
-      .filter((folder) => folder !== undefined),
-  )
-  return [...packages]
-    .sort()
-    .map((folder) => {
-      const { name, version, license } = JSON.parse(
-        readFileSync(join(folder, 'package.json'), 'utf8'),
-      )
-      const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each))
-      const text = file ? readFileSync(join(folder, file), 'utf8').trim() : ''
-      return `${name} ${version} (${license})\n\n${text}\n`
-    })
-    .join(`\n${'-'.repeat(80)}\n\n`)
 }
 
 /**

@@ -97,7 +97,7 @@ export const CATALOGUE = {
   DISK_FULL: entry(
     507,
     'no room left to write {path}',
-    'free some space; the node goes on by itself when there is room',
+    'free some space; the node goes on by itself then, and a command is to be given again',
   ),
   WRITE_FAILED: entry(
     500,
@@ -120,6 +120,11 @@ export const CATALOGUE = {
     500,
     'the WAL does not read as published: {detail}',
     'the node starts a new epoch and replicas compare pages; nothing to do',
+  ),
+  WAL_FOREIGN: entry(
+    400,
+    '{path} is no SQLite database, no WAL and no wal-index: {detail}',
+    'give a database file, or its -wal or -shm',
   ),
   WAL_INDEX_UNREADABLE: entry(503, 'the wal-index of {path} is being rewritten', 'try again'),
   UNKNOWN_CHANGE: entry(
@@ -299,7 +304,7 @@ export const CATALOGUE = {
   FOREIGN_PAGE: entry(
     403,
     'requests from web pages of other sites are refused',
-    'ask from a program, or set a secret',
+    'ask from a program, or from the console at /_walcast/ under the address of the node',
   ),
   NOT_LEADER: entry(
     421,
@@ -579,7 +584,7 @@ export const CATALOGUE = {
   ARCHIVE_GAP: entry(
     409,
     'the archive has no way to {name}: {detail}',
-    'restore an earlier position, or use another copy of the archive',
+    'take a position that "walcast backups" shows, or use another copy of the archive',
   ),
   ARCHIVE_MISMATCH: entry(
     500,
@@ -610,6 +615,11 @@ export const CATALOGUE = {
     504,
     'the archive does not have {position} yet: {detail}',
     'the node goes on trying: see "walcast status"; a longer --timeout waits longer',
+  ),
+  TOO_MANY_BACKUPS: entry(
+    503,
+    'already {limit} requests wait for the archive to be level',
+    'wait for those to end: the node archives by itself meanwhile',
   ),
   STORE_PLACE: entry(
     400,
@@ -980,6 +990,11 @@ export const CATALOGUE = {
     '{replicas} replicas hold {wanted}; level {level} was not reached ({detail})',
     'the leader has it; wait again, or see which replicas are away with "walcast status"',
   ),
+  CONSOLE_MISSING: entry(
+    500,
+    'no file of the web console at {path}: {detail}',
+    'build the checkout with "npm run build", or install walcast again',
+  ),
   TOO_MANY_EVENT_STREAMS: entry(
     503,
     'already {limit} listeners of events',
@@ -989,6 +1004,16 @@ export const CATALOGUE = {
     503,
     'already {limit} requests wait for a position',
     'try again or read from the leader',
+  ),
+  AUDIT_BUSY: entry(
+    503,
+    'already {limit} notes for the audit log wait for the disk',
+    'try again in a moment',
+  ),
+  CALLER_GONE: entry(
+    503,
+    'who asked went away while the node waited for {wanted}',
+    'ask again, and wait for the answer',
   ),
   NO_LOCAL_NODE: entry(
     503,

@@ -24,6 +24,11 @@ export function programPath(program: Program): string {
   return fileURLToPath(new URL(`./${program}.js`, import.meta.url))
 }
 
+/** Path of the folder with the files of the console's page. */
+export function consoleFolder(): string {
+  return fileURLToPath(new URL('../console', import.meta.url))
+}
+
 /** Path of the package.json of this package. */
 export function manifestPath(): string {
   return fileURLToPath(new URL('../../package.json', import.meta.url))

@@ -103,7 +103,9 @@ test('every throw fills exactly the placeholders of its error', () => {
   for (const { place, key, details } of USES) {
     assert.ok(isErrorCode(key), `${place}: ${key} is not in the catalogue`)
     if (details === undefined || details.includes('message')) continue
-    assert.deepEqual([...details].sort(), placeholders(key).sort(), `${place}: ${key}`)
+    // `cure` replaces what to do, as `message` replaces what happened.
+    const filled = details.filter((detail) => detail !== 'cure')
+    assert.deepEqual(filled.sort(), placeholders(key).sort(), `${place}: ${key}`)
   }
 })
 

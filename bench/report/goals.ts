@@ -231,7 +231,7 @@ function restoreGoals({ rows }: KeptResult): Goal[] {
         case 'writer': {
           const aim = aimOf('aimCostPercent')
           const goal = `archiving costs a full-speed writer at most ${aim} % (${name})`
-          return under(goal, 'costPercent', aim, ' %')
+          return under(goal, 'costPercent', aim, ' %', cpuOf(row))
         }
         case 'lag': {
           const aim = aimOf('aimAddedP50Ms')
@@ -247,10 +247,21 @@ function restoreGoals({ rows }: KeptResult): Goal[] {
           const goal = `a restore takes at most twice cp, and changes at 300 MB/s (${name})`
           return under(goal, 'ofAim', 1, ' times', timesOf(row))
         }
+        case 'at': {
+          const aim = aimOf('aimP50Ms')
+          const goal = `a row of a past position within ${aim} ms, in a new process (${name})`
+          return under(goal, 'p50Ms', aim, ' ms')
+        }
         default:
           return []
       }
     })
+}
+
+function cpuOf(row: KeptRow): string {
+  const [all, archive] = [measured(row, 'cpuUs'), measured(row, 'archiveCpuUs')]
+  if (!all || !archive) return ''
+  return `${figure(archive.value)} of the nodes' ${figure(all.value)} µs of CPU for each commit`
 }
 
 function timesOf(row: KeptRow): string {

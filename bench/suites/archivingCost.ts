@@ -7,10 +7,16 @@
  *
  * - `costPercent`: by how much the archive lowers the rate, round by round. Below 0: faster. Of a
  *   peer, against its writer alone.
+ * - `archiveCpuUs`: CPU of all nodes for each commit with the archive, less that without, until the
+ *   archive has the last commit. Where all cores are busy, a writer lacks what the archive takes.
+ * - `... apart`: the writer has a core for itself and all nodes share another. What the archive
+ *   costs there is not time on a core.
  * - `ofAlone`: rate with the archive by that of a writer with nothing beside it.
  * - `addedP50Ms`: p50 with the archive less p50 without, round by round.
  */
+import { availableParallelism } from 'node:os'
 import { type Spread, spread } from '../arithmetic.ts'
+import { type PinSetup, parsePin } from '../optionValues.ts'
 import type { Context } from '../suite.ts'
 import type { System } from '../system.ts'
 import { archivedWalcast } from '../systems/archivedWalcast.ts'
@@ -23,6 +29,7 @@ import { peerCases, type RestoreCase } from './restoreCase.ts'
 import { measureAlone, measureReplicated, type WriterCase } from './throughput.ts'
 
 const AIM_COST_PERCENT = 5
+const APART: PinSetup = parsePin('writer=0,leader=1,replica=1')
 /** What two runs of the same differ by anyway. */
 const AIM_ADDED_MS = 0.05
 const LAG_RATES = [200, 1000]
@@ -31,6 +38,7 @@ interface Rate {
   readonly commitsPerSecond: number
   readonly leaderCpuPercent?: number
   readonly replicaCpuPercent?: number
+  readonly cpuUs?: number
 }
 
 /** One of several that take turns. */
@@ -43,6 +51,7 @@ export async function measureWriterCost(context: Context): Promise<RestoreCase[]
   return [
     await writerOfWalcast(context, 'leader', 0),
     await writerOfWalcast(context, 'pair', 1),
+    ...(await writersApart(context)),
     ...(await peerCases(context, litestream.name, 'writer', 'replica in a folder', () =>
       writerOfPeer(context, litestream, litestream),
     )),
@@ -50,6 +59,21 @@ export async function measureWriterCost(context: Context): Promise<RestoreCase[]
       writerOfPeer(context, postgres, postgresReceiveWal),
     )),
   ]
+}
+
+/** None where --pin says what is measured, or there is one core. */
+async function writersApart(context: Context): Promise<RestoreCase[]> {
+  const { options, processes } = context
+  if (options.pins[0].text !== 'none' || availableParallelism() < 2) return []
+  processes.pinning = APART.pinning
+  try {
+    return [
+      await writerOfWalcast(context, 'leader, apart', 0),
+      await writerOfWalcast(context, 'pair, apart', 1),
+    ]
+  } finally {
+    processes.pinning = options.pins[0].pinning
+  }
 }
 
 export async function measureLagCost(context: Context): Promise<RestoreCase[]> {
@@ -83,10 +107,14 @@ async function writerOfWalcast(
       ofAlone: shares(alone, archived),
       leaderCpuPercent: of((round) => round.leaderCpuPercent),
       replicaCpuPercent: replicas > 0 ? of((round) => round.replicaCpuPercent) : undefined,
+      cpuUs: of((round) => round.cpuUs),
+      archiveCpuUs: spread(archived.map((round, i) => cpuUsOf(round) - cpuUsOf(plain[i]))),
     },
     identical: true,
   }
 }
+
+const cpuUsOf = ({ cpuUs }: Rate) => cpuUs ?? Number.NaN
 
 /** `archived`: the peer with what it has for an archive. */
 async function writerOfPeer(context: Context, peer: System, archived: System) {

@@ -59,7 +59,9 @@ const MEASURES: readonly (readonly [readonly RestorePart[], Measure])[] = [
 export const restore: Suite = {
   note:
     'writer: small commits at full speed; costPercent: by how much the archive lowers the rate, ' +
-    'against the same nodes without it; ofAlone: rate by that of a writer alone. ' +
+    'against the same nodes without it; ofAlone: rate by that of a writer alone; ' +
+    'archiveCpuUs: what the archive adds to the CPU of all nodes for each commit; ' +
+    'apart: the writer has a core for itself, all nodes share another. ' +
     'lag: p50 of a replica without and with the archive. ' +
     'behind: age of the oldest commit that a restore would not give, looked at every 10 ms. ' +
     'restore: seconds of the whole command; phases from one more run in one process: ' +

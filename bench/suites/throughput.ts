@@ -55,6 +55,8 @@ interface Replicated extends Alone {
   readonly levelMs: number
   readonly leaderCpuPercent: number
   readonly replicaCpuPercent: number
+  /** Of all nodes, for each commit, until nothing more follows from them. */
+  readonly cpuUs: number
   readonly pauses: number
   readonly pauseMs: number
 }
@@ -151,13 +153,20 @@ export async function measureReplicated(
   const running = await system.start(setup)
   const writing = writingOf(context, each, setup.folder)
   const whenArrived = (id: number) => running.whenLevel(id, LEVEL_TIMEOUT_MS)
-  const { rates, result, begunMs, before, cpuPercents } = await write(context, running, writing, {
-    whenArrived,
-    figures: () => running.figures(),
-  })
+  const { rates, result, begunMs, before, cpu, cpuPercents } = await write(
+    context,
+    running,
+    writing,
+    {
+      whenArrived,
+      figures: () => running.figures(),
+    },
+  )
   await whenArrived(result.ids)
   const levelMs = Number(process.hrtime.bigint()) / 1e6 - result.endNs / 1e6
   const counters = grown(before, await running.figures(), performance.now() - begunMs)
+  await running.whenSettled?.()
+  const cpuMs = cpu.ms().reduce((sum, ms) => sum + ms, 0)
   await running.verify()
   await running.stop()
   return {
@@ -166,6 +175,7 @@ export async function measureReplicated(
     levelMs: system === walcast ? levelMs : Number.NaN,
     leaderCpuPercent: cpuPercents[0] ?? Number.NaN,
     replicaCpuPercent: cpuPercents.length > 1 ? Math.max(...cpuPercents.slice(1)) : Number.NaN,
+    cpuUs: (1000 * cpuMs) / result.commits,
     ...counters,
   }
 }
@@ -194,7 +204,7 @@ async function write(
   const cpuPercents = cpu.percents()
   const commitsPerSecond = rate(result.commits, result.elapsedMs)
   const rates = { commitsPerSecond, commitUs: (1000 * result.busyMs) / result.commits }
-  return { result, begunMs, before, cpuPercents, rates }
+  return { result, begunMs, before, cpu, cpuPercents, rates }
 }
 
 type Figures = Readonly<Record<string, number>>

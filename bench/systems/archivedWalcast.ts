@@ -66,9 +66,14 @@ export class ArchivedWalcast extends RunningWalcast {
     await this.#until(what, async () => (await this.restorableTxid()) >= txid)
   }
 
+  /** The archive has what the leader has. */
+  async whenSettled(): Promise<void> {
+    await this.whenArchived((await this.leaderStatus()).txid)
+  }
+
   /** The newest position and the leader's, in content: throws when they differ. */
   async verifyArchive(): Promise<void> {
-    await this.whenArchived((await this.leaderStatus()).txid)
+    await this.whenSettled()
     const where = join(this.#setup.folder, 'restored.db')
     await restoreByCommand(this.#setup, this.#at, where)
     await verifySame(this.#setup, [this.primary, { client: 'sqlite', where }])

@@ -21,6 +21,8 @@ export interface ListedObjects {
   readonly objects: readonly { readonly name: string; readonly bytes: number }[]
   /** Whether others follow. */
   readonly isMore: boolean
+  /** Which list this is a page of: all pages of one are of one moment. */
+  readonly listing?: string
 }
 
 export interface ObjectRange {
@@ -31,8 +33,11 @@ export interface ObjectRange {
 
 /** The objects of one archive, on the node that has it and for who asks that node. */
 export interface ArchiveObjects {
-  /** Those in a folder whose names come after `after`, `MAX_LISTED` at most. */
-  list(folder: string, after: string): Promise<ListedObjects>
+  /**
+   * Those in a folder whose names come after `after`, `MAX_LISTED` at most. `listing`: that of the
+   * page before, '' for the first one. An answer with another one is of another moment.
+   */
+  list(folder: string, after: string, listing: string): Promise<ListedObjects>
   /**
    * Bytes of an object from `at` on: at most `bytes`, and fewer at its end. Throws ARCHIVE_MISSING,
    * and BAD_REQUEST when `at` is beyond the end.
@@ -47,10 +52,18 @@ export interface ArchiveObjects {
   removeNote(name: string): Promise<void>
 }
 
+/** Who asks for the archive of a node. */
+export interface ArchiveAsker {
+  /** A token with its address, an address or this machine. */
+  readonly reader: string
+  /** The same with the name that it gives itself, for the audit log. */
+  readonly by: string
+}
+
 export interface ArchiveDesk {
   /**
-   * The archive in the place with this number, from 1, in the order of --backup. Throws
-   * NODE_ARCHIVE, and what opening a store throws.
+   * The archive in the place with this number, from 1, in the order of --backup, as this one
+   * may have it. Throws NODE_ARCHIVE, and what opening a store throws.
    */
-  open(place: number): Promise<ArchiveObjects>
+  open(place: number, asker: ArchiveAsker): Promise<ArchiveObjects>
 }

@@ -1,8 +1,8 @@
 /**
  * `GET /_walcast/audit`: who changed a node's role, its list of replicas or the keys of its
- * cluster, when and why; also how its archive and the drills of it fare, who asked for a backup or
- * read the archive, and what commands wrote into the database. `POST /_walcast/audit`: a command
- * notes what it wrote.
+ * cluster, when and why; also how its archive and the drills of it fare, who asked for a backup,
+ * read the archive or named positions in it, and what commands wrote into the database.
+ * `POST /_walcast/audit`: a command notes what it wrote.
  */
 
 import type { NodeRole } from './roleAnswers.ts'
@@ -30,6 +30,8 @@ export const AUDIT_ACTIONS = [
   'drill',
   'archive',
   'archive-read',
+  'pin',
+  'point',
   'backup',
   'restore',
   'snapshot',

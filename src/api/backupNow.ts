@@ -8,6 +8,8 @@ export const BACKUP_NOW_MS = 60_000
 export const MAX_BACKUP_NOW_MS = 6 * 3_600_000
 /** How often a request may be passed on: a replica asks its leader, and that the one it knows. */
 export const MAX_PASSES = 2
+/** The most requests of which a node waits for the end at once. */
+export const MAX_BACKUPS_NOW = 64
 
 export interface BackupNowHow {
   /** Also writes a snapshot to each place. */
@@ -43,8 +45,9 @@ export interface BackupNowAnswer {
 
 export interface BackupDesk {
   /**
-   * Resolves once every place has the position. Throws NOT_ARCHIVING, BACKUP_BEHIND, STARTING, and
-   * what waiting for the position throws.
+   * Resolves once every place has the position. `gone`: aborted when who asked went away. Throws
+   * NOT_ARCHIVING, BACKUP_BEHIND, STARTING, TOO_MANY_BACKUPS, NODE_ANSWER, CALLER_GONE, and what
+   * waiting for the position throws.
    */
-  now(how: BackupNowHow, by: string): Promise<BackupNowAnswer>
+  now(how: BackupNowHow, by: string, gone: AbortSignal): Promise<BackupNowAnswer>
 }

@@ -19,6 +19,10 @@ export interface PlaceReport {
   readonly place: string
   /** False while another node of the cluster archives. */
   readonly isArchiving: boolean
+  /** Id of the replica that archives, where the leader knows it. */
+  readonly archivist?: string
+  /** Whether a leader that came up just now leaves the place to replicas, which have not asked. */
+  readonly isAwaitingReplica?: true
   /** The newest position that a restore from this place reaches; absent until it is known. */
   readonly restorableUntil?: {
     /** EPOCH-TXID. */

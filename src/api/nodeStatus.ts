@@ -19,6 +19,8 @@ export interface NodeStatus extends DatabaseStatus {
   readonly members?: readonly NodePlace[]
   /** The last requests and changes that concern the node's role; newest last. */
   readonly audit?: readonly AuditEntry[]
+  /** Its --ack: how many replicas must hold a write before it is answered. */
+  readonly ack: string
   readonly version: string
   readonly uptimeSeconds: number
 }

@@ -33,18 +33,27 @@ export class PositionWaits {
     return this.#waiters.size
   }
 
-  /** Resolves when `target` is reached. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
-  until(target: WaitTarget, timeoutMs: number): Promise<void> {
-    return this.untilTrue(() => this.#reach(target), nameOf(target), timeoutMs)
+  /**
+   * Resolves when `target` is reached. `gone`: aborted when who waits went away. Throws
+   * WAIT_TIMEOUT, POSITION_UNKNOWN, TOO_MANY_WAITS or CALLER_GONE.
+   */
+  until(target: WaitTarget, timeoutMs: number, gone?: AbortSignal): Promise<void> {
+    return this.untilTrue(() => this.#reach(target), nameOf(target), timeoutMs, gone)
   }
 
   /**
    * The same for any condition that changes only with the node's position or its knowledge of the
    * leader. `name` says for people what it is.
    */
-  async untilTrue(check: () => Reach, name: string, timeoutMs: number): Promise<void> {
+  async untilTrue(
+    check: () => Reach,
+    name: string,
+    timeoutMs: number,
+    gone?: AbortSignal,
+  ): Promise<void> {
     const reach = check()
     if (reach === 'reached') return
+    if (gone?.aborted) throw callerGone(name)
     if (reach === 'unknown') throw unknown(name)
     if (this.#waiters.size >= this.#limit)
       throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
@@ -56,17 +65,20 @@ export class PositionWaits {
           ),
         timeoutMs,
       )
+      const onGone = () => waiter.done(callerGone(name))
       const waiter: Waiter = {
         check,
         name,
         done: (error) => {
           cancelTimer(timer)
+          gone?.removeEventListener('abort', onGone)
           this.#waiters.delete(waiter)
           if (error) reject(error)
           else resolve()
         },
       }
       this.#waiters.add(waiter)
+      gone?.addEventListener('abort', onGone)
     })
   }
 
@@ -84,6 +96,10 @@ export class PositionWaits {
   close(): void {
     for (const waiter of this.#waiters) waiter.done(new WalcastError('STOPPING'))
   }
+}
+
+function callerGone(wanted: string): WalcastError {
+  return new WalcastError('CALLER_GONE', { wanted })
 }
 
 function unknown(name: string): WalcastError {

@@ -3,7 +3,6 @@
  * database is copied: its position is known only then, and no file may pass it. They go on while
  * the copy is written into the place, which takes longest.
  */
-import { keyOf } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { Stand } from './batchRecord.ts'
@@ -14,19 +13,31 @@ import type { TakenSnapshot } from './snapshotTaker.ts'
 
 const RETRY_MS = { min: 1000, max: 30_000 }
 
+/** It is in the place, under this name. */
+export type OnStored = (name: string, at: Stand) => void
+
 export class AddedSnapshot {
   readonly #parts: Pick<PlaceParts, 'withSnapshot' | 'mark'>
-  readonly #onStored: (name: string) => void
+  readonly #onEnded: () => void
+  readonly #nowMs: () => number
   readonly #backoff = new Backoff(RETRY_MS.min, RETRY_MS.max)
   #notBeforeMs = 0
   #at: Stand | undefined
   #storing: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
-  /** `onStored`: it is in the place, under this name. */
-  constructor(parts: Pick<PlaceParts, 'withSnapshot' | 'mark'>, onStored: (name: string) => void) {
+  /**
+   * `onEnded`: one is there, or has failed, after `take` had ended. `nowMs`: a clock that never
+   * goes back.
+   */
+  constructor(
+    parts: Pick<PlaceParts, 'withSnapshot' | 'mark'>,
+    onEnded: () => void,
+    nowMs: () => number = monotonicMs,
+  ) {
     this.#parts = parts
-    this.#onStored = onStored
+    this.#onEnded = onEnded
+    this.#nowMs = nowMs
   }
 
   /** No file of changes goes past this one. */
@@ -36,6 +47,12 @@ export class AddedSnapshot {
 
   get isRunning(): boolean {
     return this.#storing !== undefined
+  }
+
+  /** After how long one that failed may be tried again, ms; undefined when nothing holds it up. */
+  get retryMs(): number | undefined {
+    const leftMs = this.#notBeforeMs - this.#nowMs()
+    return leftMs > 0 && !this.isRunning ? leftMs : undefined
   }
 
   /** Throws why the last one failed, once. */
@@ -48,17 +65,19 @@ export class AddedSnapshot {
 
   /** Whether one may be taken of a place that is at `at`: changes lead to the last one first. */
   mayTake({ incarnation, txid }: Stand): boolean {
-    if (this.isRunning || monotonicMs() < this.#notBeforeMs) return false
+    if (this.isRunning || this.retryMs !== undefined) return false
     return this.#at?.incarnation !== incarnation || txid >= this.cutTxid
   }
 
   /** Ends when the copy is there; the writing goes on. Throws why there is none. */
-  async take(toPlace: PlaceFile): Promise<void> {
+  async take(toPlace: PlaceFile, onStored: OnStored): Promise<void> {
+    let isTaken = false
     await new Promise<void>((resolve) => {
       const store = async (taken: TakenSnapshot) => {
         this.#at = taken.at
+        isTaken = true
         resolve()
-        this.#onStored(await storeSnapshot(toPlace, taken, this.#parts.mark()))
+        onStored(await storeSnapshot(toPlace, taken, this.#parts.mark()), taken.at)
         this.#backoff.reset()
       }
       this.#storing = this.#parts
@@ -67,9 +86,10 @@ export class AddedSnapshot {
         .finally(() => {
           this.#storing = undefined
           resolve()
+          if (isTaken) this.#onEnded()
         })
     })
-    this.requireSound()
+    if (!isTaken) this.requireSound()
   }
 
   /** It is in the place then. Throws why it is not. */
@@ -78,8 +98,9 @@ export class AddedSnapshot {
     this.requireSound()
   }
 
+  /** Whatever it was: an engine that begins again and again ends each copy with STOPPING. */
   #fail(error: unknown): void {
     this.#failure = { error }
-    if (keyOf(error) !== 'STOPPING') this.#notBeforeMs = monotonicMs() + this.#backoff.nextMs()
+    this.#notBeforeMs = this.#nowMs() + this.#backoff.nextMs()
   }
 }

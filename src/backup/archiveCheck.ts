@@ -3,7 +3,7 @@ import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts
 import { keyOf, type WalcastError } from '../errors.ts'
 import type { Archive } from './archive.ts'
 import type { ArchiveFile } from './archiveFile.ts'
-import { isOfOneFile } from './historyPositions.ts'
+import { isOfOneFile } from './contentFailures.ts'
 
 export interface BadFile {
   readonly name: string

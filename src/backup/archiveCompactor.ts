@@ -18,6 +18,7 @@ import { type DueMerge, dueMerges } from './compaction/levels.ts'
 import type { Stamp } from './compaction/madeFile.ts'
 import { mergeChanges } from './compaction/mergeChanges.ts'
 import { type CompactionReport, Round, reportOf } from './compaction/roundReport.ts'
+import { isLasting } from './contentFailures.ts'
 import { type ArchiveLook, type DatedPiece, DatedPieces, keyOf } from './datedPieces.ts'
 import type { PlannedPiece, StoredFile } from './restorePlan.ts'
 import { doubtedPieces } from './retention/coveredPieces.ts'
@@ -35,13 +36,6 @@ const MAX_LOOKED = 2000
 const MAX_MERGES = 64
 const MAX_THINNED = 8
 const MAX_COMPARED = 4
-/** What failed because of what files hold, or who may read them, is not tried again. */
-const LASTING: ReadonlySet<string | undefined> = new Set([
-  'ARCHIVE_BROKEN',
-  'ARCHIVE_GAP',
-  'ARCHIVE_LOCKED',
-  'ARCHIVE_MISMATCH',
-])
 const MAX_FAILED = 10_000
 
 export interface CompactorOptions {
@@ -239,7 +233,7 @@ export class ArchiveCompactor {
       // This process cannot read what another one encrypted. It stays as it is.
       if (errorKey(error) !== 'ARCHIVE_LOCKED') problems.push(asWalcastError(error))
       await this.#noteUnsound(error, pieces.map(keyOf), problems)
-      if (LASTING.has(errorKey(error)) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
+      if (isLasting(error) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
       return false
     }
   }

@@ -13,7 +13,7 @@ import {
 import { encodeArchiveTrailer } from '../../proto/archiveTrailer.ts'
 import type { BackupRecipient } from '../security/backupKeys.ts'
 import { xxh64 } from '../xxh64.ts'
-import { CODECS } from './codecs.ts'
+import { CODECS, type Effort } from './codecs.ts'
 import { beginParts, type PartCipher } from './partCipher.ts'
 import type { RecentKeys } from './recentKeys.ts'
 
@@ -38,6 +38,7 @@ export class ArchiveFileWriter {
   readonly #header: ArchiveHeader
   readonly #cipher: PartCipher
   readonly #write: (bytes: Buffer) => Promise<void>
+  readonly #effort: Effort
   readonly #points: ArchivePoint[] = []
   readonly #blocks: ArchiveBlock[] = []
   readonly #block: Buffer
@@ -50,10 +51,12 @@ export class ArchiveFileWriter {
     header: ArchiveHeader,
     cipher: PartCipher,
     write: (bytes: Buffer) => Promise<void>,
+    effort: Effort,
   ) {
     this.#header = header
     this.#cipher = cipher
     this.#write = write
+    this.#effort = effort
     this.#block = Buffer.alloc(header.blockPages * header.pageSize)
   }
 
@@ -67,9 +70,10 @@ export class ArchiveFileWriter {
     write: (bytes: Buffer) => Promise<void>,
     recipients?: readonly BackupRecipient[],
     keys?: RecentKeys,
+    effort: Effort = 'some',
   ): Promise<ArchiveFileWriter> {
     const { bytes, cipher } = beginParts(header, recipients, keys)
-    const writer = new ArchiveFileWriter(header, cipher, write)
+    const writer = new ArchiveFileWriter(header, cipher, write, effort)
     writer.#headerSum = bytes.readBigUInt64LE(bytes.length - 8)
     await writer.#emit(bytes)
     return writer
@@ -108,7 +112,7 @@ export class ArchiveFileWriter {
       isOpen,
     })
     const table = encodeBlockTable(this.#blocks)
-    const index = this.#cipher.seal('index', await CODECS[this.#header.codec].compress(raw))
+    const index = this.#cipher.seal('index', await this.#compress(raw))
     const tables = Buffer.concat([table, index])
     const trailer = encodeArchiveTrailer({
       tableAt: this.#bytes,
@@ -124,11 +128,15 @@ export class ArchiveFileWriter {
 
   async #endBlock(): Promise<void> {
     const raw = this.#block.subarray(0, this.#blockImages * this.#header.pageSize)
-    const packed = await CODECS[this.#header.codec].compress(raw)
+    const packed = await this.#compress(raw)
     const stored = this.#cipher.seal(this.#blocks.length, packed)
     this.#blocks.push({ bytes: stored.length, sum: xxh64(stored, 0n) })
     this.#blockImages = 0
     await this.#emit(stored)
+  }
+
+  #compress(raw: Buffer): Promise<Buffer> {
+    return CODECS[this.#header.codec].compress(raw, this.#effort)
   }
 
   async #emit(bytes: Buffer): Promise<void> {

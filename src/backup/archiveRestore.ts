@@ -7,8 +7,9 @@ import { type ArchivedPlace, formatArchiveName } from '../../proto/archiveNames.
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { checksumHex, xxh64 } from '../xxh64.ts'
+import { isOfOneFile } from './contentFailures.ts'
 import type { HeldFiles } from './heldFiles.ts'
-import { type ArchivedPosition, type BadPieces, isOfOneFile, startOf } from './historyPositions.ts'
+import { type ArchivedPosition, type BadPieces, startOf } from './historyPositions.ts'
 import { momentText } from './moment.ts'
 import { provenWay } from './provenWay.ts'
 import { type Restored, type RestoreSteps, restore } from './restore.ts'
@@ -128,7 +129,7 @@ export class ArchiveRestore {
     const turn = archive.inTurn(files)
     let proven: ArchivedPosition | undefined
     try {
-      return await restore(path, turn.opens, target, ops, {
+      const restored = await restore(path, turn.opens, target, ops, {
         ...steps,
         plan: planKey(plan),
         onPosition: (at) => {
@@ -136,6 +137,8 @@ export class ArchiveRestore {
           steps.onPosition?.(at)
         },
       })
+      // The time that the plan told: a snapshot may only know when it was made.
+      return { ...restored, timeMs: target.timeMs }
     } catch (error) {
       const last = turn.last()
       if (!isOfOneFile(error) || !last) throw error

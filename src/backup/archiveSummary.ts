@@ -1,12 +1,13 @@
 /** What an archive can restore: its histories, the stretches of each, gaps and snapshots. */
+
 import { type ArchiveName, isThinned } from '../../proto/archiveNames.ts'
 import type { Archive } from './archive.ts'
+import { isOfOneFile } from './contentFailures.ts'
 import { type History, historiesOf, type Span } from './histories.ts'
 import {
   type ArchivedPosition,
   type BadPieces,
   HistoryPositions,
-  isOfOneFile,
   startOf,
 } from './historyPositions.ts'
 import { endOf, type Piece, pieceName, reachablePieces } from './restorePlan.ts'

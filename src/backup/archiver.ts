@@ -26,12 +26,12 @@ import { type ArchivedBatch, BatchChain } from './batchChain.ts'
 import type { BatchFollower } from './batchFollower.ts'
 import { BatchLog } from './batchLog.ts'
 import type { Stand } from './batchRecord.ts'
+import type { Finding } from './contentFailures.ts'
 import { PlaceArchive } from './placeArchive.ts'
 import { reportOf } from './placeReport.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import { type PlacesNowOrder, placesNow } from './placesNow.ts'
 import { PlaceUpkeep } from './placeUpkeep.ts'
-import type { Finding } from './renewal.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
 import { openedOnce } from './stores/openedOnce.ts'
 import type { Store } from './stores/store.ts'
@@ -101,8 +101,12 @@ export class Archiver implements BatchFollower {
 
   report(): BackupReport {
     const about = [this.#leaderMs(), this.#options.alertMs] as const
+    const archives = this.archivist.report()
     return {
-      places: this.#places.map(({ archive, upkeep }) => reportOf(archive.status, upkeep, ...about)),
+      places: this.#places.map(({ archive, upkeep }) => ({
+        ...reportOf(archive.status, upkeep, ...about),
+        ...archives,
+      })),
       logBytes: this.#log.bytes,
       queueBytes: this.#log.pendingBytes,
     }
@@ -112,10 +116,8 @@ export class Archiver implements BatchFollower {
   now(order: PlacesNowOrder): Promise<readonly PlaceNow[]> {
     this.#chain.source?.look()
     this.#chain.requireLevel()
-    return placesNow(
-      this.#places.map(({ archive }) => archive),
-      order,
-    )
+    const places = this.#places.map(({ archive }) => archive)
+    return placesNow(places, order)
   }
 
   /** From now on this engine's batches come. */
@@ -229,13 +231,13 @@ export class Archiver implements BatchFollower {
   }
 
   #newPlace(place: string, open: () => Promise<Store>): PlaceArchive {
-    const { log: logger, everyMs, mark, observer } = this.#options
+    const { log: logger, everyMs, alertMs, mark, observer } = this.#options
     return new PlaceArchive({
       ...{ place, open, logger, everyMs, mark },
       log: this.#log,
       isOn: () => this.archivist.isOn(),
       giveBack: () => this.archivist.giveBack(),
-      mayStandInMs: () => this.#mayStandInMs(),
+      mayStandInMs: () => this.archivist.mayStandInMs(alertMs),
       end: () => this.#chain.end,
       isOpen: () => this.#chain.isOpen,
       withSnapshot: (use) => this.#withSnapshot(use),
@@ -247,13 +249,6 @@ export class Archiver implements BatchFollower {
     })
   }
 
-  /** The leader is the first to write where the node that archives does not. */
-  #mayStandInMs(): number | undefined {
-    const { alertMs, on } = this.#options
-    if (on !== 'replica') return undefined
-    return this.#chain.source?.role === 'leader' ? alertMs : 2 * alertMs
-  }
-
   #newUpkeep({ open, archive }: Omit<KeptPlace, 'upkeep'>): PlaceUpkeep {
     const { log: logger, keep, mark, observer } = this.#options
     const { place } = archive.status
@@ -261,7 +256,7 @@ export class Archiver implements BatchFollower {
       ...{ place, open, logger, keep, mark },
       status: () => archive.status,
       leaderMs: () => this.#leaderMs(),
-      onSnapshotDue: () => archive.hurry(true),
+      onSnapshotDue: () => archive.wantSnapshot(),
       onRound: () => observer.onUpkeep(place),
       onUnsound: (error) => archive.onUnsound(error),
       onFailed: ({ key }) => observer.onFailed(place, key),
@@ -286,7 +281,8 @@ export class Archiver implements BatchFollower {
     if (!source || !state) throw new WalcastError('STOPPING')
     const path = join(folder, 'snapshot')
     makeFolder(folder)
-    const taker = new SnapshotTaker(source, db, path, ops)
+    const noticedMs = (at: Stand) => this.#chain.noticedMs(at)
+    const taker = new SnapshotTaker(source, db, path, ops, noticedMs)
     this.#taker = taker
     try {
       await use(await taker.run(state))

@@ -4,6 +4,7 @@
  */
 import type { Position } from '../../proto/position.ts'
 import { type ArchivistAnswer, type ArchivistDesk, GRANT_MS } from '../api/archivist.ts'
+import type { PlaceReport } from '../api/backupStatus.ts'
 import { keyOf } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import { ArchivistGrant } from './archivistGrant.ts'
@@ -32,6 +33,8 @@ export class Archivist implements ArchivistDesk {
   #role: 'leader' | 'replica' | undefined
   /** Since when the node has this role. */
   #roleSinceMs = 0
+  /** Replicas get no more time to ask first. */
+  #isTakenUp = false
   #grantedUntilMs = 0
   /** Whether the leader said that another node would archive. */
   #hasOthers = false
@@ -80,6 +83,35 @@ export class Archivist implements ArchivistDesk {
     }
   }
 
+  /**
+   * After how long this node writes a place that stands still, as the node that archives does not;
+   * undefined when it never does. The leader is the first.
+   */
+  mayStandInMs(alertMs: number): number | undefined {
+    if (this.#parts.on !== 'replica') return undefined
+    return this.#parts.role() === 'leader' ? alertMs : 2 * alertMs
+  }
+
+  /** Whether this leader leaves it to replicas, and none archives yet. */
+  isAwaiting(): boolean {
+    if (this.#parts.on !== 'replica' || this.#look() !== 'leader') return false
+    return this.holder === undefined && !this.isOn()
+  }
+
+  /** What the report of each place says of who archives. */
+  report(): Pick<PlaceReport, 'archivist' | 'isAwaitingReplica'> {
+    const { holder } = this
+    return {
+      ...(holder === undefined ? {} : { archivist: holder }),
+      ...(this.isAwaiting() ? { isAwaitingReplica: true } : {}),
+    }
+  }
+
+  /** A leader that waits for a replica to archive waits no longer. One may take over later. */
+  takeUp(): void {
+    if (this.isAwaiting()) this.#isTakenUp = true
+  }
+
   /** A replica of this leader would archive. */
   claim(node: string, archived: Position | undefined): ArchivistAnswer {
     return this.#grant.claim(node, archived)
@@ -88,8 +120,8 @@ export class Archivist implements ArchivistDesk {
   /** Replicas that were there before get the time to ask first. */
   #isLeft(nowMs: number): boolean {
     if (this.#grant.holder !== undefined) return false
-    const hasWaited = this.#grant.isDeclined || nowMs - this.#roleSinceMs > GRANT_MS
-    return hasWaited || !this.#parts.hasReplicas()
+    if (!this.#parts.hasReplicas() || this.#isTakenUp || this.#grant.isDeclined) return true
+    return nowMs - this.#roleSinceMs > GRANT_MS
   }
 
   decline(node: string): ArchivistAnswer {
@@ -129,6 +161,7 @@ export class Archivist implements ArchivistDesk {
       this.#grantedUntilMs = 0
       this.#hasOthers = false
       this.#declinedMs = undefined
+      this.#isTakenUp = false
       this.#grant.end()
     }
     return role

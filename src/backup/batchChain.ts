@@ -29,6 +29,8 @@ export class BatchChain {
   readonly #host: BatchChainHost
   #source: ArchiveSource | undefined
   #end: Stand | undefined
+  /** When the leader noticed the batch that ends there; undefined when none is known. */
+  #endMs: number | undefined
   /** A batch was begun, of which more messages follow. */
   #isWithin = false
   /** The rest of a batch is left out. */
@@ -48,6 +50,11 @@ export class BatchChain {
   /** Where the last batch ends; undefined while nothing is followed. */
   get end(): Stand | undefined {
     return this.#end
+  }
+
+  /** When the leader noticed `at`, in its clock; undefined unless the last batch ends there. */
+  noticedMs(at: Stand): number | undefined {
+    return this.#end && isSameState(this.#end, at) ? this.#endMs : undefined
   }
 
   /** Whether more of the batch follows with which `end` is left, or the database is unknown. */
@@ -123,6 +130,7 @@ export class BatchChain {
     const mark = { from: at, to: at, isFirst: true, isLast: true, timeMs, ...measureOf(NO_MESSAGE) }
     if (!this.#log.append(mark, NO_MESSAGE)) return
     this.#end = at
+    this.#endMs = undefined
     this.#isWaiting = false
   }
 
@@ -164,6 +172,7 @@ export class BatchChain {
     this.#host.onAppended(timeMs)
     this.#isWithin = !last
     this.#end = last ? to : from
+    this.#endMs = last ? timeMs : undefined
   }
 
   /** What waits to be written is whole up to the last batch before this one. */

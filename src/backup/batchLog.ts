@@ -11,11 +11,11 @@ import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import { closeSync, existsSync } from '../platform/files.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import { type BatchHead, encodeHead, HEAD_BYTES, messageSum, type Stand } from './batchRecord.ts'
+import type { LogReader } from './logReader.ts'
 import {
   createLog,
   newSegment,
   pathIn,
-  readUpTo,
   recordsIn,
   type Segment,
   segmentsIn,
@@ -263,8 +263,12 @@ export class BatchLog {
   }
 
   /** The message of `head`. Nothing is read past one that was changed. */
-  async #messageAt(fd: number, head: BatchHead, { segment, offset }: LogPlace): Promise<Buffer> {
-    const message = await readUpTo(fd, offset + HEAD_BYTES, head.bytes)
+  async #messageAt(
+    reader: LogReader,
+    head: BatchHead,
+    { segment, offset }: LogPlace,
+  ): Promise<Buffer> {
+    const message = await reader.read(offset + HEAD_BYTES, head.bytes)
     if (message.length === head.bytes && messageSum(message) === head.sum) return message
     const cut = this.#segments.find(({ number }) => number === segment)
     if (cut) {
@@ -276,10 +280,11 @@ export class BatchLog {
   }
 
   async *#entriesIn(number: number, bytes: number, from: number): AsyncGenerator<LogEntry> {
-    for await (const { fd, head, offset, end } of recordsIn(this.#pathOf(number), bytes, from)) {
+    const records = recordsIn(this.#pathOf(number), bytes, from)
+    for await (const { reader, head, offset, end } of records) {
       const at = { segment: number, offset }
       const next = { segment: number, offset: end }
-      yield { head, at, next, message: () => this.#messageAt(fd, head, at) }
+      yield { head, at, next, message: () => this.#messageAt(reader, head, at) }
     }
   }
 

@@ -36,7 +36,7 @@ const LAST = 1
 const FIRST = 2
 
 export function encodeHead({ from, to, isFirst, isLast, timeMs, bytes, sum }: BatchHead): Buffer {
-  const head = Buffer.alloc(HEAD_BYTES)
+  const head = Buffer.allocUnsafe(HEAD_BYTES)
   head.writeUInt32LE(MAGIC, 0)
   head.writeUInt32LE(bytes, 4)
   head.writeUInt32LE((isFirst ? FIRST : 0) | (isLast ? LAST : 0), 8)
@@ -76,7 +76,7 @@ function writeStand(head: Buffer, { incarnation, epoch, txid, checksum }: Stand,
   head.writeBigUInt64LE(BigInt(epoch), at)
   head.writeBigUInt64LE(BigInt(txid), at + 8)
   head.write(incarnation, at + 16, 'hex')
-  if (checksum !== '') head.writeBigUInt64LE(BigInt(`0x${checksum}`), at + 24)
+  head.writeBigUInt64LE(checksum === '' ? 0n : BigInt(`0x${checksum}`), at + 24)
 }
 
 function readStand(head: Buffer, at: number): Stand {

@@ -45,7 +45,7 @@ async function writeChanges(
   { recipients, keys }: Pick<FileMark, 'recipients' | 'keys'>,
   append: Append,
 ): Promise<void> {
-  const writer = await ArchiveFileWriter.begin(header, append, recipients, keys)
+  const writer = await ArchiveFileWriter.begin(header, append, recipients, keys, 'least')
   for await (const { point, images } of batchesIn(log, part)) await writer.add(point, images)
   await writer.end(part)
 }

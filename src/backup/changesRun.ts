@@ -27,6 +27,8 @@ export interface ChangesRun {
   readonly parts: readonly RunPart[]
   /** Where the log goes on. */
   readonly next: LogPlace
+  /** The log had no whole batch more. */
+  readonly isToEnd: boolean
 }
 
 export interface RunLimits {
@@ -45,27 +47,60 @@ export async function nextRun(
   entries: AsyncIterable<Entry>,
   limits: RunLimits,
 ): Promise<ChangesRun | undefined> {
-  const run: Entry[] = []
-  let batch: Entry[] = []
-  let [bytes, batches] = [0, 0]
+  const run = new GrowingRun(limits)
+  let isToEnd = true
   for await (const entry of entries) {
-    const { head } = entry
-    const isMore = !head.isFirst && isSameBatch(batch, head)
-    if (run.length > 0 && !isMore && (batch.length > 0 || !leadsFrom(run, head))) break
-    if (!isMore) batch = []
-    if (!isMore && !head.isFirst) continue
-    batch.push(entry)
-    if (!head.isLast) continue
-    const more = bytesOf(batch)
-    if (run.length > 0 && run[run.length - 1].head.to.txid === limits.cutTxid) break
-    if (run.length > 0 && (bytes + more > limits.bytes || batches === limits.batches)) break
-    run.push(...batch)
-    bytes += more
-    batches++
-    batch = []
-    if (bytes > limits.bytes) break
+    isToEnd = run.take(entry)
+    if (!isToEnd) break
   }
-  return run.length === 0 ? undefined : runOf(run, batches === 1 ? limits.bytes : bytes)
+  return run.end(isToEnd)
+}
+
+class GrowingRun {
+  readonly #limits: RunLimits
+  readonly #run: Entry[] = []
+  #batch: Entry[] = []
+  #bytes = 0
+  #batches = 0
+
+  constructor(limits: RunLimits) {
+    this.#limits = limits
+  }
+
+  /** Whether the run may go on. One that ends without `entry` lacks it. */
+  take(entry: Entry): boolean {
+    const { head } = entry
+    const isMore = !head.isFirst && isSameBatch(this.#batch, head)
+    if (!isMore && !this.#mayBegin(head)) return false
+    if (!isMore) this.#batch = []
+    if (!isMore && !head.isFirst) return true
+    this.#batch.push(entry)
+    return !head.isLast || this.#takeBatch()
+  }
+
+  end(isToEnd: boolean): ChangesRun | undefined {
+    if (this.#batches === 0) return undefined
+    const partBytes = this.#batches === 1 ? this.#limits.bytes : this.#bytes
+    return { ...runOf(this.#run, partBytes), isToEnd }
+  }
+
+  #mayBegin(head: Entry['head']): boolean {
+    return this.#batches === 0 || (this.#batch.length === 0 && leadsFrom(this.#run, head))
+  }
+
+  #takeBatch(): boolean {
+    const { bytes, batches, cutTxid } = this.#limits
+    const more = bytesOf(this.#batch)
+    if (this.#batches > 0) {
+      if (this.#run[this.#run.length - 1].head.to.txid === cutTxid) return false
+      if (this.#bytes + more > bytes || this.#batches === batches) return false
+    }
+    this.#run.push(...this.#batch)
+    this.#bytes += more
+    this.#batches++
+    this.#batch = []
+    return this.#bytes <= bytes
+  }
 }
 
 /** What a crash tore off in the middle is no batch with what comes later. */
@@ -85,7 +120,7 @@ function leadsFrom(run: readonly Entry[], { from, to, isFirst }: Entry['head']):
 }
 
 /** Cut where a part would have more than `partBytes`. */
-function runOf(run: readonly Entry[], partBytes: number): ChangesRun {
+function runOf(run: readonly Entry[], partBytes: number): Omit<ChangesRun, 'isToEnd'> {
   const parts: Entry[][] = []
   let bytes = 0
   for (const entry of run) {

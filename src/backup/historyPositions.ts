@@ -2,8 +2,9 @@
  * The positions of one history, found by reading the index of few files: names have txids alone.
  */
 import type { ArchivedPlace } from '../../proto/archiveNames.ts'
-import { keyOf, type WalcastError } from '../errors.ts'
+import type { WalcastError } from '../errors.ts'
 import type { Archive } from './archive.ts'
+import { isOfOneFile } from './contentFailures.ts'
 import type { History, Span } from './histories.ts'
 import { lastIndex } from './lastIndex.ts'
 import { endOf, type Piece, pieceName } from './restorePlan.ts'
@@ -25,15 +26,6 @@ export interface Around {
 /** Pieces that cannot be read, by `pieceName`, and why. */
 export type BadPieces = Map<string, WalcastError>
 
-/** Whether an error is of one file of an archive, so that others may do without it. */
-export function isOfOneFile(error: unknown): error is WalcastError {
-  const key = keyOf(error)
-  return key !== undefined && OF_ONE_FILE.has(key)
-}
-
-const OF_ONE_FILE: ReadonlySet<string> = new Set([
-  ...['ARCHIVE_BROKEN', 'ARCHIVE_MISSING', 'ARCHIVE_MISMATCH', 'ARCHIVE_GAP', 'ARCHIVE_LOCKED'],
-])
 /** Positions of so many pieces are kept. */
 const MAX_KEPT = 256
 

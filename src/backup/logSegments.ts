@@ -6,11 +6,11 @@ import {
   constants,
   lstatSync,
   openSync,
-  readAside,
   readdirSync,
   statSync,
 } from '../platform/files.ts'
 import { type BatchHead, HEAD_BYTES, parseHead } from './batchRecord.ts'
+import { LogReader } from './logReader.ts'
 import { SegmentSpans } from './segmentSpans.ts'
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
@@ -38,8 +38,8 @@ export function createLog(path: string): number {
 }
 
 interface LogRecord {
-  /** Open while the records are gone through. */
-  readonly fd: number
+  /** Of the file, as long as the records are gone through. */
+  readonly reader: LogReader
   readonly head: BatchHead
   /** Where the head begins, and where the message ends. */
   readonly offset: number
@@ -54,12 +54,13 @@ export async function* recordsIn(
 ): AsyncGenerator<LogRecord> {
   const fd = from < bytes ? openLog(path) : undefined
   if (fd === undefined) return
+  const reader = new LogReader(fd)
   try {
     for (let offset = from; offset + HEAD_BYTES <= bytes; ) {
-      const head = parseHead(await readUpTo(fd, offset, HEAD_BYTES))
+      const head = parseHead(await reader.read(offset, HEAD_BYTES))
       const end = offset + HEAD_BYTES + (head?.bytes ?? 0)
       if (!head || end > bytes) return
-      yield { fd, head, offset, end }
+      yield { reader, head, offset, end }
       offset = end
     }
   } finally {
@@ -71,13 +72,6 @@ export async function* recordsIn(
 function openLog(path: string): number | undefined {
   const about = lstatSync(path, { throwIfNoEntry: false })
   return about?.isFile() ? openSync(path, O_RDONLY | O_NOFOLLOW) : undefined
-}
-
-/** Fewer bytes at the end of the file. */
-export async function readUpTo(fd: number, at: number, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(bytes)
-  const { bytesRead } = await readAside(fd, buffer, 0, bytes, at)
-  return buffer.subarray(0, bytesRead)
 }
 
 /** Where a file of the log is. */

@@ -1,4 +1,4 @@
-/** Positions of the past as people name them: a time, a txid or a position. Pure. */
+/** Positions of the past as people name them: a time, a txid, a position or a name. Pure. */
 import { MAX_COUNTED } from '../../proto/limits.ts'
 
 export type Moment =
@@ -7,10 +7,14 @@ export type Moment =
   | { readonly kind: 'time'; readonly atMs: number }
   | { readonly kind: 'txid'; readonly txid: number }
   | { readonly kind: 'position'; readonly epoch: number; readonly txid: number }
+  /** The one that "walcast backups name" gave this name. */
+  | { readonly kind: 'named'; readonly name: string }
 
 /** For help texts and errors. */
 export const TIME_FORMS = 'a time (2026-11-30T14:00, with or without zone), -6h or "6h ago"'
-export const MOMENT_FORMS = `${TIME_FORMS}, a position such as 3-120, a txid, or newest`
+export const MOMENT_FORMS = `${TIME_FORMS}, a position such as 3-120, a txid, newest, or a name`
+/** Of names that say so, and of those that nothing else is written like. */
+const NAMED = /^(?:point:|(?=[a-z]))([a-z0-9][\w.-]{0,99})$/i
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -27,6 +31,12 @@ const ISO =
 /** MAX_COUNTED has 15 digits. */
 const NUMBER = /^\d{1,15}$/
 const POSITION = /^(\d{1,15})-(\d{1,15})$/
+
+/** A moment, or the name of a position; undefined for a text that is neither. */
+export function parseNamedMoment(text: string, nowMs: number): Moment | undefined {
+  const [, name] = NAMED.exec(text.trim()) ?? []
+  return parseMoment(text, nowMs) ?? (name === undefined ? undefined : { kind: 'named', name })
+}
 
 /** Undefined for a text that names no moment. `nowMs`: ms since 1970, from which `-6h` counts. */
 export function parseMoment(text: string, nowMs: number): Moment | undefined {

@@ -8,22 +8,23 @@
  * is sound, and behind by what the log still has.
  */
 
-import type { ArchiveName } from '../../proto/archiveNames.ts'
-import { type ErrorCode, messageOf, type WalcastError } from '../errors.ts'
-import { monotonicMs, wallMs } from '../platform/time.ts'
-import { AddedSnapshot } from './addedSnapshot.ts'
+import type { Position } from '../../proto/position.ts'
+import { type ErrorCode, keyOf, messageOf, type WalcastError } from '../errors.ts'
+import { monotonicMs } from '../platform/time.ts'
 import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { storeRun } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
+import type { Finding } from './contentFailures.ts'
 import { leadsOn, recordAfter } from './logSearch.ts'
 import { PlaceFiles } from './placeFiles.ts'
 import type { PlaceParts } from './placeParts.ts'
 import { PlaceProgress } from './placeProgress.ts'
 import { PlaceRounds } from './placeRounds.ts'
+import { PlaceSnapshots } from './placeSnapshots.ts'
 import type { PlaceStatus } from './placeStatus.ts'
-import { type Finding, isPassed, Renewal, unsoundFile } from './renewal.ts'
 import { storeSnapshot } from './snapshotFile.ts'
+import type { TakenSnapshot } from './snapshotTaker.ts'
 import { StandIn } from './standIn.ts'
 
 /** A file of changes has about so many bytes before compression, and so many positions, at most. */
@@ -49,26 +50,29 @@ export class PlaceArchive {
   /** In the leader's clock, and in this process's. */
   #noticed: { readonly timeMs: number; readonly sinceMs: number } | undefined
   #cursor: LogPlace | undefined
-  readonly #renewal = new Renewal()
   #isWatching = false
   #lookedMs = 0
   /** Bytes of a log that has nothing for this place. */
   #leftBytes = -1
   readonly #standIn = new StandIn()
   #isGivenUp = false
-  #isSnapshotWanted = false
-  readonly #added: AddedSnapshot
+  readonly #snapshots: PlaceSnapshots
 
   constructor(parts: PlaceParts) {
     this.#parts = parts
     this.#rounds = new PlaceRounds({
       everyMs: parts.everyMs,
+      soonerMs: () => this.#snapshots.retryMs,
       advance: () => this.#advance(),
       progress: this.progress,
       onFailed: (failure, waitMs, isNew) => this.#onFailed(failure, waitMs, isNew),
+      onRecovered: () => this.#files.onRecovered(),
     })
     this.#files = new PlaceFiles(parts, this.progress, () => this.#isGivenUp)
-    this.#added = new AddedSnapshot(parts, (name) => this.#onSnapshot(name))
+    this.#snapshots = new PlaceSnapshots({
+      ...{ parts, files: this.#files, progress: this.progress },
+      onEnded: () => this.#rounds.wake(),
+    })
   }
 
   get status(): PlaceStatus {
@@ -82,8 +86,8 @@ export class PlaceArchive {
         forMs: monotonicMs() - this.#noticed.sinceMs,
       },
       isLevel: this.#isLevel(),
-      isTakingSnapshot: this.#isSnapshotWanted || this.#added.isRunning,
-      renewed: this.#renewal.last,
+      isTakingSnapshot: this.#snapshots.isTaking,
+      renewed: this.#snapshots.renewed,
       error: this.#rounds.error ?? this.#parts.log.error,
     }
   }
@@ -100,16 +104,21 @@ export class PlaceArchive {
 
   /** A file of the place was found unsound: a snapshot follows, if one helps. */
   onUnsound(found: Finding): void {
-    this.#renewal.want(found)
+    this.#snapshots.onUnsound(found)
   }
 
   start(): void {
     this.#rounds.start()
   }
 
-  /** What is in the log goes to the place at once, and a snapshot after it when one is wanted. */
-  hurry(isSnapshotWanted: boolean): void {
-    this.#isSnapshotWanted ||= isSnapshotWanted
+  /** A snapshot is wanted that has `from`, which the node has; without it any will do. */
+  wantSnapshot(from?: Position): void {
+    this.#snapshots.want(from)
+    this.hurry()
+  }
+
+  /** What is in the log goes to the place at once, and after it a snapshot that is wanted. */
+  hurry(): void {
     this.#lookedMs = Number.NEGATIVE_INFINITY
     this.#rounds.wake()
   }
@@ -117,7 +126,7 @@ export class PlaceArchive {
   /** Archives what there is, if that takes no failure, and ends. */
   async stop(): Promise<void> {
     await this.#rounds.stop()
-    await this.#added.settled().catch(() => {})
+    await this.#snapshots.settled()
   }
 
   /** Nothing more is written: a place does not hold up the end of a node for long. */
@@ -140,7 +149,7 @@ export class PlaceArchive {
     if (failure.key === 'STOPPING') return
     if (isNew)
       logger.warn(
-        { place, error: messageOf(failure) },
+        { place, code: failure.key, error: messageOf(failure) },
         `cannot write the archive; trying again in ${Math.ceil(waitMs / 1000)} s`,
       )
     this.progress.failures++
@@ -157,12 +166,9 @@ export class PlaceArchive {
     if (this.#isWatching) this.#at = undefined
     this.#isWatching = false
     await this.#lookAgain(!this.#at || !isSameState(this.#at, this.#present))
-    this.#added.requireSound()
-    const mayAdd = end && this.#at && this.#added.mayTake(this.#at)
-    const unsound = mayAdd && this.#renewal.due(monotonicMs())
-    if (unsound && !this.#parts.isOpen() && (await this.#renew(unsound))) return true
+    this.#snapshots.requireSound()
     const at = this.#at
-    if (mayAdd && this.#isSnapshotWanted) return this.#addSnapshot()
+    if (end && at && (await this.#snapshots.takeDue(at))) return true
     if (end && at && isSameState(at, end)) {
       if (!this.#parts.isOpen()) this.#noticed = undefined
       return false
@@ -171,13 +177,17 @@ export class PlaceArchive {
     const found = at && (await recordAfter(log, at, this.#cursor))
     if (!found) return end ? this.#begin() : this.#leaveLog()
     this.#cursor = found
-    const run = await nextRun(log.batches(found), { ...RUN_LIMITS, cutTxid: this.#added.cutTxid })
+    const run = await nextRun(log.batches(found), {
+      ...RUN_LIMITS,
+      cutTxid: this.#snapshots.cutTxid,
+    })
     // Of a batch that was torn off the rest never comes, and what is behind it does not follow.
     const isTorn = !run || !leadsOn(run.from, run.to, at)
     if (isTorn && end && this.#parts.end()) return this.#begin()
     if (!run) return !end && this.#leaveLog()
     await this.#keep({ ...run, from: { ...at, checksum: at.checksum || run.from.checksum } })
-    return true
+    // What came meanwhile waits for the next round: files are few while commits are many.
+    return !run.isToEnd || this.#isLevel() !== false
   }
 
   /** The log cannot be written to, and this place needs no more of it: its room may be needed. */
@@ -230,49 +240,31 @@ export class PlaceArchive {
     onArchived(run.parts.length)
   }
 
-  /** Whether a snapshot is taken, from which a restore does without the unsound file. */
-  async #renew(found: Finding): Promise<boolean> {
-    const { place, logger } = this.#parts
-    const file = unsoundFile(found)
-    if (file && isPassed(file, await this.#files.all())) return this.#renewal.settle(found)
-    logger.error(
-      { place, code: found.key, error: found.message },
-      'a file of the archive is not sound; taking a new snapshot at once',
-    )
-    this.#renewal.begin(found, monotonicMs())
-    return this.#addSnapshot(file)
-  }
-
   /** Nothing leads on from what the place has: a snapshot begins a new way. */
   async #begin(): Promise<boolean> {
-    const { place, mark, logger, withSnapshot } = this.#parts
+    const { place, log, mark, logger, withSnapshot } = this.#parts
     if (await this.#files.areLeft()) return false
     const toPlace = await this.#files.placing()
-    // A snapshot is of a later position than all that is in the log.
-    this.#cursor = this.#parts.log.tail
-    await withSnapshot(async (taken) => {
+    const { wanted } = this.#snapshots
+    // A snapshot is of a later position than all that is in the log. Until it is in the place, the
+    // log keeps what it has: the place may come back as it was, and that leads on from there.
+    const { tail } = log
+    const store = async (taken: TakenSnapshot) => {
       const { at, timeMs, pages } = taken
       logger.info({ place, txid: at.txid, pages }, 'the archive begins with a snapshot; writing it')
       this.#last = await storeSnapshot(toPlace, taken, mark())
       this.#lookedMs = monotonicMs()
       this.#at = at
       this.#timeMs = timeMs
-      this.#onSnapshot(this.#last)
+      this.#cursor = tail
+      this.#snapshots.onStored(this.#last, at, wanted)
+    }
+    await withSnapshot(store).catch((error) => {
+      // The log may be what fills the disk.
+      if (keyOf(error) === 'DISK_FULL') this.#cursor = tail
+      throw error
     })
     return true
-  }
-
-  /** `unsound`: a file that is not taken for what it should be. */
-  async #addSnapshot(unsound?: ArchiveName): Promise<boolean> {
-    await this.#added.take(await this.#files.placing(unsound))
-    return true
-  }
-
-  #onSnapshot(name: string): void {
-    this.#isSnapshotWanted = false
-    this.#renewal.onSnapshot(wallMs(), monotonicMs())
-    this.progress.onSnapshot(name)
-    this.#parts.onArchived(1)
   }
 
   /** Somebody may have removed the place, or put another in its place: then it is read anew. */

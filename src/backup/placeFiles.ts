@@ -68,6 +68,12 @@ export class PlaceFiles {
     return false
   }
 
+  /** After rounds that failed. */
+  onRecovered(): void {
+    const { place, logger } = this.#parts
+    logger.info({ place }, 'the archive can be written again')
+  }
+
   async isReached(at: Stand): Promise<boolean> {
     return isReached(await this.#open(), at)
   }

@@ -13,7 +13,7 @@ export interface PlaceParts {
   open(): Promise<Store>
   readonly log: BatchLog
   readonly logger: Logger
-  /** Pause between two looks at the log. */
+  /** From one look at the log to the next: there is at most one file of changes for each. */
   readonly everyMs: number
   mark(): FileMark
   /** Pause between two looks at all files; see EndCheck. */

@@ -1,3 +1,5 @@
+import type { Position } from '../../proto/position.ts'
+
 /** What this process has done for a place of an archive. */
 export class PlaceProgress {
   /** Written to files. */
@@ -6,11 +8,11 @@ export class PlaceProgress {
   rounds = 0
   failures = 0
   snapshots = 0
-  /** Name of the last one. */
-  snapshot: string | undefined
+  /** The last one. */
+  snapshot: { readonly name: string; readonly at: Position } | undefined
 
-  onSnapshot(name: string): void {
+  onSnapshot(name: string, at: Position): void {
     this.snapshots++
-    this.snapshot = name
+    this.snapshot = { name, at }
   }
 }

@@ -1,10 +1,11 @@
 /** Brings places level at once, for who asks for it, and waits until they are. */
 import type { Position } from '../../proto/position.ts'
-import { formatPosition } from '../../proto/position.ts'
+import { formatPosition, isFurther } from '../../proto/position.ts'
 import type { PlaceNow } from '../api/backupNow.ts'
 import { WalcastError } from '../errors.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import type { PlaceArchive } from './placeArchive.ts'
+import type { PlaceProgress } from './placeProgress.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 
 /** Pause between two looks at a place. */
@@ -15,13 +16,16 @@ export interface PlacesNowOrder {
   readonly position: Position
   readonly isSnapshotWanted: boolean
   readonly timeoutMs: number
+  /** Aborted when who asked went away. */
+  readonly gone: AbortSignal
 }
 
+type Progress = Pick<PlaceProgress, 'snapshots' | 'snapshot'>
 type Outcome = { readonly done: PlaceNow } | { readonly failed: string }
 
 /**
  * A place that fails meanwhile fails the request: the next try may be long in coming. Throws
- * BACKUP_BEHIND.
+ * BACKUP_BEHIND and CALLER_GONE.
  */
 export async function placesNow(
   places: readonly PlaceArchive[],
@@ -40,23 +44,24 @@ export async function placesNow(
 
 async function placeNow(
   archive: PlaceArchive,
-  { position, isSnapshotWanted }: PlacesNowOrder,
+  { position, isSnapshotWanted, gone }: PlacesNowOrder,
   endMs: number,
 ): Promise<Outcome> {
   const before = { ...archive.progress }
-  archive.hurry(isSnapshotWanted)
+  if (isSnapshotWanted) archive.wantSnapshot(position)
+  else archive.hurry()
   for (;;) {
     const { status, progress } = archive
     const { place, error } = status
     // Also of a place that was level: it may have been removed meanwhile.
     const isKnown = progress.rounds > before.rounds || progress.bytes > before.bytes
-    const isBehind = isSnapshotWanted && progress.snapshots === before.snapshots
-    if (isKnown && has(status, position) && !isBehind) {
-      const bytes = progress.bytes - before.bytes
-      return { done: reportOf(status, bytes, isSnapshotWanted ? progress.snapshot : undefined) }
-    }
+    const snapshot = isSnapshotWanted ? snapshotSince(before, progress, position) : undefined
+    const isBehind = isSnapshotWanted && snapshot === undefined
+    if (isKnown && has(status, position) && !isBehind)
+      return { done: reportOf(status, progress.bytes - before.bytes, snapshot) }
     if (progress.failures > before.failures)
       return { failed: `${place}: ${error?.message ?? 'it failed'}` }
+    if (gone.aborted) throw new WalcastError('CALLER_GONE', { wanted: place })
     if (monotonicMs() >= endMs) return { failed: `${place}: not in time` }
     await delay(LOOK_EVERY_MS)
   }
@@ -66,6 +71,16 @@ async function placeNow(
 function has({ at, isLevel }: PlaceStatus, { epoch, txid }: Position): boolean {
   if (!at || at.txid < txid) return false
   return at.epoch === epoch || (at.epoch > epoch && isLevel === true)
+}
+
+/** Name of the last snapshot. One that was under way before may be too old. */
+function snapshotSince(
+  before: Progress,
+  { snapshots, snapshot }: Progress,
+  position: Position,
+): string | undefined {
+  const isNew = snapshots > before.snapshots && snapshot !== undefined
+  return isNew && !isFurther(position, snapshot.at) ? snapshot.name : undefined
 }
 
 function reportOf(

@@ -3,14 +3,9 @@
  * snapshot: then a snapshot is due at once. It is not taken again for the same file, and not more
  * than once an hour: a disk that spoils everything is not helped by more writing.
  */
-import { type ArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
+import type { ArchiveName } from '../../proto/archiveNames.ts'
+import { type Finding, isHelpedBySnapshot } from './contentFailures.ts'
 import { endOf, pieceName, piecesOf, type StoredFile } from './restorePlan.ts'
-
-/** What was found, as an error says it. */
-export interface Finding {
-  readonly key: string
-  readonly message: string
-}
 
 export interface Renewed {
   /** ms since 1970. */
@@ -22,11 +17,6 @@ export const RENEW_EVERY_MS = 3_600_000
 /** A snapshot that failed is not tried again before. */
 const RETRY_MS = 300_000
 const MAX_KNOWN = 1000
-/** Findings that a new snapshot helps against. */
-const HELPED: ReadonlySet<string> = new Set([
-  ...['ARCHIVE_BROKEN', 'ARCHIVE_GAP', 'ARCHIVE_MISMATCH', 'DRILL_MISMATCH'],
-])
-const NAME = /(?:snapshots|changes)\/[\w./-]+\.wca/
 
 export class Renewal {
   /** By their messages; at most `MAX_KNOWN`. */
@@ -43,7 +33,7 @@ export class Renewal {
 
   /** Gives whether it is new, and a snapshot may help. */
   want(found: Finding): boolean {
-    if (!HELPED.has(found.key) || this.#known.has(found.message)) return false
+    if (!isHelpedBySnapshot(found.key) || this.#known.has(found.message)) return false
     if (this.#known.size >= MAX_KNOWN) this.#known.clear()
     if (this.#due.size >= MAX_KNOWN) this.#due.clear()
     this.#known.add(found.message)
@@ -78,12 +68,6 @@ export class Renewal {
     this.#due.clear()
     this.#notBeforeMs = nowMs + RENEW_EVERY_MS
   }
-}
-
-/** The file that an error names; undefined when it names none. */
-export function unsoundFile({ message }: Finding): ArchiveName | undefined {
-  const [name] = NAME.exec(message) ?? []
-  return name === undefined ? undefined : parseArchiveName(name)
 }
 
 /** Whether a restore of what comes later does without the file: a snapshot follows it. */

@@ -1,16 +1,13 @@
 /** Which position of an archive is meant, and which others that could be. */
+
 import type { ClearHeader } from '../../proto/archiveHeader.ts'
 import type { ArchiveName } from '../../proto/archiveNames.ts'
 import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import type { Archive } from './archive.ts'
+import { isOfOneFile } from './contentFailures.ts'
 import { historiesOf, type IncarnationHead, type Span } from './histories.ts'
-import {
-  type ArchivedPosition,
-  type BadPieces,
-  HistoryPositions,
-  isOfOneFile,
-} from './historyPositions.ts'
+import { type ArchivedPosition, type BadPieces, HistoryPositions } from './historyPositions.ts'
 import { momentText } from './moment.ts'
 import {
   endOf,

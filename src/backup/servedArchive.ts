@@ -11,11 +11,11 @@ import {
   type ObjectRange,
 } from '../api/archiveObjects.ts'
 import { WalcastError } from '../errors.ts'
+import type { HeldListings } from './heldListings.ts'
 import { isPoint, MAX_NAMED_POINTS } from './retention/namedPoints.ts'
 import { writeNote } from './retention/noteObject.ts'
-import { isPin } from './retention/pins.ts'
-import type { Store } from './stores/store.ts'
-import { isObjectName } from './stores/store.ts'
+import { isPin, pinnedUntil } from './retention/pins.ts'
+import { isObjectName, type Store, type StoredObject } from './stores/store.ts'
 
 const FOLDER = /^(?:snapshots|changes\/\d|pins|removals|points|broken)$/
 /** Pins of all readers: whoever pins more does not end what it began. */
@@ -24,21 +24,30 @@ const MAX_PINS = 1000
 export class ServedArchive implements ArchiveObjects {
   readonly #store: Store
   readonly #nowMs: () => number
+  readonly #listings: HeldListings
+  readonly #reader: string
 
-  /** `nowMs`: since 1970. */
-  constructor(store: Store, nowMs: () => number) {
+  /** `nowMs`: since 1970. `reader`: who asks, and which place. */
+  constructor(store: Store, nowMs: () => number, listings: HeldListings, reader: string) {
     this.#store = store
     this.#nowMs = nowMs
+    this.#listings = listings
+    this.#reader = reader
   }
 
-  async list(folder: string, after: string): Promise<ListedObjects> {
+  async list(folder: string, after: string, listing: string): Promise<ListedObjects> {
     if (!FOLDER.test(folder)) throw badRequest('folder is none of an archive')
-    const all = await this.#store.list(folder)
-    const left = after === '' ? [...all] : all.filter(({ name }) => name > after)
-    left.sort((a, b) => (a.name < b.name ? -1 : 1))
-    const isMore = left.length > MAX_LISTED
-    const objects = left.slice(0, MAX_LISTED).map(({ name, bytes }) => ({ name, bytes }))
-    return { place: this.#store.name, objects, isMore }
+    const held = this.#listings.find(this.#reader, folder, listing)
+    const all = held?.objects ?? (await this.#sorted(folder))
+    const from = after === '' ? 0 : firstAfter(all, after)
+    const isMore = from + MAX_LISTED < all.length
+    const objects = all.slice(from, from + MAX_LISTED).map(({ name, bytes }) => ({ name, bytes }))
+    const page = { place: this.#store.name, objects, isMore }
+    if (held && !isMore) this.#listings.end(held.id)
+    if (held) return { ...page, listing: held.id }
+    // Who asks for a later page of a list that is gone begins again.
+    if (!isMore || after !== '') return page
+    return { ...page, listing: this.#listings.hold(this.#reader, folder, all).id }
   }
 
   async read(name: string, at: number, bytes: number): Promise<ObjectRange> {
@@ -56,6 +65,8 @@ export class ServedArchive implements ArchiveObjects {
 
   async writeNote(name: string, note: object): Promise<boolean> {
     const isKnown = isPin(name, note, this.#nowMs()) || isPoint(name, note)
+    if (!isKnown && isPin(name, note, pinnedUntil(name)))
+      throw badRequest('the clock of who reads differs by more than a day from that of the node')
     if (!isKnown || !isObjectName(name)) throw badRequest('it is neither a pin nor a position')
     const [folder, most] = name.startsWith('pins/')
       ? (['pins', MAX_PINS] as const)
@@ -70,6 +81,21 @@ export class ServedArchive implements ArchiveObjects {
       throw badRequest('it is neither a pin nor a position')
     await this.#store.remove(name)
   }
+
+  async #sorted(folder: string): Promise<readonly StoredObject[]> {
+    return [...(await this.#store.list(folder))].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+}
+
+/** `objects`: in the order of their names. */
+function firstAfter(objects: readonly StoredObject[], after: string): number {
+  let [low, high] = [0, objects.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (objects[middle].name > after) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Throws BAD_REQUEST. */

@@ -14,7 +14,7 @@ import { PageFile } from './pageFile.ts'
 
 export interface TakenSnapshot {
   readonly at: Stand
-  /** ms since 1970 in the leader's clock. */
+  /** When the leader noticed the position, else when it was copied: ms since 1970 in its clock. */
   readonly timeMs: number
   readonly pages: number
   readonly pageSize: number
@@ -22,21 +22,34 @@ export interface TakenSnapshot {
   readonly path: string
 }
 
-type Synced = { readonly body: Body<'synced'>; readonly payload: Buffer }
+interface Synced {
+  readonly body: Body<'synced'>
+  readonly payload: Buffer
+  readonly timeMs: number
+}
 
 export class SnapshotTaker {
   readonly #source: ArchiveSource
   readonly #path: string
   readonly #ops: FileOps
   readonly #db: string
+  readonly #noticedMs: (at: Stand) => number | undefined
   #server: PageServer | undefined
   #isStopped = false
 
-  constructor(source: ArchiveSource, db: string, path: string, ops: FileOps) {
+  /** `noticedMs`: when the leader noticed a position, while that is known. */
+  constructor(
+    source: ArchiveSource,
+    db: string,
+    path: string,
+    ops: FileOps,
+    noticedMs: (at: Stand) => number | undefined = () => undefined,
+  ) {
     this.#source = source
     this.#db = db
     this.#path = path
     this.#ops = ops
+    this.#noticedMs = noticedMs
   }
 
   /** A batch was captured. */
@@ -54,9 +67,8 @@ export class SnapshotTaker {
     const { pageSize, source } = state
     const file = new PageFile(this.#path, pageSize, this.#ops)
     try {
-      const { body, payload } = await this.#copy(source, file)
+      const { body, payload, timeMs } = await this.#copy(source, file)
       const { incarnation, epoch, txid, checksum, dbPages: pages } = body
-      const timeMs = Math.floor(this.#source.leaderMs())
       await file.put(imagesOf(body, payload))
       file.prove(txid, pages, checksum)
       const at = { incarnation, epoch, txid, checksum }
@@ -79,7 +91,7 @@ export class SnapshotTaker {
       look: () => this.#source.look(),
       send: (message, onTaken) => take(file, message).then(onTaken),
       finish: (message) => {
-        end = syncedOf(message)
+        end = this.#synced(message)
       },
     })
     this.#server = server
@@ -92,17 +104,20 @@ export class SnapshotTaker {
     return end
   }
 
+  /** At once: a later batch may be known by the time that the copy has ended. */
+  #synced(message: Buffer): Synced {
+    const { type, body, payload } = decode(message)
+    if (type !== 'synced')
+      throw new WalcastError('INTERNAL', { detail: 'a copy ended without its position' })
+    const timeMs = Math.floor(this.#noticedMs(body) ?? this.#source.leaderMs())
+    return { body, payload, timeMs }
+  }
+
   #position(): SourceState {
     const state = this.#isStopped ? undefined : this.#source.state()
     if (!state) throw new WalcastError('STOPPING')
     return state
   }
-}
-
-function syncedOf(message: Buffer): Synced {
-  const synced = decode(message)
-  if (synced.type === 'synced') return synced
-  throw new WalcastError('INTERNAL', { detail: 'a copy ended without its position' })
 }
 
 /** Pages in between; their state is compared at the end. */

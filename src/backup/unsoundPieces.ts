@@ -5,9 +5,8 @@
  */
 import type { ArchiveName } from '../../proto/archiveNames.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
-import { isOfContent, lastingFile } from './contentFailures.ts'
+import { isOfContent, lastingFile, unsoundFile } from './contentFailures.ts'
 import type { DatedPiece } from './datedPieces.ts'
-import { unsoundFile } from './renewal.ts'
 import { endOf, pieceName } from './restorePlan.ts'
 import {
   type BrokenFile,

@@ -50,13 +50,28 @@ export function failureOf(
       error,
     )
   const detail = isLate ? `no answer ${late}` : connectionText(way.url, error)
-  return new WalcastError('NODE_UNREACHABLE', { url: way.shown, detail }, error)
+  // What the command asked for tells nothing of what cannot be reached.
+  const [url] = way.shown.split('?')
+  const cure = isUnknownCertificate(error) ? { cure: PROOF_CURE } : {}
+  return new WalcastError('NODE_UNREACHABLE', { url, detail, ...cure }, error)
+}
+
+const PROOF_CURE =
+  'set WALCAST_TOKEN or WALCAST_SECRET, or with _FILE the path of a file that has it; ' +
+  'on the machine of the node give its database file: no secret is needed there'
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof Error ? error.cause : error
+}
+
+function isUnknownCertificate(error: unknown): boolean {
+  return systemCode(causeOf(error)) === 'DEPTH_ZERO_SELF_SIGNED_CERT'
 }
 
 function connectionText({ protocol }: URL, error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const cause = causeOf(error)
   const code = systemCode(cause)
-  if (code === 'DEPTH_ZERO_SELF_SIGNED_CERT')
+  if (isUnknownCertificate(error))
     return 'a node makes its own certificate: the command needs a token or the secret to ask it'
   if (NO_TLS.has(code)) return 'the server speaks no TLS: write http://'
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET') {

@@ -42,11 +42,10 @@ const ENTRY = fields(
 export const AUDIT = fields({ entries: listOf(ENTRY) })
 
 /** `GET /_walcast/archive/objects`. */
-export const LISTED_OBJECTS = fields({
-  place: text,
-  objects: listOf(fields({ name: text, bytes: count })),
-  isMore: flag,
-})
+export const LISTED_OBJECTS = fields(
+  { place: text, objects: listOf(fields({ name: text, bytes: count })), isMore: flag },
+  { listing: text },
+)
 
 /** `POST /_walcast/archive/note`. */
 export const NEW_NOTE = fields({ isNew: flag })

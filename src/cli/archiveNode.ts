@@ -8,7 +8,7 @@
  *     HOST:PORT, or an id    that node, when there is no folder of this name
  */
 import { CONTROL_SOCKET, databaseOfSocket } from '../api/controlSocket.ts'
-import { WalcastError } from '../errors.ts'
+import { systemCode, WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { existsSync, lstatSync, realpathSync, statSync } from '../platform/files.ts'
 import { askedUrl } from './askedUrl.ts'
@@ -48,7 +48,8 @@ async function nodeNamed(
   place: string,
   environment: NodeJS.ProcessEnv,
 ): Promise<NodeTarget | undefined> {
-  const found = statSync(place, { throwIfNoEntry: false })
+  const found = lookAt(() => statSync(place, { throwIfNoEntry: false }))
+  if (found === 'unreadable') return undefined
   if (found?.isFile()) return databaseTarget(place)
   if (found) return nodeOfFolder(place)
   if (place.includes('/') || place === '') return undefined
@@ -62,11 +63,22 @@ async function nodeNamed(
   }
 }
 
+/** Where this user may not look, the store says so when it is read. */
+function lookAt<Found>(look: () => Found): Found | 'unreadable' {
+  try {
+    return look()
+  } catch (error) {
+    if (systemCode(error) === '') throw error
+    return 'unreadable'
+  }
+}
+
 function nodeOfFolder(folder: string): NodeTarget | undefined {
   const hasArchive = ['snapshots', 'changes'].some((name) => existsSync(`${folder}/${name}`))
   if (hasArchive) return undefined
   const socket = `${realpathSync(folder)}/${CONTROL_SOCKET}`
   const db = databaseOfSocket(socket)
-  const isThere = lstatSync(socket, { throwIfNoEntry: false })?.isSocket() === true
+  const found = lookAt(() => lstatSync(socket, { throwIfNoEntry: false }))
+  const isThere = found !== 'unreadable' && found?.isSocket() === true
   return db !== undefined && isThere ? databaseTarget(db) : undefined
 }

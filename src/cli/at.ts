@@ -2,7 +2,9 @@
 
 import type { FoundPosition, PastArchive } from '../backup/past/pastArchive.ts'
 import { PastQuery } from '../backup/past/pastQuery.ts'
+import { restorePlace } from '../backup/replacedFile.ts'
 import { restore } from '../backup/restore.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { systemFileOps } from '../platform/fileOps.ts'
 import { chmodSync, rmSync } from '../platform/files.ts'
 import { identityHelp } from './archivePlace.ts'
@@ -23,8 +25,8 @@ const DEFAULT_TIMEOUT_MS = 60_000
 /** The file that --open makes: nobody writes to the past. */
 const READ_ONLY = 0o400
 
-const HELP = `walcast at TIME|POSITION 'SELECT ...' --from PLACE [options]
-walcast at TIME|POSITION --open FILE --from PLACE
+const HELP = `walcast at TIME|POSITION|NAME 'SELECT ...' --from PLACE [options]
+walcast at TIME|POSITION|NAME --open FILE --from PLACE
 
 Answers a query on the database as it was. Only the pages that the query needs are read from the
 archive; nothing is restored, and nothing is written.
@@ -46,7 +48,7 @@ Functions, collations and virtual tables of the application are not there, and a
 cannot be asked: use --open.
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },
@@ -80,11 +82,13 @@ export async function runAt(args: readonly string[]): Promise<number> {
   }
   const { open, from, identity } = values
   const given = { flag: '--from', place: from, identity }
-  if (open !== undefined)
+  if (open !== undefined) {
+    requireFree(open)
     return withArchive(given, async (archive) => {
       await openAs(archive, await archive.find(moment), open)
       return 0
     })
+  }
   const asked = new PastQuery()
   try {
     return await withArchive(given, async (archive) => {
@@ -133,6 +137,17 @@ async function answer(
   }
   const proof = query.isProven ? 'all pages proven' : 'blocks verified, not all pages (--prove)'
   process.stderr.write(`at ${positionText(found.position)}; ${proof}\n`)
+}
+
+/** Before the archive is read. Throws RESTORE_REFUSED: nothing that is there is replaced. */
+function requireFree(path: string): void {
+  try {
+    restorePlace(path, false, undefined)
+  } catch (error) {
+    if (keyOf(error) !== 'RESTORE_REFUSED') throw error
+    const cure = 'give --open the path of a file that is not there, in a folder that is'
+    throw new WalcastError('RESTORE_REFUSED', { message: messageOf(error), cure }, error)
+  }
 }
 
 async function openAs(archive: PastArchive, found: FoundPosition, path: string): Promise<void> {

@@ -29,7 +29,11 @@ ${nodeHelp(14)}
 Exit code: 1 when a place does not have it in time; the node goes on trying.
 `
 
-const FLAGS = { ...NODE_FLAGS, snapshot: { type: 'boolean' }, timeout: { type: 'string' } } as const
+export const FLAGS = {
+  ...NODE_FLAGS,
+  snapshot: { type: 'boolean' },
+  timeout: { type: 'string' },
+} as const
 /** For the way to the node and back, and for one that asks another one. */
 const ANSWER_MS = 15_000
 

@@ -21,7 +21,7 @@ Who loses the identity loses the backups: keep a copy of FILE elsewhere.
   --to FILE    where the identity goes [${DEFAULT_PATH}]
 `
 
-const FLAGS = { help: { type: 'boolean' }, to: { type: 'string' } } as const
+export const FLAGS = { help: { type: 'boolean' }, to: { type: 'string' } } as const
 const MAX_SHOWN_CHARS = 500
 
 export async function runBackupKey(args: readonly string[]): Promise<number> {
@@ -37,7 +37,10 @@ export async function runBackupKey(args: readonly string[]): Promise<number> {
     })
   const identity = newIdentity()
   await writeIdentity(to, identity, systemFileOps)
-  process.stderr.write(`wrote the identity to ${path}; keep it, and a copy, where no node is\n`)
+  const { id } = identity.recipient
+  process.stderr.write(
+    `wrote the identity to ${path}; keep it, and a copy, where no node is; its id is ${id}\n`,
+  )
   process.stdout.write(`${formatRecipient(identity.recipient)}\n`)
   return 0
 }

@@ -4,8 +4,13 @@ import { count, fields, flag, listOf, real, text } from './shape.ts'
 export const ARCHIVE_PLACE = fields(
   { place: text, isArchiving: flag },
   {
+    archivist: text,
+    isAwaitingReplica: flag,
     restorableUntil: fields({ position: text, at: text }),
     behindMs: real,
+    proven: fields({ position: text }),
+    checked: fields({ position: text }),
+    drillFailure: fields({ code: text, message: text }),
     lastError: fields({ code: text, message: text }),
   },
 )

@@ -9,15 +9,16 @@ import { lockedFilesIn } from '../backup/lockedFiles.ts'
 import { pieceName } from '../backup/restorePlan.ts'
 import { clusterArchive, headOfEnvelope } from '../backup/restoreTarget.ts'
 import { namedPoints } from '../backup/retention/namedPoints.ts'
-import { messageOf, type WalcastError } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
 import { wallMs } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
-import { backupsJson, backupsText } from './backupsText.ts'
+import { type Backups, backupsJson, backupsText } from './backupsText.ts'
 import { parseFlags } from './commandArguments.ts'
 import { jsonLine } from './queryCommand.ts'
 import { RestoreProgressLine } from './restoreProgress.ts'
+import { showAnswers, WATCH_FLAGS, watchHelp } from './watch.ts'
 
-const HELP = `walcast backups --from PLACE [--verify] [--json]
+const HELP = `walcast backups --from PLACE [--verify] [--json] [--watch]
 walcast backups name NAME --from PLACE [--at TIME | --txid N | --position EPOCH-TXID]
 walcast backups forget NAME --from PLACE
 
@@ -32,6 +33,7 @@ ${identityHelp(15)}
   --cluster ID     of this cluster, when PLACE has archives of several
   --verify         also read every file and check every checksum in it
   --json           print everything as one JSON object
+${watchHelp(14, '30s')}
 
 Of encrypted files that no identity opens it shows what their names and headers tell. --verify
 checks the checksums of what is stored of them.
@@ -42,26 +44,57 @@ do nodes. It is named until --verify reads the file whole and sound, or the file
 Exit code: 1 when --verify finds a file that is not sound, or one was found on the way; else 0.
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },
   cluster: { type: 'string' },
   verify: { type: 'boolean' },
+  ...WATCH_FLAGS,
 } as const
+
+/** Each look lists the archive, which a bucket counts as requests. */
+const WATCH_MS = 30_000
 
 export async function runBackups(args: readonly string[]): Promise<number> {
   const [subcommand, ...rest] = args
   if (subcommand === 'name') return (await import('./namedPoints.ts')).runNamePoint(rest)
   if (subcommand === 'forget') return (await import('./namedPoints.ts')).runForgetPoint(rest)
-  const { help, json = false, from, identity, cluster, verify = false } = parseFlags(args, FLAGS)
+  const flags = parseFlags(args, FLAGS)
+  const { help, json = false, from, identity, cluster, verify = false, watch } = flags
   if (help) {
     process.stdout.write(HELP)
     return 0
   }
+  if (verify && watch)
+    throw new WalcastError('USAGE', { detail: '--verify reads every file: not with --watch' })
+  const place = await archivePlace({ flag: '--from', place: from, identity })
   const progress = new RestoreProgressLine('verifying', json)
-  const { store, identities } = await archivePlace({ flag: '--from', place: from, identity })
+  let isSound = true
+  await showAnswers<Backups>(
+    {
+      title: 'walcast backups',
+      async ask() {
+        const backups = await look(place, cluster, verify, progress)
+        isSound = backups.bad.length === 0
+        return backups
+      },
+      format: backupsText,
+      json: (backups) => jsonLine(backupsJson(backups)),
+    },
+    flags,
+    WATCH_MS,
+  )
+  return isSound ? 0 : 1
+}
+
+async function look(
+  { store, identities }: Awaited<ReturnType<typeof archivePlace>>,
+  cluster: string | undefined,
+  isVerified: boolean,
+  progress: RestoreProgressLine,
+): Promise<Backups> {
   const archive = await Archive.list(store, { identities, onRead: (bytes) => progress.add(bytes) })
   const found: BadPieces = new Map()
   const own = await clusterArchive(archive, cluster, found, headOfEnvelope)
@@ -69,8 +102,8 @@ export async function runBackups(args: readonly string[]): Promise<number> {
   const locked = await lockedFilesIn(own.archive, found)
   // A name that cannot be read hides no others.
   const points = await namedPoints(store, (name, error) => found.set(name, error))
-  if (verify) progress.begin(summary.bytes)
-  const checked = verify ? await checkedFiles(archive).finally(() => progress.end()) : undefined
+  if (isVerified) progress.begin(summary.bytes)
+  const checked = isVerified ? await checkedFiles(archive).finally(() => progress.end()) : undefined
   if (checked)
     await keepNotes(store, archive.files, checked, wallMs()).catch((error) => {
       process.stderr.write(`cannot note in the place what was found: ${messageOf(error)}\n`)
@@ -78,9 +111,7 @@ export async function runBackups(args: readonly string[]): Promise<number> {
   const bad = [...merged(found, checked)].map(([name, error]) => ({ name, error }))
   const seen = new Set(bad.map(({ name }) => pieceOf(name)))
   const noted = (await notedFiles(store, archive.files)).filter(({ name }) => !seen.has(name))
-  const backups = { place: store.name, summary, points, bad, noted, locked, checked }
-  process.stdout.write(json ? jsonLine(backupsJson(backups)) : backupsText(backups))
-  return bad.length > 0 ? 1 : 0
+  return { place: store.name, summary, points, bad, noted, locked, checked }
 }
 
 /** The name that all parts of a file share. */

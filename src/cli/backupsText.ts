@@ -7,9 +7,13 @@ import type { ArchivedPosition } from '../backup/historyPositions.ts'
 import type { LockedFiles } from '../backup/lockedFiles.ts'
 import { momentText } from '../backup/moment.ts'
 import type { NamedPoint } from '../backup/retention/namedPoints.ts'
-import { formatBytes, formatMs, table } from './queryCommand.ts'
+import { formatBytes, formatMs } from './queryCommand.ts'
 import { positionJson, textOf } from './restoreText.ts'
+import { table } from './table.ts'
+import { agoText, FULL_LOOK, type Look } from './terminalLook.ts'
 
+/** Of `2026-11-30 14:02:07`. */
+const SECONDS_CHARS = 19
 /** Files that a text names. */
 const MAX_NAMED = 20
 
@@ -27,12 +31,12 @@ export interface Backups {
   readonly checked: CheckedFiles | undefined
 }
 
-export function backupsText(backups: Backups): string {
+export function backupsText(backups: Backups, look: Look = FULL_LOOK): string {
   const { place, summary, points, bad, noted, locked, checked } = backups
   const { cluster, db, files, bytes, histories } = summary
   const size = `${filesText(files)}, ${formatBytes(bytes)}`
   const head = `cluster ${cluster}, database ${db}: ${size} in ${place}`
-  const parts = histories.map((history) => historyText(history, locked !== undefined))
+  const parts = histories.map((history) => historyText(history, locked !== undefined, look))
   const broken = bad.slice(0, MAX_NAMED).map(({ error }) => `  ${error.message}`)
   const more = bad.length > MAX_NAMED ? [`  and ${bad.length - MAX_NAMED} more`] : []
   const verdict =
@@ -42,30 +46,36 @@ export function backupsText(backups: Backups): string {
         ? textOf([soundText(files, checked)])
         : ''
   const closed = locked ? textOf([lockedText(locked)]) : ''
-  const named = points.length > 0 ? pointsText(points, summary) : ''
-  const told = noted.length > 0 ? notedText(noted) : ''
+  const named = points.length > 0 ? pointsText(points, summary, look) : ''
+  const told = noted.length > 0 ? notedText(noted, look) : ''
   const blocks = [textOf([head]), ...parts, named, closed, told, verdict]
   return blocks.filter((part) => part !== '').join('\n')
 }
 
-function notedText(noted: readonly NotedFile[]): string {
+function notedText(noted: readonly NotedFile[], look: Look): string {
   const rows = noted.slice(0, MAX_NAMED).map(({ name, about }) => {
     if (!about) return `  ${name}; the note itself is damaged`
     const by = about.by === '' ? 'walcast backups --verify' : about.by
-    return `  ${name}: ${about.code}, found by ${by} at ${momentText(about.foundMs)}`
+    return `  ${name}: ${about.code}, found by ${by} at ${whenText(about.foundMs, look)}`
   })
   const more = noted.length > MAX_NAMED ? [`  and ${noted.length - MAX_NAMED} more`] : []
   return textOf([`NOTED AS BROKEN: ${filesText(noted.length)}`, ...rows, ...more])
 }
 
-function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary): string {
+function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary, look: Look): string {
   const rows = points.map((point) => {
     const epoch = epochOf(point, summary)
     const { name, incarnation, txid, namedMs } = point
     const position = epoch === undefined ? `txid ${txid} of ${incarnation}` : `${epoch}-${txid}`
-    return [name, position, momentText(namedMs)]
+    return [name, position, look.isWide ? momentText(namedMs) : agoText(look.nowMs - namedMs)]
   })
-  return table(['named', 'position', 'since'], rows)
+  return table([{ heading: 'named', least: 24 }, 'position', 'since'], rows, look)
+}
+
+/** Whoever restores gives such a time, so it is not relative: in local time, to the second. */
+function whenText(timeMs: number, { isWide }: Look): string {
+  const text = momentText(timeMs)
+  return isWide ? text : text.slice(0, SECONDS_CHARS)
 }
 
 /** Undefined for a position of another cluster, or one in the middle of a history left behind. */
@@ -91,7 +101,7 @@ function filesText(files: number): string {
 }
 
 /** Gaps cannot be told from files that are missing when some are locked. */
-function historyText(history: HistorySummary, isLocked: boolean): string {
+function historyText(history: HistorySummary, isLocked: boolean, look: Look): string {
   const { isNewest, spans, stretches, gaps, snapshots } = history
   const nodes = [...new Set(spans.map(({ head }) => head.node))].join(', ')
   const last = spans[spans.length - 1]
@@ -99,18 +109,18 @@ function historyText(history: HistorySummary, isLocked: boolean): string {
     ? `the history that goes on, written by ${nodes}`
     : `left behind: --incarnation ${last.head.id}, written by ${nodes}`
   const rows = stretches.map(({ from, to, everyMs }) => [
-    momentText(from.timeMs),
-    momentText(to.timeMs),
+    whenText(from.timeMs, look),
+    whenText(to.timeMs, look),
     place(from),
     place(to),
-    everyMs === 0 ? 'every position' : `about every ${formatMs(everyMs)}`,
+    grainText(everyMs),
   ])
   const shownTable =
     rows.length === 0
       ? isLocked
         ? textOf([`positions ${namedText(spans)}, as the names of files tell`])
         : 'nothing can be restored\n'
-      : table(['from', 'to', 'position', 'to', 'restorable'], rows)
+      : table(['from', 'to', 'position', 'to', 'restorable'], rows, look)
   const [first, newest] = [snapshots[0], snapshots[snapshots.length - 1]]
   const own =
     snapshots.length === 0
@@ -122,6 +132,10 @@ function historyText(history: HistorySummary, isLocked: boolean): string {
         : [`${snapshots.length} snapshots, from ${place(first)} to ${place(newest)}`]
   const missing = isLocked ? [] : gaps.map(gapText)
   return `${textOf([title])}${shownTable}${textOf([...own, ...missing])}`
+}
+
+function grainText(everyMs: number): string {
+  return everyMs === 0 ? 'every position' : `about every ${formatMs(everyMs)}`
 }
 
 function namedText(spans: History): string {

@@ -26,7 +26,7 @@ export function nodeHelp(columns: number): string {
     .join('\n')
 }
 
-type FlagKinds = Readonly<Record<string, { readonly type: 'string' | 'boolean' }>>
+export type FlagKinds = Readonly<Record<string, { readonly type: 'string' | 'boolean' }>>
 type FlagValues<T extends FlagKinds> = {
   readonly [Flag in keyof T]?: (T[Flag]['type'] extends 'boolean' ? boolean : string) | undefined
 }

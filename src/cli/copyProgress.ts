@@ -39,7 +39,8 @@ export class ByteProgress {
     const [first] = this.#points
     const seconds = (atMs - first.atMs) / 1000
     const perSecond = seconds > 0 ? (bytes - first.bytes) / seconds : 0
-    const done = `${this.#what}: ${sizeText(bytes)} of ${sizeText(total)}`
+    const percent = total > 0 ? Math.floor((100 * bytes) / total) : 100
+    const done = `${this.#what}: ${percent} %, ${sizeText(bytes)} of ${sizeText(total)}`
     if (perSecond <= 0) return done
     const left = Math.ceil((total - bytes) / perSecond)
     return `${done}, ${rateText(perSecond)}, ${timeText(left)} left`

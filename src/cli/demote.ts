@@ -18,7 +18,7 @@ ${nodeHelp(18)}
   --json               print the answer of /_walcast/demote unchanged
 `
 
-const FLAGS = { ...NODE_FLAGS, leader: { type: 'string' } } as const
+export const FLAGS = { ...NODE_FLAGS, leader: { type: 'string' } } as const
 
 export async function runDemote(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)

@@ -38,7 +38,8 @@ creates both in order to read.
   --archive PLACE   compare two states of this archive. Only the pages that changed between them are
                  read, so that the cost is that of the changes
 ${identityHelp(15)}
-  --from T1      with --archive: the state that is BEFORE: a time, -6h, a position or a txid
+  --from T1      with --archive: the state that is BEFORE: a time, -6h, a position, a txid or the
+                 name of a position
   --to T2        with --archive: the state that is AFTER [newest]
 
 Run the SQL at the leader, on its own database file: a copy takes no writes. The SQL works row by
@@ -161,7 +162,7 @@ function isDifference(difference: Difference): boolean {
 
 type Format = 'text' | 'json' | 'sql'
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   sql: { type: 'boolean' },

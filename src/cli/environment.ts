@@ -13,7 +13,7 @@ const PREFIX = 'WALCAST_'
 /** Read by commands; not options of a node. */
 const OF_COMMANDS = [
   ...['SECRET', 'SECRET_FILE', 'TOKEN', 'TOKEN_FILE', 'IDENTITY'],
-  ...['CONFIG', 'NODE', 'LOG_LEVEL', 'DEBUG'],
+  ...['CONFIG', 'NODE', 'LOG_LEVEL', 'LOG_FORMAT', 'DEBUG'],
 ]
 /**
  * Set for the application of `walcast run` and for `--on-role-change`. Both may run walcast, which

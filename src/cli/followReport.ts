@@ -17,6 +17,7 @@ const REASONS: Readonly<Record<OverReason, string>> = {
   gap: 'files are missing or damaged, and a snapshot leads further',
   left: 'a failover has left the position of the file behind',
   forced: 'another program wrote to the file',
+  foreign: 'the archive has nothing of the history of the file',
 }
 
 export class FollowReport {
@@ -60,7 +61,9 @@ export class FollowReport {
 
   over(reason: OverReason, target: ArchivedPosition): void {
     const to = positionJson(target)
-    const text = `${REASONS[reason]}: going over from ${this.#text} to ${positionText(target)}`
+    const isSame = positionText(target) === this.#text
+    const change = isSame ? `putting back` : `going over from ${this.#text} to`
+    const text = `${REASONS[reason]}: ${change} ${positionText(target)}`
     this.#tell({ event: 'over', reason, from: this.#at, ...to }, text)
   }
 

@@ -1,71 +1,8 @@
-/** The help of `walcast` and of the commands that run a node. */
+/** The help of the commands that run a node. */
 import type { StartAs } from '../node/nodeFolder.ts'
+import { LOG_OPTIONS } from './logOptions.ts'
 import { environmentName, isRequired, optionsOf } from './nodeArguments.ts'
 import { optionLine } from './optionLine.ts'
-
-export const MAIN_HELP = `walcast: live replication of one SQLite database
-
-Usage: walcast COMMAND [options]
-
-Running nodes
-  leader        run a leader: capture every commit to a database and send it to replicas
-  replica       run a replica: keep a live copy that any SQLite reader may open
-  node          run a node whose role may change by switchover or promotion
-  run           run a node, and the application as its child
-  systemd       write the systemd unit of a node, with or without its application
-  new-identity  give the node of a copied folder an id of its own
-
-Growing a cluster
-  pair          make a one-time code, and print the command that adds a node with it
-  join          become a node of a cluster with that code, and run it
-
-Changing the leader
-  switchover    hand leadership over without losing a write
-  rehearse      hand leadership over and back, and report what it cost
-  promote       make a replica the leader when the old one is gone
-  demote        make a leader a replica
-
-Looking at nodes
-  status        show where a node stands
-  lag           show how far a replica is behind, with percentiles
-  audit         show who changed a node's role, when and why
-  forget        remove an absent replica from a node's list
-
-Who may ask
-  token         make, list and revoke tokens for people and programs
-
-Members of the cluster
-  leave          take a replica out of its cluster; its file stays
-  remove         refuse the key of a node for ever, on all members
-  rotate-secret  replace the cluster secret while all nodes run
-  rotate-key     replace the key of encrypted settings
-
-Settings of the application
-  settings      keep small settings in the database, encrypted where you say so
-
-Comparing
-  diff          compare two database files row by row: as text, JSON or SQL
-  verify        check that nodes hold the same pages, while writes go on
-  webhook-key   print the key that signs what --webhook gets
-
-Backups
-  backup        backup now: bring the archive level at once, and wait until it is
-  backups       show what an archive has, and check it
-  restore       make a database of an archive, as it was at any position
-  at            answer a query on the database as it was, without a restore
-  history       list what was written when, and to which tables
-  undo          print or apply SQL that takes back what some transactions did to rows
-  backup-key    make a key pair, so that nodes write backups that they cannot read
-
-Trying it
-  demo          replicate a real database on this machine, and prove the copies identical
-  bench         measure lag, throughput and more on this machine, and write a report
-
-  walcast COMMAND --help    show the options of a command
-  walcast --version         show the version
-
-Exit codes: 0 ok, 1 failure, 2 usage. For diff: 0 same, 1 different, 2 usage, 3 failure.
-`
 
 const INTRO: Readonly<Record<StartAs, string>> = {
   leader: `walcast leader --db FILE [--listen HOST:PORT] [options]
@@ -88,6 +25,7 @@ leads.`,
 
 const OUTRO = `
   --config FILE          read options from a TOML file; its keys are the names of the flags
+${LOG_OPTIONS.map(({ flag, value, help }) => optionLine(`--${flag} ${value}`, help)).join('\n')}
   --help                 show this text
   --help --all           show this text with all options
 
@@ -98,7 +36,7 @@ A leader that others can reach (--listen beyond loopback, or --tls) makes a secr
 and walcast pair adds nodes. Or give all nodes one secret: WALCAST_SECRET or WALCAST_SECRET_FILE,
 never a flag. Only its owner may read that file (mode 0600, or 0640 if root owns it).
 
-Logs go to standard error. WALCAST_LOG_LEVEL sets how much: debug, info, warn, error or silent.
+Logs go to standard error.
 `
 
 /** The help of a node command. `all` adds the options that are seldom set. */

@@ -23,8 +23,8 @@ pages of which it cannot be told.
   --from PLACE     the archive
 ${identityHelp(15)}
   --table TABLE    only positions that touched this table, or that cannot be told
-  --since TIME     positions from this moment on
-  --until TIME     positions up to this moment
+  --since MOMENT   positions from this time or position on
+  --until MOMENT   positions up to this time or position
   --limit N        the newest N positions [${DEFAULT_LIMIT}]
   --no-tables      leave the tables out: to tell them, the interior pages of the database are read
   --json           one JSON object a position
@@ -34,7 +34,7 @@ With --table and without --since, the newest ${MAX_LOOKED_AT} positions are look
 ${PLACE_HELP}
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },
@@ -93,7 +93,14 @@ async function print(archive: PastArchive, wanted: Wanted): Promise<void> {
   for (const entry of entries)
     if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry)))) return
   await output.end()
-  if (entries.length === 0) process.stderr.write('no position of that kind and time\n')
+  if (entries.length === 0) process.stderr.write(`${noneText(wanted)}\n`)
+}
+
+function noneText({ table, since, until }: Wanted): string {
+  const when = since === undefined && until === undefined ? '' : ' in that time'
+  if (table === undefined) return `no position${when}`
+  const where = when === '' ? ` in the newest ${MAX_LOOKED_AT} positions` : when
+  return `no change of a table ${shown(table)}${where}: check its name, or give another --since`
 }
 
 /** A position means its own time. */

@@ -13,7 +13,7 @@ import type { PlannedRestore } from '../backup/archiveRestore.ts'
 import type { ClusterArchive } from '../backup/restoreTarget.ts'
 import type { Store } from '../backup/stores/store.ts'
 import { intoRefused, WayBack } from '../backup/wayBack.ts'
-import { messageOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { constants, openAside } from '../platform/files.ts'
 import { freeBytes } from '../platform/freeBytes.ts'
 import { inTime } from '../platform/inTime.ts'
@@ -167,7 +167,7 @@ export class IntoNode {
       return { ...held, node, seconds: (monotonicMs() - beganMs) / 1000 }
     } catch (error) {
       await this.#way?.forget()
-      const abortion = aborted(node, error)
+      const abortion = aborted(node, error, holdMs)
       await noteInAudit(target, {
         action: 'restore',
         outcome: 'failed',
@@ -178,8 +178,16 @@ export class IntoNode {
   }
 }
 
-function aborted(node: string, error: unknown): WalcastError {
-  if (error instanceof WalcastError && error.key === 'INTO_ABORTED') return error
+function aborted(node: string, error: unknown, holdMs: number): WalcastError {
+  const key = keyOf(error)
+  if (error instanceof WalcastError && key === 'INTO_ABORTED') return error
+  if (key === 'SQLITE_BUSY') {
+    const detail = `another program kept the write lock for longer than ${holdMs / 1000} s (--hold)`
+    const cure =
+      'nothing was changed there; end what writes for so long, or give the same command with a ' +
+      'longer --hold'
+    return new WalcastError('INTO_ABORTED', { node, detail, cure }, error)
+  }
   return new WalcastError('INTO_ABORTED', { node, detail: messageOf(error) }, error)
 }
 

@@ -37,6 +37,8 @@ which starts the application once the copy is whole.
 Ended on the way, the same command goes on where it was.
 `
 const LOOK_MS = 1000
+/** Between two lines of the log. */
+const LINE_MS = 10_000
 /** Clears what is left of the line before, and puts the next line in its place. */
 const REWRITE = '\x1b[K\r'
 
@@ -50,7 +52,7 @@ export async function runJoin(args: readonly string[]): Promise<number> {
   const command = nodeCommand(rest, process.env)
   const plan = isUnit ? await planUnit(command, unit, process.env) : undefined
   if (plan) requireNoOther(plan)
-  const log = await createLog(process.env)
+  const log = await createLog(process.env, rest)
   const { options } = command
   const joined = await asUser(plan?.user, () =>
     joinCluster({ options, secret: readSecret(process.env), log, version }, code),
@@ -88,10 +90,13 @@ function showProgress(node: Running, log: Logger): void {
   const progress = new CopyProgress()
   const isTerminal = process.stderr.isTTY
   let said = ''
+  let saidMs = Number.NEGATIVE_INFINITY
   const look = () => {
     const line = progress.next(node.view.status(), monotonicMs())
     if (!line || (line.text === said && !line.isLast)) return
+    if (!isTerminal && !line.isLast && monotonicMs() - saidMs < LINE_MS) return
     said = line.text
+    saidMs = monotonicMs()
     if (line.isLast) cancelTimer(timer)
     if (!isTerminal) log.info(line.text)
     else process.stderr.write(line.isLast ? `${line.text}\x1b[K\n` : `${line.text}${REWRITE}`)

@@ -8,32 +8,45 @@ import {
   formatBytes,
   formatMs,
   lines,
-  look,
+  look as lookAt,
   severalDatabases,
   shown,
-  table,
 } from './queryCommand.ts'
+import { table } from './table.ts'
+import { FULL_LOOK, type Look } from './terminalLook.ts'
+import { watchHelp } from './watch.ts'
 
-const HELP = `walcast lag [NODE] [--db FILE] [--json]
+const HELP = `walcast lag [NODE] [--db FILE] [--json] [--watch]
 
 Shows how far a replica is behind its leader: now, and over the last minute, stage by stage.
 
 ${nodeHelp(9)}
   --json      print the answer of /_walcast/lag unchanged
+${watchHelp(9)}
 `
 
+const COLUMNS = [
+  '',
+  ...['p50', 'p95', 'p99', 'max'].map((heading) => ({ heading, isNumber: true })),
+]
+
 export function runLag(args: readonly string[]): Promise<number> {
-  return look<LagReport>({ path: '/_walcast/lag', help: HELP, shape: LAG, format: lagText }, args)
+  return lookAt<LagReport>(
+    { name: 'lag', path: '/_walcast/lag', help: HELP, shape: LAG, format: lagText },
+    args,
+  )
 }
 
-export function lagText(lag: LagReport): string {
+export function lagText(lag: LagReport, look: Look = FULL_LOOK): string {
   const several = severalDatabases(lag)
-  if (several.length === 0) return databaseText(lag)
-  return several.map(([name, each]) => `database ${shown(name)}\n${databaseText(each)}`).join('\n')
+  if (several.length === 0) return databaseText(lag, look)
+  return several
+    .map(([name, each]) => `database ${shown(name)}\n${databaseText(each, look)}`)
+    .join('\n')
 }
 
-function databaseText(lag: DatabaseLag): string {
-  const now = lines([
+function databaseText(lag: DatabaseLag, look: Look): string {
+  const pairs = [
     ['role', lag.role],
     ['connected', lag.connected ? 'yes' : 'no'],
     [
@@ -42,13 +55,14 @@ function databaseText(lag: DatabaseLag): string {
     ],
     ['lag now', formatMs(lag.lagMs)],
     ...lag.causes.map(({ code, text }) => ['cause', `${code}: ${text}`] as const),
-  ])
+  ] as const
+  const now = lines(pairs, look)
   if (lag.count === 0) return now
   const rows = [
     ['commit to visible', ...percentiles(lag)],
     ...STAGES.map((stage) => [`  ${stage}`, ...percentiles(lag.stages[stage])]),
   ]
-  const measured = table(['', 'p50', 'p95', 'p99', 'max'], rows)
+  const measured = table(COLUMNS, rows, look)
   return `${now}\nlast ${lag.windowSeconds} s, ${lag.count} batches\n${measured}`
 }
 

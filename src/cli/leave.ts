@@ -24,7 +24,7 @@ Was it broken off? Type it again. Over an address the command needs a token of r
 neither.
 `
 
-const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' } } as const
+export const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' } } as const
 const TIMEOUT_MS = 60_000
 
 export async function runLeave(args: readonly string[]): Promise<number> {

@@ -1,32 +1,35 @@
 /** The log of a node. */
 import pino, { type Logger } from 'pino'
-import { WalcastError } from '../errors.ts'
+import { logSettings } from './logOptions.ts'
 import { shown } from './queryCommand.ts'
 
-const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
-
 /**
- * Logs to standard error: JSON, or readable lines on a terminal. WALCAST_LOG_LEVEL sets the level.
- * Throws USAGE.
+ * Logs to standard error: JSON, or readable lines, one for each event. `args`: of a command that
+ * runs a node. Throws USAGE.
  */
-export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger> {
+export async function createLog(
+  environment: NodeJS.ProcessEnv,
+  args: readonly string[] = [],
+): Promise<Logger> {
+  const { level, isPretty } = logSettings(args, environment)
   const options = {
     name: 'walcast',
-    level: levelOf(environment['WALCAST_LOG_LEVEL'] || 'info'),
+    level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
   }
   const redact = ['secret', 'authorization', '*.secret', '*.authorization']
-  if (!process.stderr.isTTY)
-    return pino({ ...options, redact }, pino.destination({ dest: 2, sync: true }))
-  // Loaded only on a terminal, since a node has to start fast.
+  if (!isPretty) return pino({ ...options, redact }, pino.destination({ dest: 2, sync: true }))
+  // Loaded only for a person, since a node has to start fast.
   const { default: pretty } = await import('pino-pretty')
   const stream = pretty({
     destination: 2,
     sync: true,
     translateTime: 'HH:MM:ss.l',
     ignore: 'name,pid,hostname',
-    colorize: !environment['NO_COLOR'],
+    colorize: process.stderr.isTTY === true && !environment['NO_COLOR'],
+    singleLine: true,
   })
   return pino({ ...options, redact, hooks: { streamWrite: forTerminal } }, stream)
 }
@@ -37,11 +40,4 @@ export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger>
  */
 export function forTerminal(line: string): string {
   return `${shown(line.trimEnd())}\n`
-}
-
-function levelOf(given: string): string {
-  if (LEVELS.includes(given)) return given
-  throw new WalcastError('USAGE', {
-    detail: `WALCAST_LOG_LEVEL wants one of ${LEVELS.join(', ')}, not "${given}"`,
-  })
 }

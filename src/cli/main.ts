@@ -5,116 +5,99 @@
 import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { version } from '../version.ts'
+import { COMMAND_NAMES, type CommandName, isCommandName } from './commandTable.ts'
 import { reportFailure } from './failureReport.ts'
-import { MAIN_HELP } from './help.ts'
+import { mainHelp } from './mainHelp.ts'
 import { nearestName } from './nearestName.ts'
 
-const COMMANDS = [
-  ...[
-    'leader',
-    'replica',
-    'node',
-    'run',
-    'new-identity',
-    'switchover',
-    'rehearse',
-    'promote',
-    'demote',
-  ],
-  ...['status', 'lag', 'audit', 'forget', 'token', 'settings', 'diff', 'verify', 'demo', 'bench'],
-  ...['webhook-key', 'pair', 'join', 'leave', 'remove', 'rotate-secret', 'rotate-key'],
-  ...['systemd', 'backup', 'backup-key', 'restore', 'backups', 'at', 'history', 'undo'],
-  ...['--help', '--version'],
-]
+type Run = (args: readonly string[]) => Promise<number>
 
-async function run(command: string | undefined, args: readonly string[]): Promise<number> {
-  switch (command) {
-    case 'leader':
-    case 'replica':
-    case 'node':
-      return (await import('./runNode.ts')).runNode(command, args)
-    case 'run':
-      return (await import('./run.ts')).runRun(args)
-    case 'status':
-      return (await import('./status.ts')).runStatus(args)
-    case 'lag':
-      return (await import('./lag.ts')).runLag(args)
-    case 'diff':
-      return (await import('./diff.ts')).runDiff(args)
-    case 'forget':
-      return (await import('./forget.ts')).runForget(args)
-    case 'token':
-      return (await import('./token.ts')).runToken(args)
-    case 'pair':
-      return (await import('./pair.ts')).runPair(args)
-    case 'join':
-      return (await import('./join.ts')).runJoin(args)
-    case 'systemd':
-      return (await import('./systemd.ts')).runSystemd(args)
-    case 'leave':
-      return (await import('./leave.ts')).runLeave(args)
-    case 'remove':
-      return (await import('./remove.ts')).runRemove(args)
-    case 'rotate-secret':
-      return (await import('./rotateSecret.ts')).runRotateSecret(args)
-    case 'rotate-key':
-      return (await import('./rotateKey.ts')).runRotateKey(args)
-    case 'settings':
-      return (await import('./settings.ts')).runSettings(args)
-    case 'new-identity':
-      return (await import('./newIdentity.ts')).runNewIdentity(args)
-    case 'promote':
-      return (await import('./promote.ts')).runPromote(args)
-    case 'demote':
-      return (await import('./demote.ts')).runDemote(args)
-    case 'switchover':
-      return (await import('./switchover.ts')).runSwitchover(args)
-    case 'rehearse':
-      return (await import('./rehearse.ts')).runRehearse(args)
-    case 'audit':
-      return (await import('./audit.ts')).runAudit(args)
-    case 'verify':
-      return (await import('./verify.ts')).runVerify(args)
-    case 'webhook-key':
-      return (await import('./webhookKey.ts')).runWebhookKey(args)
-    case 'backup':
-      return (await import('./backup.ts')).runBackup(args)
-    case 'backup-key':
-      return (await import('./backupKey.ts')).runBackupKey(args)
-    case 'restore':
-      return (await import('./restore.ts')).runRestore(args)
-    case 'backups':
-      return (await import('./backups.ts')).runBackups(args)
-    case 'at':
-      return (await import('./at.ts')).runAt(args)
-    case 'history':
-      return (await import('./history.ts')).runHistory(args)
-    case 'undo':
-      return (await import('./undo.ts')).runUndo(args)
-    case 'demo':
-      return (await import('./demo/command.ts')).runDemo(args)
-    case 'bench':
-      return (await import('./bench.ts')).runBench(args)
+/** Loaded only when it runs. */
+const RUNS: Readonly<Record<CommandName, Run>> = {
+  leader: async (args) => (await import('./runNode.ts')).runNode('leader', args),
+  replica: async (args) => (await import('./runNode.ts')).runNode('replica', args),
+  node: async (args) => (await import('./runNode.ts')).runNode('node', args),
+  run: async (args) => (await import('./run.ts')).runRun(args),
+  systemd: async (args) => (await import('./systemd.ts')).runSystemd(args),
+  'new-identity': async (args) => (await import('./newIdentity.ts')).runNewIdentity(args),
+  pair: async (args) => (await import('./pair.ts')).runPair(args),
+  join: async (args) => (await import('./join.ts')).runJoin(args),
+  switchover: async (args) => (await import('./switchover.ts')).runSwitchover(args),
+  rehearse: async (args) => (await import('./rehearse.ts')).runRehearse(args),
+  promote: async (args) => (await import('./promote.ts')).runPromote(args),
+  demote: async (args) => (await import('./demote.ts')).runDemote(args),
+  cluster: async (args) => (await import('./cluster.ts')).runCluster(args),
+  status: async (args) => (await import('./status.ts')).runStatus(args),
+  lag: async (args) => (await import('./lag.ts')).runLag(args),
+  audit: async (args) => (await import('./audit.ts')).runAudit(args),
+  tail: async (args) => (await import('./tail.ts')).runTail(args),
+  forget: async (args) => (await import('./forget.ts')).runForget(args),
+  token: async (args) => (await import('./token.ts')).runToken(args),
+  leave: async (args) => (await import('./leave.ts')).runLeave(args),
+  remove: async (args) => (await import('./remove.ts')).runRemove(args),
+  'rotate-secret': async (args) => (await import('./rotateSecret.ts')).runRotateSecret(args),
+  'rotate-key': async (args) => (await import('./rotateKey.ts')).runRotateKey(args),
+  settings: async (args) => (await import('./settings.ts')).runSettings(args),
+  diff: async (args) => (await import('./diff.ts')).runDiff(args),
+  verify: async (args) => (await import('./verify.ts')).runVerify(args),
+  'webhook-key': async (args) => (await import('./webhookKey.ts')).runWebhookKey(args),
+  backup: async (args) => (await import('./backup.ts')).runBackup(args),
+  backups: async (args) => (await import('./backups.ts')).runBackups(args),
+  restore: async (args) => (await import('./restore.ts')).runRestore(args),
+  at: async (args) => (await import('./at.ts')).runAt(args),
+  history: async (args) => (await import('./history.ts')).runHistory(args),
+  undo: async (args) => (await import('./undo.ts')).runUndo(args),
+  'backup-key': async (args) => (await import('./backupKey.ts')).runBackupKey(args),
+  completion: async (args) => (await import('./completion.ts')).runCompletion(args),
+  wal: async (args) => (await import('./wal.ts')).runWal(args),
+  explain: async (args) => (await import('./explain.ts')).runExplain(args),
+  demo: async (args) => (await import('./demo/command.ts')).runDemo(args),
+  bench: async (args) => (await import('./bench.ts')).runBench(args),
+}
+
+/** Other first words. */
+const WORDS = ['help', 'version', '--help', '--version']
+const MAX_SHOWN_CHARS = 100
+
+async function run(word: string | undefined, args: readonly string[]): Promise<number> {
+  switch (word) {
+    case 'version':
     case '--version':
       process.stdout.write(`${version}\n`)
       return 0
+    case '-h':
     case '--help':
     case 'help':
-      process.stdout.write(MAIN_HELP)
-      return 0
+      return help(args)
     case undefined:
-      process.stderr.write(MAIN_HELP)
+      process.stderr.write(mainHelp())
       return 2
     default:
-      throw unknownCommand(command)
+      return named(word)(withLongHelp(args))
   }
 }
 
-function unknownCommand(command: string): WalcastError {
-  const nearest = nearestName(command, COMMANDS)
+/** `walcast help COMMAND` is `walcast COMMAND --help`, also for a command's own commands. */
+async function help(words: readonly string[]): Promise<number> {
+  const [word, ...rest] = words
+  if (word !== undefined && !word.startsWith('-')) return named(word)([...rest, '--help'])
+  process.stdout.write(mainHelp())
+  return 0
+}
+
+/** `-h` for `--help`; what follows `--` is the application's. */
+function withLongHelp(args: readonly string[]): string[] {
+  const end = args.indexOf('--')
+  return args.map((arg, at) => (arg === '-h' && (end < 0 || at < end) ? '--help' : arg))
+}
+
+/** Throws USAGE, with the command that was probably meant. */
+function named(word: string): Run {
+  if (isCommandName(word)) return RUNS[word]
+  const nearest = nearestName(word, [...COMMAND_NAMES, ...WORDS])
   const hint = nearest ? ` (did you mean ${nearest}?)` : ''
-  return new WalcastError('USAGE', {
-    detail: `unknown command "${plainText(command, 100)}"${hint}`,
+  throw new WalcastError('USAGE', {
+    detail: `unknown command "${plainText(word, MAX_SHOWN_CHARS)}"${hint}`,
   })
 }
 
@@ -126,15 +109,16 @@ function report(error: unknown): number {
 
 /** Points to the help of the command that was used wrongly. */
 function withHelpOfCommand(error: WalcastError): WalcastError {
-  if (command === undefined || !COMMANDS.includes(command)) return error
-  const details = { ...error.details, cure: `see walcast ${command} --help` }
+  const used = word === 'help' ? args[0] : word
+  if (used === undefined || !isCommandName(used)) return error
+  const details = { ...error.details, cure: `see walcast ${used} --help` }
   return new WalcastError('USAGE', details, error)
 }
 
-const [command, ...args] = process.argv.slice(2)
+const [word, ...args] = process.argv.slice(2)
 // What Node gives a program that ends before its work has: it stays if "run" never settles.
 process.exitCode = 13
-void run(command, args)
+void run(word, args)
   .catch(report)
   .then((exitCode) => {
     process.exitCode = exitCode

@@ -17,6 +17,7 @@ import { connectTcp } from '../platform/sockets.ts'
 import { MEMBERS } from './answerShapes.ts'
 import { ADDRESS_WANTED } from './askedUrl.ts'
 import { type LocalNodes, localNodes } from './localNodes.ts'
+import { nearestName } from './nearestName.ts'
 import { getJson } from './nodeClient.ts'
 import { addressTarget, databaseTarget, type NodeTarget } from './nodeTarget.ts'
 
@@ -79,7 +80,8 @@ async function nodeById(
     if (node === id) return here
     const address = members?.find((member) => member.node === id)?.address
     if (address) return addressTarget(address, here)
-    throw unknownId(id, `${plainText(node, MAX_SHOWN_CHARS)} knows no node ${id}`)
+    const known = [node, ...(members ?? []).map((member) => member.node)]
+    throw unknownId(id, `${plainText(node, MAX_SHOWN_CHARS)} knows no node ${id}`, known)
   } catch (error) {
     const { key, message, cure } = asWalcastError(error)
     // No node is there to ask for an id, so it may well be an address with a typing error.
@@ -88,10 +90,12 @@ async function nodeById(
   }
 }
 
-function unknownId(id: string, why: string): WalcastError {
-  return new WalcastError('USAGE', {
-    detail: `no node ${id} was found: ${why} (an address is ${ADDRESS_WANTED})`,
-  })
+/** `known`: ids of nodes, of which one was perhaps meant. */
+function unknownId(id: string, why: string, known: readonly string[] = []): WalcastError {
+  const nearest = nearestName(id, known)
+  const meant = nearest ? `; did you mean ${plainText(nearest, MAX_SHOWN_CHARS)}?` : ''
+  const hint = `an address is ${ADDRESS_WANTED}${meant}`
+  return new WalcastError('USAGE', { detail: `no node ${id} was found: ${why} (${hint})` })
 }
 
 async function onlyNode(machine: Machine): Promise<NodeTarget> {

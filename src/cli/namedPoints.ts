@@ -29,10 +29,10 @@ ${identityHelp(23)}
 Which position gets the name [the newest one]
 ${positionHelp(23)}
 
-NAME has up to 100 letters, digits, ".", "_" and "-".
+NAME has up to 100 letters, digits, ".", "_" and "-", and begins with a letter or digit.
 `
 
-const FLAGS = {
+export const FLAGS = {
   ...POSITION_FLAGS,
   help: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -98,6 +98,8 @@ async function forget(name: string, flags: Flags): Promise<void> {
     throw usage('backups forget takes a NAME and no position')
   const { store } = await archivePlace({ flag: '--from', place: from, identity })
   if (!(await forgetPoint(store, name)))
-    throw usage(`no position has the name ${plainText(name, MAX_SHOWN_CHARS)}`)
+    throw usage(
+      `no position has the name ${plainText(name, MAX_SHOWN_CHARS)}: "walcast backups" lists them`,
+    )
   process.stdout.write(json ? jsonLine({ name, forgotten: true }) : `forgot the name ${name}\n`)
 }

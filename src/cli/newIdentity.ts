@@ -18,7 +18,7 @@ leader lacks is kept in FILE-walcast/diverged/ before it is overwritten.
   --json       print the result as JSON
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   db: { type: 'string' },

@@ -10,6 +10,7 @@ import {
 } from '../api/archiveObjects.ts'
 import { beginningOf, strangeAnswer } from './answerFailures.ts'
 import { LISTED_OBJECTS, NEW_NOTE } from './answerShapes.ts'
+import { operator } from './commandArguments.ts'
 import { answerIn, bodyOf } from './nodeAnswer.ts'
 import { askJson } from './nodeClient.ts'
 import { type LineReply, NodeLines } from './nodeLines.ts'
@@ -37,8 +38,9 @@ export class NodeArchive implements ArchiveObjects {
     this.#lines = new NodeLines(node, environment)
   }
 
-  list(folder: string, after: string): Promise<ListedObjects> {
-    return askJson(this.#question('GET', OBJECTS_PATH, { folder, after }), LISTED_OBJECTS)
+  list(folder: string, after: string, listing: string): Promise<ListedObjects> {
+    const question = this.#question('GET', OBJECTS_PATH, { folder, after, listing })
+    return askJson(question, LISTED_OBJECTS)
   }
 
   async read(name: string, at: number, bytes: number): Promise<ObjectRange> {
@@ -50,13 +52,13 @@ export class NodeArchive implements ArchiveObjects {
   }
 
   async writeNote(name: string, note: object): Promise<boolean> {
-    const question = { ...this.#question('POST', NOTE_PATH, { name }), body: note }
+    const question = { ...this.#question('POST', NOTE_PATH, noteQuery(name)), body: note }
     const { isNew } = await askJson<{ readonly isNew: boolean }>(question, NEW_NOTE)
     return isNew
   }
 
   async removeNote(name: string): Promise<void> {
-    await askJson(this.#question('DELETE', NOTE_PATH, { name }), fields({}))
+    await askJson(this.#question('DELETE', NOTE_PATH, noteQuery(name)), fields({}))
   }
 
   #question(method: 'GET' | 'POST' | 'DELETE', path: string, query: Query) {
@@ -71,6 +73,11 @@ export class NodeArchive implements ArchiveObjects {
 }
 
 type Query = Readonly<Record<string, string>>
+
+/** With who asks, for the audit log of the node. */
+function noteQuery(name: string): Query {
+  return { name, by: operator() }
+}
 
 /** Why an answer is no bytes of an object. */
 function refusalIn({ way, credential, head, bytes }: LineReply): Error {

@@ -14,6 +14,10 @@ import { NODE_OPTIONS } from '../options/options.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { readFileSync } from '../platform/files.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
+import { LOG_OPTIONS } from './logOptions.ts'
+
+/** Of the place of an archive that is no folder, or that is mistyped as one. */
+const SCHEME = /^[a-z][a-z0-9+.-]*:/i
 
 /** The name of an option's environment variable. */
 export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
@@ -80,12 +84,21 @@ export function lastingArguments(
   const add = (flag: string, kind: OptionSpec['kind'], given: string | boolean | undefined) => {
     if (given === undefined || given === '' || given === false || given === 'false') return
     if (kind === 'flag') lasting.push(`--${flag}`)
-    else lasting.push(`--${flag}`, kind === 'path' ? resolve(String(given)) : String(given))
+    else lasting.push(`--${flag}`, lastingValue(kind, String(given)))
   }
   for (const spec of NODE_OPTIONS)
     add(spec.flag, spec.kind, flags[spec.flag] ?? environment[environmentName(spec)])
+  for (const { flag } of LOG_OPTIONS) add(flag, 'text', flags[flag])
   add('config', 'path', flags['config'] ?? environment['WALCAST_CONFIG'])
   return lasting
+}
+
+/** The same from every working folder. */
+function lastingValue(kind: OptionSpec['kind'], given: string): string {
+  if (kind === 'path') return resolve(given)
+  if (kind !== 'place' && kind !== 'places') return given
+  const places = given.split(',').map((place) => place.trim())
+  return places.map((place) => (SCHEME.test(place) ? place : resolve(place))).join(',')
 }
 
 /** TOML reads 0640 without quotation marks as a number, and its digits are lost. */
@@ -99,6 +112,7 @@ type Flags = Record<string, string | boolean | undefined>
 
 function parseFlags(args: readonly string[]): Flags {
   const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } }
+  for (const { flag } of LOG_OPTIONS) options[flag] = { type: 'string' }
   for (const spec of NODE_OPTIONS)
     options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
   try {

@@ -3,7 +3,7 @@ import {
   MOMENT_FORMS,
   type Moment,
   momentText,
-  parseMoment,
+  parseNamedMoment,
   parseTime,
   TIME_FORMS,
 } from '../backup/moment.ts'
@@ -24,7 +24,8 @@ its URL, HOST:PORT or id, or the database file of a node on this machine.
 A TIME is an ISO time, with or without zone (local): 2026-11-30, 2026-11-30T14:00,
 "2026-11-30 14:00:05+01:00"; or -6h, -2d12h, "6h ago". It means the last position at or before it,
 in the clock of the leader. A POSITION is an epoch and a txid such as 3-120, or a txid alone. newest
-is the last one in the archive.`
+is the last one in the archive. The name that "walcast backups name" gave a position stands for it;
+write point:NAME for one that begins with a digit or reads as something else.`
 
 /** `-6h` is no flag: it becomes `6h ago`. */
 export function withAgo(args: readonly string[]): string[] {
@@ -37,7 +38,7 @@ export function withAgo(args: readonly string[]): string[] {
 /** `name`: of the argument. Throws USAGE. */
 export function momentOf(name: string, text: string | undefined): Moment {
   if (text === undefined) throw usage(`${name} is missing: ${MOMENT_FORMS}`)
-  const moment = parseMoment(text, wallMs())
+  const moment = parseNamedMoment(text, wallMs())
   if (!moment) throw unlike(name, MOMENT_FORMS, text)
   return moment
 }

@@ -21,7 +21,11 @@ ${nodeHelp(10)}
   --json       print the answer of /_walcast/promote unchanged
 `
 
-const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' }, 'dry-run': { type: 'boolean' } } as const
+export const FLAGS = {
+  ...NODE_FLAGS,
+  force: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
+} as const
 
 export async function runPromote(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)

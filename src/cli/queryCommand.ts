@@ -2,27 +2,40 @@
 import { sizeText } from '../health/causeText.ts'
 import { UNSEEN } from '../plainText.ts'
 import { NODE_FLAGS, parseForNode } from './commandArguments.ts'
+import { displayWidth, padded } from './displayWidth.ts'
 import { namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import type { Shape } from './shape.ts'
+import { shown } from './table.ts'
+import { brokenText, FULL_LOOK, type Look } from './terminalLook.ts'
+import { showAnswers, WATCH_FLAGS } from './watch.ts'
 
 export interface QueryCommand<T> {
+  /** As it is called. */
+  readonly name: string
   readonly path: string
   readonly help: string
   /** What the answer has to look like. */
   readonly shape: Shape
-  format(answer: T): string
+  format(answer: T, look: Look): string
 }
 
 export async function look<T>(command: QueryCommand<T>, args: readonly string[]): Promise<number> {
-  const { values, named } = parseForNode(args, NODE_FLAGS)
+  const { values, named } = parseForNode(args, { ...NODE_FLAGS, ...WATCH_FLAGS })
   if (values.help) {
     process.stdout.write(command.help)
     return 0
   }
   const node = await namedNode(named, process.env)
-  const answer = await getJson<T>(node, command.path, process.env, command.shape)
-  process.stdout.write(values.json ? jsonLine(answer) : command.format(answer))
+  await showAnswers<T>(
+    {
+      title: `walcast ${command.name}`,
+      ask: () => getJson<T>(node, command.path, process.env, command.shape),
+      format: command.format,
+      json: jsonLine,
+    },
+    values,
+  )
   return 0
 }
 
@@ -38,29 +51,17 @@ export function severalDatabases<Database>(answer: {
 }
 
 /** Aligned `label value` lines. */
-export function lines(pairs: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...pairs.map(([label]) => label.length))
-  return pairs.map(([label, value]) => `${label.padEnd(width)}  ${shown(value)}\n`).join('')
-}
-
-/** Aligned columns with a heading. */
-export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [heading, ...rows].map((row) => row.map(shown))
-  const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column].length)))
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i]))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
+export function lines(
+  pairs: readonly (readonly [string, string])[],
+  look: Look = FULL_LOOK,
+): string {
+  const width = Math.max(...pairs.map(([label]) => displayWidth(label)))
+  return pairs
+    .map(([label, value]) => {
+      const text = brokenText(shown(value), width + 2, look)
+      return `${padded(label, width)}  ${text}\n`
+    })
     .join('')
-}
-
-/** Text of others without control and format characters, which could steer the terminal. */
-export function shown(text: string): string {
-  return text.replace(UNSEEN, '\u{fffd}')
 }
 
 /**
@@ -82,4 +83,4 @@ export function formatMs(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
 }
 
-export { sizeText as formatBytes }
+export { shown, sizeText as formatBytes }

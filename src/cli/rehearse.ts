@@ -6,8 +6,10 @@ import { errorBody } from '../proxy/answer.ts'
 import { durationOf, NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
 import { countText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
 import { namedNode } from './namedNode.ts'
-import { formatMs, jsonLine, lines, table } from './queryCommand.ts'
+import { formatMs, jsonLine, lines } from './queryCommand.ts'
 import { type Rehearsal, type RehearsedWay, rehearse } from './rehearsal.ts'
+import { table } from './table.ts'
+import { FULL_LOOK } from './terminalLook.ts'
 
 const HELP = `walcast rehearse [NODE] [--db FILE] [--to NODE] [--timeout TIME] [--json]
 
@@ -23,7 +25,7 @@ ${nodeHelp(14)}
 Exit code: 0 when the first leader leads again, else 1.
 `
 
-const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
+export const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
 
 export async function runRehearse(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
@@ -63,7 +65,8 @@ function format({ ok, ways, leader }: Rehearsal): string {
     'target was',
   ]
   const stages = ways.map((way, i) => [i === 0 ? 'there' : 'back', ...stageTimes(way.switchover)])
-  return `${head}\n${table(columns, rows)}\n${table(['', ...STAGE_HEADINGS], stages)}`
+  const times = table(['', ...STAGE_HEADINGS], stages, FULL_LOOK)
+  return `${head}\n${table(columns, rows, FULL_LOOK)}\n${times}`
 }
 
 function wayCells({ to, atRisk, switchover }: RehearsedWay): string[] {

@@ -30,7 +30,7 @@ const LOST = `if its host is lost, or somebody has its disk, type as well:
   walcast token list                   revoke the tokens that lay on it
 `
 
-const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' } } as const
+export const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' } } as const
 const TIMEOUT_MS = 60_000
 
 export async function runRemove(args: readonly string[]): Promise<number> {

@@ -7,8 +7,11 @@ import type { BadPieces } from '../backup/historyPositions.ts'
 import { ReplacedFile, type RestorePlace, restorePlace } from '../backup/replacedFile.ts'
 import type { RestoreSteps } from '../backup/restore.ts'
 import { clusterArchive } from '../backup/restoreTarget.ts'
+import { pointNamed } from '../backup/retention/namedPoints.ts'
+import { EndingStore } from '../backup/stores/endingStore.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { existsSync } from '../platform/files.ts'
+import { setTimer } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { durationOf, parseFlags } from './commandArguments.ts'
 import { usage } from './pastArguments.ts'
@@ -27,10 +30,12 @@ import {
   unheldText,
   warningText,
 } from './restoreText.ts'
-import { POSITION_FLAGS, pointNamed, positionHelp, wantedWithPoint } from './wantedPosition.ts'
+import { POSITION_FLAGS, positionHelp, wantedWithPoint } from './wantedPosition.ts'
 
 /** Writers of the application wait at most so long, plus the transaction itself. */
 const HOLD_MS = 10_000
+/** All is done and told by then. */
+const LINGER_MS = 100
 
 const HELP = `walcast restore --from PLACE --to FILE [options]
 walcast restore --from PLACE --to FILE --follow [options]
@@ -78,7 +83,7 @@ ${positionHelp(23)}
 "walcast backups --from PLACE" shows what an archive has.
 `
 
-const FLAGS = {
+export const FLAGS = {
   ...POSITION_FLAGS,
   help: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -118,12 +123,13 @@ export async function runRestore(
     throw usage('--from PLACE and either --to FILE or --into NODE are required')
   const given = wantedWithPoint(flags, point)
   requireOwnFlags(flags)
-  const { store, identities } = await archivePlace(
-    { flag: '--from', place: from, identity: flags.identity },
-    ops,
-  )
+  const givenPlace = { flag: '--from', place: from, identity: flags.identity }
+  const { store: asked, identities } = await archivePlace(givenPlace, ops)
+  const ending = new AbortController()
+  const store = flags.follow ? new EndingStore(asked, ending.signal) : asked
   const { cluster } = flags
-  const wanted = point === undefined ? given : { ...(await pointNamed(store, point)), cluster }
+  const named = point === undefined ? undefined : await pointNamed(store, point)
+  const wanted = named ? { incarnation: named.incarnation, txid: named.txid, cluster } : given
   const progress = new RestoreProgressLine('restoring', json)
   const list = async (cluster: string | undefined, bad: BadPieces = new Map(), onRead?: OnRead) =>
     clusterArchive(
@@ -159,8 +165,11 @@ export async function runRestore(
   if (flags.follow) {
     const archive = new FollowedArchive(store, identities, cluster)
     const everyMs = everyOf(durationOf('every', flags.every))
-    const order = { to: to ?? '', everyMs, isForced: force, folder, archive }
-    return restoreFollowing({ ...order, newest: () => restoreOf(true) }, means)
+    const order = { to: to ?? '', everyMs, isForced: force, folder, archive, ending }
+    const code = await restoreFollowing({ ...order, newest: () => restoreOf(true) }, means)
+    // A question that was given up may keep its connection open for minutes.
+    setTimer(() => process.exit(), LINGER_MS).unref()
+    return code
   }
   const place = restorePlace(to ?? '', force || isDry, folder)
   if (isDry) {

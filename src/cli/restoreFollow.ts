@@ -27,6 +27,8 @@ export interface FollowOrder {
   /** The folder of the archive, if it is one. */
   readonly folder: string | undefined
   readonly archive: FollowedArchive
+  /** Gives up what the archive is asked. */
+  readonly ending: AbortController
   /** A restore of the newest position, or else of the last one that can be had. */
   newest(): ArchiveRestore
 }
@@ -75,7 +77,7 @@ async function restoreFirst(place: RestorePlace, means: RestoreMeans): Promise<v
 }
 
 async function followAt(path: string, order: FollowOrder, means: RestoreMeans): Promise<number> {
-  const { everyMs, isForced, archive } = order
+  const { everyMs, isForced, archive, ending } = order
   const file = await openFile(path, means)
   const report = new FollowReport(file, means.isJson)
   const follower = new Follower({
@@ -88,7 +90,10 @@ async function followAt(path: string, order: FollowOrder, means: RestoreMeans): 
     onWaiting: (error) => report.waiting(error),
     onLevel: () => report.level(),
   })
-  const stop = () => follower.stop()
+  const stop = () => {
+    follower.stop()
+    ending.abort()
+  }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
   try {

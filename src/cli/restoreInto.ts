@@ -60,7 +60,8 @@ export async function restoreInto(
     end: async () => {},
   })
   const [made] = committed
-  const back = backCommand(order, made, given)
+  const isOwn = plan.target.head.cluster === into.here.status.cluster
+  const back = isOwn ? backCommand(order, made, given) : undefined
   write(committedText(done, made, back), committedJson(done, made, back))
   return 0
 }
@@ -92,31 +93,48 @@ function dryText({ here }: IntoNode, { target, files, bytes }: PlannedRestore): 
   ])
 }
 
-function committedText({ restored, check, seconds }: DoneRestore, made: Committed, back: string) {
-  const { node, before, point, now, heldSeconds } = made
+function committedText(
+  { restored, check, seconds }: DoneRestore,
+  made: Committed,
+  back: string | undefined,
+) {
+  const { node, now, heldSeconds } = made
   const { pages, pageSize } = restored
-  const kept =
-    point === undefined
-      ? `was ${before}, and has no name in the archive`
-      : `is ${before}, kept as ${point}`
   return textOf([
     `${node} has the state of ${positionText(restored)} since its position ${now}`,
     `one transaction of ${pages} pages of ${pageSize} bytes (${formatBytes(pages * pageSize)}); ` +
       `integrity check: ${checkText(check)}`,
     `took ${seconds.toFixed(1)} s, of which writers waited ${heldSeconds.toFixed(1)} s`,
-    `the state before ${kept}; go back with:`,
-    `  ${back}`,
+    ...wayBackText(made, back),
   ])
 }
 
-function committedJson({ restored, check, seconds }: DoneRestore, made: Committed, back: string) {
+/** Without `back` the archive is of another cluster, with another state at that position. */
+function wayBackText({ before, point }: Committed, back: string | undefined): string[] {
+  if (back === undefined)
+    return [
+      `the state before was ${before} of the cluster of the node, which this archive does not ` +
+        'have; an archive of that cluster may',
+    ]
+  const kept =
+    point === undefined
+      ? `was ${before}, and has no name in the archive; as long as it is there, go back with:`
+      : `is ${before}, kept as ${point}; go back with:`
+  return [`the state before ${kept}`, `  ${back}`]
+}
+
+function committedJson(
+  { restored, check, seconds }: DoneRestore,
+  made: Committed,
+  back: string | undefined,
+) {
   const { pages, pageSize } = restored
   const { node, before, point, now, heldSeconds } = made
   return {
     event: 'committed',
     node,
     ...positionJson(restored),
-    ...{ committedAs: now, before, point: point ?? null, back },
+    ...{ committedAs: now, before, point: point ?? null, back: back ?? null },
     ...{ pages, pageSize, integrityCheck: check?.outcome ?? 'not run', seconds, heldSeconds },
   }
 }

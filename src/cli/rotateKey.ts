@@ -25,7 +25,7 @@ Over an address the command needs a token of role admin (WALCAST_TOKEN or WALCAS
 cluster secret. On the machine of a node it needs neither.
 `
 
-const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' } } as const
+export const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' } } as const
 const TIMEOUT_MS = 90_000
 
 export async function runRotateKey(args: readonly string[]): Promise<number> {

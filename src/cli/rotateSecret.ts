@@ -29,7 +29,7 @@ Over an address the command needs a token of role admin (WALCAST_TOKEN or WALCAS
 cluster secret. On the machine of a node it needs neither.
 `
 
-const FLAGS = {
+export const FLAGS = {
   ...NODE_FLAGS,
   overlap: { type: 'string' },
   force: { type: 'boolean' },

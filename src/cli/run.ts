@@ -51,7 +51,7 @@ export async function runRun(
   const ports = await freeFirst(given.ports)
   const options = withUpstream(nodeOptions('node', given.nodeArguments, process.env), ports)
   const secret = readSecret(process.env)
-  const log = await createLog(process.env)
+  const log = await createLog(process.env, args)
   warnOfUnknownVariables(process.env, log)
   await sayIfTaken(options, ports, log)
   const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)

@@ -24,7 +24,7 @@ export async function runNode(
   }
   const options = nodeOptions(as, args, process.env)
   const secret = readSecret(process.env)
-  const log = await createLog(process.env)
+  const log = await createLog(process.env, args)
   warnOfUnknownVariables(process.env, log)
   const setup = { options, secret, log, version, processMetrics: true }
   const signalled = stopSignal(options.drainMs)

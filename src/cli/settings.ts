@@ -10,9 +10,10 @@ import { type SettingInfo, type Settings, settings } from '../settings/settings.
 import { isSettingType, type SettingValue, shownName } from '../settings/settingValue.ts'
 import { databaseError } from '../sqlite/databaseFiles.ts'
 import { parseAll } from './commandArguments.ts'
-import { table } from './queryCommand.ts'
 import { settingOf, settingsIn } from './settingsInput.ts'
 import { requireFlags, subcommandOf } from './subcommand.ts'
+import { table } from './table.ts'
+import { type Look, lookOf, timeText } from './terminalLook.ts'
 
 const HELP = `walcast settings get NAME
 walcast settings set NAME [VALUE] [--encrypt] [--type text|json|bytes]
@@ -40,10 +41,11 @@ the other commands then say where the leader is.
                  see the arguments of a command
   --type TYPE    of the value: text, json or bytes [text]
   --values       also encrypt every value under a new data key
+  --wide         of list: cut nothing, and show whole times
   --json         print the result as JSON; bytes in base64
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   encrypt: { type: 'boolean' },
@@ -51,6 +53,7 @@ const FLAGS = {
   db: { type: 'string' },
   table: { type: 'string' },
   type: { type: 'string' },
+  wide: { type: 'boolean' },
 } as const
 
 type Flags = ReturnType<typeof parseAll<typeof FLAGS>>['values']
@@ -80,7 +83,7 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   get: { takes: [1, 1], flags: [], reads: true, run: get },
   set: { takes: [1, 2], flags: ['encrypt', 'type'], run: set },
-  list: { takes: [0, 0], flags: [], reads: true, run: list },
+  list: { takes: [0, 0], flags: ['wide'], reads: true, run: list },
   delete: { takes: [1, 1], flags: [], run: remove },
   import: { takes: [1, 1], flags: ['encrypt'], run: importAll },
   rotate: { takes: [0, 0], flags: ['values'], run: rotate },
@@ -157,17 +160,27 @@ async function set(store: Settings, { subject: name, value: given, flags }: Call
   return { json: info, text: `set ${shownName(name)} (${info?.bytes ?? 0} bytes${how})\n` }
 }
 
-async function list(store: Settings): Promise<Result> {
+async function list(store: Settings, { flags }: Call): Promise<Result> {
   const infos = store.list()
   if (infos.length === 0) return { json: infos, text: 'no settings\n' }
-  return { json: infos, text: table(HEADING, infos.map(rowOf)) }
+  const look = lookOf(process.stdout, process.env, flags.wide)
+  const rows = infos.map((info) => rowOf(info, look))
+  return { json: infos, text: table(COLUMNS, rows, look) }
 }
 
-const HEADING = ['name', 'type', 'bytes', 'data key', 'key-encryption key', 'changed']
+const COLUMNS = [
+  { heading: 'name', least: 24 },
+  'type',
+  { heading: 'bytes', isNumber: true },
+  'data key',
+  'key-encryption key',
+  'changed',
+]
 
-function rowOf({ name, type, bytes, dataKey, kek, changedAt, encrypted }: SettingInfo): string[] {
+function rowOf(info: SettingInfo, look: Look): string[] {
+  const { name, type, bytes, dataKey, kek, changedAt, encrypted } = info
   const keys = encrypted ? [dataKey ?? '', kek ?? 'missing'] : ['plain', '']
-  return [name, type, String(bytes), ...keys, changedAt]
+  return [name, type, String(bytes), ...keys, timeText(changedAt, look)]
 }
 
 async function remove(store: Settings, { subject: name, path }: Call): Promise<Result> {

@@ -1,10 +1,13 @@
 /** `walcast status`: where a node stands. */
+
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { PlaceReport } from '../api/backupStatus.ts'
+import { AWAY } from '../api/clusterOverview.ts'
 import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databaseStatus.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { SnapshotReport } from '../api/snapshotStatus.ts'
+import type { ReplicaStatus } from '../feed/replicaStatus.ts'
 import { sizeText } from '../health/causeText.ts'
 import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
@@ -14,19 +17,23 @@ import {
   formatBytes,
   formatMs,
   lines,
-  look,
+  look as lookAt,
   severalDatabases,
   shown,
-  table,
 } from './queryCommand.ts'
+import { moodOf } from './stateMood.ts'
+import { type Cell, table } from './table.ts'
+import { FULL_LOOK, type Look, timeText } from './terminalLook.ts'
+import { watchHelp } from './watch.ts'
 
-const HELP = `walcast status [NODE] [--db FILE] [--json]
+const HELP = `walcast status [NODE] [--db FILE] [--json] [--watch]
 
 Shows where a node stands: role, position, size, its replicas, its archive, and why it lags or its
 WAL grows.
 
 ${nodeHelp(9)}
   --json      print the answer of /_walcast/status unchanged
+${watchHelp(9)}
 `
 
 /** An older node has no `databases`. */
@@ -34,37 +41,48 @@ type SeenStatus = Omit<NodeStatus, 'databases'> & Partial<Pick<NodeStatus, 'data
 
 type Pairs = readonly (readonly [string, string])[]
 
+const REPLICA_COLUMNS = [
+  'replica',
+  'address',
+  { heading: 'txid', isNumber: true },
+  { heading: 'lag', isNumber: true },
+  'state',
+  'last seen',
+]
 /** How many of the last entries are shown; walcast audit shows more. */
 const AUDIT_LINES = 3
 
 export function runStatus(args: readonly string[]): Promise<number> {
-  return look<SeenStatus>(
-    { path: '/_walcast/status', help: HELP, shape: STATUS, format: statusText },
+  return lookAt<SeenStatus>(
+    { name: 'status', path: '/_walcast/status', help: HELP, shape: STATUS, format: statusText },
     args,
   )
 }
 
-export function statusText(status: SeenStatus): string {
+export function statusText(status: SeenStatus, look: Look = FULL_LOOK): string {
   const head: Pairs = [['node', status.node]]
   const several = severalDatabases(status)
   const text =
     several.length > 0
-      ? lines([...head, ...nodePairs(status), ...endPairs(status)]) +
-        several.map(databaseText).join('')
-      : lines([
-          ...head,
-          ...positionPairs(status),
-          ...nodePairs(status),
-          ...conditionPairs(status),
-          ...endPairs(status),
-        ]) + replicas(status)
+      ? lines([...head, ...nodePairs(status), ...endPairs(status)], look) +
+        several.map((each) => databaseText(each, look)).join('')
+      : lines(
+          [
+            ...head,
+            ...positionPairs(status),
+            ...nodePairs(status),
+            ...conditionPairs(status),
+            ...endPairs(status),
+          ],
+          look,
+        ) + replicas(status, look)
   const audit = (status.audit ?? []).slice(-AUDIT_LINES)
-  return audit.length > 0 ? `${text}\n${auditTable(audit)}` : text
+  return audit.length > 0 ? `${text}\n${auditTable(audit, look)}` : text
 }
 
-function databaseText([name, status]: readonly [string, DatabaseStatus]): string {
+function databaseText([name, status]: readonly [string, DatabaseStatus], look: Look): string {
   const pairs = [...positionPairs(status), ...conditionPairs(status)]
-  return `\ndatabase ${shown(name)}\n${lines(pairs)}${replicas(status)}`
+  return `\ndatabase ${shown(name)}\n${lines(pairs, look)}${replicas(status, look)}`
 }
 
 /** Where a database stands. */
@@ -148,14 +166,28 @@ function failedReadsLine({ paths, ...counts }: FailedReadsReport): string {
 
 /** What a place can restore, and what it waits for. */
 function archiveLine(report: PlaceReport): string {
-  const { place, isArchiving, restorableUntil, behindMs = 0, lastError } = report
+  const { place, isArchiving, restorableUntil, behindMs = 0, lastError, drillFailure } = report
   const until = restorableUntil
     ? `restorable until ${restorableUntil.position} of ${restorableUntil.at}`
     : 'nothing to restore yet'
   const behind = behindMs > 0 ? `, ${formatMs(behindMs)} behind` : ', level'
-  const now = !isArchiving ? ', another node archives' : restorableUntil ? behind : ''
+  const now = !isArchiving ? `, ${archivistText(report)}` : restorableUntil ? behind : ''
   const failed = lastError ? `; ${lastError.code}: ${lastError.message}` : ''
-  return `${place}: ${until}${lastError && behindMs === 0 ? '' : now}${failed}`
+  const drill = drillFailure
+    ? `; the last drill failed: ${drillFailure.code}: ${drillFailure.message}`
+    : ''
+  const stands = `${until}${lastError && behindMs === 0 ? '' : now}${proofText(report)}`
+  return `${place}: ${stands}${failed}${drill}`
+}
+
+function archivistText({ archivist, isAwaitingReplica }: PlaceReport): string {
+  if (archivist !== undefined) return `${archivist} archives`
+  return isAwaitingReplica ? 'waiting for a replica to archive' : 'another node archives'
+}
+
+function proofText({ proven, checked }: PlaceReport): string {
+  if (proven) return `, proven until ${proven.position}`
+  return checked ? `, files checked until ${checked.position}` : ''
 }
 
 function snapshotLine({ place, last, lastError }: SnapshotReport): string {
@@ -176,15 +208,20 @@ function keptLine(
 }
 
 /** On a leader, and on a replica that feeds others. */
-function replicas(status: DatabaseStatus): string {
+function replicas(status: DatabaseStatus, look: Look): string {
   if (status.replicas.length === 0) return status.role === 'leader' ? '\nno replicas yet\n' : ''
-  const rows = status.replicas.map((replica) => [
+  const rows = status.replicas.map((replica): Cell[] => [
     replica.node,
     replica.address,
     replica.txid === null ? 'unknown' : String(replica.txid),
     formatMs(replica.lagMs),
-    `${replica.connected ? replica.state : 'away'}${replica.via ? ` via ${replica.via}` : ''}`,
-    replica.lastSeen,
+    stateCell(replica),
+    timeText(replica.lastSeen, look),
   ])
-  return `\n${table(['replica', 'address', 'txid', 'lag', 'state', 'last seen'], rows)}`
+  return `\n${table(REPLICA_COLUMNS, rows, look)}`
+}
+
+function stateCell({ connected, state, via }: ReplicaStatus): Cell {
+  const now = connected ? state : AWAY
+  return { text: via ? `${now} via ${via}` : now, mood: moodOf(now) }
 }

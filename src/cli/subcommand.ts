@@ -13,7 +13,10 @@ export function subcommandOf<Command>(
   const nearest = nearestName(name, names)
   const hint = nearest ? ` (did you mean ${nearest}?)` : ''
   throw new WalcastError('USAGE', {
-    detail: `${command} takes one of ${names.join(', ')}${hint}`,
+    detail:
+      names.length === 1
+        ? `write "walcast ${command} ${names[0]}"${hint}`
+        : `${command} takes one of ${names.join(', ')}${hint}`,
   })
 }
 

@@ -18,7 +18,7 @@ ${nodeHelp(14)}
   --json           print the answer of /_walcast/switchover unchanged
 `
 
-const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
+export const FLAGS = { ...NODE_FLAGS, to: { type: 'string' }, timeout: { type: 'string' } } as const
 
 export async function runSwitchover(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)

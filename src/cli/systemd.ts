@@ -39,7 +39,7 @@ export async function runSystemd(args: readonly string[]): Promise<number> {
   const environment = process.env
   if (environment['WALCAST_SECRET'])
     throw usage('a unit holds no secret: set WALCAST_SECRET_FILE in place of WALCAST_SECRET')
-  const log = await createLog(environment)
+  const log = await createLog(environment, args)
   const { options } = command
   const plan = await planUnit(command, unit, environment)
   await asUser(plan.user, () => {

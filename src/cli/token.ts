@@ -20,8 +20,10 @@ import { parseLifetime } from './lifetime.ts'
 import { namedNode } from './namedNode.ts'
 import { bodyOf } from './nodeAnswer.ts'
 import { askJson, askNode, getJson, type Question } from './nodeClient.ts'
-import { jsonLine, shown, table } from './queryCommand.ts'
+import { jsonLine } from './queryCommand.ts'
 import { requireFlags, subcommandOf } from './subcommand.ts'
+import { shown, table } from './table.ts'
+import { lookOf, timeText } from './terminalLook.ts'
 
 const HELP = `walcast token create --role ROLE [--expires TIME] [--note TEXT]
 walcast token list
@@ -42,17 +44,19 @@ to know a new or revoked one, also while the leader is away.
   --note TEXT       what it is for, at most ${MAX_NOTE_CHARS} characters
   --node NODE       id, HOST:PORT or URL of the node to ask [WALCAST_NODE]
   --db FILE         the node of FILE on this machine [WALCAST_DB, else the only one there]
+  --wide            of list: cut nothing, and show whole times
   --json            print the result as JSON
 
 Over an address the command needs a token of role admin (WALCAST_TOKEN or WALCAST_TOKEN_FILE) or the
 cluster secret. On the machine of a node it needs neither.
 `
 
-const FLAGS = {
+export const FLAGS = {
   ...NODE_FLAGS,
   role: { type: 'string' },
   expires: { type: 'string' },
   note: { type: 'string' },
+  wide: { type: 'boolean' },
 } as const
 
 type Flags = ReturnType<typeof parseAll<typeof FLAGS>>['values']
@@ -66,7 +70,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   create: { argument: undefined, flags: ['role', 'expires', 'note'], run: create },
-  list: { argument: undefined, flags: [], run: list },
+  list: { argument: undefined, flags: ['wide'], run: list },
   revoke: { argument: 'ID', flags: [], run: revoke },
 }
 const TIMEOUT_MS = 30_000
@@ -111,27 +115,23 @@ async function create(flags: Flags): Promise<void> {
   process.stdout.write(`${made.token}\n`)
 }
 
-const HEADING = ['id', 'role', 'note', 'created', 'expires', 'revoked']
+// An id is long enough to be typed, and goes whole.
+const COLUMNS = [{ heading: 'id', least: 10 }, 'role', 'note', 'created', 'expires', 'revoked']
 
 async function list(flags: Flags): Promise<void> {
   const { node, environment } = await about(flags)
   const answer = await getJson<TokensAnswer>(node, TOKENS_PATH, environment, TOKENS)
   if (flags.json) return void process.stdout.write(jsonLine(answer))
   const { tokens, revoked } = answer
+  const look = lookOf(process.stdout, process.env, flags.wide)
   const rows = [
-    ...tokens
-      .toSorted(byTime)
-      .map(({ id, role, note, created, expires }) => [
-        id,
-        role,
-        note,
-        created,
-        expires ?? 'never',
-        '',
-      ]),
-    ...revoked.map(({ id, revoked: at }) => [id, '', '', '', '', at]),
+    ...tokens.toSorted(byTime).map(({ id, role, note, created, expires }) => {
+      const until = expires === null ? 'never' : timeText(expires, look)
+      return [id, role, note, timeText(created, look), until, '']
+    }),
+    ...revoked.map(({ id, revoked: at }) => [id, '', '', '', '', timeText(at, look)]),
   ]
-  process.stdout.write(rows.length > 0 ? table(HEADING, rows) : 'no tokens\n')
+  process.stdout.write(rows.length > 0 ? table(COLUMNS, rows, look) : 'no tokens\n')
 }
 
 function byTime(a: TokenInfo, b: TokenInfo): number {

@@ -1,6 +1,7 @@
 /** Which members have a change, as commands print it. */
 import type { ToldInfo } from '../api/membership.ts'
-import { shown, table } from './queryCommand.ts'
+import { shown, table } from './table.ts'
+import { FULL_LOOK } from './terminalLook.ts'
 
 /** One line for each member, and a last line that says when the others learn of the change. */
 export function toldText(members: readonly ToldInfo[]): string {
@@ -12,5 +13,5 @@ export function toldText(members: readonly ToldInfo[]): string {
   ])
   const away = members.filter(({ knows }) => !knows).length
   const later = away === 0 ? '' : `${away} not reached; each is told when it is back\n`
-  return `${table(['member', 'address', ''], rows)}${later}`
+  return `${table(['member', 'address', ''], rows, FULL_LOOK)}${later}`
 }

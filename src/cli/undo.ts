@@ -37,7 +37,8 @@ compared row by row, by primary key, else by rowid. Later transactions stay.
 
   --from PLACE      the archive
 ${identityHelp(16)}
-  --since A         after this time, or from this position on, which is undone too
+  --since A         after this time or the position with this name, or from this position on, which
+                    is undone too
   --until B         up to this moment [newest]
   --table TABLE     only rows of this table
   --conflicts SIDE  for rows that later transactions changed too: keep leaves them as they are now,
@@ -55,7 +56,7 @@ where a table was created, removed or got other columns meanwhile. Run the SQL w
 ${PLACE_HELP}
 `
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   from: { type: 'string' },
   identity: { type: 'string' },
@@ -112,7 +113,10 @@ async function undo(archive: PastArchive, wanted: Wanted, folder: string): Promi
   if (size > 0) listConflicts(changes, wanted.winner)
   if (size > 0 && wanted.winner === undefined)
     throw new WalcastError('UNDO_CONFLICTS', { count: size, rows: changes.rows })
-  if (changes.rows === 0) return void process.stderr.write('no row to put back\n')
+  if (countOf(changes, wanted.winner) === 0) {
+    const rest = restText(changes, wanted.winner)
+    return void process.stderr.write(`no row to put back${rest}\n`)
+  }
   const steps = undoScript(planOf(changes, wanted.winner ?? 'undo'))
   if (wanted.db !== undefined) await apply(wanted.db, steps, noteOf(range, changes, wanted))
   else {
@@ -146,6 +150,11 @@ async function rangeOf(archive: PastArchive, wanted: Wanted): Promise<UndoRange>
   const { position, since, until } = wanted
   const newest = await archive.find({ kind: 'newest' })
   const moment = momentOf(position === undefined ? '--since' : 'undo', position ?? since)
+  if (position !== undefined && moment.kind === 'named')
+    throw usage(
+      `${moment.name} is the name of a state, and no transaction: undo what came after it by ` +
+        `--since ${moment.name}, or give the position of the transaction`,
+    )
   const first = await archive.find(moment)
   const last =
     position !== undefined
@@ -153,9 +162,9 @@ async function rangeOf(archive: PastArchive, wanted: Wanted): Promise<UndoRange>
       : until === undefined
         ? newest
         : await archive.find(momentOf('--until', until))
-  // A time names a state that stays; a position names a transaction that goes.
-  const before =
-    moment.kind === 'time' && position === undefined ? first : await archive.before(first)
+  // A time or a name is that of a state that stays; a position names a transaction that goes.
+  const isState = moment.kind === 'time' || moment.kind === 'named'
+  const before = isState && position === undefined ? first : await archive.before(first)
   if (!before)
     throw refused(`${nameOf(first.position)} is the oldest position: no state before it is known`)
   if (before.position.txid >= last.position.txid)
@@ -191,12 +200,21 @@ function textOf({ position }: FoundPosition): string {
 }
 
 function closing(changes: RangeChanges, { winner, db }: Wanted): string {
-  const { rows, conflicts, tables } = changes
-  const count = winner === 'keep' ? rows - conflicts.size : rows
+  const { tables } = changes
+  const count = countOf(changes, winner)
   const done = db === undefined ? 'to put back' : 'put back'
   const where = tables.size === 1 ? '1 table' : `${tables.size} tables`
+  return `${count} row${count === 1 ? '' : 's'} of ${where} ${done}${restText(changes, winner)}`
+}
+
+function countOf({ rows, conflicts, settled }: RangeChanges, winner: Winner | undefined): number {
+  return rows - settled.size - (winner === 'keep' ? conflicts.size : 0)
+}
+
+/** Of the rows that are not put back. */
+function restText({ conflicts, settled }: RangeChanges, winner: Winner | undefined): string {
   const kept = winner === 'keep' && conflicts.size > 0 ? `; ${conflicts.size} left as they are` : ''
-  return `${count} row${count === 1 ? '' : 's'} of ${where} ${done}${kept}`
+  return settled.size > 0 ? `${kept}; ${settled.size} as before already` : kept
 }
 
 function listConflicts(changes: RangeChanges, winner: Winner | undefined): void {

@@ -184,7 +184,7 @@ function findings({ role, rotten, rottenPages, unexplained, whole }: ScrubAnswer
   return `${rottenPages} rotten: ${pagesText(rotten)}${more} (${cure}${early})`
 }
 
-const FLAGS = {
+export const FLAGS = {
   help: { type: 'boolean' },
   json: { type: 'boolean' },
   node: { type: 'string', multiple: true },

@@ -1,14 +1,8 @@
 /** The flags that name one position of an archive. */
 import { parsePosition } from '../../proto/position.ts'
 import type { Wanted } from '../backup/restoreTarget.ts'
-import { namedPoints } from '../backup/retention/namedPoints.ts'
-import type { Store } from '../backup/stores/store.ts'
-import { WalcastError } from '../errors.ts'
 import { parseNumber } from '../options/optionValues.ts'
-import { plainText } from '../plainText.ts'
 import { timeOf, usage } from './pastArguments.ts'
-
-const MAX_SHOWN_CHARS = 100
 
 export const POSITION_FLAGS = {
   at: { type: 'string' },
@@ -55,17 +49,4 @@ export function wantedWithPoint(flags: PositionFlags, point: string | undefined)
   if (point !== undefined && [at, txid, position, incarnation].some((flag) => flag !== undefined))
     throw usage('--point and --at, --txid, --position and --incarnation exclude each other')
   return wantedOf(flags)
-}
-
-/** The position with this name. Throws POSITION_NOT_ARCHIVED, and what the store throws. */
-export async function pointNamed(store: Store, name: string): Promise<Wanted> {
-  // One that cannot be read hides no others.
-  const points = await namedPoints(store, () => {})
-  const found = points.find((point) => point.name === name)
-  if (found) return { incarnation: found.incarnation, txid: found.txid }
-  const names = points.map((point) => point.name).join(', ')
-  throw new WalcastError('POSITION_NOT_ARCHIVED', {
-    wanted: `position with the name ${plainText(name, MAX_SHOWN_CHARS)}`,
-    nearest: names === '' ? 'it has no named positions' : `it has ${names}`,
-  })
 }

@@ -57,6 +57,13 @@ export class Fields {
     return Number(value)
   }
 
+  /** A whole number from 0 on. */
+  count(name: string): number {
+    const value = this.value(name)
+    if (!Number.isSafeInteger(value) || Number(value) < 0) throw this.#bad(name)
+    return Number(value)
+  }
+
   timeIfThere<Name extends string>(name: Name): Partial<Record<Name, number>> {
     if (this.value(name) === undefined) return {}
     return { [name]: this.time(name) } as Record<Name, number>

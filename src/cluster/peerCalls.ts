@@ -25,6 +25,8 @@ export interface Sent {
   readonly maxAnswerBytes?: number
   /** Id of the secret that signs; otherwise the one that signs everything. */
   readonly keyId?: string
+  /** Ends the call, and closes its connection. */
+  readonly signal?: AbortSignal
 }
 
 /** The node that asks. */
@@ -55,6 +57,8 @@ export interface Told {
   /** Id of the node, as it proved; '' in an open cluster, and of one that proves nothing. */
   readonly node: string
 }
+
+type Method = 'GET' | 'POST'
 
 /** The headers of a signed request, and the node that they name. */
 interface Signed {
@@ -122,15 +126,44 @@ export class PeerCalls {
     for (const [key, value] of Object.entries(parameters)) query.set(key, String(value))
     // A request loses a "?" that nothing follows, and the signature would not match.
     const target = query.size === 0 ? path : `${path}?${query}`
+    return (await this.#ordered(address, 'POST', target, timeoutMs, clock, sent)).value
+  }
+
+  /**
+   * GETs what only members may read, by a signed request. `clock`: the other node's, if known.
+   * Throws what `tell` throws.
+   */
+  read(
+    address: string,
+    path: string,
+    timeoutMs: number,
+    clock: PeerClock | undefined,
+    maxAnswerBytes: number,
+  ): Promise<Told> {
+    return this.#ordered(address, 'GET', path, timeoutMs, clock, { maxAnswerBytes })
+  }
+
+  /** Whether nodes prove nothing to each other. */
+  get isOpen(): boolean {
+    return this.#asker.secrets.isOpen
+  }
+
+  async #ordered(
+    address: string,
+    method: Method,
+    target: string,
+    timeoutMs: number,
+    clock: PeerClock | undefined,
+    sent: Sent,
+  ): Promise<Told> {
     const url = `http://${address}${target}`
     try {
-      const { isOpen } = this.#asker.secrets
-      const theirs = isOpen ? undefined : (clock ?? (await this.clock(address, timeoutMs)))
-      if (!theirs && !isOpen) throw new Error('it gave no answer that proves who it is')
-      const signed = theirs && this.#signed(target, theirs, sent)
-      const { status, value } = await this.#call(address, 'POST', target, timeoutMs, signed, sent)
-      if (status === 200) return value
-      throw answeredError(url, status, value)
+      const theirs = this.isOpen ? undefined : (clock ?? (await this.clock(address, timeoutMs)))
+      if (!theirs && !this.isOpen) throw new Error('it gave no answer that proves who it is')
+      const signed = theirs && this.#signed(method, target, theirs, sent)
+      const told = await this.#call(address, method, target, timeoutMs, signed, sent)
+      if (told.status === 200) return told
+      throw answeredError(url, told.status, told.value)
     } catch (error) {
       if (error instanceof WalcastError) throw error
       throw new WalcastError('NODE_UNREACHABLE', { url: address, detail: messageOf(error) }, error)
@@ -156,9 +189,9 @@ export class PeerCalls {
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
-  #signed(path: string, theirs: PeerClock, { body, keyId }: Sent): Signed {
+  #signed(method: Method, path: string, theirs: PeerClock, { body, keyId }: Sent): Signed {
     const { secrets, node, epoch, nowMs, old } = this.#asker
-    const claim = { method: 'POST', path, epoch: epoch(), nowMs: nowMs() + theirs.aheadMs }
+    const claim = { method, path, epoch: epoch(), nowMs: nowMs() + theirs.aheadMs }
     const signature = signRequest(keyId ? secrets.signingWith(keyId) : secrets, {
       ...claim,
       purpose: 'order',
@@ -182,16 +215,17 @@ export class PeerCalls {
   /** Rejects when the answer does not prove that it comes from a node of this cluster. */
   async #call(
     address: string,
-    method: 'GET' | 'POST',
+    method: Method,
     path: string,
     timeoutMs: number,
     signed: Signed | undefined,
-    { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES }: Sent = {},
+    { body: sent, maxAnswerBytes = MAX_ANSWER_BYTES, signal }: Sent = {},
   ): Promise<Told> {
     const { dialer, secrets, request } = this.#asker
     const challenge = newChallenge()
     // Shorter than the call, so that a failure to connect is told from a late answer.
     const connectMs = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
+    const limit = timeLimit(timeoutMs)
     const common = { host: address, ...NODE_AGENT }
     const question = {
       method,
@@ -205,7 +239,7 @@ export class PeerCalls {
       oldHeaders: { ...common, ...signed?.oldHeaders },
       ...(sent === undefined ? {} : { body: sent }),
       maxBytes: maxAnswerBytes,
-      signal: timeLimit(timeoutMs),
+      signal: signal ? AbortSignal.any([limit, signal]) : limit,
     }
     // A signature is sent to nobody but the node that it names.
     const answered = await request(address, question, connectMs, signed?.to.node)

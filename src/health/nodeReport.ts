@@ -23,6 +23,8 @@ export interface NodeReportParts {
   readonly databases: Databases
   readonly nodeFile: NodeFile
   readonly audit: AuditSource
+  /** The node's --ack. */
+  readonly ack: string
   readonly version: string
   /** For how long this process has been the node, ms. */
   readonly instance: { readonly upMs: number }
@@ -44,7 +46,7 @@ export class NodeReport {
   }
 
   status(): NodeStatus {
-    const { nodeFile, audit, version, instance } = this.#parts
+    const { nodeFile, audit, ack, version, instance } = this.#parts
     const { node, cluster, members } = nodeFile.record
     const databases = this.#ask((database) => this.#statusOf(database))
     const only = onlyDatabase(databases)
@@ -60,6 +62,7 @@ export class NodeReport {
       ...(failedReads ? { failedReads } : {}),
       members,
       audit: audit.recent(AUDIT_ENTRIES),
+      ack,
       version,
       uptimeSeconds: Math.round(instance.upMs / 1000),
     }

@@ -1,5 +1,5 @@
 /** Writes down in the audit log who asked for a change of keys or tokens, and how it ended. */
-import type { AuditDesk, AuditEntry } from '../api/audit.ts'
+import type { AuditDesk, AuditEntry, AuditSource } from '../api/audit.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -26,12 +26,10 @@ export function tellAudit(parts: AuditParts, told: Told): void {
   void written(parts, told)
 }
 
-/** The audit log, as commands read it and write into it. */
-export function auditDesk(
-  parts: AuditParts & { readonly audit: Pick<AuditLog, 'append' | 'recent'> },
-): AuditDesk {
+/** `trail`: all of the audit log, as commands read it. They write where `parts` tell. */
+export function auditDesk(parts: AuditParts, trail: AuditSource): AuditDesk {
   return {
-    recent: (limit) => parts.audit.recent(limit),
+    recent: (limit) => trail.recent(limit),
     note: (note) => written(parts, note),
   }
 }
@@ -53,18 +51,42 @@ export function appendEntry(
 }
 
 /** Runs a change, and writes down how it ended. Throws what `change` throws. */
-export async function audited<Result>(
+export function audited<Result>(
   parts: AuditParts,
+  about: Omit<Told, 'outcome'>,
+  change: () => Promise<Result>,
+): Promise<Result> {
+  return toldOf(about, change, (told) => tellAudit(parts, told))
+}
+
+/** The same. It ends once the entry is durable, if the disk allows: no more of them wait. */
+export async function auditedDurably<Result>(
+  parts: AuditParts,
+  about: Omit<Told, 'outcome'>,
+  change: () => Promise<Result>,
+): Promise<Result> {
+  let entry: Promise<void> | undefined
+  try {
+    return await toldOf(about, change, (told) => {
+      entry = written(parts, told)
+    })
+  } finally {
+    await entry
+  }
+}
+
+async function toldOf<Result>(
   { action, by, detail }: Omit<Told, 'outcome'>,
   change: () => Promise<Result>,
+  tell: (told: Told) => void,
 ): Promise<Result> {
   try {
     const result = await change()
-    tellAudit(parts, { action, outcome: 'done', by, detail })
+    tell({ action, outcome: 'done', by, detail })
     return result
   } catch (error) {
     const outcome = asWalcastError(error).status < 500 ? 'refused' : 'failed'
-    tellAudit(parts, { action, outcome, by, detail: `${detail}: ${messageOf(error)}` })
+    tell({ action, outcome, by, detail: `${detail}: ${messageOf(error)}` })
     throw error
   }
 }

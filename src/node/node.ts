@@ -17,12 +17,15 @@ import { Traffic } from '../proxy/traffic.ts'
 import { Deferred } from '../roles/deferred.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
+import { ConsoleEvents } from '../server/consoleEvents.ts'
 import { Events } from '../server/events.ts'
 import { PrivateServer } from '../server/privateServer.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { auditDesk } from './auditedChange.ts'
+
 import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterTokens } from './clusterTokens.ts'
+import { consoleParts } from './consoleParts.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
 import { archiveDesk, archivistDesk, backupReport, tellArchiveRead } from './nodeBackup.ts'
@@ -31,6 +34,7 @@ import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { newClusterOverview } from './nodeOverview.ts'
 import { endAll, RunningNode } from './runningNode.ts'
 import { startableFolder } from './startCheck.ts'
 
@@ -62,7 +66,7 @@ async function startIn(
 ): Promise<RunningNode> {
   const { promise: failed, resolve: onFatal } = new Deferred<WalcastError>()
   const ground = await layGround(setup, path, folder, started, onFatal)
-  const { nodeFile, audit, metrics, databases, instance } = ground
+  const { nodeFile, trail, metrics, databases, instance } = ground
   const { version, log, options } = setup
   const database = onlyDatabase(databases)
   const { view, waits } = database
@@ -74,7 +78,8 @@ async function startIn(
   const report = new NodeReport({
     databases,
     nodeFile,
-    audit,
+    audit: trail,
+    ack: options.ack,
     version,
     instance,
     application: () => traffic.watch.status(),
@@ -139,9 +144,12 @@ function newServer(
   const { setup, bounds, clock, nodeFile, metrics, strangers, tls } = ground
   const { options, log } = setup
   const archivist = archivistDesk(ground)
+  const cluster = newClusterOverview(ground, report)
+  const shown = consoleParts({ ...ground, audit: ground.trail, report, cluster })
+  const noted = { ...ground, audit: ground.noted }
   return new PrivateServer({
     ...ground,
-    audit: auditDesk(ground),
+    audit: auditDesk(noted, ground.trail),
     ...addressOf(options.listen),
     limits: {
       ...options,
@@ -150,14 +158,16 @@ function newServer(
     },
     log,
     report,
+    cluster,
     events,
+    consoleEvents: new ConsoleEvents(events.streams, shown),
     traffic,
     record: () => nodeFile.record,
     tls: tls && { keys: tls.keys, takesPlainText: tls.transport === 'plain' },
     onHandshakeFailed: newHandshakeReport(metrics, strangers),
     advertised: ownAddress(options),
-    archiving: { archivist, backup: new NodeBackupNow({ ...ground, archivist }) },
-    archive: archiveDesk(ground),
+    archiving: { archivist, backup: new NodeBackupNow({ ...noted, archivist }) },
+    archive: archiveDesk(ground, noted),
     onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
     onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),

@@ -1,7 +1,7 @@
 /** The archive of a node's database, from its options. */
 import { join } from 'node:path'
 import { formatPosition } from '../../proto/position.ts'
-import type { ArchiveDesk, ArchiveObjects } from '../api/archiveObjects.ts'
+import type { ArchiveDesk } from '../api/archiveObjects.ts'
 import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import { onlyDatabase } from '../api/databases.ts'
@@ -10,6 +10,7 @@ import { Archiver } from '../backup/archiver.ts'
 import { ArchivistGrant } from '../backup/archivistGrant.ts'
 import { withDrills } from '../backup/drill/drillReport.ts'
 import type { Drills } from '../backup/drill/drills.ts'
+import { HeldListings } from '../backup/heldListings.ts'
 import { RecentKeys } from '../backup/recentKeys.ts'
 import { ServedArchive } from '../backup/servedArchive.ts'
 import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
@@ -24,6 +25,7 @@ import { keepOf } from '../options/keepPolicy.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
 import { readRecipients } from '../security/backupKeyFiles.ts'
+import { AuditedArchive } from './auditedArchive.ts'
 import { type AuditParts, tellAudit } from './auditedChange.ts'
 
 export interface BackupGround {
@@ -133,22 +135,24 @@ export function archivistDesk({
   })
 }
 
-/** Where commands read the archive of this node. */
-export function archiveDesk({
-  archiver,
-  nodeFile,
-}: Pick<BackupGround, 'nodeFile'> & { readonly archiver: Archiver | undefined }): ArchiveDesk {
-  const opened = new Map<number, ArchiveObjects>()
+/** Where commands read the archive of this node. `noted`: where entries of pins and names go. */
+export function archiveDesk(
+  {
+    archiver,
+    nodeFile,
+  }: Pick<BackupGround, 'nodeFile'> & { readonly archiver: Archiver | undefined },
+  noted: AuditParts,
+): ArchiveDesk {
+  const listings = new HeldListings()
   return {
-    async open(number) {
+    async open(number, { reader, by }) {
       const store = await archiver?.storeOf(number)
       if (!store) {
         const detail = archiver ? `its --backup has no place ${number}` : 'it archives nothing'
         throw new WalcastError('NODE_ARCHIVE', { node: nodeFile.record.node, detail })
       }
-      const known = opened.get(number) ?? new ServedArchive(store, wallMs)
-      opened.set(number, known)
-      return known
+      const objects = new ServedArchive(store, wallMs, listings, `${number} ${reader}`)
+      return new AuditedArchive({ ...noted, objects, place: number, by })
     },
   }
 }

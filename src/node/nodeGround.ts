@@ -13,6 +13,7 @@ import type { NodeSetup } from '../database/engine.ts'
 import type { WalcastError } from '../errors.ts'
 import { Metrics } from '../health/metrics.ts'
 import { AuditLog } from '../notify/auditLog.ts'
+import { AuditTrail } from '../notify/auditTrail.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { type Bounds, ownBounds } from '../proxy/openFiles.ts'
@@ -47,6 +48,10 @@ export interface Ground extends ClusterLinks {
   /** Which process this node is. */
   readonly instance: Instance
   readonly audit: AuditLog
+  /** What holders of a token make the node note. */
+  readonly noted: AuditLog
+  /** Both, as they are read. */
+  readonly trail: AuditTrail
   /** The other nodes of the cluster, as far as this one knows them from before. */
   readonly members: Members
   readonly databases: ReadonlyMap<string, Database>
@@ -93,8 +98,11 @@ export async function layGround(
   started.nodeFile = nodeFile
   warnOfLinks(path, setup)
   const metrics = new Metrics(setup.processMetrics ?? false)
-  const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
+  const { onAuditDropped: onDropped } = metrics.notices()
+  const audit = new AuditLog(stateFolder, ops, log, { onDropped })
   started.audit = audit
+  const noted = new AuditLog(stateFolder, ops, log, { name: 'noted', onDropped })
+  started.noted = noted
   const claims = newClaims(nodeFile, () => database.view.position(), metrics, log)
   const trustFile = TrustFile.open(stateFolder, ops, log)
   const members = new Members(nodeFile, log, trustFile, options.peers, claims, (change) =>
@@ -160,6 +168,8 @@ export async function layGround(
     thread,
     instance,
     audit,
+    noted,
+    trail: new AuditTrail(audit, noted),
     members,
     databases,
     peersFile,

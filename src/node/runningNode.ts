@@ -49,6 +49,7 @@ export interface NodeParts {
   readonly tls: NodeTls | undefined
   readonly peersFile: PeersFile
   readonly audit: AuditLog
+  readonly noted: AuditLog
   readonly hooks: RoleHooks
   readonly ops: FileOps
   readonly stateFolder: string
@@ -149,6 +150,7 @@ export async function endAll({
   peersFile,
   hooks,
   audit,
+  noted,
   thread,
   ops,
   stateFolder,
@@ -163,7 +165,8 @@ export async function endAll({
     () => Promise.all([server?.close(), health?.close()]),
     () => trust?.stop(),
     () => tls?.watch?.stop(),
-    () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
+    () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop()]),
+    () => Promise.all([audit?.settled(), noted?.settled()]),
     // Before the lock goes: the next node of this folder opens the role file for itself.
     () => nodeFile?.stop(),
     () => ops && stateFolder && void finishLeaving(stateFolder, ops),

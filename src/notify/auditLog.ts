@@ -1,6 +1,7 @@
 /**
  * `FILE-walcast/audit.jsonl`: every change of role and every removal of a replica, who asked for it
- * and what became of it, one JSON object a line. The node only ever appends. A full file becomes
+ * and what became of it, one JSON object a line; `noted.jsonl` beside it has what others may note
+ * as often as they like (see AuditTrail). The node only ever appends. A full file becomes
  * audit.1.jsonl, that one audit.2.jsonl and so on; the fifth is deleted, so the log takes at most
  * 40 MiB. The log is for people: no decision of a node uses it, and a failed write never delays a
  * change of role.
@@ -25,7 +26,7 @@ import { requirePlainFile } from '../platform/plainFiles.ts'
 import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
 
 const AUDIT_FILE_BYTES = 8 * 1024 * 1024
-/** The most full files. */
+/** The most full files of one log. */
 const OLDER_FILES = 4
 /** Read at start: about 200 entries of the longest kind. */
 const TAIL_BYTES = 256 * 1024
@@ -35,7 +36,11 @@ const LINE_END = 0x0a
 const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
 const APPEND = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW
 
+/** What the files of a log are called. */
+export type AuditLogName = 'audit' | 'noted'
+
 export interface AuditLogOptions {
+  readonly name?: AuditLogName
   /** Size of a full file. */
   readonly maxBytes?: number
   /** An entry did not get into the log. */
@@ -46,6 +51,7 @@ export class AuditLog implements AuditSource {
   readonly #folder: string
   readonly #ops: FileOps
   readonly #log: Logger
+  readonly #name: AuditLogName
   readonly #maxBytes: number
   readonly #onDropped: () => void
   /** The newest last, including entries that the disk did not take. */
@@ -56,10 +62,11 @@ export class AuditLog implements AuditSource {
 
   /** Reads the end of the log. Never throws: logs what it cannot read, and leaves it alone. */
   constructor(folder: string, ops: FileOps, log: Logger, options: AuditLogOptions = {}) {
-    const { maxBytes = AUDIT_FILE_BYTES, onDropped = () => {} } = options
+    const { name = 'audit', maxBytes = AUDIT_FILE_BYTES, onDropped = () => {} } = options
     this.#folder = folder
     this.#ops = ops
     this.#log = log
+    this.#name = name
     this.#maxBytes = maxBytes
     this.#onDropped = onDropped
     this.#entries = this.#read()
@@ -91,7 +98,7 @@ export class AuditLog implements AuditSource {
   }
 
   #path(generation = 0): string {
-    return `${this.#folder}/audit${generation === 0 ? '' : `.${generation}`}.jsonl`
+    return `${this.#folder}/${this.#name}${generation === 0 ? '' : `.${generation}`}.jsonl`
   }
 
   async #write(line: string): Promise<void> {

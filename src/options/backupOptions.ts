@@ -53,7 +53,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     flag: 'backup-every',
     kind: 'duration',
     value: 'TIME',
-    help: 'pause between two files of the archive while there are commits',
+    help: 'time from one file of the archive to the next while there are commits',
     default: '500ms',
     least: '50ms',
     roles: BOTH,

@@ -23,6 +23,13 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
 export const MAX_DURATION_MS = 24 * 3_600_000
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
+/** The words that an option takes, of kinds that take no other. */
+export const CHOICES: Partial<Record<OptionKind, readonly string[]>> = {
+  backupOn: ['replica', 'leader', 'this'],
+  onStale: ['forward', 'serve', 'refuse'],
+  upstreamCounts: ['readyz', 'leader', 'nowhere'],
+}
+
 /** Parses a value of an option. Throws USAGE. */
 export function parseValue(
   flag: string,
@@ -66,14 +73,11 @@ export function parseValue(
     case 'place':
       return parsePlace(flag, text)
     case 'places':
-      return text
-        .split(',')
-        .filter(Boolean)
-        .map((place) => parsePlace(flag, place.trim()))
+      return parsePlaces(flag, text)
     case 'backupOn':
-      if (!['replica', 'leader', 'this'].includes(text))
-        throw usage(flag, text, 'replica, leader or this')
-      return text
+    case 'onStale':
+    case 'upstreamCounts':
+      return parseChoice(flag, text, CHOICES[kind] ?? [])
     case 'schedule':
       return parseSchedule(flag, text)
     case 'query':
@@ -84,19 +88,11 @@ export function parseValue(
     case 'cookie':
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
       return text
-    case 'onStale':
-      if (!['forward', 'serve', 'refuse'].includes(text))
-        throw usage(flag, text, 'forward, serve or refuse')
-      return text
     case 'statuses':
       return parseStatuses(flag, text)
     case 'target':
       if (!/^\/[\x21\x22\x24-\x7e]{0,1023}$/.test(text))
         throw usage(flag, text, 'a path such as /health')
-      return text
-    case 'upstreamCounts':
-      if (!['readyz', 'leader', 'nowhere'].includes(text))
-        throw usage(flag, text, 'readyz, leader or nowhere')
       return text
     case 'ackLevel':
       if (!parseAckLevel(text)) throw usage(flag, text, ACK_LEVELS)
@@ -113,6 +109,11 @@ export function parseValue(
     case 'webhook':
       return parseWebhook(flag, text)
   }
+}
+
+function parseChoice(flag: string, text: string, choices: readonly string[]): string {
+  if (choices.includes(text)) return text
+  throw usage(flag, text, `${choices.slice(0, -1).join(', ')} or ${choices[choices.length - 1]}`)
 }
 
 /** Its errors name the other option that takes a policy. */
@@ -170,6 +171,13 @@ function parseOrigin(flag: string, text: string): string {
 }
 
 /** Parses a folder or the URL of a bucket. An error does not repeat it: a URL may have a secret. */
+/** At least one: a node that archives nowhere is most likely a variable that is not set. */
+function parsePlaces(flag: string, text: string): string[] {
+  const places = text.split(',').flatMap((place) => place.trim() || [])
+  if (places.length === 0) throw usage(flag, text, 'a folder, or a URL such as s3://bucket/prefix')
+  return places.map((place) => parsePlace(flag, place))
+}
+
 function parsePlace(flag: string, text: string): string {
   const isUrl = /^[a-z0-9+]+:\/\//i.test(text)
   if (text === '' || text.includes('\0') || (isUrl && !text.startsWith('s3://')))

@@ -248,7 +248,7 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-event-streams',
     kind: 'number',
     value: 'N',
-    help: 'listeners of /_walcast/events',
+    help: 'listeners of /_walcast/events and open pages of the console',
     default: '100',
     roles: BOTH,
   },

@@ -55,6 +55,7 @@ export function readIdentities(path: string): BackupIdentity[] {
 /** What the file of an identity holds: the recipient stands there for people. */
 export function identityText(identity: BackupIdentity): string {
   return `# A walcast backup identity. It opens backups: keep it where no node is, and a copy of it.
+# Where "walcast backups" and errors name it, they say ${identity.recipient.id}.
 # Nodes write backups for it with this line in the file of --backup-recipients:
 # ${formatRecipient(identity.recipient)}
 ${formatIdentity(identity)}

@@ -9,9 +9,7 @@
 import { createHash, hkdfSync } from 'node:crypto'
 import { randomBytes } from '../platform/random.ts'
 
-/** From the least to the most that a token may do. */
-export const TOKEN_ROLES = ['metrics', 'read', 'operate', 'admin'] as const
-export type TokenRole = (typeof TOKEN_ROLES)[number]
+export { isEnough, TOKEN_ROLES, type TokenRole } from './tokenRoles.ts'
 
 /** The text of a token, and what nodes keep of it. */
 export interface Token {
@@ -57,11 +55,6 @@ export function tokenProofKey(hash: string): Buffer {
   const about = 'walcast v2 proof token'
   const bytes = Buffer.from(hash, 'hex')
   return Buffer.from(hkdfSync('sha256', bytes, 'walcast', about, PROOF_KEY_BYTES))
-}
-
-/** Whether a token of role `has` may do what needs role `least`. */
-export function isEnough(has: TokenRole, least: TokenRole): boolean {
-  return TOKEN_ROLES.indexOf(has) >= TOKEN_ROLES.indexOf(least)
 }
 
 function hashOf(text: string): string {

@@ -73,6 +73,15 @@ export class TokenCheck {
   }
 
   /**
+   * When a token ends, ms in this node's clock; Infinity: never by itself. Undefined for one that
+   * is revoked or unknown.
+   */
+  expiryOf(id: string): number | undefined {
+    const known = this.#find(id)
+    return known && (known.expiresAt ?? Infinity)
+  }
+
+  /**
    * The key that proves this node to the holder of a token. Also of one that has expired, so that
    * the holder is told so. Undefined for an unknown one.
    */

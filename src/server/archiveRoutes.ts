@@ -2,8 +2,9 @@
  * `/_walcast/archive/...`: the archive of this node, for `walcast restore --from NODE` and other
  * commands that read one. What is encrypted stays so: the node has no keys.
  *
- * A few requests are answered at once. Each has its turn until its answer is sent, or its
- * connection ends, so that slow readers do not pile up answers in memory. Who reads files is told.
+ * A few requests are answered at once. Each has its turn from before its body is read until its
+ * answer is made, and sent or of no use any more: neither slow readers nor those who leave pile up
+ * work. A reader that takes its answer too slowly loses its connection. Who reads files is told.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
@@ -17,13 +18,26 @@ import {
 } from '../api/archiveObjects.ts'
 import { MAX_NOTE_BYTES } from '../backup/retention/noteObject.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 import { Turns } from '../platform/turns.ts'
 import type { ProofParts } from './answerProofs.ts'
 import { ArchiveReaders } from './archiveReaders.ts'
-import { countOf, type Given, type Place, requireNoPage, textOf } from './requestFields.ts'
+import {
+  countOf,
+  type Given,
+  operatorOf,
+  type Place,
+  requireNoForeignPage,
+  textOf,
+} from './requestFields.ts'
 
 const AT_ONCE = 8
 const MAX_WAITING = 128
+/** Of pins and names that are written, whose bodies may be large: a restore writes one. */
+const NOTES_AT_ONCE = 2
+const MAX_NOTES_WAITING = 16
+/** For an answer to be taken: no command waits longer for one. */
+const SEND_MS = 120_000
 
 export interface ArchiveParts {
   readonly archive: ArchiveDesk
@@ -32,6 +46,9 @@ export interface ArchiveParts {
   /** A request was refused: too many wait. */
   onArchiveBusy(): void
 }
+
+/** Who asked is told the outcome; the turn only ends with it. */
+function ignored(): void {}
 
 export function addArchiveRoutes(
   app: FastifyInstance,
@@ -43,38 +60,61 @@ export function addArchiveRoutes(
     onArchiveBusy,
   }: ArchiveParts & Pick<ProofParts, 'record' | 'nowMs'>,
   placeOf: (request: FastifyRequest) => Place,
+  sendMs = SEND_MS,
 ): void {
   const readers = new ArchiveReaders(nowMs, onArchiveRead)
   const turns = new Turns(AT_ONCE, MAX_WAITING)
-  const inTurn =
+  const noteTurns = new Turns(NOTES_AT_ONCE, MAX_NOTES_WAITING)
+  /** What is being made for requests; it resolves at its end, however that is. */
+  const works = new WeakMap<FastifyRequest, Promise<void>>()
+  const inTurn = (from: Turns) => async (request: FastifyRequest, reply: FastifyReply) => {
+    requireNoForeignPage(request)
+    const leave = await from.take()
+    if (!leave) {
+      onArchiveBusy()
+      throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
+    }
+    reply.raw.once('close', () => void (works.get(request) ?? Promise.resolve()).then(leave))
+    if (!reply.raw.destroyed && !reply.raw.closed) return
+    leave()
+    reply.hijack()
+  }
+  const answered =
     (answer: (objects: ArchiveObjects, given: Given, request: Asked) => Promise<unknown>) =>
     async (request: FastifyRequest, reply: FastifyReply) => {
-      requireNoPage(request)
+      if (reply.raw.closed) return reply.hijack()
       const given: Given = Object(request.query)
       const place = countOf(given, 'place') ?? 1
-      const leave = await turns.take()
-      if (!leave) {
-        onArchiveBusy()
-        throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })
-      }
-      reply.raw.once('close', leave)
-      if (reply.raw.destroyed || reply.raw.closed) {
-        leave()
-        return reply.hijack()
-      }
       const { body } = request
-      const onRead = () => readers.onRead(placeOf(request).text, place)
-      return answer(await archive.open(place), given, { body, reply, onRead })
+      const asked = placeOf(request)
+      const reader = asked.text
+      const onRead = () => readers.onRead(reader, place)
+      const work = archive
+        .open(place, { reader, by: operatorOf(given, asked) })
+        .then((objects) => answer(objects, given, { body, reply, onRead }))
+      works.set(request, work.then(ignored, ignored))
+      return work
     }
+  const onSend = async (request: FastifyRequest, reply: FastifyReply) => {
+    const late = setTimer(() => request.raw.socket.destroy(), sendMs)
+    reply.raw.once('close', () => cancelTimer(late))
+  }
+  const hooks = { onRequest: inTurn(turns), onSend }
   app.get(
     OBJECTS_PATH,
-    inTurn((objects, given) =>
-      objects.list(textOf(given, 'folder') ?? '', textOf(given, 'after') ?? ''),
+    hooks,
+    answered((objects, given) =>
+      objects.list(
+        textOf(given, 'folder') ?? '',
+        textOf(given, 'after') ?? '',
+        textOf(given, 'listing') ?? '',
+      ),
     ),
   )
   app.get(
     OBJECT_PATH,
-    inTurn(async (objects, given, { reply, onRead }) => {
+    hooks,
+    answered(async (objects, given, { reply, onRead }) => {
       const at = countOf(given, 'at') ?? 0
       const bytes = countOf(given, 'bytes') ?? MAX_RANGE_BYTES
       const range = await objects.read(textOf(given, 'name') ?? '', at, bytes)
@@ -87,14 +127,15 @@ export function addArchiveRoutes(
   )
   app.post(
     NOTE_PATH,
-    { bodyLimit: MAX_NOTE_BYTES },
-    inTurn(async (objects, given, { body }) => ({
+    { ...hooks, onRequest: inTurn(noteTurns), bodyLimit: MAX_NOTE_BYTES },
+    answered(async (objects, given, { body }) => ({
       isNew: await objects.writeNote(textOf(given, 'name') ?? '', Object(body)),
     })),
   )
   app.delete(
     NOTE_PATH,
-    inTurn(async (objects, given) => {
+    hooks,
+    answered(async (objects, given) => {
       await objects.removeNote(textOf(given, 'name') ?? '')
       return {}
     }),

@@ -2,7 +2,7 @@
  * `POST /_walcast/archivist`: a replica asks its leader whether it writes the archive.
  * `POST /_walcast/backup`: an operator, or a node in its name, wants the archive level now.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Position, parsePosition } from '../../proto/position.ts'
 import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import { BACKUP_PATH, type BackupDesk, MAX_PASSES } from '../api/backupNow.ts'
@@ -17,7 +17,7 @@ import {
   givenBy,
   orderIn,
   type Place,
-  requireNoPage,
+  requireNoForeignPage,
   textOf,
 } from './requestFields.ts'
 
@@ -32,7 +32,7 @@ export function addArchivistRoutes(
   placeOf: (request: FastifyRequest) => Place,
 ): void {
   app.post(ARCHIVIST_PATH, async (request) => {
-    requireNoPage(request)
+    requireNoForeignPage(request)
     // In an open cluster nobody signs.
     const sender = senderOf(headerOf(request.raw, REPLICA_AUTH_HEADER))
     const given = givenBy(request)
@@ -43,7 +43,7 @@ export function addArchivistRoutes(
     const archived = textOf(given, 'archived')
     return archivist.claim(node, archived === undefined ? undefined : parsePosition(archived))
   })
-  app.post(BACKUP_PATH, async (request) => {
+  app.post(BACKUP_PATH, async (request, reply) => {
     const { given, by } = orderIn(request, placeOf)
     const how = {
       isSnapshotWanted: flagOf(given, 'snapshot'),
@@ -51,8 +51,16 @@ export function addArchivistRoutes(
       timeoutMs: countOf(given, 'timeoutMs'),
       passes: Math.min(MAX_PASSES, countOf(given, 'passes') ?? MAX_PASSES),
     }
-    return backup.now(how, by)
+    return backup.now(how, by, goneOf(reply))
   })
+}
+
+/** Aborted when who asked goes away before the answer is whole. */
+function goneOf({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  if (raw.destroyed) gone.abort()
+  else raw.once('close', () => raw.writableFinished || gone.abort())
+  return gone.signal
 }
 
 /** Throws BAD_REQUEST. */

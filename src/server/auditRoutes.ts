@@ -1,6 +1,7 @@
 /**
  * `GET /_walcast/audit`: who changed the node's role or its list of replicas, when and why, as far
- * back as the node remembers. `POST` adds what a command wrote into the database.
+ * back as the node remembers. `POST` adds what a command wrote into the database. Few such notes
+ * are written at once, so that whoever sends many makes the log lack none.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import {
@@ -12,9 +13,12 @@ import {
   NOTED_ACTIONS,
 } from '../api/audit.ts'
 import { WalcastError } from '../errors.ts'
+import { Turns } from '../platform/turns.ts'
 import { type Given, orderIn, type Place, textOf } from './requestFields.ts'
 
 const DEFAULT_ENTRIES = 50
+const NOTES_AT_ONCE = 8
+const MAX_WAITING_NOTES = 64
 
 /** `audit` gives undefined while the node starts. */
 export function addAuditRoutes(
@@ -27,6 +31,7 @@ export function addAuditRoutes(
     if (!there) throw new WalcastError('STARTING')
     return there
   }
+  const turns = new Turns(NOTES_AT_ONCE, MAX_WAITING_NOTES)
   app.get(AUDIT_PATH, async (request): Promise<AuditAnswer> => {
     const { limit } = request.query as Record<string, unknown>
     const wanted = limit === undefined ? DEFAULT_ENTRIES : limitOf(limit)
@@ -38,7 +43,15 @@ export function addAuditRoutes(
       oneOf(NOTED_ACTIONS, 'action', given),
       oneOf(AUDIT_OUTCOMES, 'outcome', given),
     ]
-    await started().note({ action, outcome, by, detail: textOf(given, 'detail') ?? '' })
+    const detail = textOf(given, 'detail') ?? ''
+    const desk = started()
+    const leave = await turns.take()
+    if (!leave) throw new WalcastError('AUDIT_BUSY', { limit: MAX_WAITING_NOTES })
+    try {
+      await desk.note({ action, outcome, by, detail })
+    } finally {
+      leave()
+    }
     return { noted: true }
   })
 }

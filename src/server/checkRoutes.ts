@@ -5,7 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type NodeChecks, POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import { WalcastError } from '../errors.ts'
-import { headerOf } from '../proxy/headers.ts'
+import { requireNoForeignPage } from './requestFields.ts'
 
 /** `checks` gives undefined while the node starts. */
 export function addCheckRoutes(app: FastifyInstance, checks: () => NodeChecks | undefined): void {
@@ -15,8 +15,7 @@ export function addCheckRoutes(app: FastifyInstance, checks: () => NodeChecks | 
     return there
   }
   app.post(SCRUB_PATH, async (request) => {
-    // A web page can send a POST to this machine, though it cannot read the answer.
-    if (headerOf(request.raw, 'origin') !== undefined) throw new WalcastError('FOREIGN_PAGE')
+    requireNoForeignPage(request)
     return started().scrub()
   })
   app.get(POSITIONS_PATH, async () => started().positions())

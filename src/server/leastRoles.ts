@@ -5,6 +5,8 @@ import { ARCHIVIST_PATH } from '../api/archivist.ts'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { BACKUP_PATH } from '../api/backupNow.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
+import { CLUSTER_PATH } from '../api/clusterOverview.ts'
+import { CONSOLE_EVENTS_PATH, SESSION_PATH } from '../api/consoleSession.ts'
 import {
   DEPARTURE_PATH,
   LEAVE_PATH,
@@ -25,6 +27,7 @@ import {
 import { SETTLE_PATH } from '../api/settled.ts'
 import { TOKENS_PATH } from '../api/tokens.ts'
 import { TRUST_PATH } from '../api/trust.ts'
+import { ASSET_PATHS } from '../console/assets.ts'
 import { PROOF_PATH } from '../security/proof.ts'
 import type { TokenRole } from '../security/token.ts'
 import { HEALTH_PATHS } from './publicPaths.ts'
@@ -32,13 +35,22 @@ import { HEALTH_PATHS } from './publicPaths.ts'
 /** `public`: needs nothing. `node`: no token is enough, a key of the cluster must sign. */
 export type Least = 'public' | TokenRole | 'node'
 
-const PUBLIC: ReadonlySet<string> = new Set([...HEALTH_PATHS, PROOF_PATH, JOIN_PATH])
+/** The console's page holds no data, and whoever logs in has no session yet. */
+const PUBLIC: ReadonlySet<string> = new Set([
+  ...HEALTH_PATHS,
+  ...ASSET_PATHS,
+  PROOF_PATH,
+  JOIN_PATH,
+  SESSION_PATH,
+])
 
 export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   'GET /_walcast/status': 'read',
   'GET /_walcast/lag': 'read',
   'GET /_walcast/wait': 'read',
   'GET /_walcast/events': 'read',
+  [`GET ${CLUSTER_PATH}`]: 'read',
+  [`GET ${CONSOLE_EVENTS_PATH}`]: 'read',
   [`GET ${POSITIONS_PATH}`]: 'read',
   [`GET ${AUDIT_PATH}`]: 'read',
   [`GET ${FITNESS_PATH}`]: 'read',

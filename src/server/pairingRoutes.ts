@@ -13,7 +13,7 @@ import {
   type Given,
   orderIn,
   type Place,
-  requireNoPage,
+  requireNoForeignPage,
   textOf,
 } from './requestFields.ts'
 
@@ -30,7 +30,7 @@ export function addPairingRoutes(
     return reply.header('cache-control', 'no-store').send(made)
   })
   app.post(JOIN_PATH, { bodyLimit: MAX_JOIN_BYTES }, async (request, reply) => {
-    requireNoPage(request)
+    requireNoForeignPage(request)
     const caller = callerOf(request)
     const given: Given = Object(request.body)
     const answer = await door.join(

@@ -25,7 +25,6 @@ import {
 import { Intake } from '../proxy/intake.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Authenticator } from '../security/auth.ts'
-import type { ServedKeys } from '../security/servedKeys.ts'
 import { Access } from './access.ts'
 import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
@@ -33,12 +32,14 @@ import { type ArchiveParts, addArchiveRoutes } from './archiveRoutes.ts'
 import { type ArchivingDesks, addArchivistRoutes } from './archivistRoutes.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
+import { addConsoleRoutes, type ConsoleParts } from './consoleRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
 import { counted } from './countedRequests.ts'
 import { fastify } from './fastify.ts'
 import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { requireLeastRoles } from './leastRoles.ts'
+import { type ListenerTls, newFront } from './listenerTls.ts'
 import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { addPairingRoutes } from './pairingRoutes.ts'
@@ -46,7 +47,7 @@ import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
-import { TlsFront, type TlsFrontOptions } from './tlsFront.ts'
+import type { TlsFront, TlsFrontOptions } from './tlsFront.ts'
 import type { TokenGateParts } from './tokenGate.ts'
 import { addTokenRoutes } from './tokenRoutes.ts'
 import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
@@ -61,7 +62,12 @@ export interface PrivateServerLimits extends HttpLimits {
   readonly holdMs: number
 }
 
-export interface PrivateServerOptions extends HealthParts, StatusParts, ProofParts, ArchiveParts {
+export interface PrivateServerOptions
+  extends HealthParts,
+    StatusParts,
+    ProofParts,
+    ArchiveParts,
+    ConsoleParts {
   readonly host: string
   readonly port: number
   /** Folder of the node, for its control socket. */
@@ -84,14 +90,7 @@ export interface PrivateServerOptions extends HealthParts, StatusParts, ProofPar
   onHandshakeFailed: TlsFrontOptions['onFailed']
 }
 
-export interface ListenerTls {
-  readonly keys: ServedKeys
-  readonly takesPlainText: boolean
-}
-
 const MAX_BODY_BYTES = 64 * 1024
-/** Handshakes at once, as a share of all connections. */
-const HANDSHAKE_SHARE = 1 / 4
 
 export class PrivateServer {
   readonly #options: PrivateServerOptions
@@ -127,6 +126,8 @@ export class PrivateServer {
     this.#access = new Access({
       auth,
       tokens: options.tokens,
+      node: () => options.record().node,
+      nowMs,
       isLocal: (request) => this.#control.isFrom(request),
       hasApplication: () => traffic.upstream !== undefined,
       onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),
@@ -134,7 +135,7 @@ export class PrivateServer {
     this.#proofs = new AnswerProofs(options)
     const connections = newConnections(options)
     this.#connections = connections
-    this.#front = newFront(options)
+    this.#front = newFront(options.tls, limits, options.onHandshakeFailed)
     this.#replicationUpgrades = new ReplicationUpgrades({
       auth,
       databases,
@@ -269,6 +270,7 @@ export class PrivateServer {
     addTrustRoutes(this.#app, trust)
     addArchivistRoutes(this.#app, archiving, placeOf)
     addArchiveRoutes(this.#app, this.#options, placeOf)
+    addConsoleRoutes(this.#app, this.#options, this.#access)
   }
 }
 
@@ -282,18 +284,5 @@ function newConnections({ limits, onCut }: PrivateServerOptions): ConnectionBudg
       Intake.isFor(response.req)
         ? void sendFailure(response, error, () => {})
         : void response.req.socket.destroy(),
-  })
-}
-
-/** Before the HTTP server, in a cluster with a secret. */
-function newFront({ tls, limits, onHandshakeFailed }: PrivateServerOptions): TlsFront | undefined {
-  if (!tls) return undefined
-  const { handshakeTimeoutMs, headTimeoutMs, connections } = limits
-  return new TlsFront({
-    ...tls,
-    handshakeTimeoutMs,
-    headTimeoutMs,
-    maxHandshakes: Math.ceil(connections.maxConnections * HANDSHAKE_SHARE),
-    onFailed: onHandshakeFailed,
   })
 }

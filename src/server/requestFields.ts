@@ -1,9 +1,9 @@
 /** The fields that the body and the query of a request give, each checked. */
 import type { FastifyRequest } from 'fastify'
+import { requireOwnPage } from '../console/ownPage.ts'
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { isPlain } from '../plainText.ts'
-import { headerOf } from '../proxy/headers.ts'
 
 /** As much as the audit log keeps. */
 const MAX_BY_CHARS = 128
@@ -23,9 +23,12 @@ export function givenBy(request: FastifyRequest): Given {
   return { ...body, ...Object(request.query) }
 }
 
-/** A web page can send a POST to this machine, though it cannot read the answer. */
-export function requireNoPage(request: FastifyRequest): void {
-  if (headerOf(request.raw, 'origin') !== undefined) throw new WalcastError('FOREIGN_PAGE')
+/**
+ * A web page can send a POST to this machine, though it cannot read the answer. Throws FOREIGN_PAGE
+ * unless the page is this node's console.
+ */
+export function requireNoForeignPage(request: FastifyRequest): void {
+  requireOwnPage(request.raw)
 }
 
 /** What an operator or a program orders, and who does. */
@@ -39,7 +42,7 @@ export function orderIn(
   request: FastifyRequest,
   placeOf: (request: FastifyRequest) => Place,
 ): Order {
-  requireNoPage(request)
+  requireNoForeignPage(request)
   const given = givenBy(request)
   return { given, by: operatorOf(given, placeOf(request)) }
 }

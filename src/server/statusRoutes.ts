@@ -1,6 +1,10 @@
-/** Where the node stands: status, lag, the wait for a position, and the stream of events. */
+/**
+ * Where the node stands: status, lag, the wait for a position, and the stream of events; and where
+ * all nodes of the cluster stand.
+ */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parsePosition } from '../../proto/position.ts'
+import { CLUSTER_PATH, type ClusterDesk } from '../api/clusterOverview.ts'
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { WaitTarget } from '../api/positionWaits.ts'
@@ -14,6 +18,7 @@ const DEFAULT_WAIT_MS = 5000
 export interface StatusParts {
   readonly databases: Databases
   readonly report: NodeReport
+  readonly cluster: ClusterDesk
   readonly events: Events
   /** Longest wait for a position. */
   readonly limits: { readonly maxWaitMs: number }
@@ -21,10 +26,11 @@ export interface StatusParts {
 
 export function addStatusRoutes(
   app: FastifyInstance,
-  { databases, report, events, limits }: StatusParts,
+  { databases, report, cluster, events, limits }: StatusParts,
   isStillIn: (request: FastifyRequest) => boolean,
 ): void {
   app.get('/_walcast/status', async () => report.status())
+  app.get(CLUSTER_PATH, async () => cluster.answer())
   app.get('/_walcast/lag', async () => report.lag())
   app.get('/_walcast/wait', async (request) => {
     const { view, waits } = onlyDatabase(databases)

@@ -11,7 +11,7 @@ import type { TokenCheck, TokenFault, TokenHolder } from '../security/tokenCheck
 export type TokenRefusal = Exclude<TokenFault, 'none'> | 'too-many' | 'too-weak'
 
 export interface TokenGateParts {
-  readonly check: Pick<TokenCheck, 'check' | 'isGood'>
+  readonly check: Pick<TokenCheck, 'check' | 'isGood' | 'expiryOf'>
   /** `id`: of a token that is right, and may not do what was asked. */
   onRefused(why: TokenRefusal, address: string, id?: string): void
 }
@@ -37,12 +37,24 @@ export class TokenGate {
    * enough. Throws UNAUTHORIZED, TOO_MANY_ATTEMPTS or TOKEN_TOO_WEAK.
    */
   async require(request: FastifyRequest, least: TokenRole | 'node'): Promise<TokenHolder> {
-    const address = addressOf(request)
-    const { holder, fault } = this.#parts.check.check(authorizationsOf(request.raw.rawHeaders))
-    if (!holder) throw await this.#refused(fault, address)
+    const holder = await this.#holderOf(authorizationsOf(request.raw.rawHeaders), request)
+    return this.requireRole(request, holder, least)
+  }
+
+  /** The same for a token that comes in the body of a request. */
+  async login(request: FastifyRequest, token: string, least: TokenRole): Promise<TokenHolder> {
+    return this.requireRole(request, await this.#holderOf([`Bearer ${token}`], request), least)
+  }
+
+  /** Throws TOKEN_TOO_WEAK. */
+  requireRole<Holder extends TokenHolder>(
+    request: FastifyRequest,
+    holder: Holder,
+    least: TokenRole | 'node',
+  ): Holder {
     const { id, role } = holder
     if (least !== 'node' && isEnough(role, least)) return holder
-    this.#parts.onRefused('too-weak', address, id)
+    this.#parts.onRefused('too-weak', addressOf(request), id)
     throw new WalcastError('TOKEN_TOO_WEAK', {
       id,
       role,
@@ -54,6 +66,12 @@ export class TokenGate {
   /** Whether a token that let somebody in would let him in now. */
   isGood({ id }: TokenHolder): boolean {
     return this.#parts.check.isGood(id)
+  }
+
+  async #holderOf(authorizations: string[], request: FastifyRequest): Promise<TokenHolder> {
+    const { holder, fault } = this.#parts.check.check(authorizations)
+    if (!holder) throw await this.#refused(fault, addressOf(request))
+    return holder
   }
 
   async #refused(fault: TokenFault, address: string): Promise<WalcastError> {

@@ -11,6 +11,7 @@ import {
   statSync,
 } from '../platform/files.ts'
 import { openPlain, requirePlainLog } from '../platform/plainFiles.ts'
+import { namedPageSize } from './databaseHeader.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { close, open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
@@ -158,8 +159,7 @@ export function isOnePage(path: string): boolean {
 export function headerPageSize(file: PinnedFile): number {
   const header = Buffer.alloc(18)
   if (readSync(file.fd, header, 0, header.length, 0) < header.length) return 0
-  const size = header.readUInt16BE(16)
-  return size === 1 ? 65536 : size
+  return namedPageSize(header)
 }
 
 /** Bytes of the database file now. */

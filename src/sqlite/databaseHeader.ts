@@ -46,10 +46,15 @@ const ENCODINGS: readonly TextEncoding[] = ['UTF-8', 'UTF-8', 'UTF-16le', 'UTF-1
 /** Below this no page has room for four cells. */
 const LEAST_USABLE = 480
 
+/** As it stands there, of the first 18 bytes of a database. */
+export function namedPageSize(bytes: Buffer): number {
+  const size = bytes.readUInt16BE(16)
+  return size === 1 ? 65536 : size
+}
+
 /** Throws DamagedPage. */
 export function parseHeader(firstPage: Buffer): DatabaseHeader {
-  const size = firstPage.readUInt16BE(16)
-  const pageSize = size === 1 ? 65536 : size
+  const pageSize = namedPageSize(firstPage)
   const usable = pageSize - firstPage[20]
   const encoding = ENCODINGS[firstPage.readUInt32BE(56)]
   if (pageSize !== firstPage.length || usable < LEAST_USABLE || !encoding)

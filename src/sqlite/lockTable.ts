@@ -177,3 +177,16 @@ export function foreignReadLocks(shm: PinnedFile): ReadLock[] | undefined {
   }
   return held
 }
+
+/**
+ * The lock bytes of a wal-index, in order: walformat.html, "WAL locks". The last one is of
+ * os_unix.c: each connection that has the wal-index open holds it shared.
+ */
+const LOCK_NAMES = [
+  ...['WRITE', 'CHECKPOINT', 'RECOVER', 'READ0', 'READ1', 'READ2', 'READ3', 'READ4', 'OPEN'],
+]
+
+/** The names of the bytes of a wal-index that a lock covers. */
+export function lockNames({ first, last }: Pick<HeldLock, 'first' | 'last'>): string[] {
+  return LOCK_NAMES.filter((_, i) => first <= LOCK_BASE + i && last >= LOCK_BASE + i)
+}

@@ -166,8 +166,13 @@ export class WalReader {
 
   /** The next frame, published or not; undefined when none lies there that verifies. */
   readNext(): WalSegment | undefined {
+    return this.readUpTo(this.#frame + 1)
+  }
+
+  /** As `read`, published or not; undefined when one of those frames does not verify. */
+  readUpTo(lastFrame: number): WalSegment | undefined {
     try {
-      return this.read(this.#frame + 1)
+      return this.read(lastFrame)
     } catch (error) {
       if (keyOf(error) === 'WAL_BROKEN') return undefined
       throw error

@@ -62,6 +62,17 @@ test('a wait ends when its position comes or no longer can, and when the node st
   await assert.rejects(later, { key: 'STOPPING' })
 })
 
+test('a wait ends when who waits went away', async () => {
+  const waits = new PositionWaits(3, (target) => reachFrom(NOW, target, false))
+  const gone = new AbortController()
+  const wait = waits.until({ epoch: 4, txid: 101 }, 60_000, gone.signal)
+  gone.abort()
+  await assert.rejects(wait, { key: 'CALLER_GONE' })
+  assert.equal(waits.size, 0)
+  const late = waits.until({ epoch: 4, txid: 101 }, 60_000, gone.signal)
+  await assert.rejects(late, { key: 'CALLER_GONE' })
+})
+
 test('a wait is bounded in time', async () => {
   const waits = new PositionWaits(1, (target) => reachFrom(NOW, target, false))
   await assert.rejects(waits.until({ epoch: 4, txid: 101 }, 1), { key: 'WAIT_TIMEOUT' })

@@ -94,3 +94,22 @@ test('a batch without its middle is no batch', async () => {
     [[4, 5]],
   )
 })
+
+test('a run says whether the log has more of what it could not take', async () => {
+  const batch = (from: number, incarnation = A, bytes = 10) =>
+    headsOf(stand(from, incarnation), stand(from + 1, incarnation), [
+      Buffer.alloc(bytes),
+      Buffer.alloc(bytes),
+    ])
+  const isToEnd = async (heads: readonly BatchHead[], cutTxid = 0) =>
+    (await nextRun(given(entriesOf(heads)), { ...LIMITS, cutTxid }))?.isToEnd
+  const two = [...batch(1), ...batch(2)]
+  assert.equal(await isToEnd(two), true)
+  assert.equal(await isToEnd([...two, ...batch(3).slice(0, 1)]), true)
+  assert.equal(await isToEnd(two, 2), false)
+  assert.equal(await isToEnd(two, 3), true)
+  assert.equal(await isToEnd([...two, ...batch(3, B)]), false)
+  assert.equal(await isToEnd([...two, ...batch(3, A, 90)]), false)
+  assert.equal(await isToEnd([1, 2, 3, 4, 5, 6].flatMap((at) => batch(at, A, 1))), false)
+  assert.equal(await isToEnd([1, 2, 3, 4, 5].flatMap((at) => batch(at, A, 1))), true)
+})

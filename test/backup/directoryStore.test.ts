@@ -57,6 +57,27 @@ test('an object is written in pieces, listed, read in parts and removed', async 
   await assert.rejects(store.open('changes/0/a.wca'), isCode('ARCHIVE_MISSING'))
 })
 
+test('others have their turn while many objects are listed', async () => {
+  const { store, folder } = newStore()
+  mkdirSync(join(folder, 'pins'), { recursive: true })
+  for (let i = 0; i < 350; i++) writeFileSync(join(folder, `pins/${i}`), '')
+  let turns = 0
+  const count = () => {
+    turns++
+    waiting = setImmediate(count)
+  }
+  let waiting = setImmediate(count)
+  const { length } = await store.list('pins')
+  clearImmediate(waiting)
+  assert.equal(length, 350)
+  assert.ok(turns >= 3, `${turns} turns`)
+})
+
+test('no file is told to be missing while the disk is away', async () => {
+  const store = new DirectoryStore(join(root, 'not mounted', 'app'), systemFileOps)
+  await assert.rejects(store.open('changes/0/a.wca'), isCode('STORE_UNREACHABLE'))
+})
+
 test('of two writers of one name the first wins, and both go on', async () => {
   const { store, folder } = newStore()
   const [first, second] = await Promise.all([put(store, 'a', 'first'), put(store, 'a', 'second')])

@@ -1,7 +1,7 @@
 /** Moments as people write them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { momentText, parseMoment, parseTime } from '../../src/backup/moment.ts'
+import { momentText, parseMoment, parseNamedMoment, parseTime } from '../../src/backup/moment.ts'
 
 const NOW = Date.UTC(2026, 10, 30, 12)
 const time = (atMs: number) => ({ kind: 'time', atMs })
@@ -30,6 +30,26 @@ test('what names no moment is refused', () => {
     ...['2026-11-30T05:60', '2026-11-30T05:00+19:00', '1-2-3', '3-', '9'.repeat(16)],
   ])
     assert.equal(parseMoment(text, NOW), undefined, text)
+})
+
+test('a name is one that nothing else is written like, or that says so', () => {
+  const named = (name: string) => ({ kind: 'named', name })
+  for (const [text, moment] of [
+    ['before-migration', named('before-migration')],
+    [' v1.2_x ', named('v1.2_x')],
+    ['point:120', named('120')],
+    ['point:newest', named('newest')],
+    ['point:2026-11-30', named('2026-11-30')],
+    ['Newest', { kind: 'newest' }],
+    ['120', { kind: 'txid', txid: 120 }],
+    ['3-120', { kind: 'position', epoch: 3, txid: 120 }],
+  ] as const)
+    assert.deepEqual(parseNamedMoment(text, NOW), moment, text)
+  for (const text of [
+    ...['', '6h', '-6', '2026-02-30', '1-2-3', '3-', 'point:', 'point:.a', 'a/b', 'a b', '../a'],
+    ...['a'.repeat(101), `point:${'1'.repeat(101)}`, 'point:point:a'],
+  ])
+    assert.equal(parseNamedMoment(text, NOW), undefined, text)
 })
 
 test('times alone are read as people write them', () => {

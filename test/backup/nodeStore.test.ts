@@ -4,9 +4,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { type ArchiveObjects, MAX_LISTED, MAX_RANGE_BYTES } from '../../src/api/archiveObjects.ts'
 import { Archive } from '../../src/backup/archive.ts'
 import { ArchiveRestore } from '../../src/backup/archiveRestore.ts'
+import { HeldListings } from '../../src/backup/heldListings.ts'
 import { clusterArchive } from '../../src/backup/restoreTarget.ts'
 import {
   forgetPoint,
@@ -34,10 +36,10 @@ const FILE = `snapshots/${'0'.repeat(15)}-${'a'.repeat(16)}.wca`
 let made = 0
 function site(changed: Partial<ArchiveObjects> = {}) {
   const kept = new DirectoryStore(join(root, String(++made)), systemFileOps)
-  const served = new ServedArchive(kept, () => Date.now())
+  const served = new ServedArchive(kept, () => Date.now(), new HeldListings(), 'a')
   const asked: string[] = []
   const objects: ArchiveObjects = {
-    list: (folder, name) => served.list(folder, name),
+    list: (folder, name, listing) => served.list(folder, name, listing),
     read: (name, at, bytes) => {
       asked.push(`${at}+${bytes}`)
       return served.read(name, at, bytes)
@@ -132,7 +134,7 @@ test('a node takes a bounded number of names', async () => {
     remove: (name) => kept.remove(name),
     create: (name, write) => kept.create(name, write),
   }
-  const served = new ServedArchive(full, () => Date.now())
+  const served = new ServedArchive(full, () => Date.now(), new HeldListings(), 'a')
   const note = { incarnation: 'a'.repeat(16), txid: 3, namedMs: 5 }
   await assert.rejects(served.writeNote('points/more.json', note), isCode('BAD_REQUEST'))
   names.pop()
@@ -155,12 +157,12 @@ test('a list of many names comes in pieces, each of which must go on', async () 
     bytes: i,
   }))
   const many = { name: 'many', list: async () => names.toReversed() } as unknown as Store
-  const served = new ServedArchive(many, () => 0)
+  const served = new ServedArchive(many, () => 0, new HeldListings(), 'a')
   let questions = 0
   const { store } = site({
-    list: (folder, from) => {
+    list: (folder, from, listing) => {
       questions++
-      return served.list(folder, from)
+      return served.list(folder, from, listing)
     },
   })
   assert.deepEqual(await store.list('changes/0'), names)
@@ -180,6 +182,52 @@ test('a list of many names comes in pieces, each of which must go on', async () 
     const endless = site({ list: async () => ({ place: '', objects, isMore: true }) })
     await assert.rejects(endless.store.list('changes/0'), isCode('NODE_ANSWER'))
   }
+})
+
+test('all pages of a list are of one moment, or it is begun again', async () => {
+  const objects = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      name: `changes/0/${String(i).padStart(6, '0')}`,
+      bytes: 1,
+    }))
+  const first = objects(2 * MAX_LISTED + 5)
+  // A merge has replaced most of these files by one.
+  const merged = [...objects(3), { name: 'changes/0/merged', bytes: 9 }]
+  let all = first
+  let reads = 0
+  const changing = {
+    name: 'changing',
+    async list() {
+      reads++
+      return all
+    },
+  } as unknown as Store
+  const listings = new HeldListings()
+  const served = new ServedArchive(changing, () => 0, listings, 'a')
+  let isForgetful = false
+  const { store } = site({
+    async list(folder, after, listing) {
+      if (isForgetful) listings.end(listing)
+      const page = await served.list(folder, after, listing)
+      all = merged
+      return page
+    },
+  })
+  // Without a comparison of all names in the text of a failure.
+  assert.ok(isDeepStrictEqual(await store.list('changes/0'), first))
+  assert.deepEqual([reads, listings.size], [1, 0])
+  assert.deepEqual(await store.list('changes/0'), merged)
+  all = first
+  isForgetful = true
+  assert.deepEqual(await store.list('changes/0'), merged)
+  const never = site({
+    list: async (_, after) => {
+      const from = after === '' ? 0 : MAX_LISTED
+      const page = first.slice(from, from + MAX_LISTED)
+      return { place: '', objects: page, isMore: true, listing: `of ${after}` }
+    },
+  })
+  await assert.rejects(never.store.list('changes/0'), isCode('NODE_ANSWER'))
 })
 
 test('other bytes than were asked for are refused', async () => {

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -13,10 +14,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import pino from 'pino'
+import { parseArchiveName } from '../../proto/archiveNames.ts'
 import { BatchLog } from '../../src/backup/batchLog.ts'
 import { messageSum, type Stand } from '../../src/backup/batchRecord.ts'
 import { PlaceArchive } from '../../src/backup/placeArchive.ts'
 import { behindOf } from '../../src/backup/placeStatus.ts'
+import { placesNow } from '../../src/backup/placesNow.ts'
 import { brokenIds, noteBroken } from '../../src/backup/retention/brokenNotes.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
@@ -37,6 +40,8 @@ const ownStates = statesOf(join(root, 'source.db'), PAGE)
 const states = ownStates
 const silent = pino({ level: 'silent' })
 const SNAPSHOT = 100
+/** No round comes by itself within a test. */
+const RARELY_MS = 3_600_000
 let made = 0
 
 interface Committed extends State {
@@ -53,8 +58,8 @@ function newPlace(
   folder = join(root, `place-${++made}`),
   checkEveryMs = 60_000,
   states: readonly Committed[] = ownStates,
+  { logFolder = join(root, `log-${++made}`), everyMs = 5 } = {},
 ) {
-  const logFolder = join(root, `log-${++made}`)
   const log = BatchLog.open(
     logFolder,
     { maxBytes: 1 << 26, maxPendingBytes: 1 << 26 },
@@ -68,6 +73,7 @@ function newPlace(
     givesBack: 0,
     cluster: 'cluster-a',
     snapshots: 0,
+    files: 0,
     standInMs: 60_000,
     isBroken: false,
     checkEveryMs,
@@ -86,6 +92,7 @@ function newPlace(
       open: (name) => store.open(name),
       remove: (name) => store.remove(name),
       async create(name, write) {
+        now.files++
         await hold
         if (name.startsWith('snapshots/')) await ownHold
         if (name.startsWith('snapshots/') && failing-- > 0)
@@ -99,7 +106,7 @@ function newPlace(
     open,
     log,
     logger: silent,
-    everyMs: 5,
+    everyMs,
     mark: () => ({
       ...{ cluster: now.cluster, db: 'main', node: 'n', writer: 'test', createdMs: 0 },
       ...{ codec: 'deflate', recipients: undefined },
@@ -322,6 +329,40 @@ test('it is never level while something is missing, and a clock changes nothing'
   assert.equal(behindMs(0), 0)
 })
 
+test('what comes while a file is written waits for the next, unless it is asked for', async () => {
+  const hourMs = 3_600_000
+  const site = newPlace(undefined, hourMs, states, { everyMs: hourMs })
+  const { folder, place, now, commit, level, holdUntil } = site
+  const files = () => readdirSync(join(folder, 'changes/0')).length
+  place.start()
+  await level()
+  for (const first of [1, 2, 3]) {
+    let free = () => {}
+    holdUntil(
+      new Promise((resolve) => {
+        free = resolve
+      }),
+    )
+    const { rounds } = place.progress
+    const begun = now.files
+    commit()
+    place.hurry()
+    await until('the file is under way', () => now.files > begun)
+    commit()
+    free()
+    await until('the round is over', () => place.progress.rounds > rounds)
+    assert.equal(files(), 2 * first - 1)
+    assert.equal(place.status.isLevel, false)
+    assert.ok((behindOf(place.status, 0) ?? 0) >= 1)
+    place.hurry()
+    await level()
+    assert.equal(files(), 2 * first)
+    assert.equal(behindOf(place.status, 0), 0)
+  }
+  await place.stop()
+  await requireRestorable(folder, states[6])
+})
+
 test('a snapshot that is asked for lies where files of changes meet', async () => {
   const { folder, place, now, commit, level, holdUntil } = newPlace()
   place.start()
@@ -334,7 +375,7 @@ test('a snapshot that is asked for lies where files of changes meet', async () =
       free = resolve
     }),
   )
-  place.hurry(true)
+  place.wantSnapshot()
   await until('it is taken', () => now.snapshots === 2)
   // While it is written, more is committed: the log has it before the next file is made.
   commit(2)
@@ -354,12 +395,12 @@ test('changes go on while a snapshot that is asked for is written', async () => 
   commit(1)
   await level()
   const free = holdSnapshots()
-  place.hurry(true)
+  place.wantSnapshot()
   await until('it is taken', () => now.snapshots === 2)
   commit(2)
   await level()
   // A second wish waits for the first one, which it is.
-  place.hurry(true)
+  place.wantSnapshot()
   assert.deepEqual([place.progress.snapshots, place.status.isTakingSnapshot], [1, true])
   free()
   await until('it is there', () => place.progress.snapshots === 2)
@@ -378,13 +419,125 @@ test('a snapshot that cannot be written is told, and tried again', async () => {
   commit(1)
   await level()
   failSnapshots(1)
-  place.hurry(true)
+  place.wantSnapshot()
   await until('the failure is told', () => failures.length === 1)
   assert.deepEqual(failures, ['DISK_FULL'])
   await until('it is there', () => place.progress.snapshots === 2)
   await level()
   await place.stop()
   assert.equal(readdirSync(join(folder, 'snapshots')).length, 2)
+})
+
+/** `backup now --snapshot`, at the state where the place's database is. */
+function snapshotNow({ place, now }: ReturnType<typeof newPlace>, gone = new AbortController()) {
+  const position = standOf(states[now.at])
+  const order = { position, isSnapshotWanted: true, timeoutMs: 60_000, gone: gone.signal }
+  return placesNow([place], order)
+}
+
+test('a snapshot that was under way is none for who asks for one of a later state', async () => {
+  const site = newPlace(undefined, undefined, undefined, { everyMs: RARELY_MS })
+  const { folder, place, now, commit, level, holdSnapshots } = site
+  place.start()
+  await level()
+  commit()
+  place.hurry()
+  await level()
+  const free = holdSnapshots()
+  place.wantSnapshot()
+  await until('it is taken', () => now.snapshots === 2)
+  commit(2)
+  place.hurry()
+  await level()
+  const asked = [snapshotNow(site), snapshotNow(site)]
+  free()
+  for (const [{ snapshot = '' }] of await Promise.all(asked)) {
+    const name = parseArchiveName(snapshot)
+    assert.equal(name?.kind === 'snapshot' && name.txid, states[3].txid)
+  }
+  assert.equal(now.snapshots, 3, 'both are answered with the same one')
+  const [{ snapshot }] = await snapshotNow(site)
+  assert.match(snapshot ?? '', /^snapshots\//)
+  await place.stop()
+  await requireRestorable(folder, states[3])
+})
+
+test('a snapshot that failed is tried again, however rarely the place is looked at', async () => {
+  const site = newPlace(undefined, undefined, undefined, { everyMs: RARELY_MS })
+  const { place, level, failSnapshots, commit } = site
+  place.start()
+  await level()
+  commit()
+  failSnapshots(1)
+  await assert.rejects(snapshotNow(site), { key: 'BACKUP_BEHIND' })
+  place.hurry()
+  await until('it is there', () => place.progress.snapshots === 2)
+  await place.stop()
+})
+
+test('a wait for a place ends when who asked went away', async () => {
+  const site = newPlace()
+  const { place, level, commit, holdUntil } = site
+  place.start()
+  await level()
+  let free = () => {}
+  holdUntil(
+    new Promise((resolve) => {
+      free = resolve
+    }),
+  )
+  commit()
+  const gone = new AbortController()
+  const asked = assert.rejects(snapshotNow(site, gone), { key: 'CALLER_GONE' })
+  gone.abort()
+  await asked
+  free()
+  await level()
+  await place.stop()
+})
+
+test('a crash between the beginning of a snapshot and its end skips nothing', async () => {
+  const first = newPlace()
+  const { folder, logFolder } = first
+  first.place.start()
+  await first.level()
+  await first.place.stop()
+  first.commit(2)
+  await first.log.close()
+  // Its disk is not there for a moment: the place is empty, and begun anew.
+  renameSync(folder, `${folder}-away`)
+  const second = newPlace(folder, undefined, undefined, { logFolder })
+  second.now.at = 2
+  second.commit()
+  second.holdSnapshots()
+  second.place.start()
+  await until('the snapshot is begun', () => second.now.snapshots === 1)
+  await second.log.settled()
+  // As the archiver does, which keeps what a place may need.
+  const { cursor } = second.place
+  if (cursor) second.log.trim(cursor)
+  second.place.giveUp()
+  // The process is killed here; the disk is there again.
+  rmSync(folder, { recursive: true, force: true })
+  renameSync(`${folder}-away`, folder)
+  const third = newPlace(folder, undefined, undefined, { logFolder })
+  third.now.at = 3
+  third.place.start()
+  await third.level()
+  await third.place.stop()
+  assert.equal(third.now.snapshots, 0)
+  for (const at of [0, 1, 2, 3]) await requireRestorable(folder, states[at])
+})
+
+test('a log gives its room to the first snapshot where the disk is full', async () => {
+  const { place, level, failures, failSnapshots } = newPlace()
+  failSnapshots(Number.MAX_SAFE_INTEGER)
+  place.start()
+  await until('it failed', () => failures.includes('DISK_FULL'))
+  assert.ok(place.cursor, 'nothing before it is kept')
+  failSnapshots(0)
+  await level()
+  await place.stop()
 })
 
 test('a batch that was changed in the log is passed by with a snapshot', async () => {

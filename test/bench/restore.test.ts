@@ -55,18 +55,19 @@ test('each row of restore is held against its own aim', () => {
   const row = (part: string, more: Readonly<Record<string, number | readonly [number, number]>>) =>
     ({ system: 'walcast', part, case: 'x', ...more }) as KeptRow
   const rows = [
-    row('writer', { costPercent: 5.1, aimCostPercent: 5 }),
+    row('writer', { costPercent: 5.1, aimCostPercent: 5, cpuUs: 9, archiveCpuUs: 2 }),
     row('lag', { addedP50Ms: -0.1, aimAddedP50Ms: 0.05 }),
     row('behind', { behindP99Ms: 999, aimP99Ms: 1000 }),
     row('restore', { ofAim: 1.2, seconds: 6, aimSeconds: 5, cpSeconds: 1 }),
-    row('at', { p50Ms: 1 }),
+    row('at', { p50Ms: 1001, aimP50Ms: 1000 }),
     { ...row('writer', { costPercent: 90 }), system: 'litestream' },
   ]
   const goals = goalsOf([{ suite: 'restore', rows, ratios: {} } as unknown as KeptResult])
   assert.deepEqual(
     goals.map(({ isMet }) => isMet),
-    [false, true, true, false],
+    [false, true, true, false, false],
   )
+  assert.equal(goals[0].because, "2 of the nodes' 9 µs of CPU for each commit")
   assert.match(goals[3].because, /^6 s, 5 s is the aim, 1 s takes cp$/)
 })
 

@@ -331,6 +331,8 @@ test('status shows until when each place of the archive restores, and what it wa
   const until = '/mnt/backups: restorable until 1-105 of 2026-11-30T13:00:00.000Z'
   const lastError = { code: 'WRITE_FAILED', message: 'no \u001b[31m' }
   const failed = '; WRITE_FAILED: no \ufffd[31m'
+  const resting = { ...place, isArchiving: false, restorableUntil }
+  const level = { ...place, restorableUntil, behindMs: 0 }
   for (const [report, line] of [
     [place, '/mnt/backups: nothing to restore yet'],
     [{ ...place, restorableUntil, behindMs: 0 }, `${until}, level`],
@@ -339,6 +341,14 @@ test('status shows until when each place of the archive restores, and what it wa
     [{ ...place, restorableUntil, behindMs: 2500, lastError }, `${until}, 2.5 s behind${failed}`],
     [{ ...place, restorableUntil, behindMs: 0, lastError }, `${until}${failed}`],
     [{ ...place, lastError }, `/mnt/backups: nothing to restore yet${failed}`],
+    [{ ...resting, archivist: 'node-b' }, `${until}, node-b archives`],
+    [{ ...resting, isAwaitingReplica: true }, `${until}, waiting for a replica to archive`],
+    [{ ...level, proven: { position: '1-104' } }, `${until}, level, proven until 1-104`],
+    [{ ...level, checked: { position: '1-9' } }, `${until}, level, files checked until 1-9`],
+    [
+      { ...level, drillFailure: lastError },
+      `${until}, level; the last drill failed${failed.replace(';', ':')}`,
+    ],
   ] as const) {
     const seen = { ...answer, backup: { places: [report], logBytes: 0, queueBytes: 0 } }
     assert.equal(shapes.STATUS(seen, WHOLE), undefined)

@@ -1,12 +1,14 @@
 /** Which places of an archive are nodes. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { archiveNode } from '../../src/cli/archiveNode.ts'
+import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { isCode } from '../support/storeContract.ts'
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), 'walcast-archive-node-')))
@@ -27,6 +29,17 @@ test('a URL is a node, with the number of its place', async () => {
     await assert.rejects(find(url), isCode('USAGE'), url)
   for (const place of ['s3://bucket/prefix', 'gs://bucket', './no', '/no/folder', ''])
     assert.equal(await find(place), undefined, place)
+})
+
+test('a place that cannot be looked at is no node, and its store says why', async () => {
+  const loop = join(root, 'loop')
+  symlinkSync(loop, loop)
+  assert.equal(await find(loop), undefined)
+  assert.equal(await find(`${loop}/app`), undefined)
+  await assert.rejects(new DirectoryStore(loop, systemFileOps).list('snapshots'), (error) => {
+    assert.ok(isCode('STORE_UNREACHABLE')(error))
+    return /ELOOP/.test(String(error))
+  })
 })
 
 test('a folder with an archive counts before a node, and that before a folder', async (t) => {

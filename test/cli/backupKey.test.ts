@@ -25,6 +25,10 @@ test('a key pair is made once: the identity in a file, the recipient on standard
   assert.match(stderr, /^wrote the identity to walcast-backup\.identity; keep it/)
   assert.equal(statSync(path).mode & 0o777, 0o600)
   assert.deepEqual(readIdentities(path)[0].recipient, parseRecipient(stdout.trim()))
+  // What "walcast backups" shows of an archive tells which file opens it.
+  const { id } = parseRecipient(stdout.trim())
+  assert.match(stderr, new RegExp(`; its id is ${id}\n$`))
+  assert.match(readFileSync(path, 'utf8'), new RegExp(`^# .*they say ${id}\\.$`, 'm'))
   assert.doesNotMatch(stdout + stderr, /walcast-identity-/)
 
   const before = readFileSync(path, 'utf8')

@@ -15,10 +15,10 @@ test('bytes, rate and time left, then that it is level', () => {
   const text = (sample: CopySample, atMs: number) => progress.next(sample, atMs)?.text
   const nothing = { state: 'connecting', txid: 0, lag: { txidLag: 0 } }
   assert.equal(progress.next(nothing, 0), undefined)
-  assert.equal(text(copying(25_600), 1000), 'first copy: 0 B of 100.0 MiB')
+  assert.equal(text(copying(25_600), 1000), 'first copy: 0 %, 0 B of 100.0 MiB')
   assert.equal(
     text(copying(20_480), 2000),
-    'first copy: 20.0 MiB of 100.0 MiB, 20.0 MiB/s, 4 s left',
+    'first copy: 20 %, 20.0 MiB of 100.0 MiB, 20.0 MiB/s, 4 s left',
   )
   // A stall lowers the rate, and nothing is divided by zero.
   assert.match(text(copying(20_480), 3000) ?? '', /10\.0 MiB\/s, 8 s left$/)

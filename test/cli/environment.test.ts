@@ -10,7 +10,9 @@ import {
   warnOfUnknownVariables,
 } from '../../src/cli/environment.ts'
 import { createLog } from '../../src/cli/log.ts'
+import { logSettings } from '../../src/cli/logOptions.ts'
 import { editDistance, nearestName } from '../../src/cli/nearestName.ts'
+import { lastingArguments, nodeOptions } from '../../src/cli/nodeArguments.ts'
 import { CATALOGUE } from '../../src/errorCatalogue.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -125,4 +127,31 @@ test('an unknown log level is a usage error that lists the levels', async () => 
     })
   for (const level of ['', 'silent', 'debug'])
     assert.equal((await createLog({ WALCAST_LOG_LEVEL: level })).level, level || 'info')
+})
+
+test('a flag for the log beats the environment, and the environment the default', () => {
+  const of = (args: string[], environment: NodeJS.ProcessEnv, isTerminal = false) => {
+    const { level, isPretty } = logSettings(args, environment, isTerminal)
+    return [level, isPretty]
+  }
+  assert.deepEqual(of([], {}), ['info', false])
+  assert.deepEqual(of([], {}, true), ['info', true])
+  assert.deepEqual(of([], { WALCAST_LOG_LEVEL: 'warn', WALCAST_LOG_FORMAT: 'pretty' }), [
+    'warn',
+    true,
+  ])
+  const json = ['--db', 'a', '--log-format', 'json', '--log-level=debug']
+  assert.deepEqual(of(json, { WALCAST_LOG_LEVEL: 'warn' }, true), ['debug', false])
+  assert.deepEqual(of(['--', '--log-level', 'debug'], {}), ['info', false])
+  for (const [args, environment, message] of [
+    [['--log-format', 'xml'], {}, '--log-format wants one of pretty, json, not "xml"'],
+    [[], { WALCAST_LOG_FORMAT: 'x' }, 'WALCAST_LOG_FORMAT wants one of pretty, json, not "x"'],
+  ] as const)
+    assert.throws(() => logSettings(args, environment), { key: 'USAGE', message })
+})
+
+test('the flags of the log are those of every command that runs a node, and last in a unit', () => {
+  const args = ['--db', '/a', '--log-level', 'warn']
+  assert.equal(nodeOptions('leader', args, {}).db, '/a')
+  assert.deepEqual(lastingArguments(args, {}), ['--db', '/a', '--log-level', 'warn'])
 })

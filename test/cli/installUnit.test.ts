@@ -82,6 +82,15 @@ test('options of the environment last; secrets are none', () => {
   ])
 })
 
+test('places of archives and snapshots are the same from every folder', () => {
+  const bucket = 's3://my-backups/app?region=eu-central-1'
+  const args = lastingArguments(['--backup', `backups/app,${bucket}`, '--snapshot-to', 'snaps'], {})
+  const here = process.cwd()
+  assert.deepEqual(args, [
+    ...['--backup', `${here}/backups/app,${bucket}`, '--snapshot-to', `${here}/snaps`],
+  ])
+})
+
 test('options of walcast run last; the application is found as a shell finds it', () => {
   const environment = { PATH: '/nowhere:/bin', WALCAST_PORTS: '3000', WALCAST_RESTART: 'always' }
   const args = ['--db', '/srv/a.db', '--restart=never', '--', 'sh', '-c', 'x', '--', 'y']

@@ -477,7 +477,7 @@ const ENTRY = {
 test('audit shows the last entries', { timeout: TIMEOUT_MS }, async (t) => {
   let entries = [ENTRY, { ...ENTRY, action: 'role', by: 'node', detail: undefined }]
   const node = await fakeNode(t, () => ({ body: { entries } }))
-  const { stdout } = await walcast(['audit', '--node', node.address, '--limit', '2'])
+  const { stdout } = await walcast(['audit', '--node', node.address, '--limit', '2', '--wide'])
   assert.equal(
     stdout,
     `at                        node    action           role     position  by        detail

@@ -273,7 +273,7 @@ labTest('a mistyped address, flag, command or variable gets a hint', async (lab)
     usage(['verify', '--node', '127.0.0.1:1'], /at least two nodes/),
     usage(['audit', '--limit', '0'], /--limit/),
     usage(['staus'], /unknown command "staus" \(did you mean status\?\); see walcast --help/),
-    usage(['cluster'], /unknown command "cluster"/),
+    usage(['clusters'], /unknown command "clusters" \(did you mean cluster\?\)/),
     usage(
       ['leader', '--db', db, '--lisen', '127.0.0.1:0'],
       /'--lisen' \(did you mean --listen\?\)/,

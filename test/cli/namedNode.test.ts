@@ -103,8 +103,9 @@ test('an id is looked up at the node of this machine', async (t) => {
   const usage = (message: RegExp) => ({ key: 'USAGE', message })
   await assert.rejects(
     target({ node: 'node-c' }, {}, machine),
-    usage(/^no node node-c was found: node-a knows no node node-c \(an address is HOST:PORT or/),
+    usage(/^no node node-c was found: node-a knows no node node-c \(an address is HOST:PORT or /),
   )
+  await assert.rejects(target({ node: 'node-c' }, {}, machine), usage(/; did you mean node-a\?\)$/))
   await assert.rejects(target({ node: 'node-c' }), usage(/this user runs no node on this machine/))
   await assert.rejects(
     target({ node: 'a', db: join(newFolder(t), 'b.db') }),

@@ -50,6 +50,8 @@ test('an empty flag is an error, an empty variable counts as not set', () => {
   assert.match(problem([...replica, '--copy-mode', '']), /--copy-mode wants an octal mode/)
   assert.match(problem([...replica, '--name=']), /--name wants/)
   assert.match(problem([...FLAGS, '--leader', '']), /--leader wants HOST:PORT, not ""/)
+  for (const none of ['', ' , '])
+    assert.match(problem([...replica, '--backup', none]), /--backup wants a folder, or a URL/)
   assert.match(problem(FLAGS, { WALCAST_LEADER: '' }), /--leader HOST:PORT is required/)
   assert.equal(problem(replica, { WALCAST_COPY_MODE: '', WALCAST_NAME: '' }), '')
   assert.match(

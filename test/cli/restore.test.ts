@@ -310,13 +310,27 @@ labTest('on a full disk the old file stays, and the same command goes on', async
 
 labTest('the list tells what can be restored, and what is damaged', async (lab) => {
   const { archive, names } = await siteIn(lab)
-  const whole = await walcast(lab, 'backups', '--from', archive, '--verify')
+  const whole = await walcast(lab, 'backups', '--from', archive, '--verify', '--wide')
   assert.equal(whole.code, 0, whole.err)
   assert.match(whole.out, /^cluster cluster-a, database main: 3 files, .* in /)
-  const row =
-    /^2026-01-01 02:40:00\.000 \+01:00 +2026-01-01 02:45:00\.000 \+01:00 +1-100 +1-105 +every/m
-  assert.match(whole.out, row)
+  const times = ['2026-01-01 02:40:00.000 +01:00', '2026-01-01 02:45:00.000 +01:00']
+  const cells = (line: string) => line.split(/ {2,}/)
+  const row = [...times, '1-100', '1-105', 'every position']
+  assert.deepEqual(
+    whole.out
+      .split('\n')
+      .map(cells)
+      .find(([from]) => from === times[0]),
+    row,
+  )
   assert.match(whole.out, /every checksum in 3 files is right$/)
+  // It fits into a small terminal.
+  const small = await walcast(lab, 'backups', '--from', archive)
+  assert.match(
+    small.out,
+    /^2026-01-01 02:40:00 +2026-01-01 02:45:00 +1-100 +1-105 +every position$/m,
+  )
+  assert.ok(small.out.split('\n').every((line) => line.length <= 80 || line.includes(archive)))
   flipBit(archive, names[2], 0.5)
   const damaged = await walcast(lab, 'backups', '--from', archive, '--verify')
   assert.equal(damaged.code, 1)

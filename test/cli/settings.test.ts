@@ -70,7 +70,7 @@ test('text, JSON and bytes go in and come out, plain and encrypted', () => {
   const shown = (name: string) => JSON.parse(ok(path, ['get', name, '--json']).toString())
   assert.deepEqual(shown('json'), { name: 'json', type: 'json', value: { a: [1] } })
   assert.deepEqual(shown('bytes'), { name: 'bytes', type: 'bytes', value: 'AAr/Cg==' })
-  const listed = ok(path, ['list']).toString()
+  const listed = ok(path, ['list', '--wide']).toString()
   assert.match(listed, /^name +type +bytes +data key +key-encryption key +changed\n/)
   assert.match(listed, /^secret +text +9 +[0-9a-f]{32} +kek-[0-9a-f]{12} +2/m)
   assert.match(listed, /^plain +text +5 +plain +2/m)

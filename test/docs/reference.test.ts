@@ -39,11 +39,13 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...[
     'all',
     'config',
+    'count',
     'deletes',
     'dry-run',
     'exit-zero',
     'expires',
     'force',
+    'frames',
     'global',
     'help',
     'json',
@@ -81,6 +83,9 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'snapshot',
     'verify',
     'without-point',
+    'interval',
+    'watch',
+    'wide',
   ],
   // Of the command line of AWS.
   ...['bucket', 'region', 'lifecycle-configuration', 'create-bucket-configuration'],

@@ -7,8 +7,8 @@ import { type Lab, labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
-async function run(lab: Lab, args: readonly string[]) {
-  const child = lab.cli(['backup', ...args])
+async function run(lab: Lab, args: readonly string[], command = 'backup') {
+  const child = lab.cli([command, ...args])
   child.expectEnd()
   const { code } = await child.ended
   return { code, out: child.out.join('\n'), err: child.err.join('\n') }
@@ -52,6 +52,10 @@ labTest('a leader has the replica that archives bring the archive level now', as
   const [third] = (await now('--snapshot')).places
   assert.match(third.snapshot ?? '', /^snapshots\//)
   assert.equal(readdirSync(`${place}/snapshots`).length, 2)
+  // It is of the time of its commit, as the file of changes that leads there.
+  const shown = await run(lab, ['--from', place, '--json'], 'backups')
+  const { snapshots } = JSON.parse(shown.out).histories[0]
+  assert.equal(snapshots[1].time, third.at)
   await lab.exec(db, 'INSERT INTO later VALUES (2)')
   const text = await run(lab, ['now', replica.address])
   assert.match(text.out, new RegExp(`^archive +${place}: 1-\\d+ of .* written\nby `))
@@ -66,4 +70,24 @@ labTest('a leader has the replica that archives bring the archive level now', as
   assert.equal(failed.code, 1)
   assert.match(failed.err, /WALCAST_BACKUP_BEHIND/)
   assert.ok(failed.err.includes(place), failed.err)
+})
+
+labTest('a leader that waits for its replica to archive does it itself when asked', async (lab) => {
+  const [db, place] = [lab.path('leader.db'), lab.path('archive')]
+  await makeDatabase(lab, db)
+  const leader = await (await lab.leader(db)).ready()
+  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+  await until('it is known', async () => (await leader.status()).replicas.length === 1)
+  await replica.stop()
+  await leader.stop()
+  const flags = ['--backup', place]
+  const again = await (await lab.leader(db, { flags })).ready()
+  const [before] = (await again.status()).backup?.places ?? []
+  assert.deepEqual([before.isArchiving, before.isAwaitingReplica], [false, true])
+  const { code, out, err } = await run(lab, ['now', '--db', db, '--json'])
+  assert.equal(code, 0, err)
+  const { epoch, txid } = await again.status()
+  assert.equal(JSON.parse(out).places[0].position, `${epoch}-${txid}`)
+  const [after] = (await again.status()).backup?.places ?? []
+  assert.deepEqual([after.isArchiving, after.isAwaitingReplica], [true, undefined])
 })

@@ -68,6 +68,24 @@ labTest('an archive is listed, named in, asked and restored through its node', a
     ...['at', String(first.txid), 'SELECT b FROM a', '--from', `${db}-walcast`, '--csv'],
   ])
   assert.deepEqual(rows.split('\n'), ['b', '1'])
+  // A name stands for its position wherever one is wanted.
+  const source = ['--from', leader.url]
+  assert.equal(
+    await done(lab, ['at', 'before', 'SELECT b FROM a', ...source, '--csv'], SECRET),
+    'b\n1',
+  )
+  const since = await done(lab, ['history', '--since', 'before', ...source, '--json'], SECRET)
+  assert.equal(JSON.parse(since.split('\n')[0]).txid, first.txid)
+  const differ = ['diff', '--archive', leader.url, '--from', 'before', '--json', '--exit-zero']
+  assert.match(
+    await done(lab, differ, SECRET),
+    /^\{"table":"a","kind":"changed","key":\{"rowid":1\}/,
+  )
+  const back = await done(lab, ['undo', '--since', 'before', ...source], SECRET)
+  assert.match(back, /up to/)
+  const single = await walcast(lab, ['undo', 'before', ...source])
+  assert.equal(single.code, 2)
+  assert.match(single.err, /^WALCAST_USAGE: before is the name of a state.*--since before/)
   const id = (await leader.status()).node
   const history = await done(lab, ['history', '--from', id, '--json'], { WALCAST_DB: db })
   assert.equal(JSON.parse(history.split('\n').at(-1) ?? '').txid, last.txid)
@@ -123,6 +141,15 @@ labTest('an archive is listed, named in, asked and restored through its node', a
   const gone = await done(lab, ['backups', 'forget', 'before', '--from', db])
   assert.equal(gone.trim(), 'forgot the name before')
   assert.deepEqual(readdirSync(join(place, 'points')), [])
+  const own = await done(lab, ['audit', '--json', '--limit', '200'], { WALCAST_DB: db })
+  const noted = own
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .filter(({ action }: { readonly action: string }) => action === 'point')
+    .map(({ by, detail }) => `${by} ${detail}`)
+  assert.equal(noted.length, 2)
+  assert.match(noted[0], /^\w+@[\w-]+ \(127\.0\.0\.1\) sets before: txid \d+, place 1 of --backup$/)
+  assert.match(noted[1], /^\w+@[\w-]+ \(this machine\) removes before, place 1 of --backup$/)
   const second = await walcast(lab, ['backups', '--from', `${leader.url}/?place=2`])
   assert.match(second.err, /^WALCAST_NODE_ARCHIVE: .*no place 2.*--backup PLACE/)
 })

@@ -192,4 +192,10 @@ async function refuseForeign(lab: Lab, node: string): Promise<void> {
     assert.equal(code, 1)
     assert.match(err, pattern)
   }
+  const from = ['--from', lab.path('foreign-4096'), '--into', node]
+  const taken = await walcast(lab, ['restore', ...from, '--force', '--without-point'])
+  assert.equal(taken.code, 0, taken.err)
+  // Its position of the same number is another state.
+  assert.match(taken.out, /^the state before was 1-5 of .*, which this archive does not have;/m)
+  assert.doesNotMatch(taken.out, /go back with/)
 }

@@ -171,7 +171,7 @@ labTest('a rotten page of the leader raises one alarm', async (lab) => {
   const { passes } = await scrubOf(leader)
   await until('more passes', async () => (await scrubOf(leader)).passes > passes + 3)
   assert.equal(leader.logged(FOUND).length, 1)
-  assert.equal(JSON.parse(leader.logged(FOUND)[0]).level, 50)
+  assert.equal(JSON.parse(leader.logged(FOUND)[0]).level, 'error')
   assert.deepEqual((await scrubOf(leader)).rotten, [page])
   assert.equal(await leader.metric('walcast_scrub_mismatches_total'), 1)
   // Restores the page by flipping the same bytes again.

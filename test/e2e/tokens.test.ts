@@ -158,7 +158,7 @@ labTest('a token made at a replica while the leader is away ends on all nodes', 
   await led.stop()
   const again = await lab.restart(led)
   assert.equal((await ask(again, STATUS, headers)).status, 401)
-  const table = await run(lab, ['token', 'list', '--db', again.db])
+  const table = await run(lab, ['token', 'list', '--wide', '--db', again.db])
   assert.match(table.out, new RegExp(`^${id} .*\\d{4}-\\d\\d-\\d\\dT`, 'm'))
   const status = await run(lab, ['status', '--node', again.url], environment)
   assert.equal(status.code, 1)

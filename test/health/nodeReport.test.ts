@@ -21,6 +21,7 @@ function reportOf(names: readonly string[], parts: Partial<NodeReportParts> = {}
     databases,
     nodeFile: { record } as unknown as NodeFile,
     audit: { recent: (limit) => Array.from({ length: limit }) } as AuditSource,
+    ack: 'one',
     version: '1.2.3',
     instance: { upMs: 4600 },
     application: () => undefined,
@@ -38,6 +39,7 @@ test('the fields of the only database stand under its name and at the top', () =
     cluster: 'c',
     databases: { main: STATUS },
     members: [{ node: 'm', address: 'x:1' }],
+    ack: 'one',
     version: '1.2.3',
     uptimeSeconds: 5,
   })

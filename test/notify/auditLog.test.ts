@@ -280,4 +280,13 @@ test('GET /_walcast/audit answers with the last entries', async (t) => {
   for (const wrong of [{ action: 'promote' }, { outcome: 'maybe' }, { detail: 'a\nb' }])
     assert.deepEqual(await post({ ...note, ...wrong }), { key: 'BAD_REQUEST' })
   assert.equal(notes.length, 1)
+  const written: (() => void)[] = []
+  source = { recent: () => [], note: () => new Promise((resolve) => written.push(resolve)) }
+  const sent = Array.from({ length: 8 + 64 }, () => post(note))
+  assert.deepEqual(await post(note), { key: 'AUDIT_BUSY' }, 'no more wait for the disk')
+  assert.equal(written.length, 8)
+  for (let i = 0; i < sent.length; i++) {
+    written[i]()
+    assert.deepEqual(await sent[i], { noted: true })
+  }
 })

@@ -1,17 +1,22 @@
 /** Routes by which others read the archive of a node. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import {
+  type ArchiveAsker,
+  type ArchiveObjects,
   MAX_RANGE_BYTES,
   NOTE_PATH,
   OBJECT_BYTES_HEADER,
   OBJECT_PATH,
   OBJECTS_PATH,
 } from '../../src/api/archiveObjects.ts'
+import { HeldListings } from '../../src/backup/heldListings.ts'
 import { ServedArchive } from '../../src/backup/servedArchive.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { WalcastError } from '../../src/errors.ts'
@@ -22,6 +27,7 @@ import { ArchiveReaders } from '../../src/server/archiveReaders.ts'
 import { addArchiveRoutes } from '../../src/server/archiveRoutes.ts'
 import { answerErrors } from '../../src/server/refusals.ts'
 import { put } from '../support/storeContract.ts'
+import { until, within } from '../support/until.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-served-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -36,14 +42,16 @@ async function site() {
   const folder = join(root, String(++made), 'archive')
   const store = new DirectoryStore(folder, systemFileOps)
   mkdirSync(folder, { recursive: true })
-  const served = new ServedArchive(store, () => NOW)
+  const listings = new HeldListings()
+  const askers: string[] = []
   const app = Fastify()
   const log = { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1]
   answerErrors(app, log)
   const archive = {
-    async open(place: number) {
+    async open(place: number, { reader, by }: ArchiveAsker) {
+      askers.push(by)
       if (place !== 1) throw new WalcastError('NODE_ARCHIVE', { node: 'n', detail: 'none' })
-      return served
+      return new ServedArchive(store, () => NOW, listings, reader)
     },
   }
   const record = () => ({ node: 'n' }) as never
@@ -65,7 +73,7 @@ async function site() {
     const isJson = String(answer.headers['content-type']).startsWith('application/json')
     return { status: answer.statusCode, answer, json: isJson ? answer.json() : undefined }
   }
-  return { folder, store, app, ask, reads, now }
+  return { folder, store, app, ask, reads, now, askers }
 }
 
 test('objects are listed in order, and read in ranges', async () => {
@@ -181,6 +189,7 @@ test('pins and names of positions are written and removed, and nothing else', as
     ['removals/a.json', { files: [FILE] }],
   ] as const)
     assert.equal((await write(name, body)).code, 'WALCAST_BAD_REQUEST', name)
+  assert.match((await write(far, { files: [FILE] })).message, /clock .* more than a day/)
   for (const name of [FILE, 'removals/a', 'points/../a', ''])
     assert.equal((await ask('DELETE', NOTE_PATH, { name })).status, 400, name)
   await put(store, FILE, 'x')
@@ -189,6 +198,13 @@ test('pins and names of positions are written and removed, and nothing else', as
   assert.deepEqual(await store.list('pins'), [])
   assert.equal((await store.list('points')).length, 1)
   assert.equal((await store.list('changes/0')).length, 1)
+})
+
+test('the archive is opened for who asks, by the name it gives itself and its place', async () => {
+  const { ask, askers } = await site()
+  await ask('DELETE', NOTE_PATH, { name: PIN, by: 'ada@host' })
+  await ask('DELETE', NOTE_PATH, { name: PIN })
+  assert.deepEqual(askers, ['ada@host (token a)', 'an operator (token a)'])
 })
 
 test('a web page gets nothing', async () => {
@@ -272,4 +288,96 @@ test('a request past those that wait is refused, and counted', async () => {
   assert.equal(refused, 1)
   opened.resolve()
   assert.deepEqual(new Set(await Promise.all(asked)), new Set(['WALCAST_NODE_ARCHIVE']))
+})
+
+/** Answers over real connections, each of which must be taken within 50 ms. */
+async function listening(t: TestContext, notes = new Deferred<void>()) {
+  const app = Fastify({ forceCloseConnections: true })
+  answerErrors(app, { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1])
+  const objects = {
+    read: async () => ({ bytes: Buffer.alloc(LARGE_BYTES), objectBytes: LARGE_BYTES }),
+    list: async () => ({ place: 'a', objects: [], isMore: false }),
+    writeNote: () => notes.promise.then(() => true),
+  }
+  const parts = {
+    ...{ archive: { open: async () => objects as never }, record: () => ({ node: 'n' }) as never },
+    ...{ nowMs: () => NOW, onArchiveRead() {}, onArchiveBusy() {} },
+  }
+  addArchiveRoutes(app, parts, () => ({ text: 'a', passesOn: false }), 50)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.after(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const send = (head: string, body = '') => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(`${head} HTTP/1.1\r\nHost: a\r\n${body}`)
+    return socket
+  }
+  return { send, url: `http://127.0.0.1:${port}` }
+}
+
+/** More than what the system takes for a reader that does not read. */
+const LARGE_BYTES = 32 * 1024 ** 2
+
+test('readers that do not take their answers lose their turns', async (t) => {
+  const { send, url } = await listening(t)
+  const slow = Array.from({ length: 8 }, () => send(`GET ${OBJECT_PATH}`, '\r\n').pause())
+  const answer = await within('a turn is free', fetch(`${url}${OBJECTS_PATH}`))
+  assert.equal(answer.status, 200)
+  for (const socket of slow) socket.destroy()
+})
+
+test('few notes are taken at once, and the bodies of others are not read', async (t) => {
+  const notes = new Deferred<void>()
+  const { send, url } = await listening(t, notes)
+  const head = `POST ${NOTE_PATH}`
+  const begun = 'Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{'
+  const sockets = Array.from({ length: 18 }, () => send(head, begun))
+  const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
+  const asked = () =>
+    fetch(`${url}${NOTE_PATH}`, post).then(async (answer) => Object(await answer.json()))
+  const codes = new Set<string>()
+  await until('one more is refused', () => {
+    void asked().then(({ code }) => codes.add(code))
+    return codes.has('WALCAST_NODE_ARCHIVE_BUSY')
+  })
+  for (const socket of sockets) socket.destroy()
+  notes.resolve()
+  await until('turns are free', async () => (await asked()).isNew)
+})
+
+test('who leaves gives up its turn only when what it asked for is done', async (t) => {
+  const app = Fastify()
+  t.after(() => app.close())
+  answerErrors(app, { error: assert.fail } as unknown as Parameters<typeof answerErrors>[1])
+  const removing = new Deferred<void>()
+  let begun = 0
+  const objects = {
+    removeNote: () => {
+      begun++
+      return removing.promise
+    },
+  }
+  const archive = { open: async () => objects as unknown as ArchiveObjects }
+  const parts = { archive, record: () => ({ node: 'n' }) as never, nowMs: () => NOW }
+  const told = { onArchiveRead: assert.fail, onArchiveBusy: assert.fail }
+  let arrived = 0
+  app.addHook('onRequest', async () => void arrived++)
+  addArchiveRoutes(app, { ...parts, ...told }, () => ({ text: 'a', passesOn: false }))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const asked = { port, host: '127.0.0.1', path: NOTE_PATH, method: 'DELETE' }
+  let left = 0
+  app.server.on('request', (_, response) => response.once('close', () => left++))
+  const leavers = Array.from({ length: 8 }, () => request(asked).on('error', () => {}))
+  for (const leaver of leavers) leaver.end()
+  await until('they have their turns', () => begun === 8)
+  for (const leaver of leavers) leaver.destroy()
+  await until('they have left', () => left === 8)
+  const last = app.inject({ method: 'DELETE', url: NOTE_PATH })
+  await until('it has come', () => arrived === 9)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(begun, 8, 'all turns are taken')
+  removing.resolve()
+  assert.equal((await last).statusCode, 200)
+  assert.equal(begun, 9)
 })

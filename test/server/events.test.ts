@@ -6,12 +6,13 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DatabaseView } from '../../src/api/databaseView.ts'
 import type { StateEvent } from '../../src/health/archiveEvents.ts'
-import { Events, type EventsOptions } from '../../src/server/events.ts'
+import type { EventStreamsOptions } from '../../src/server/eventStreams.ts'
+import { Events } from '../../src/server/events.ts'
 import { until } from '../support/until.ts'
 
-const QUIET: EventsOptions = { maxListeners: 2, keepAliveMs: 60_000 }
+const QUIET: EventStreamsOptions = { maxListeners: 2, keepAliveMs: 60_000 }
 
-async function setUp(context: TestContext, options: EventsOptions = QUIET) {
+async function setUp(context: TestContext, options: EventStreamsOptions = QUIET) {
   const status = {
     role: 'replica',
     leader: 'a',

@@ -209,7 +209,7 @@ export class BankSite implements Door {
 
   /** Log lines of the current process at level error or worse. */
   loud(): readonly string[] {
-    return this.#node.child.err.filter((line) => /^\{"level":[56]0,/.test(line))
+    return this.#node.child.err.filter((line) => /^\{"level":"(error|fatal)",/.test(line))
   }
 
   /**

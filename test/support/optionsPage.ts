@@ -1,5 +1,6 @@
 /** Makes docs/options.md from the table of options. */
 import { fileURLToPath } from 'node:url'
+import { LOG_OPTIONS } from '../../src/cli/logOptions.ts'
 import { environmentName, isRequired } from '../../src/cli/nodeArguments.ts'
 import { OWN_OPTIONS, type RunOption } from '../../src/cli/runOptions.ts'
 import type { OptionSpec } from '../../src/options/optionSpec.ts'
@@ -22,8 +23,7 @@ All options of \`walcast leader\`, \`replica\`, \`node\` and \`run\`.
 - A program that embeds a node gives the same in camel case with the unit (\`readWaitMs: 1000\`).
 
 The cluster secret is not an option: it comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
-\`WALCAST_LOG_LEVEL\` sets how much is logged: \`debug\`, \`info\`, \`warn\`, \`error\` or
-\`silent\`. \`WALCAST_NODE\` is the node that commands ask. \`WALCAST_DEBUG=1\` adds the stack to
+\`WALCAST_NODE\` is the node that commands ask. \`WALCAST_DEBUG=1\` adds the stack to
 an error of a command.
 
 \`scripts/reference\` writes this page from the table in \`src/options\`;
@@ -36,6 +36,13 @@ const RUN = `
 \`walcast run\` takes the options above, and these. They have no key in the file.
 `
 
+const LOGS = `
+## Options of the log
+
+All four commands take these too. They have no key in the file, and a program that embeds a node
+brings its own logger. Log lines are JSON with the level as a word, or on a terminal a line each.
+`
+
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 
 export function optionsPage(): string {
@@ -44,6 +51,8 @@ export function optionsPage(): string {
     ...table(NODE_OPTIONS.map(nodeRow)),
     RUN,
     ...table(OWN_OPTIONS.map(runRow)),
+    LOGS,
+    ...table(LOG_OPTIONS.map((option) => row(option, '', undefined))),
     '',
   ].join('\n')
 }

@@ -41,6 +41,7 @@ export function storeContract(
   test(`${what}: an object is written in pieces, listed, read in parts and removed`, async () => {
     const store = await newStore()
     assert.deepEqual(await store.list('changes/0'), [])
+    await store.remove('changes/0/a.wca')
     assert.equal(await put(store, 'changes/0/a.wca', 'hello ', 'world'), true)
     assert.equal(await put(store, 'changes/0/b.wca'), true)
     assert.equal(await put(store, 'changes/0-b.wca', 'x'), true)

@@ -5,9 +5,10 @@ import { createGunzip } from 'node:zlib'
 import { systemCode, WalcastError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
 import { closeSync, constants, openSync } from '../../platform/files.ts'
+import { namedPageSize } from '../../sqlite/databaseHeader.ts'
 import { checkIntegrity } from '../../sqlite/integrityCheck.ts'
 import { pageSum } from '../../sqlite/pageSums.ts'
-import { lockPage } from '../../sqlite/walFormat.ts'
+import { isPageSize, lockPage } from '../../sqlite/walFormat.ts'
 import { checksumHex } from '../../xxh64.ts'
 import type { OpenObject, Store } from '../stores/store.ts'
 
@@ -32,22 +33,27 @@ const READ_BYTES = 1024 * 1024
 const MOST_PACKED = 1033
 const { O_WRONLY, O_CREAT, O_EXCL } = constants
 const OWN = 0o600
+const LEAST_PAGE = 512
 
-/** Throws ARCHIVE_MISMATCH, ARCHIVE_BROKEN, RESTORE_UNSOUND, and what the place throws. */
+/**
+ * Gives the state checksum of what lies there. Throws ARCHIVE_MISMATCH, ARCHIVE_BROKEN,
+ * RESTORE_UNSOUND, and what the place throws.
+ */
 export async function checkDated(
   order: DatedCheckOrder,
   store: Store,
   ops: FileOps,
-): Promise<void> {
+): Promise<string> {
   const path = join(order.folder, 'checked.db')
   const source = await store.open(order.name)
+  let state: string
   try {
-    await unpack(source, path, order, ops)
+    state = await unpack(source, path, order, ops)
   } finally {
     await source.close()
   }
   const check = await checkIntegrity(path, 'quick_check')
-  if (check.outcome !== 'unsound') return
+  if (check.outcome !== 'unsound') return state
   const detail = check.problems.join(', ')
   throw new WalcastError('RESTORE_UNSOUND', { txid: order.txid, detail })
 }
@@ -57,9 +63,9 @@ async function unpack(
   path: string,
   { name, txid, madeOf }: DatedCheckOrder,
   ops: FileOps,
-): Promise<void> {
+): Promise<string> {
   const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL, OWN)
-  const sum = madeOf && new StateSum(madeOf.pageSize)
+  const sum = new StateSum()
   const end = madeOf ? madeOf.pages * madeOf.pageSize : source.bytes * MOST_PACKED
   let at = 0
   try {
@@ -69,7 +75,7 @@ async function unpack(
       async (raw: AsyncIterable<Buffer>) => {
         for await (const bytes of raw) {
           if (at + bytes.length > end) break
-          sum?.add(bytes)
+          sum.add(bytes)
           await ops.writeAside('snapshot.write', fd, bytes, at, path)
           at += bytes.length
         }
@@ -82,8 +88,9 @@ async function unpack(
   } finally {
     closeSync(fd)
   }
-  const state = at === end ? sum?.state : 'another size'
-  if (!madeOf || state === madeOf.checksum) return
+  if (!madeOf) return sum.state
+  const state = at === end ? sum.state : 'another size'
+  if (state === madeOf.checksum) return state
   const detail = `${name} gives ${state} in place of ${madeOf.checksum}`
   throw new WalcastError('ARCHIVE_MISMATCH', { txid, detail })
 }
@@ -95,22 +102,19 @@ async function* bytesOf(source: OpenObject): AsyncGenerator<Buffer> {
 
 /** The state checksum of a database whose bytes come in order. */
 class StateSum {
-  readonly #pageSize: number
+  #pageSize: number | undefined
   #rest: Buffer = Buffer.alloc(0)
   #page = 0
   #state = 0n
-
-  constructor(pageSize: number) {
-    this.#pageSize = pageSize
-  }
 
   get state(): string {
     return checksumHex(this.#state)
   }
 
   add(bytes: Buffer): void {
-    const size = this.#pageSize
     const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    if (all.length >= LEAST_PAGE) this.#pageSize ??= pageSizeIn(all)
+    const size = this.#pageSize ?? LEAST_PAGE
     let at = 0
     for (; at + size <= all.length; at += size) {
       this.#page++
@@ -119,4 +123,10 @@ class StateSum {
     }
     this.#rest = Buffer.from(all.subarray(at))
   }
+}
+
+/** What is no database has some state, too: SQLite says what it is. */
+function pageSizeIn(bytes: Buffer): number {
+  const size = namedPageSize(bytes)
+  return isPageSize(size) ? size : LEAST_PAGE
 }

@@ -5,18 +5,20 @@ import { askProgram } from '../childProgram.ts'
 import type { DatedCheckOrder } from './datedCheck.ts'
 import { removeFolder } from './datedFolder.ts'
 
-/** Throws what `checkDated` throws, STOPPING and DRILL_ENDED. Leaves nothing in the folder. */
+/**
+ * Gives and throws what `checkDated` does; also throws STOPPING and DRILL_ENDED. Leaves nothing.
+ */
 export async function requireSoundDated(
   order: DatedCheckOrder,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   // A check that was cut short may have left its database.
   await removeFolder(order.folder)
   makeFolder(order.folder)
   try {
     const answer = await askProgram('backup/dated/datedCheckProgram', order, signal)
-    const { kind, code, message } = answer
-    if (kind === 'sound') return
+    const { kind, checksum, code, message } = answer
+    if (kind === 'sound') return String(checksum)
     const key = typeof code === 'string' && isErrorCode(code) ? code : 'DRILL_ENDED'
     throw new WalcastError(key, { message: String(message), detail: String(message) })
   } finally {

@@ -46,19 +46,33 @@ export function parseDatedName(name: string): DatedName | undefined {
   return { database, timeMs, position: { epoch: Number(epoch), txid: Number(txid) } }
 }
 
-/**
- * Sorts the newest first. Positions count before times: a clock that was ahead for a while has put
- * names into the future.
- */
-export function byNewest(a: DatedName, b: DatedName): number {
+/** Sorts the newest first. */
+function byPosition(a: DatedName, b: DatedName): number {
   const epochs = b.position.epoch - a.position.epoch
   return epochs || b.position.txid - a.position.txid || b.timeMs - a.timeMs
 }
 
+function byTime(a: DatedName, b: DatedName): number {
+  return b.timeMs - a.timeMs || byPosition(a, b)
+}
+
+/**
+ * The newest one, of whatever history of the database: one that began anew has lower positions.
+ * Times of a clock that was ahead count only where there are no others.
+ */
+export function newestOf<T extends DatedName>(found: readonly T[], nowMs: number): T | undefined {
+  const [newest] = past(found, nowMs).toSorted(byTime)
+  return newest ?? found.toSorted(byPosition)[0]
+}
+
 /**
  * The ones that go: neither among the newest that the policy counts nor in one of its windows; and
- * the oldest, while all together are larger than it allows. The newest one always stays. The one
- * of the name `made` counts as the newest, whatever lies there of another history.
+ * the oldest, while all together are larger than it allows. The one of the name `made` counts as
+ * the newest, and stays.
+ *
+ * The newest are so many in the order of positions, which a clock that is wrong does not change,
+ * and so many in the order of times, which has those of a history that began anew. Both are the
+ * same otherwise.
  */
 export function notKept(
   found: readonly DatedSnapshot[],
@@ -67,16 +81,35 @@ export function notKept(
   made?: string,
 ): readonly DatedSnapshot[] {
   const isMade = ({ name }: DatedSnapshot) => Number(name === made)
-  const newestFirst = found.toSorted((a, b) => isMade(b) - isMade(a) || byNewest(a, b))
-  const kept = new Set(newestFirst.slice(0, Math.max(1, policy.snapshots)))
-  for (const window of policy.windows)
-    for (const snapshot of inWindow(newestFirst, window, nowMs)) kept.add(snapshot)
+  const orders = [found.toSorted(byPosition), past(found, nowMs).toSorted(byTime)].map((order) =>
+    order.toSorted((a, b) => isMade(b) - isMade(a)),
+  )
+  const kept = new Set<DatedSnapshot>()
+  for (const newestFirst of orders) {
+    for (const snapshot of newestFirst.slice(0, Math.max(1, policy.snapshots))) kept.add(snapshot)
+    for (const window of policy.windows)
+      for (const snapshot of inWindow(newestFirst, window, nowMs)) kept.add(snapshot)
+  }
+  const newestFirst = merged(orders)
   let bytes = 0
   for (const [i, snapshot] of newestFirst.entries()) {
     if (kept.has(snapshot)) bytes += snapshot.bytes
     if (i > 0 && bytes > (policy.maxBytes ?? Number.POSITIVE_INFINITY)) kept.delete(snapshot)
   }
   return newestFirst.filter((snapshot) => !kept.has(snapshot))
+}
+
+function past<T extends DatedName>(found: readonly T[], nowMs: number): T[] {
+  return found.filter(({ timeMs }) => timeMs <= nowMs)
+}
+
+/** The first of each order, then the second, and so on; each once. */
+function merged<T>(orders: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(...orders.map((order) => order.length))
+  const all = new Set<T>()
+  for (let i = 0; i < longest; i++)
+    for (const order of orders) for (const each of order.slice(i, i + 1)) all.add(each)
+  return [...all]
 }
 
 /** All, or the last one of each period. */

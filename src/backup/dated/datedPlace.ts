@@ -12,9 +12,9 @@ import type { Store } from '../stores/store.ts'
 import type { DatedCheckOrder, DatedContent } from './datedCheck.ts'
 import { writeDated } from './datedFile.ts'
 import {
-  byNewest,
   type DatedSnapshot,
   formatDatedName,
+  newestOf,
   notKept,
   parseDatedName,
 } from './datedNames.ts'
@@ -29,9 +29,15 @@ export interface DatedPlaceParts {
   /** For what is on its way; the node's own. */
   readonly folder: string
   readonly log: Logger
-  /** Throws when the snapshot is not what the order says, and STOPPING. */
-  check(order: DatedCheckOrder, signal: AbortSignal): Promise<void>
+  /** Gives its state checksum. Throws when it is not what the order says, and STOPPING. */
+  check(order: DatedCheckOrder, signal: AbortSignal): Promise<string>
   onTaken(bytes: number): void
+}
+
+/** One that was checked. */
+export interface SoundSnapshot extends DatedSnapshot {
+  /** State checksum, 16 hex digits. */
+  readonly checksum: string
 }
 
 interface Unchecked {
@@ -52,7 +58,7 @@ export class DatedPlace {
   readonly #parts: DatedPlaceParts
   readonly #signal: AbortSignal
   #store: Store | undefined
-  #last: DatedSnapshot | undefined
+  #last: SoundSnapshot | undefined
   #unchecked: Unchecked | undefined
 
   /** `signal`: gives up what is on its way. */
@@ -62,7 +68,7 @@ export class DatedPlace {
   }
 
   /** The newest that was checked. */
-  get last(): DatedSnapshot | undefined {
+  get last(): SoundSnapshot | undefined {
     return this.#last
   }
 
@@ -73,7 +79,7 @@ export class DatedPlace {
   async resume(): Promise<boolean> {
     if (!this.#store) {
       const store = await this.#parts.open()
-      const [snapshot] = await this.#found(store)
+      const snapshot = newestOf(await this.#found(store), wallMs())
       this.#store = store
       if (snapshot) this.#unchecked = { snapshot }
     }
@@ -106,8 +112,9 @@ export class DatedPlace {
     const { place, folder, check, onTaken, log } = this.#parts
     const { name, bytes, position } = snapshot
     const order = { place, name, folder: join(folder, 'check'), txid: position.txid }
+    let checksum: string
     try {
-      await check(madeOf ? { ...order, madeOf } : order, this.#signal)
+      checksum = await check(madeOf ? { ...order, madeOf } : order, this.#signal)
     } catch (error) {
       if (WRONG.has(asWalcastError(error).key)) {
         await store.remove(name)
@@ -116,7 +123,7 @@ export class DatedPlace {
       throw error
     }
     this.#unchecked = undefined
-    this.#last = snapshot
+    this.#last = { ...snapshot, checksum }
     if (madeOf) {
       onTaken(bytes)
       log.info({ place, name, bytes }, 'made a dated snapshot')
@@ -131,14 +138,11 @@ export class DatedPlace {
       await store.remove(name)
   }
 
-  /** The newest first. */
   async #found(store: Store): Promise<DatedSnapshot[]> {
     const objects = await store.list(this.#parts.database)
-    return objects
-      .flatMap((object) => {
-        const parsed = parseDatedName(object.name)
-        return parsed ? [{ ...object, ...parsed }] : []
-      })
-      .sort(byNewest)
+    return objects.flatMap((object) => {
+      const parsed = parseDatedName(object.name)
+      return parsed ? [{ ...object, ...parsed }] : []
+    })
   }
 }

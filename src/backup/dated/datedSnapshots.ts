@@ -24,8 +24,7 @@ import type { BatchFollower } from '../batchFollower.ts'
 import { SnapshotTaker } from '../snapshotTaker.ts'
 import { WakeablePause } from '../wakeablePause.ts'
 import { removeFolder } from './datedFolder.ts'
-import type { DatedSnapshot } from './datedNames.ts'
-import { DatedPlace, type DatedPlaceParts } from './datedPlace.ts'
+import { DatedPlace, type DatedPlaceParts, type SoundSnapshot } from './datedPlace.ts'
 
 export interface DatedParts extends DatedPlaceParts {
   readonly db: string
@@ -182,8 +181,10 @@ export class DatedSnapshots implements BatchFollower {
   }
 }
 
-function isAt({ position }: DatedSnapshot, { epoch, txid }: SourceState): boolean {
-  return position.epoch === epoch && position.txid === txid
+/** A history that began anew reaches the same positions with another content. */
+function isAt({ position, checksum }: SoundSnapshot, state: SourceState): boolean {
+  const { epoch, txid } = position
+  return epoch === state.epoch && txid === state.txid && checksum === state.checksum
 }
 
 /** Throws DISK_FULL when a copy of the database has no room in `folder`. */

@@ -31,6 +31,11 @@ export class FollowedArchive {
     this.#cluster = cluster
   }
 
+  /** For people. */
+  get place(): string {
+    return this.#store.name
+  }
+
   /** All of it. Throws what `Archive.list` and `clusterArchive` do. */
   async lookAll(bad: BadPieces): Promise<ClusterArchive> {
     const archive = await Archive.list(this.#store, { identities: this.#identities })

@@ -4,11 +4,13 @@
  *   nothing newer ──> waits
  *   changes that lead on ──> each file one step
  *   a gap, or a history left behind by a failover, twice ──> restores, and takes what differs
+ *   an archive of another history, twice ──> ends, unless that is forced
  */
 import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { asWalcastError, keyOf, WalcastError } from '../../errors.ts'
 import { monotonicMs } from '../../platform/time.ts'
-import { type BadPieces, isOfOneFile, startOf } from '../historyPositions.ts'
+import { isOfOneFile } from '../contentFailures.ts'
+import { type BadPieces, startOf } from '../historyPositions.ts'
 import { endOf, type PlannedFile, pieceName, type StoredFile } from '../restorePlan.ts'
 import type { ClusterArchive } from '../restoreTarget.ts'
 import { WakeablePause } from '../wakeablePause.ts'
@@ -18,7 +20,7 @@ import { type FollowStep, Steps } from './steps.ts'
 import { wayOn } from './wayOn.ts'
 
 /** Why a state is restored anew. */
-export type OverReason = 'gap' | 'left' | 'forced'
+export type OverReason = 'gap' | 'left' | 'forced' | 'foreign'
 
 export interface FollowOrder {
   readonly file: FollowedFile
@@ -140,7 +142,7 @@ export class Follower {
       this.#has(own, name, txid),
     )
     this.#nameBad()
-    if (on.kind === 'gap' || on.kind === 'left') return this.#onCutOff(on.kind, isAll)
+    if (on.kind !== 'way' && on.kind !== 'level') return this.#onCutOff(on.kind, isAll)
     this.#doubts = 0
     if (on.kind === 'way') {
       const isDone = await this.#apply(own, on.files, isAll)
@@ -155,7 +157,10 @@ export class Follower {
     if (monotonicMs() < this.#stuckUntilMs) return false
     this.#wantsAll = true
     if (!isAll) return true
-    return ++this.#doubts < DOUBTS ? false : this.#over(reason)
+    if (++this.#doubts < DOUBTS) return false
+    const { file, archive, isForced } = this.#order
+    if (reason === 'foreign' && !isForced) throw foreign(file.path, archive.place)
+    return this.#over(reason)
   }
 
   async #over(reason: OverReason): Promise<boolean> {
@@ -258,4 +263,11 @@ function cutOff({ txid }: ArchivedPlace): WalcastError {
     name: `what follows txid ${txid}`,
     detail: 'files are missing or damaged, and no snapshot leads further yet',
   })
+}
+
+function foreign(path: string, place: string): WalcastError {
+  const detail = `${place} has nothing of its history`
+  const cure = 'name its own archive with --from; with --force the file becomes what is there'
+  const details = { path, detail, cure }
+  return new WalcastError('FOLLOWED_CHANGED', details)
 }

@@ -29,6 +29,8 @@ export type WayOn =
   | { readonly kind: 'level' }
   /** The history that goes on does not have the position: a failover left it behind. */
   | { readonly kind: 'left' }
+  /** Nothing in the archive is of the history of the position, or follows it. */
+  | { readonly kind: 'foreign' }
   /** Newer positions are archived, and no changes lead there. */
   | { readonly kind: 'gap' }
 
@@ -43,7 +45,7 @@ export async function wayOn(
   const newest = historiesOf(pieces, heads)?.newest ?? []
   const tip = newest.at(-1)
   if (!tip || (tip.head.id === at.incarnation && at.txid >= tip.last)) return { kind: 'level' }
-  if (!isIn(newest, pieces, at)) return { kind: 'left' }
+  if (!isIn(newest, pieces, at)) return { kind: isKnown(pieces, at, bad) ? 'left' : 'foreign' }
   const sound = pieces.filter(({ name }) => !bad.has(pieceName(name)))
   const entered = new EnteredFiles(sound, at)
   const wayTo = (target: ArchivedPlace) =>
@@ -70,6 +72,12 @@ function isIn(newest: History, pieces: readonly Piece[], at: ArchivedPlace): boo
       isSame(name.from, at) &&
       newest.some(({ head }) => head.id === name.to.incarnation),
   )
+}
+
+/** Whether a file has or had positions of its incarnation. */
+function isKnown(pieces: readonly Piece[], at: ArchivedPlace, bad: BadPieces): boolean {
+  const names = [...pieces.map(({ name }) => pieceName(name)), ...bad.keys()]
+  return names.some((name) => name.includes(at.incarnation))
 }
 
 /** The last position of a piece that lies on the history and behind `at`. */

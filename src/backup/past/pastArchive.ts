@@ -2,6 +2,7 @@
  * An archive as a past that can be asked: which position a moment means, and what the database was
  * there.
  */
+import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
 import type { BackupIdentity } from '../../security/backupKeys.ts'
 import { PageSet } from '../../sqlite/pageSet.ts'
@@ -9,6 +10,7 @@ import type { ArchiveFile } from '../archiveFile.ts'
 import { type Moment, momentText } from '../moment.ts'
 import { provenWay } from '../provenWay.ts'
 import { type Piece, type PlannedFile, planRestore, type StoredFile } from '../restorePlan.ts'
+import { pointNamed } from '../retention/namedPoints.ts'
 import { storedFiles } from '../storedFiles.ts'
 import type { Store } from '../stores/store.ts'
 import { isWhole, type PointOfFile, partsOf } from './fileChain.ts'
@@ -27,7 +29,7 @@ export interface FoundPosition {
 
 export class PastArchive {
   readonly files: OpenFiles
-  readonly #name: string
+  readonly #store: Store
   readonly #stored: readonly StoredFile[]
   readonly #history: HistoryLine
   #newest: Promise<LinePart[]> | undefined
@@ -37,7 +39,7 @@ export class PastArchive {
     stored: readonly StoredFile[],
     identities: readonly BackupIdentity[],
   ) {
-    this.#name = store.name
+    this.#store = store
     this.#stored = stored
     this.#history = new HistoryLine(stored)
     this.files = new OpenFiles(store, identities)
@@ -55,15 +57,15 @@ export class PastArchive {
     return this.files.close()
   }
 
-  /** The files of the newest history, oldest first. Throws MOMENT_MISSING when there are none. */
+  /** The files of the newest history, oldest first. Throws NO_ARCHIVE when there are none. */
   async line(): Promise<readonly LinePart[]> {
     this.#newest ??= this.#history.newest(this.files)
     const line = await this.#newest
-    if (line.length === 0) throw this.#missing('any position', 'there is no file')
+    if (line.length === 0) throw new WalcastError('NO_ARCHIVE', { store: this.#store.name })
     return line
   }
 
-  /** The position that a moment means. Throws MOMENT_MISSING. */
+  /** Throws MOMENT_MISSING, NO_ARCHIVE or POSITION_NOT_ARCHIVED. */
   async find(moment: Moment): Promise<FoundPosition> {
     const line = await this.line()
     switch (moment.kind) {
@@ -75,6 +77,8 @@ export class PastArchive {
         return this.#withTxid(line, moment.txid, `txid ${moment.txid}`)
       case 'position':
         return this.#withPosition(line, moment)
+      case 'named':
+        return this.#withName(line, moment.name)
     }
   }
 
@@ -213,15 +217,23 @@ export class PastArchive {
     throw this.#missing(name, 'it has no such position in that epoch')
   }
 
+  async #withName(line: readonly LinePart[], name: string): Promise<FoundPosition> {
+    const point = await pointNamed(this.#store, name)
+    const own = this.#lineWith(line, point)
+    const moment = `txid ${point.txid}, which has the name ${name}`
+    if (own.length === 0) throw this.#missing(moment, 'it has no file of that history')
+    return this.#withTxid(own, point.txid, moment)
+  }
+
   #missing(moment: string, detail: string): WalcastError {
-    return new WalcastError('MOMENT_MISSING', { store: this.#name, moment, detail })
+    return new WalcastError('MOMENT_MISSING', { store: this.#store.name, moment, detail })
   }
 
   async #epochOf({ piece }: LinePart): Promise<number> {
     return (await this.files.get(piece.files[0])).header.epoch
   }
 
-  #lineWith(line: readonly LinePart[], { incarnation, txid }: PastPosition): readonly LinePart[] {
+  #lineWith(line: readonly LinePart[], { incarnation, txid }: ArchivedPlace): readonly LinePart[] {
     const isOn = line.some((part) => part.incarnation === incarnation && txid <= part.upTo)
     return isOn ? line : this.#history.of(incarnation)
   }

@@ -3,7 +3,7 @@ import { keyOf } from '../../errors.ts'
 import type { PointOfFile } from './fileChain.ts'
 import type { FoundPosition, PastArchive } from './pastArchive.ts'
 import type { PastPages, PastPosition } from './pastPages.ts'
-import { TableOwners } from './tableOwners.ts'
+import { TableOwners, UNKNOWN } from './tableOwners.ts'
 
 export interface HistoryEntry {
   readonly position: PastPosition
@@ -79,10 +79,20 @@ class HistoryWalk {
     numbers: readonly number[],
   ): Promise<ReadonlyMap<string, number>> {
     if (!this.#pages || !this.#advance(changes)) {
-      this.#pages = await this.#archive.pages(found)
-      this.#owners = new TableOwners(this.#pages)
+      this.#pages = await this.#pagesAt(found)
+      this.#owners = this.#pages && new TableOwners(this.#pages)
     }
-    return (await this.#owners?.count(numbers)) ?? new Map()
+    return (await this.#owners?.count(numbers)) ?? new Map([[UNKNOWN, numbers.length]])
+  }
+
+  /** Undefined where no snapshot leads: what changed is known, and not in which tables. */
+  async #pagesAt(found: FoundPosition): Promise<PastPages | undefined> {
+    try {
+      return await this.#archive.pages(found)
+    } catch (error) {
+      if (keyOf(error) === 'ARCHIVE_GAP') return undefined
+      throw error
+    }
   }
 
   /** False where the files do not follow each other. */

@@ -25,6 +25,16 @@ export const WAITING = 0
 export const ANSWERED = 1
 export const FAILED = 2
 
+/**
+ * Blocks while `control[STATE]` says WAITING, and gives what it says then. The other thread writes
+ * an answer first and wakes this one afterwards: that call may come only when this one waits for
+ * the next answer already.
+ */
+export function answerIn(state: Int32Array): number {
+  while (Atomics.load(state, STATE) === WAITING) Atomics.wait(state, STATE, WAITING)
+  return Atomics.load(state, STATE)
+}
+
 export type QueryMessage =
   /** Waits for images from this page on. */
   | { readonly kind: 'page'; readonly page: number }

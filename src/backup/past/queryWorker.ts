@@ -6,6 +6,7 @@ import type { PageFile } from './pageVfs.ts'
 import { PastDatabase } from './pastDatabase.ts'
 import {
   ANSWERED,
+  answerIn,
   BYTES,
   type QueryMessage,
   type QueryStart,
@@ -57,8 +58,7 @@ class AskedPages implements PageFile {
   ask(message: QueryMessage): void {
     Atomics.store(this.#state, STATE, WAITING)
     tell(message)
-    Atomics.wait(this.#state, STATE, WAITING)
-    if (Atomics.load(this.#state, STATE) !== ANSWERED) throw new Error('the archive is unreadable')
+    if (answerIn(this.#state) !== ANSWERED) throw new Error('the archive is unreadable')
   }
 }
 

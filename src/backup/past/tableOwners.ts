@@ -17,8 +17,7 @@ import { type DatabaseHeader, isPointerMap, parseHeader } from '../../sqlite/dat
 import { readFreelist } from '../../sqlite/freelist.ts'
 import { PageSet } from '../../sqlite/pageSet.ts'
 import { SCHEMA_ROOT } from '../../sqlite/schemaTrees.ts'
-import type { PastPages } from './pastPages.ts'
-import { readTreeNames } from './treeNames.ts'
+import { type PagesNow, readTreeNames } from './treeNames.ts'
 
 /** Names of no table. */
 export const SCHEMA = '(schema)'
@@ -29,14 +28,14 @@ export const UNKNOWN = '?'
 const MAX_SEARCHED_LEAVES = 16_384
 
 export class TableOwners {
-  readonly #pages: PastPages
+  readonly #pages: PagesNow
   /** Root page of the tree of each page, 0 where it is not known. */
   #roots = new Uint32Array(0)
   #names: ReadonlyMap<number, string> = new Map()
   #cookie = -1
   #searched = 0
 
-  constructor(pages: PastPages) {
+  constructor(pages: PagesNow) {
     this.#pages = pages
   }
 

@@ -1,11 +1,18 @@
 /** The tables that the b-trees of a past state belong to. */
 import { DamagedPage } from '../../sqlite/btreePage.ts'
+import type { ReadPage } from '../../sqlite/btreeWalk.ts'
 import { parseHeader } from '../../sqlite/databaseHeader.ts'
-import type { PastPages } from './pastPages.ts'
 import { schemaOf } from './pastRecords.ts'
 
+/** The pages of a database, of the past or of now. */
+export interface PagesNow {
+  /** Size of the database. */
+  readonly pages: number
+  readonly read: ReadPage
+}
+
 /** Root page of each table and index: the name of the table. Nothing of a damaged schema. */
-export async function readTreeNames(pages: PastPages): Promise<Map<number, string>> {
+export async function readTreeNames(pages: PagesNow): Promise<Map<number, string>> {
   const names = new Map<number, string>()
   try {
     const header = parseHeader(await pages.read(1))

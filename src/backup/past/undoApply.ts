@@ -6,6 +6,9 @@ import { databaseError } from '../../sqlite/databaseFiles.ts'
 
 /** For the write lock. */
 const BUSY_MS = 5000
+const BUSY =
+  'another program holds the write lock of this database; the node of a replica always does: ' +
+  'run this at the leader'
 
 /** Throws UNDO_REFUSED when the database is not as expected, or what opening it throws. */
 export function applyUndo(path: string, steps: Iterable<UndoStep>): void {
@@ -34,14 +37,13 @@ function run(db: Database.Database, sql: string, about: string): void {
     db.exec(sql)
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error
-    throw new WalcastError('UNDO_REFUSED', { detail: `${about}: ${reasonOf(error)}` }, error)
+    const detail = error.code.startsWith('SQLITE_BUSY') ? BUSY : `${about}: ${reasonOf(error)}`
+    throw new WalcastError('UNDO_REFUSED', { detail }, error)
   }
 }
 
 function reasonOf({ code, message }: InstanceType<typeof Database.SqliteError>): string {
   if (code === 'SQLITE_CONSTRAINT_CHECK' && message.endsWith(': ok'))
     return 'this is no longer as the archive has it'
-  if (code.startsWith('SQLITE_BUSY'))
-    return 'another connection writes; on a replica it always does: run this at the leader'
   return message
 }

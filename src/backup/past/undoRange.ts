@@ -6,7 +6,7 @@ import Database from 'better-sqlite3'
 import { WalcastError } from '../../errors.ts'
 import { type Difference, diffDatabases, type RowDifference } from '../../rowdiff/rowDiff.ts'
 import { STATEMENT_ORDER } from '../../rowdiff/rowStatements.ts'
-import { rowKey, type Winner } from '../../rowdiff/rowUndo.ts'
+import { rowKey, transitionOf, type Winner } from '../../rowdiff/rowUndo.ts'
 import type { TableMatch } from '../../rowdiff/tableMatch.ts'
 import type { UndoPlan, UndoTable } from '../../rowdiff/undoScript.ts'
 import type { TextEncoding } from '../../sqlite/databaseHeader.ts'
@@ -34,7 +34,9 @@ export interface RangeChanges {
   /** Whether only pages that changed were read, and not whole states. */
   readonly isOfPages: boolean
   readonly conflicts: ReadonlyMap<string, Conflict>
-  /** Rows to take back, those in conflict among them. */
+  /** What made rows again what they were before, by their keys: an undo that was applied, say. */
+  readonly settled: ReadonlyMap<string, RowDifference>
+  /** Rows to take back, those in conflict and those that are settled among them. */
   differences(): Iterable<RowDifference>
 }
 
@@ -53,14 +55,14 @@ export async function changesIn(
   const found = undoneRows(undone, tables)
   const isLatest = last.position.txid === newest.position.txid
   const later = isLatest ? undefined : await makeRowPair(archive, last, newest, folder, 'later')
-  const conflicts = later && found.keys.size > 0 ? conflictsIn(later, found) : new Map()
+  const again: Again = later && found.keys.size > 0 ? changedAgain(later, found) : NOTHING
   const about = tablesIn(later?.after ?? undone.after, found.matches)
   return {
     encoding: found.encoding,
     ...about,
     rows: found.keys.size,
     isOfPages: !undone.isWhole && !later?.isWhole,
-    conflicts,
+    ...again,
     *differences() {
       for (const difference of differencesOf(undone, tables))
         if (difference.type === 'row') yield difference
@@ -70,7 +72,7 @@ export async function changesIn(
 
 /** `winner`: of rows that later transactions changed too. */
 export function planOf(changes: RangeChanges, winner: Winner): UndoPlan {
-  const { conflicts } = changes
+  const { conflicts, settled } = changes
   return {
     encoding: changes.encoding,
     tables: changes.tables,
@@ -79,9 +81,13 @@ export function planOf(changes: RangeChanges, winner: Winner): UndoPlan {
       for (const row of changes.differences())
         if (winner === 'undo' || !conflicts.has(rowKey(row))) yield row
     },
-    later: (row) => conflicts.get(rowKey(row))?.later,
+    later: (row) => conflicts.get(rowKey(row))?.later ?? settled.get(rowKey(row)),
   }
 }
+
+/** What later transactions did to the rows. */
+type Again = Pick<RangeChanges, 'conflicts' | 'settled'>
+const NOTHING: Again = { conflicts: new Map(), settled: new Map() }
 
 interface UndoneRows {
   readonly encoding: TextEncoding
@@ -117,7 +123,7 @@ function undoneRows(pair: RowPair, tables: readonly string[]): UndoneRows {
   return { encoding, matches, keys, pair, tables }
 }
 
-function conflictsIn(later: RowPair, { keys, matches, pair, tables }: UndoneRows) {
+function changedAgain(later: RowPair, { keys, matches, pair, tables }: UndoneRows): Again {
   const changedLater = new Map<string, RowDifference>()
   const touched = [...matches.keys()]
   for (const difference of differencesOf(later, touched)) {
@@ -136,12 +142,15 @@ function conflictsIn(later: RowPair, { keys, matches, pair, tables }: UndoneRows
       throw refused(`later transactions changed more than ${MAX_CONFLICTS} of the rows again`)
   }
   const conflicts = new Map<string, Conflict>()
+  const settled = new Map<string, RowDifference>()
   for (const undone of differencesOf(pair, tables)) {
     if (undone.type !== 'row') continue
     const row = changedLater.get(rowKey(undone))
-    if (row) conflicts.set(rowKey(undone), { undone, later: row })
+    if (!row) continue
+    if (transitionOf(undone, row)) conflicts.set(rowKey(undone), { undone, later: row })
+    else settled.set(rowKey(undone), row)
   }
-  return conflicts
+  return { conflicts, settled }
 }
 
 /** Rows of a virtual table are in tables of its own, whose differences are refused. */

@@ -5,6 +5,7 @@
 import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { counted, incarnation as incarnationField } from '../../../proto/fields.ts'
 import { WalcastError } from '../../errors.ts'
+import { plainText } from '../../plainText.ts'
 import type { Store } from '../stores/store.ts'
 import { readNote, writeNote } from './noteObject.ts'
 
@@ -15,6 +16,7 @@ export interface NamedPoint extends ArchivedPlace {
 }
 
 export const MAX_NAMED_POINTS = 1000
+const MAX_SHOWN_CHARS = 100
 const NAME = /^[a-zA-Z0-9][\w.-]{0,99}$/
 const OBJECT = /^points\/(.+)\.json$/
 
@@ -25,14 +27,20 @@ const OBJECT = /^points\/(.+)\.json$/
 export async function namePoint(store: Store, point: NamedPoint): Promise<boolean> {
   const { name, incarnation, txid, namedMs } = point
   if (!NAME.test(name))
-    throw usage(`a name of a position has up to 100 letters, digits, ".", "_" and "-": ${name}`)
+    throw usage(
+      `no position can have the name "${plainText(name, MAX_SHOWN_CHARS)}": a name has up to 100 ` +
+        'letters, digits, ".", "_" and "-", and begins with a letter or digit',
+    )
   if ((await store.list('points')).length >= MAX_NAMED_POINTS)
-    throw usage(`an archive has at most ${MAX_NAMED_POINTS} named positions; remove one`)
+    throw usage(`an archive has at most ${MAX_NAMED_POINTS} named positions: forget one`)
   const isNew = await writeNote(store, `points/${name}.json`, { incarnation, txid, namedMs })
   if (isNew) return true
   const known = (await namedPoints(store)).find((each) => each.name === name)
   if (known?.incarnation !== incarnation || known.txid !== txid)
-    throw usage(`another position has the name ${name}; remove it, or take another name`)
+    throw usage(
+      `another position has the name ${name} (txid ${known?.txid ?? 'unknown'}): take another ` +
+        `name, or "walcast backups forget ${name}" first`,
+    )
   return false
 }
 
@@ -54,6 +62,19 @@ export async function namedPoints(
       onBad(object.name, error)
     }
   return found
+}
+
+/** The one with this name. Throws POSITION_NOT_ARCHIVED, and what the store throws. */
+export async function pointNamed(store: Store, name: string): Promise<NamedPoint> {
+  // One that cannot be read hides no others.
+  const points = await namedPoints(store, () => {})
+  const found = points.find((point) => point.name === name)
+  if (found) return found
+  const names = points.map((point) => point.name).join(', ')
+  throw new WalcastError('POSITION_NOT_ARCHIVED', {
+    wanted: `position with the name ${plainText(name, MAX_SHOWN_CHARS)}`,
+    nearest: names === '' ? 'it has no named positions' : `it has ${names}`,
+  })
 }
 
 /** None when it was removed meanwhile. Throws ARCHIVE_BROKEN. */

@@ -72,6 +72,11 @@ export function isPin(name: string, note: object, nowMs: number): boolean {
   return until !== undefined && isShort && isOfFiles && Object.keys(note).length === 1
 }
 
+/** When a pin of this name ends, ms since 1970; NaN for any other name. */
+export function pinnedUntil(name: string): number {
+  return Number(NAME.exec(name)?.[1])
+}
+
 function isArchiveFile(name: unknown): boolean {
   return typeof name === 'string' && parseArchiveName(name) !== undefined
 }

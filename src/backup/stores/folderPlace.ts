@@ -18,10 +18,15 @@ export function requireReachable(folder: string): void {
   })
 }
 
+const DENIED = new Set(['EACCES', 'EPERM'])
+const DENIED_CURE =
+  'run this as the user that owns it, which is the user of the node that writes there, or as root'
+
 /** What the system says against looking into a place, such as a missing right. */
 export function unreachable(store: string, error: unknown): unknown {
   if (error instanceof WalcastError || systemCode(error) === '') return error
-  return new WalcastError('STORE_UNREACHABLE', { store, detail: messageOf(error) }, error)
+  const cure = DENIED.has(systemCode(error)) ? { cure: DENIED_CURE } : {}
+  return new WalcastError('STORE_UNREACHABLE', { store, detail: messageOf(error), ...cure }, error)
 }
 
 /**

@@ -18,6 +18,8 @@ import {
 const HEAD_BYTES = 256 * 1024
 /** Objects of one folder: years of an archive that nothing merges. */
 const MAX_OBJECTS = 4_000_000
+/** The node forgets a list that it is not asked for in time, or that others need the room of. */
+const MAX_LISTINGS = 4
 
 export class NodeStore implements Store {
   readonly name: string
@@ -31,9 +33,22 @@ export class NodeStore implements Store {
 
   async list(prefix: string): Promise<readonly StoredObject[]> {
     requireName(prefix)
+    for (let listing = 1; listing <= MAX_LISTINGS; listing++) {
+      const found = await this.#listed(prefix)
+      if (found) return found
+    }
+    throw this.#strange(`with ${MAX_LISTINGS} lists of which it gave the beginning only`)
+  }
+
+  /** Undefined when a later page was of another moment. */
+  async #listed(prefix: string): Promise<readonly StoredObject[] | undefined> {
     const found: StoredObject[] = []
+    let listing = ''
     for (let after = ''; ; after = found[found.length - 1].name) {
-      const { objects, isMore } = await this.#objects.list(prefix, after)
+      const page = await this.#objects.list(prefix, after, listing)
+      const { objects, isMore } = page
+      if (after !== '' && (page.listing ?? '') !== listing) return undefined
+      listing = page.listing ?? ''
       for (const { name, bytes } of objects) {
         const last = found[found.length - 1]?.name ?? ''
         if (!isObjectName(name) || !name.startsWith(`${prefix}/`) || name <= last)

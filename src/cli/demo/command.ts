@@ -78,6 +78,14 @@ function failureOf(error: unknown) {
   return { ok: false, error: { code, message: messageOf(error) } }
 }
 
+export const FLAGS = {
+  help: { type: 'boolean' },
+  json: { type: 'boolean' },
+  keep: { type: 'boolean' },
+  rate: { type: 'string' },
+  seconds: { type: 'string' },
+} as const
+
 /** Undefined when help is asked for. */
 function parse(args: readonly string[]): Arguments | undefined {
   const { help, seconds, rate, json = false, keep = false } = flagsOf(args)
@@ -91,11 +99,8 @@ function parse(args: readonly string[]): Arguments | undefined {
 }
 
 function flagsOf(args: readonly string[]) {
-  const boolean = { type: 'boolean' } as const
-  const string = { type: 'string' } as const
   try {
-    const options = { help: boolean, json: boolean, keep: boolean, rate: string, seconds: string }
-    return parseArgs({ args: [...args], options }).values
+    return parseArgs({ args: [...args], options: FLAGS }).values
   } catch (error) {
     throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
   }

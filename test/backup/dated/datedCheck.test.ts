@@ -22,7 +22,7 @@ const file = join(root, 'place', NAME)
 let made = 0
 
 /** `expected`: undefined where another process made it. */
-function check(expected?: string): Promise<void> {
+function check(expected?: string): Promise<string> {
   const folder = join(root, `check-${++made}`)
   mkdirSync(folder)
   const pages = bytes.length / PAGE
@@ -42,8 +42,8 @@ test('what is written is the database, byte for byte, and is found sound', async
   const store = new DirectoryStore(join(root, 'place'), systemFileOps)
   assert.ok(await store.create(NAME, (append) => writeDated(taken, append)))
   assert.deepEqual(gunzipSync(readFileSync(file)), bytes)
-  await check(checksum)
-  await check()
+  assert.equal(await check(checksum), checksum)
+  assert.equal(await check(), checksum)
 })
 
 test('one that is cut off, changed, longer, or of an unsound database is refused', async () => {

@@ -5,6 +5,7 @@ import {
   type DatedSnapshot,
   databaseName,
   formatDatedName,
+  newestOf,
   notKept,
   parseDatedName,
 } from '../../../src/backup/dated/datedNames.ts'
@@ -98,4 +99,22 @@ test('the one just made stays beside those of a longer history', () => {
   const found = [made, snapshot(1), snapshot(2)]
   const dropped = notKept(found, parseKeep('1'), NOON, name)
   assert.deepEqual(dropped, [snapshot(1), snapshot(2)])
+})
+
+test('a history that began anew has its own newest ones, windows and share of a size', () => {
+  const mib = 1024 ** 2
+  const old = [100, 90, 80, 70].map((ago) => snapshot(ago, mib))
+  const anew = [3, 2, 1].map((ago) => {
+    const { timeMs } = snapshot(ago)
+    const position = { epoch: 1, txid: 10 - ago }
+    const name = formatDatedName({ database: 'app', timeMs, position })
+    return { database: 'app', timeMs, position, name, bytes: mib }
+  })
+  const found = [...old, ...anew]
+  assert.deepEqual(gone('2', found), [3, 90, 100])
+  assert.deepEqual(gone('1,30h:hourly', found), [80, 90, 100])
+  assert.deepEqual(gone('4,4MiB', found), [3, 90, 100])
+  assert.equal(newestOf(found, NOON), anew[2])
+  assert.equal(newestOf([...old.map(inFuture), ...anew], NOON), anew[2])
+  assert.equal(newestOf(old.map(inFuture), NOON)?.position.txid, 930)
 })

@@ -44,6 +44,7 @@ class Site {
         this.orders.push(order)
         const end = this.ends.shift()
         if (end) throw new WalcastError(end, { name: order.name, detail: 'as told' })
+        return '0'
       },
       onTaken: () => {
         this.taken++
@@ -136,6 +137,22 @@ test('what was just made stays, whatever the clock said before', async () => {
   await site.put(place, 2)
   await place.resume()
   assert.deepEqual(site.txids, [2, 5])
+})
+
+test('a history that began anew is the newest one, and is checked after a kill', async () => {
+  const site = new Site()
+  for (const txid of [101, 102, 103]) site.leave(txid, Date.now() - DAY)
+  const place = site.start()
+  await place.resume()
+  for (const txid of [1, 2, 3]) {
+    await site.put(place, txid)
+    if (txid < 3) await place.resume()
+  }
+  const next = site.start()
+  await next.resume()
+  assert.equal(site.orders.at(-1)?.txid, 3)
+  assert.equal(next.last?.position.txid, 3)
+  assert.deepEqual(site.txids, [2, 3, 103])
 })
 
 test('a folder is removed with what is in it, or is not there', async () => {

@@ -11,7 +11,7 @@ import { FollowedFile } from '../../../src/backup/follow/followedFile.ts'
 import { Follower, type OverReason } from '../../../src/backup/follow/follower.ts'
 import type { FollowStep, Steps } from '../../../src/backup/follow/steps.ts'
 import { DirectoryStore } from '../../../src/backup/stores/directoryStore.ts'
-import { keyOf, type WalcastError } from '../../../src/errors.ts'
+import { keyOf, messageOf, type WalcastError } from '../../../src/errors.ts'
 import { systemFileOps } from '../../../src/platform/fileOps.ts'
 import { type FolderFile, flipBit, writeArchive } from '../../support/archiveFolders.ts'
 import { ONE, type State, statesOf, TWO } from '../../support/archives.ts'
@@ -223,6 +223,26 @@ test('a position that a failover left behind is given up for the newest history'
   assert.deepEqual(world.overs, ['left'])
   await world.end()
   world.requireState(7)
+})
+
+test('an archive of another database takes over no file, unless that is forced', async (t) => {
+  const world = new World(t)
+  await world.begin()
+  await world.end()
+  rmSync(world.archive, { recursive: true })
+  await world.add({ kind: 'snapshot', incarnation: TWO, cluster: 'other', states: [7] })
+  await world.start()
+  await assert.rejects(within('it ends', world.running), (error) => {
+    assert.match(messageOf(error), /archive has nothing of its history/)
+    return keyOf(error) === 'FOLLOWED_CHANGED'
+  })
+  await world.end()
+  world.requireState(0)
+  await world.start(true)
+  await world.isAt(7)
+  await world.end()
+  world.requireState(7)
+  assert.deepEqual(world.overs, ['foreign'])
 })
 
 test('what another program wrote is kept, unless that is forced', async (t) => {

@@ -58,6 +58,9 @@ test('another incarnation goes on from the position, or has left it behind', asy
   assert.deepEqual(await onFrom([fork], at(8)), { kind: 'way', files: [fork], isWhole: true })
   const lost = changes(at(8), at(10))
   assert.deepEqual(await onFrom([...files, lost], at(10)), { kind: 'left' })
+  // Of an archive without the incarnation nobody knows whether it is one of the same database.
+  assert.deepEqual(await onFrom([snapshot(at(12, TWO))], at(10)), { kind: 'foreign' })
+  assert.deepEqual(await onFrom([snapshot(at(12, TWO))], at(10), lost), { kind: 'left' })
   // The branch begins inside a file, which is left there.
   const longer = changes(at(5), at(10))
   assert.deepEqual(await onFrom([snapshot(at(5)), longer, fork], at(6)), {

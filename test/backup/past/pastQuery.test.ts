@@ -13,6 +13,7 @@ import type { PastPages } from '../../../src/backup/past/pastPages.ts'
 import { PastQuery } from '../../../src/backup/past/pastQuery.ts'
 import { FREE, SCHEMA, UNKNOWN } from '../../../src/backup/past/tableOwners.ts'
 import { loadLibrary } from '../../../src/backup/past/wasmLibrary.ts'
+import { namePoint } from '../../../src/backup/retention/namedPoints.ts'
 import { DirectoryStore } from '../../../src/backup/stores/directoryStore.ts'
 import { keyOf } from '../../../src/errors.ts'
 import { systemFileOps } from '../../../src/platform/fileOps.ts'
@@ -228,6 +229,24 @@ test('a moment means the last position at or before it', async () => {
     { kind: 'position', epoch: 2, txid: FIRST },
   ] as const)
     await assert.rejects(archive.find(moment), (error) => keyOf(error) === 'MOMENT_MISSING')
+})
+
+test('a name means the position that it was given to', async () => {
+  const store = newStore()
+  await storePast(store, newSource(), ['CREATE TABLE a (x)', 'INSERT INTO a VALUES (1)'])
+  const point = { incarnation: ONE, txid: FIRST, namedMs: 1 }
+  await namePoint(store, { ...point, name: 'before' })
+  await namePoint(store, { ...point, name: 'other', incarnation: TWO })
+  await namePoint(store, { ...point, name: 'gone', txid: FIRST + 9 })
+  const archive = await PastArchive.open(store)
+  const { position } = await archive.find({ kind: 'named', name: 'before' })
+  assert.deepEqual([position.incarnation, position.txid], [ONE, FIRST])
+  for (const [name, key] of [
+    ['after', 'POSITION_NOT_ARCHIVED'],
+    ['other', 'MOMENT_MISSING'],
+    ['gone', 'MOMENT_MISSING'],
+  ] as const)
+    await assert.rejects(archive.find({ kind: 'named', name }), (error) => keyOf(error) === key)
 })
 
 /** Page numbers of each state by table, as SQLite itself counts them. */

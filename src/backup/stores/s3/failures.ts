@@ -109,8 +109,12 @@ export function brokenAnswer(
   return new WalcastError('STORE_BROKEN', { store: name, detail: `${purpose}: ${detail}` }, cause)
 }
 
+const UNREACHABLE_CURE =
+  'check the network, the endpoint and the region, and that the store runs; see docs/backup/s3.md'
+
 function unreachable(store: string, detail: string, cause?: unknown): WalcastError {
-  return new WalcastError('STORE_UNREACHABLE', { store, detail }, cause)
+  const cure = UNREACHABLE_CURE
+  return new WalcastError('STORE_UNREACHABLE', { store, detail, cure }, cause)
 }
 
 const after = (attempts: number) => (attempts > 1 ? ` (${attempts} attempts)` : '')

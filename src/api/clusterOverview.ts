@@ -1,0 +1,85 @@
+/**
+ * `GET /_walcast/cluster`: all nodes of the cluster as the asked node sees them. It asks the other
+ * members itself, so that any node can be asked, also while there is no leader.
+ */
+import type { NodeRole } from './roleAnswers.ts'
+
+export const CLUSTER_PATH = '/_walcast/cluster'
+
+/** For so long an answer serves further askers: many of them cost one round of calls, ms. */
+export const CLUSTER_REUSE_MS = 1000
+
+/** The most nodes in one answer. */
+export const MAX_CLUSTER_NODES = 512
+
+/** `state` of a node that does not answer and that no other node hears either. */
+export const AWAY = 'away'
+
+/** `code` of the cause that a node does not answer the asked one. */
+export const NO_ANSWER = 'no-answer'
+
+/** One line for people with a stable code; causes of nodes are those of their status. */
+export interface ClusterCause {
+  readonly code: string
+  readonly text: string
+}
+
+export interface ClusterNode {
+  /** Its id; '' of an address where no node has answered yet. */
+  readonly node: string
+  /** HOST:PORT of its private side, as others reach it; '' when it is not known. */
+  readonly address: string
+  /** Null when it has never been known. */
+  readonly role: NodeRole | null
+  /** ISO time since when it has that role, as it says; null when it has not told. */
+  readonly roleSince: string | null
+  /** As its status tells it, such as `capturing` or `streaming`; else `away`. */
+  readonly state: string
+  /** EPOCH-TXID; the last known one while it is away, null when none is. */
+  readonly position: string | null
+  /** How far it is behind its leader, ms: 0 on a leader; null when it is not known. */
+  readonly lagMs: number | null
+  /** Transactions that it lacks of those that the leader told; null when it is not known. */
+  readonly behindTxids: number | null
+  /** How long ago the node itself, or one that hears it, told what is here, ms; null: never. */
+  readonly ageMs: number | null
+  readonly version: string | null
+  /** Whether it answered the asked node in the last round. */
+  readonly isReachable: boolean
+  /**
+   * ISO time since when no node has heard of it; null while one does, and when it was never heard
+   * of.
+   */
+  readonly awaySince: string | null
+  /** Why it lags, does not answer or needs attention; empty when all is well. */
+  readonly causes: readonly ClusterCause[]
+  /** Its `--ack`: how many replicas must hold a write before it is answered; null: not known. */
+  readonly ack: string | null
+  /** The newest position that an archive which it writes can restore; null when none is known. */
+  readonly restorableUntil: {
+    /** EPOCH-TXID. */
+    readonly position: string
+    /** When the leader noticed that commit, ISO time. */
+    readonly at: string
+  } | null
+}
+
+export interface ClusterAnswer {
+  /** Id of the node that was asked. */
+  readonly asked: string
+  /** '' before its first copy. */
+  readonly cluster: string
+  /** Name of the database that positions, lag and roles are about. */
+  readonly database: string
+  /** Id of the node that leads, as far as the asked node can tell; null when none does. */
+  readonly leader: string | null
+  /** The highest epoch among the nodes. */
+  readonly epoch: number
+  /** The leader comes first, the others by id. */
+  readonly nodes: readonly ClusterNode[]
+}
+
+/** Whoever answers the question. */
+export interface ClusterDesk {
+  answer(): Promise<ClusterAnswer>
+}

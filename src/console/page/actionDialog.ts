@@ -1,0 +1,136 @@
+/**
+ * The one dialog in which actions are done: what it does, what the dry run answers, the command
+ * that does the same, the confirmation that names the loss, and the result or the error.
+ */
+import type { Action, Plan, PlanLine } from './actions.ts'
+import { commandText } from './commandText.ts'
+import { el } from './dom.ts'
+import { sentence } from './format.ts'
+import { icon } from './icons.ts'
+import { button, newId, notice } from './pieces.ts'
+import { asRefusal } from './requests.ts'
+
+export function openAction(action: Action): void {
+  new ActionDialog(action).open()
+}
+
+class ActionDialog {
+  readonly #action: Action
+  readonly #dialog: HTMLDialogElement
+  readonly #body = el('div', { class: 'dialog-body', 'aria-live': 'polite' })
+  readonly #buttons = el('div', { class: 'dialog-buttons' })
+  #isRunning = false
+
+  constructor(action: Action) {
+    this.#action = action
+    const title = el('h2', { id: newId(), tabindex: -1 }, action.title)
+    this.#dialog = el(
+      'dialog',
+      { 'aria-labelledby': title.id },
+      title,
+      el('p', {}, action.does),
+      this.#body,
+      this.#buttons,
+    )
+    // What has begun is not broken off by a key.
+    this.#dialog.addEventListener('cancel', (event) => {
+      if (this.#isRunning) event.preventDefault()
+    })
+    this.#dialog.addEventListener('close', () => this.#dialog.remove())
+  }
+
+  open(): void {
+    document.body.append(this.#dialog)
+    this.#dialog.showModal()
+    void this.#ask()
+  }
+
+  async #ask(): Promise<void> {
+    this.#show(
+      [el('p', { class: 'busy' }, 'Asking the node what would happen…')],
+      [this.#closer('Cancel')],
+    )
+    try {
+      const plan = await this.#action.plan()
+      if (this.#dialog.isConnected) this.#offer(plan)
+    } catch (error) {
+      this.#showError(error, () => void this.#ask())
+    }
+  }
+
+  #offer(plan: Plan): void {
+    const { lines, command, accepts, instead } = plan
+    const body: Node[] = [lineList(lines)]
+    const buttons: Node[] = [this.#closer('Cancel')]
+    if (instead) buttons.push(button(`${instead.title}…`, () => this.#turnTo(instead), 'primary'))
+    if (plan.button !== undefined) {
+      const run = button(plan.button, () => void this.#run(plan), kindOf(plan))
+      if (accepts !== undefined) body.push(consent(accepts, run))
+      buttons.push(run)
+    }
+    if (command !== undefined)
+      body.push(el('p', { class: 'label' }, 'The same on the command line'), commandText(command))
+    this.#show(body, buttons)
+  }
+
+  #turnTo(action: Action): void {
+    this.#dialog.close()
+    openAction(action)
+  }
+
+  async #run(plan: Plan): Promise<void> {
+    this.#isRunning = true
+    this.#show([el('p', { class: 'busy' }, 'Doing it…')], [])
+    try {
+      const lines = await plan.run()
+      this.#show([lineList(lines)], [this.#closer('Close', 'primary')])
+    } catch (error) {
+      this.#showError(error, () => void this.#ask())
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  #showError(error: unknown, again: () => void): void {
+    const { code, message, cure } = asRefusal(error)
+    const said = notice(
+      'bad',
+      el('p', {}, `${sentence(message)}.`),
+      cure !== '' && el('p', {}, `What to do: ${cure}.`),
+      el('p', { class: 'code' }, code),
+    )
+    this.#show([said], [this.#closer('Close'), button('Ask again', again)])
+  }
+
+  #closer(text: string, kind = ''): HTMLButtonElement {
+    return button(text, () => this.#dialog.close(), kind)
+  }
+
+  #show(body: readonly Node[], buttons: readonly Node[]): void {
+    const hadFocus = this.#dialog.contains(document.activeElement)
+    this.#body.replaceChildren(...body)
+    this.#buttons.replaceChildren(...buttons)
+    // Not on a button that a hasty Enter would press.
+    if (hadFocus) this.#dialog.querySelector('h2')?.focus()
+  }
+}
+
+function kindOf({ isDangerous }: Plan): string {
+  return isDangerous ? 'danger' : 'primary'
+}
+
+function lineList(lines: readonly PlanLine[]): HTMLElement {
+  const items = lines.map(({ tone, text }) =>
+    el('li', { class: tone }, icon(tone), el('span', {}, text)),
+  )
+  return el('ul', { class: 'plan' }, ...items)
+}
+
+/** The button works once the box is ticked. */
+function consent(accepts: string, run: HTMLButtonElement): HTMLElement {
+  const box = el('input', { type: 'checkbox' })
+  const update = () => run.setAttribute('aria-disabled', String(!box.checked))
+  box.addEventListener('change', update)
+  update()
+  return el('label', { class: 'consent' }, box, el('span', {}, accepts))
+}

@@ -1,0 +1,30 @@
+/** A command line that does what an action of the page does, to be copied. */
+import { el, setText } from './dom.ts'
+import { icon } from './icons.ts'
+
+export function commandText(command: string): HTMLElement {
+  const code = el('code', {}, command)
+  const said = el('span', {}, 'Copy')
+  const copy = el('button', { type: 'button', class: 'small', 'aria-label': 'Copy the command' })
+  copy.append(icon('copy'), said)
+  copy.addEventListener('click', async () =>
+    setText(said, (await copied(code)) ? 'Copied' : 'Marked'),
+  )
+  return el('div', { class: 'command' }, code, copy)
+}
+
+/** Over plain HTTP browsers copy nothing by themselves: then the text is only selected. */
+async function copied(code: HTMLElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(code.textContent ?? '')
+    return true
+  } catch {
+    getSelection()?.selectAllChildren(code)
+    return false
+  }
+}
+
+/** A word of a command line as a POSIX shell reads it. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}

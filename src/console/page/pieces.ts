@@ -1,0 +1,76 @@
+/** Small pieces that screens are put together from. */
+import { type Child, el, setAttributes, setText } from './dom.ts'
+import type { Tone } from './health.ts'
+import { icon } from './icons.ts'
+
+/** A word with the colour and the sign of its tone. */
+export function badge(tone: Tone, word: string): HTMLElement {
+  return el('span', { class: `badge ${tone}` }, tone !== 'quiet' && icon(tone), word)
+}
+
+export function card(title: string, ...children: Child[]): HTMLElement {
+  return el('section', { class: 'card' }, el('h2', {}, title), ...children)
+}
+
+/** One number or word that is to be seen from afar, and what it means. */
+export function figure(label: string, value: Child, note: Child = undefined): HTMLElement {
+  return el(
+    'div',
+    { class: 'figure' },
+    el('div', { class: 'label' }, label),
+    el('div', { class: 'value' }, value),
+    note !== undefined && el('div', { class: 'note' }, note),
+  )
+}
+
+/** Names and values, one pair a line. */
+export function facts(pairs: readonly (readonly [string, Child])[]): HTMLElement {
+  return el(
+    'dl',
+    { class: 'facts' },
+    ...pairs.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]),
+  )
+}
+
+export function notice(tone: Tone, ...children: Child[]): HTMLElement {
+  return el('div', { class: `notice ${tone}` }, icon(tone), el('div', {}, ...children))
+}
+
+export function button(text: string, onClick: () => void, kind = ''): HTMLButtonElement {
+  const made = el('button', { type: 'button', class: kind }, text)
+  made.addEventListener('click', () => {
+    if (made.getAttribute('aria-disabled') !== 'true') onClick()
+  })
+  return made
+}
+
+/** A button that stays reachable by keyboard while it may not be used, and says why. */
+export class GuardedButton {
+  readonly element: HTMLElement
+  readonly #button: HTMLButtonElement
+  readonly #why: HTMLElement
+
+  constructor(text: string, onClick: () => void, kind = '') {
+    this.#button = button(text, onClick, kind)
+    this.#why = el('p', { class: 'why', id: newId() })
+    this.element = el('div', { class: 'guarded' }, this.#button, this.#why)
+  }
+
+  /** `why`: it may not be used; undefined: it may. */
+  update(why: string | undefined): void {
+    const isRefused = why !== undefined
+    setAttributes(this.#button, {
+      'aria-disabled': isRefused ? 'true' : undefined,
+      'aria-describedby': isRefused ? this.#why.id : undefined,
+    })
+    setText(this.#why, why ?? '')
+    this.#why.hidden = !isRefused
+  }
+}
+
+let ids = 0
+
+/** An id that no other element of the page has. */
+export function newId(): string {
+  return `id-${++ids}`
+}

@@ -1,0 +1,29 @@
+/** The table of screens, in the order of the menu. */
+
+import type { Screen } from './screen.ts'
+import { accessScreen } from './screens/accessScreen.ts'
+import { backupsScreen } from './screens/backupsScreen.ts'
+import { clusterScreen } from './screens/clusterScreen.ts'
+import { databasesScreen } from './screens/databasesScreen.ts'
+import { lagScreen } from './screens/lagScreen.ts'
+import { nodeScreen } from './screens/nodeScreen.ts'
+import { standbyScreen } from './screens/standbyScreen.ts'
+import { timelineScreen } from './screens/timelineScreen.ts'
+import type { ConsoleState } from './state.ts'
+
+export const SCREENS: readonly Screen[] = [
+  standbyScreen,
+  clusterScreen,
+  nodeScreen,
+  lagScreen,
+  databasesScreen,
+  backupsScreen,
+  timelineScreen,
+  accessScreen,
+]
+
+/** The first one that is for this node: what a visit without an address gets. */
+export function screenFor(id: string, state: ConsoleState): Screen {
+  const there = SCREENS.filter((screen) => screen.isFor(state))
+  return there.find((screen) => screen.id === id) ?? there[0] ?? nodeScreen
+}

@@ -1,0 +1,126 @@
+/** Who may ask the nodes of the cluster for what: tokens, and what all members share. */
+import {
+  MAX_NOTE_CHARS,
+  TOKENS_PATH,
+  type TokenInfo,
+  type TokensAnswer,
+} from '../../../api/tokens.ts'
+import { TOKEN_ROLES, type TokenRole } from '../../../security/tokenRoles.ts'
+import { createToken, revokeToken, rotateKey, rotateSecret } from '../accessActions.ts'
+import { openAction } from '../actionDialog.ts'
+import { setTimer } from '../browser.ts'
+import { el, refill } from '../dom.ts'
+import { timeText } from '../format.ts'
+import { refusalText } from '../permission.ts'
+import { button, card, GuardedButton, notice } from '../pieces.ts'
+import { ask, asRefusal } from '../requests.ts'
+import type { MountedScreen, Screen } from '../screen.ts'
+import type { ConsoleState } from '../state.ts'
+import type { Store } from '../store.ts'
+
+/** How often the list is read. */
+const ASK_MS = 3000
+
+export const accessScreen: Screen = {
+  id: 'access',
+  title: 'Access',
+  icon: 'settings',
+  isFor: () => true,
+  mount: (root, store) => new AccessScreen(root, store),
+}
+
+class AccessScreen implements MountedScreen {
+  readonly #store: Store
+  readonly #list = el('div')
+  readonly #role = el('select', { id: 'token-role' })
+  readonly #note = el('input', { id: 'token-note', maxlength: MAX_NOTE_CHARS })
+  readonly #create = new GuardedButton('Make a token…', () => this.#make())
+  readonly #secret = new GuardedButton('Replace the secret…', () => openAction(rotateSecret()))
+  readonly #key = new GuardedButton('Replace the key of settings…', () => openAction(rotateKey()))
+  #tokens: readonly TokenInfo[] | undefined
+  #failure = ''
+  #cancel: () => void = () => {}
+  #isMounted = true
+
+  constructor(root: HTMLElement, store: Store) {
+    this.#store = store
+    this.#role.append(...TOKEN_ROLES.map((role) => el('option', { value: role }, role)))
+    this.#role.value = 'read'
+    const fields = el(
+      'div',
+      { class: 'filters' },
+      el('label', { class: 'filter' }, el('span', { class: 'label' }, 'Role'), this.#role),
+      el('label', { class: 'filter' }, el('span', { class: 'label' }, 'Note'), this.#note),
+      this.#create.element,
+    )
+    root.append(
+      el('h1', {}, 'Access'),
+      card('Tokens', this.#list, fields),
+      card('What all members share', this.#secret.element, this.#key.element),
+    )
+    void this.#ask()
+  }
+
+  update(state: ConsoleState): void {
+    const why = state.isOpen ? 'An open cluster has no secret.' : refusalText(state, 'admin')
+    for (const each of [this.#create, this.#secret, this.#key]) each.update(why)
+    refill(this.#list, [this.#tokens, this.#failure, why], () => [this.#table(state, why)])
+  }
+
+  unmount(): void {
+    this.#isMounted = false
+    this.#cancel()
+  }
+
+  #make(): void {
+    openAction(createToken(this.#role.value as TokenRole, this.#note.value.trim()))
+  }
+
+  #table(state: ConsoleState, why: string | undefined): HTMLElement {
+    if (why) return el('p', { class: 'note' }, why)
+    if (!this.#tokens)
+      return this.#failure ? notice('bad', this.#failure) : el('p', { class: 'busy' }, 'Asking…')
+    if (this.#tokens.length === 0) return el('p', { class: 'note' }, 'There is no token.')
+    const heads = ['Token', 'Role', 'Note', 'Made', 'Ends', ''].map((head) =>
+      el('th', { scope: 'col' }, head),
+    )
+    const rows = this.#tokens.map((token) => tokenRow(token, state))
+    const table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows))
+    const about = { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Tokens' }
+    return el('div', about, table)
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      const state = this.#store.state
+      if (!state.isOpen && !refusalText(state, 'admin'))
+        this.#tokens = (await ask<TokensAnswer>('GET', TOKENS_PATH)).tokens
+      this.#failure = ''
+    } catch (error) {
+      this.#failure = asRefusal(error).message
+    }
+    if (!this.#isMounted) return
+    this.update(this.#store.state)
+    this.#cancel = setTimer(() => void this.#ask(), ASK_MS)
+  }
+}
+
+function tokenRow(
+  { id, role, note, created, expires }: TokenInfo,
+  state: ConsoleState,
+): HTMLElement {
+  const time = (iso: string) => timeText(Date.parse(iso), state.nowMs)
+  const isOwn = state.session?.token === id
+  const revoke = button('Revoke…', () => openAction(revokeToken(id, isOwn)), 'small')
+  revoke.setAttribute('aria-label', `Revoke ${id}`)
+  return el(
+    'tr',
+    {},
+    el('th', { scope: 'row' }, id, isOwn && el('span', { class: 'note' }, ' (this session)')),
+    el('td', {}, role),
+    el('td', { class: 'wide' }, note),
+    el('td', {}, time(created)),
+    el('td', {}, expires ? time(expires) : 'when revoked'),
+    el('td', {}, revoke),
+  )
+}

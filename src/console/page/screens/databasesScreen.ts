@@ -1,0 +1,70 @@
+/** Each database of this node: its size, where it stands, whether its pages are sound. */
+import type { DatabaseStatus, ScrubReport } from '../../../api/databaseStatus.ts'
+import { openAction } from '../actionDialog.ts'
+import { verifyPages } from '../checkActions.ts'
+import { el, refill } from '../dom.ts'
+import { agoText, bytesText, countText, plural } from '../format.ts'
+import { refusalText } from '../permission.ts'
+import { card, facts, GuardedButton, notice } from '../pieces.ts'
+import type { MountedScreen, Screen } from '../screen.ts'
+import type { ConsoleState } from '../state.ts'
+import { causeList } from './causeList.ts'
+
+export const databasesScreen: Screen = {
+  id: 'databases',
+  title: 'Databases',
+  icon: 'databases',
+  isFor: () => true,
+  mount: (root) => new DatabasesScreen(root),
+}
+
+class DatabasesScreen implements MountedScreen {
+  readonly #cards = el('div', { class: 'stack' })
+  readonly #verify = new GuardedButton('Verify now…', () => openAction(verifyPages()))
+
+  constructor(root: HTMLElement) {
+    root.append(el('h1', {}, 'Databases'), this.#cards, this.#verify.element)
+  }
+
+  update(state: ConsoleState): void {
+    const databases = Object.entries(state.status?.databases ?? {})
+    this.#verify.update(refusalText(state, verifyPages().needs))
+    refill(this.#cards, [databases, Math.floor(state.nowMs / 10_000)], () =>
+      databases.map(([name, status]) => databaseCard(name, status, state.nowMs)),
+    )
+  }
+}
+
+function databaseCard(name: string, status: DatabaseStatus, nowMs: number): HTMLElement {
+  const { db, pages, pageSize, walBytes, walFileBytes, epoch, txid, checksum, scrub } = status
+  const rotten = scrub?.rottenPages ?? 0
+  return card(
+    name,
+    rotten > 0 && notice('bad', `${plural(rotten, 'page')} of the file changed by itself.`),
+    ...causeList(status.causes),
+    facts([
+      ['File', el('span', { class: 'mono' }, db)],
+      [
+        'Size',
+        `${bytesText(pages * pageSize)}, ${plural(pages, 'page')} of ${bytesText(pageSize)}`,
+      ],
+      ['WAL', `${bytesText(walBytes)} in use, file of ${bytesText(walFileBytes)}`],
+      ['Position', `${epoch}-${countText(txid)}`],
+      ['State checksum', el('span', { class: 'mono' }, checksum)],
+      ['Pages checked', scrub ? scrubText(scrub, nowMs) : 'not here'],
+    ]),
+  )
+}
+
+function scrubText(
+  { passes, lastPassAt, running, background }: ScrubReport,
+  nowMs: number,
+): string {
+  const last = lastPassAt
+    ? `${agoText(nowMs - Date.parse(lastPassAt))}, pass ${countText(passes)}`
+    : 'never yet'
+  const now = running
+    ? `; now at page ${countText(running.page)} of ${countText(running.pages)}`
+    : ''
+  return `${last}${now}${background ? '' : '; only when asked'}`
+}

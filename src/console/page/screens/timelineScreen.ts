@@ -1,0 +1,128 @@
+/** What happened at this node: one list, newest first, to be filtered and taken along as JSON. */
+import {
+  AUDIT_PATH,
+  type AuditAnswer,
+  type AuditEntry,
+  MAX_AUDIT_ENTRIES,
+} from '../../../api/audit.ts'
+import { el, refill } from '../dom.ts'
+import { timeText } from '../format.ts'
+import type { Tone } from '../health.ts'
+import { badge, button, card, notice } from '../pieces.ts'
+import { ask, asRefusal } from '../requests.ts'
+import { saveJson } from '../savedFile.ts'
+import type { MountedScreen, Screen } from '../screen.ts'
+import type { ConsoleState } from '../state.ts'
+import { isWanted, type TimelineFilter, timelineActions } from '../timeline.ts'
+
+const EVERYTHING: TimelineFilter = { action: '', text: '' }
+
+export const timelineScreen: Screen = {
+  id: 'timeline',
+  title: 'Timeline',
+  icon: 'timeline',
+  isFor: () => true,
+  mount: (root, store) => new TimelineScreen(root, () => store.state),
+}
+
+const TONES: Readonly<Record<AuditEntry['outcome'], Tone>> = {
+  done: 'good',
+  refused: 'warn',
+  failed: 'bad',
+}
+
+class TimelineScreen implements MountedScreen {
+  readonly #state: () => ConsoleState
+  readonly #choice = el('select', { id: 'timeline-action' })
+  readonly #search = el('input', { id: 'timeline-text', type: 'search', maxlength: 100 })
+  readonly #list = el('div')
+  readonly #failure = el('div')
+  #filter = EVERYTHING
+
+  constructor(root: HTMLElement, state: () => ConsoleState) {
+    this.#state = state
+    this.#choice.addEventListener('change', () => this.#filterBy({ action: this.#choice.value }))
+    this.#search.addEventListener('input', () => this.#filterBy({ text: this.#search.value }))
+    const filters = el(
+      'div',
+      { class: 'filters' },
+      labelled('What', this.#choice),
+      labelled('Contains', this.#search),
+      button('Save as JSON', () => void this.#save()),
+    )
+    root.append(el('h1', {}, 'Timeline'), filters, this.#failure, card('Events', this.#list))
+  }
+
+  update({ audit, nowMs }: ConsoleState): void {
+    const actions = timelineActions(audit)
+    refill(this.#choice, actions, () => [
+      el('option', { value: '' }, 'everything'),
+      ...actions.map((action) => el('option', { value: action }, action)),
+    ])
+    this.#choice.value = this.#filter.action
+    const shown = audit.filter((entry) => isWanted(entry, this.#filter)).reverse()
+    // A day decides whether a time is shown with its date.
+    refill(this.#list, [shown, new Date(nowMs).toDateString()], () => [
+      shown.length === 0 ? nothing(audit.length) : timelineTable(shown, nowMs),
+    ])
+  }
+
+  #filterBy(change: Partial<TimelineFilter>): void {
+    this.#filter = { ...this.#filter, ...change }
+    this.update(this.#state())
+  }
+
+  /** All that the node remembers, not only what is on the page. */
+  async #save(): Promise<void> {
+    try {
+      const path = `${AUDIT_PATH}?limit=${MAX_AUDIT_ENTRIES}`
+      const { entries } = await ask<AuditAnswer>('GET', path)
+      const wanted = entries.filter((entry) => isWanted(entry, this.#filter))
+      saveJson(`walcast-timeline-${this.#state().node}.json`, wanted)
+      this.#failure.replaceChildren()
+    } catch (error) {
+      this.#failure.replaceChildren(notice('bad', asRefusal(error).message))
+    }
+  }
+}
+
+function labelled(text: string, control: HTMLElement): HTMLElement {
+  return el(
+    'label',
+    { class: 'filter', for: control.id },
+    el('span', { class: 'label' }, text),
+    control,
+  )
+}
+
+function nothing(known: number): HTMLElement {
+  const text = known === 0 ? 'Nothing has happened yet.' : 'Nothing of that kind is remembered.'
+  return el('p', { class: 'note' }, text)
+}
+
+function timelineTable(entries: readonly AuditEntry[], nowMs: number): HTMLElement {
+  const heads = ['Time', 'What', 'Outcome', 'Position', 'Who asked', 'Detail']
+  const rows = entries.map((entry) => entryRow(entry, nowMs))
+  const table = el(
+    'table',
+    {},
+    el('thead', {}, el('tr', {}, ...heads.map((head) => el('th', { scope: 'col' }, head)))),
+    el('tbody', {}, ...rows),
+  )
+  const about = { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Events' }
+  return el('div', about, table)
+}
+
+function entryRow(entry: AuditEntry, nowMs: number): HTMLElement {
+  const { at, action, outcome, role, epoch, txid, by, detail } = entry
+  return el(
+    'tr',
+    {},
+    el('td', {}, el('time', { datetime: at, title: at }, timeText(Date.parse(at), nowMs))),
+    el('th', { scope: 'row' }, action),
+    el('td', {}, badge(TONES[outcome], outcome)),
+    el('td', {}, `${epoch}-${txid} (${role})`),
+    el('td', {}, by),
+    el('td', { class: 'wide' }, detail ?? ''),
+  )
+}

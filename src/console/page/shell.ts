@@ -1,0 +1,99 @@
+/** The frame of the page: top bar, word of a lost connection, menu, and one screen at a time. */
+import { AwayNotice } from './awayNotice.ts'
+import { every } from './browser.ts'
+import { el, refill, setAttributes } from './dom.ts'
+import { icon } from './icons.ts'
+import type { NodeLink } from './link.ts'
+import { loginForm } from './loginForm.ts'
+import { parseRoute, routeText } from './routes.ts'
+import type { MountedScreen, Screen } from './screen.ts'
+import { SCREENS, screenFor } from './screens.ts'
+import type { ConsoleState } from './state.ts'
+import type { Store } from './store.ts'
+import { TopBar } from './topBar.ts'
+
+const SECOND_MS = 1000
+
+export class Shell {
+  readonly #store: Store
+  readonly #link: NodeLink
+  readonly #bar: TopBar
+  readonly #away: AwayNotice
+  readonly #menu = el('nav', { class: 'menu', 'aria-label': 'Screens' })
+  readonly #main = el('main', { id: 'main', tabindex: -1 })
+  /** What `main` shows: a screen, or what stands in for one. */
+  #shown: Screen | 'login' | 'waiting' | undefined
+  #mounted: MountedScreen | undefined
+
+  constructor(root: HTMLElement, store: Store, link: NodeLink) {
+    this.#store = store
+    this.#link = link
+    this.#away = new AwayNotice(() => void link.retry())
+    this.#bar = new TopBar(() => void link.logout().catch(() => link.retry()))
+    const skip = el('a', { class: 'skip', href: '#main' }, 'Skip to the content')
+    skip.addEventListener('click', (event) => {
+      event.preventDefault()
+      this.#main.focus()
+    })
+    root.append(
+      skip,
+      this.#bar.element,
+      this.#away.element,
+      el('div', { class: 'frame' }, this.#menu, this.#main),
+    )
+  }
+
+  start(): void {
+    this.#store.watch((state) => this.#draw(state))
+    addEventListener('hashchange', () => this.#draw(this.#store.state))
+    every(() => this.#away.update(this.#store.state.link), SECOND_MS)
+  }
+
+  #draw(state: ConsoleState): void {
+    this.#bar.update(state)
+    this.#away.update(state.link)
+    const shown = this.#wanted(state)
+    this.#drawMenu(state, shown)
+    if (shown !== this.#shown) this.#show(shown, state)
+    this.#mounted?.update(state)
+  }
+
+  #wanted(state: ConsoleState): Screen | 'login' | 'waiting' {
+    if (state.session === null) return 'login'
+    if (!state.session || !state.status) return 'waiting'
+    return screenFor(parseRoute(location.hash).screen, state)
+  }
+
+  #show(shown: Screen | 'login' | 'waiting', state: ConsoleState): void {
+    this.#mounted?.unmount?.()
+    this.#mounted = undefined
+    this.#shown = shown
+    this.#main.replaceChildren()
+    if (shown === 'waiting') this.#main.append(el('p', { class: 'busy' }, 'Asking the node…'))
+    else if (shown === 'login') this.#showLogin(state)
+    else this.#mounted = shown.mount(this.#main, this.#store)
+  }
+
+  #showLogin({ node }: ConsoleState): void {
+    this.#main.append(loginForm(node, (token) => this.#link.login(token)))
+    this.#main.querySelector('input')?.focus()
+  }
+
+  #drawMenu(state: ConsoleState, shown: Screen | 'login' | 'waiting'): void {
+    const there = typeof shown === 'string' ? [] : SCREENS.filter((each) => each.isFor(state))
+    refill(this.#menu, [there.map(({ id }) => id), Object(shown).id], () =>
+      there.map(({ id, title, icon: name }) =>
+        el(
+          'a',
+          {
+            href: routeText(id),
+            'aria-current': shown === screenFor(id, state) ? 'page' : undefined,
+          },
+          icon(name),
+          title,
+        ),
+      ),
+    )
+    setAttributes(this.#menu, { hidden: there.length < 2 })
+  }
+}

@@ -1,0 +1,33 @@
+/** Light or dark: as the system has it, or as was chosen here. */
+import { keep, kept } from './browser.ts'
+import { el } from './dom.ts'
+import { newId } from './pieces.ts'
+
+const THEMES = ['auto', 'light', 'dark'] as const
+type Theme = (typeof THEMES)[number]
+const KEY = 'walcast-theme'
+
+export function applyTheme(theme: Theme = keptTheme()): void {
+  if (theme === 'auto') delete document.documentElement.dataset['theme']
+  else document.documentElement.dataset['theme'] = theme
+}
+
+export function themeSwitch(): HTMLElement {
+  const options = THEMES.map((theme) => el('option', { value: theme }, theme))
+  const select = el('select', { id: newId(), class: 'theme' }, ...options)
+  select.value = keptTheme()
+  select.addEventListener('change', () => {
+    keep(KEY, select.value)
+    applyTheme()
+  })
+  return el(
+    'div',
+    { class: 'theme-switch' },
+    el('label', { for: select.id, class: 'hidden-label' }, 'Theme'),
+    select,
+  )
+}
+
+function keptTheme(): Theme {
+  return THEMES.find((theme) => theme === kept(KEY)) ?? 'auto'
+}

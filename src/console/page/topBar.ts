@@ -1,0 +1,56 @@
+/** The bar on top: which node this is, its role and leader, how it fares, who is logged in. */
+import { el, refill, setText } from './dom.ts'
+import { healthOf, roleTone } from './health.ts'
+import { icon } from './icons.ts'
+import { badge, button } from './pieces.ts'
+import type { ConsoleState } from './state.ts'
+import { themeSwitch } from './theme.ts'
+
+export class TopBar {
+  readonly element: HTMLElement
+  readonly #node = el('span', { class: 'node-id' })
+  readonly #facts = el('div', { class: 'bar-facts' })
+  readonly #health = el('div', { class: 'health', role: 'status' })
+  readonly #who = el('div', { class: 'who' })
+  readonly #onLogout: () => void
+
+  constructor(onLogout: () => void) {
+    this.#onLogout = onLogout
+    const brand = el('a', { class: 'brand', href: '#/', 'aria-label': 'walcast, first screen' })
+    brand.append(icon('mark'), this.#node)
+    this.element = el(
+      'header',
+      { class: 'top-bar' },
+      brand,
+      this.#facts,
+      this.#health,
+      el('div', { class: 'spacer' }),
+      this.#who,
+      themeSwitch(),
+    )
+  }
+
+  update(state: ConsoleState): void {
+    const { node, status, session, isOpen } = state
+    setText(this.#node, node === '' ? 'walcast' : node)
+    document.title = node === '' ? 'walcast' : `${node}: ${healthOf(state).word}`
+    const role = status?.role
+    const leader = status && status.role !== 'leader' ? status.leader : ''
+    refill(this.#facts, [role, leader], () => [
+      role && badge(roleTone(role), role),
+      leader && el('span', { class: 'leader' }, 'leader ', el('b', {}, leader)),
+    ])
+    const health = healthOf(state)
+    refill(this.#health, health, () => [badge(health.tone, health.word)])
+    refill(this.#who, [session, isOpen], () => this.#whoIs(state))
+  }
+
+  #whoIs({ session, isOpen }: ConsoleState): Node[] {
+    if (isOpen) return [badge('warn', 'open: no login')]
+    if (!session) return []
+    const { role, token } = session
+    if (token === null) return [el('span', { class: 'token' }, 'this machine')]
+    const shown = el('span', { class: 'token' }, role, el('span', {}, `, token ${token}`))
+    return [shown, button('Log out', this.#onLogout, 'small')]
+  }
+}
