@@ -9,6 +9,8 @@ export const GRANT_MS = 15_000
 
 export interface ArchivistAnswer {
   readonly archives: boolean
+  /** Whether another node would write the archive if this one did not. */
+  readonly hasOthers: boolean
 }
 
 export interface ArchivistDesk {
@@ -19,4 +21,9 @@ export interface ArchivistDesk {
    * NOT_LEADER.
    */
   claim(node: string, archived: Position | undefined): ArchivistAnswer
+  /**
+   * `node` gives the archive back, and asks again after `GRANT_MS`: others may go on with files to
+   * which it has only a snapshot to add. Throws NOT_LEADER.
+   */
+  decline(node: string): ArchivistAnswer
 }

@@ -13,6 +13,8 @@ export interface BadFile {
 export interface CheckedFiles {
   /** The files that are not sound. */
   readonly bad: readonly BadFile[]
+  /** Names that were read to the last byte of what they hold, and are sound. */
+  readonly sound: readonly ArchiveName[]
   /** Encrypted files that no identity opens: they are stored as they were written. */
   readonly unopened: number
 }
@@ -20,15 +22,17 @@ export interface CheckedFiles {
 /** Throws what the store does. */
 export async function checkedFiles(archive: Archive): Promise<CheckedFiles> {
   const bad: BadFile[] = []
+  const sound: ArchiveName[] = []
   let unopened = 0
   for (const { name } of archive.files)
     try {
-      if (!(await isReadWhole(archive, name))) unopened++
+      if (await isReadWhole(archive, name)) sound.push(name)
+      else unopened++
     } catch (error) {
       if (!isOfOneFile(error)) throw error
       bad.push({ name: formatArchiveName(name), error })
     }
-  return { bad, unopened }
+  return { bad, sound, unopened }
 }
 
 /** False for a file of which all bytes were read and none was decrypted. */

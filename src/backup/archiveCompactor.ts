@@ -17,21 +17,16 @@ import { foldPieces } from './compaction/foldPieces.ts'
 import { type DueMerge, dueMerges } from './compaction/levels.ts'
 import type { Stamp } from './compaction/madeFile.ts'
 import { mergeChanges } from './compaction/mergeChanges.ts'
+import { type CompactionReport, Round, reportOf } from './compaction/roundReport.ts'
 import { isLasting } from './contentFailures.ts'
-import {
-  type ArchiveLook,
-  type DatedPiece,
-  DatedPieces,
-  type FailedLooks,
-  keyOf,
-} from './datedPieces.ts'
+import { type ArchiveLook, type DatedPiece, DatedPieces, keyOf } from './datedPieces.ts'
 import type { PlannedPiece, StoredFile } from './restorePlan.ts'
 import { doubtedPieces } from './retention/coveredPieces.ts'
 import { namedPoints } from './retention/namedPoints.ts'
+import { retainNoted } from './retention/notedRetention.ts'
 import { DAY_MS } from './retention/periods.ts'
 import { removeFiles } from './retention/removeFiles.ts'
-import type { RestorableSpan } from './retention/restorableSpans.ts'
-import { type Retention, retain } from './retention/retain.ts'
+import type { Retention } from './retention/retain.ts'
 import { ListedStore } from './stores/listedStore.ts'
 import type { Store } from './stores/store.ts'
 import { UnsoundPieces } from './unsoundPieces.ts'
@@ -56,28 +51,6 @@ export interface CompactorOptions {
   readonly storeMs?: () => Promise<number | undefined>
 }
 
-/** What people and logs are told of a round. */
-export interface CompactionReport {
-  /** Names of the files made. */
-  readonly merged: readonly string[]
-  readonly thinned: readonly string[]
-  readonly snapshot: string | undefined
-  /** One is due, and cannot be made of files that nothing here can read. */
-  readonly isSnapshotDue: boolean
-  readonly removed: readonly string[]
-  readonly removedBytes: number
-  /** What is left. */
-  readonly files: number
-  readonly bytes: number
-  readonly restorable: readonly RestorableSpan[]
-  /** Why nothing is removed for its age. */
-  readonly refused: string | undefined
-  /** Bytes above the bound of the policy that cannot go. */
-  readonly overBytes: number
-  /** What is left for a later round, or cannot be done. Nothing was removed for it. */
-  readonly problems: readonly WalcastError[]
-}
-
 export class ArchiveCompactor {
   readonly #store: ListedStore
   readonly #files: ArchiveFiles
@@ -88,7 +61,7 @@ export class ArchiveCompactor {
   readonly #verified = new Set<string>()
   /** Names of files that could not be made: at most `MAX_FAILED`. */
   readonly #failed = new Set<string>()
-  readonly #unsound = new UnsoundPieces()
+  readonly #unsound: UnsoundPieces
 
   constructor(store: Store, clock: Clock, options: CompactorOptions) {
     this.#store = new ListedStore(store)
@@ -96,6 +69,7 @@ export class ArchiveCompactor {
     this.#clock = clock
     this.#options = options
     this.#pieces = new DatedPieces(this.#store, this.#files)
+    this.#unsound = new UnsoundPieces(this.#store)
   }
 
   /**
@@ -105,8 +79,10 @@ export class ArchiveCompactor {
    */
   async run(signal: AbortSignal): Promise<CompactionReport> {
     const round = new Round(signal)
-    this.#store.forget()
-    await this.#compareDoubted(await this.#look(round), round)
+    await this.#lookAnew(false)
+    const before = await this.#look(round)
+    await this.#forgetNotes(before, round)
+    await this.#compareDoubted(before, round)
     for (const due of await this.#dueMerges(await this.#look(round))) await this.#merge(due, round)
     await this.#makeSnapshot(await this.#look(round), round)
     const first = await this.#retention(await this.#look(round))
@@ -115,12 +91,24 @@ export class ArchiveCompactor {
     let look = await this.#look(round)
     let last = await this.#retention(look)
     if (last.remove.length + look.partial.length > 0) {
-      this.#store.forget()
+      await this.#lookAnew(true)
       look = await this.#look(round)
       last = await this.#retention(look)
     }
     const removed = await this.#remove(look, last, round)
-    return reportOf(round, last, removed)
+    return reportOf(round, last, removed, this.#unsound.unpassed(look.pieces))
+  }
+
+  /** Notes come first: the file of a note that is not listed after it is gone. */
+  async #lookAnew(isRemoving: boolean): Promise<void> {
+    this.#store.forget()
+    await this.#unsound.look(this.#clock.nowMs(), isRemoving)
+  }
+
+  /** A note stays that cannot be removed: it does no harm. */
+  async #forgetNotes({ files }: ArchiveLook, { problems }: Round): Promise<void> {
+    const forgotten = this.#unsound.forgetGone(files.map(({ name }) => name))
+    await forgotten.catch((error) => problems.push(asWalcastError(error)))
   }
 
   async #look({ signal, problems, failedLooks }: Round): Promise<ArchiveLook> {
@@ -184,14 +172,15 @@ export class ArchiveCompactor {
 
   async #retention({ pieces }: ArchiveLook): Promise<Retention> {
     const { keep, storeMs, snapshots } = this.#options
-    return retain({
+    const input = {
       pieces,
       policy: keep,
       clock: { nowMs: this.#clock.nowMs(), storeMs: await storeMs?.() },
       held: await namedPoints(this.#store),
       verified: this.#verified,
       changeFactor: snapshots.changeFactor,
-    })
+    }
+    return retainNoted(input, this.#unsound.onlyNoted)
   }
 
   async #fold(pieces: readonly PlannedPiece[], name: ArchiveName, round: Round): Promise<boolean> {
@@ -243,44 +232,24 @@ export class ArchiveCompactor {
       if (signal.aborted) return false
       // This process cannot read what another one encrypted. It stays as it is.
       if (errorKey(error) !== 'ARCHIVE_LOCKED') problems.push(asWalcastError(error))
-      this.#unsound.note(error, pieces.map(keyOf))
+      await this.#noteUnsound(error, pieces.map(keyOf), problems)
       if (isLasting(error) && this.#failed.size < MAX_FAILED) this.#failed.add(key)
       return false
+    }
+  }
+
+  async #noteUnsound(error: unknown, keys: readonly string[], problems: WalcastError[]) {
+    const about = { foundMs: Math.round(this.#clock.nowMs()), by: this.#options.node }
+    try {
+      await this.#unsound.find(error, keys, about)
+    } catch (failure) {
+      // This process knows it. The next round that finds it writes it down.
+      problems.push(asWalcastError(failure))
     }
   }
 
   #stamp(): Stamp {
     const { node, writer } = this.#options
     return { createdMs: Math.round(this.#clock.nowMs()), node, writer }
-  }
-}
-
-/** What one round has done so far. */
-class Round {
-  readonly signal: AbortSignal
-  readonly merged: string[] = []
-  readonly thinned: string[] = []
-  readonly problems: WalcastError[] = []
-  readonly failedLooks: FailedLooks = new Map()
-  snapshot: string | undefined
-  isSnapshotDue = false
-
-  constructor(signal: AbortSignal) {
-    this.signal = signal
-  }
-}
-
-function reportOf(
-  { merged, thinned, snapshot, isSnapshotDue, problems }: Round,
-  { kept, restorable, refused, overBytes }: Retention,
-  removed: readonly StoredFile[],
-): CompactionReport {
-  const files = kept.flatMap((piece) => piece.files)
-  return {
-    ...{ merged, thinned, snapshot, isSnapshotDue, restorable, refused, overBytes, problems },
-    removed: removed.map(({ name }) => formatArchiveName(name)),
-    removedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
-    files: files.length,
-    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
   }
 }

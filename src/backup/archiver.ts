@@ -26,19 +26,22 @@ import { type ArchivedBatch, BatchChain } from './batchChain.ts'
 import type { BatchFollower } from './batchFollower.ts'
 import { BatchLog } from './batchLog.ts'
 import type { Stand } from './batchRecord.ts'
+import type { Finding } from './contentFailures.ts'
 import { PlaceArchive } from './placeArchive.ts'
 import { reportOf } from './placeReport.ts'
 import type { PlaceStatus } from './placeStatus.ts'
 import { type PlacesNowOrder, placesNow } from './placesNow.ts'
 import { PlaceUpkeep } from './placeUpkeep.ts'
-import type { Finding } from './renewal.ts'
 import { SnapshotTaker, type TakenSnapshot } from './snapshotTaker.ts'
+import { openedOnce } from './stores/openedOnce.ts'
+import type { Store } from './stores/store.ts'
 import { UpkeepRounds } from './upkeepRounds.ts'
 
 /** So long a stop waits for places to take what they lack: less than --drain. */
 const STOP_MS = 5000
 
 interface KeptPlace {
+  readonly open: () => Promise<Store>
   readonly archive: PlaceArchive
   readonly upkeep: PlaceUpkeep
 }
@@ -65,13 +68,14 @@ export class Archiver implements BatchFollower {
       on: options.on,
       role: () => this.#chain.source?.role,
       hasReplicas: () => this.#chain.source?.hasReplicas() ?? false,
-      ask: () => this.#ask(),
+      ask: (isDeclining) => this.#ask(isDeclining),
       onArchived: (at) => this.#onArchived(at),
       nowMs: () => monotonicMs(),
     })
     this.#places = options.places.map((place) => {
-      const archive = this.#newPlace(place)
-      return { archive, upkeep: this.#newUpkeep(place, archive) }
+      const open = openedOnce(() => options.open(place))
+      const kept = { open, archive: this.#newPlace(place, open) }
+      return { ...kept, upkeep: this.#newUpkeep(kept) }
     })
     const upkeeps = this.#places.map(({ upkeep }) => upkeep)
     this.#rounds = new UpkeepRounds(upkeeps, options.keepEveryMs)
@@ -96,15 +100,11 @@ export class Archiver implements BatchFollower {
   }
 
   report(): BackupReport {
-    const nowMs = this.#chain.source?.leaderMs() ?? wallMs()
-    const { holder } = this.archivist
-    const archives = {
-      ...(holder === undefined ? {} : { archivist: holder }),
-      ...(this.archivist.isAwaiting() ? ({ isAwaitingReplica: true } as const) : {}),
-    }
+    const about = [this.#leaderMs(), this.#options.alertMs] as const
+    const archives = this.archivist.report()
     return {
       places: this.#places.map(({ archive, upkeep }) => ({
-        ...reportOf(archive.status, upkeep, nowMs, this.#options.alertMs),
+        ...reportOf(archive.status, upkeep, ...about),
         ...archives,
       })),
       logBytes: this.#log.bytes,
@@ -129,10 +129,16 @@ export class Archiver implements BatchFollower {
     this.#timer ??= setRepeatingTimer(() => this.#tick(), this.#options.everyMs).unref()
   }
 
+  /** The store of the place `number`, from 1; undefined when --backup has no such place. */
+  async storeOf(number: number): Promise<Store | undefined> {
+    return number < 1 ? undefined : this.#places.at(number - 1)?.open()
+  }
+
   /** A drill of a place has failed. */
   onUnsound(place: string, found: Finding): void {
     const kept = this.#places.find(({ archive }) => archive.status.place === place)
     kept?.archive.onUnsound(found)
+    kept?.upkeep.note(found)
   }
 
   /** The engine ends. What was captured is in the log. */
@@ -166,7 +172,8 @@ export class Archiver implements BatchFollower {
   async #endPlaces(): Promise<void> {
     const timeIsUp = new AbortController()
     const places = this.#places.map(({ archive }) => archive.stop())
-    const ended = Promise.all([...places, this.#rounds.stop(), this.#taking]).then(() =>
+    const notes = this.#places.map(({ upkeep }) => upkeep.settled())
+    const ended = Promise.all([...places, ...notes, this.#rounds.stop(), this.#taking]).then(() =>
       timeIsUp.abort(),
     )
     const over = delay(STOP_MS, { signal: timeIsUp.signal }).then(() => {
@@ -197,9 +204,10 @@ export class Archiver implements BatchFollower {
     this.#log.trim(least)
   }
 
-  async #ask(): Promise<ArchivistAnswer> {
+  async #ask(isDeclining: boolean): Promise<ArchivistAnswer> {
     const leader = this.#chain.source?.leaderAddress()
-    return leader === undefined ? { archives: false } : this.#options.ask(leader, this.#archived())
+    if (leader === undefined) return { archives: false, hasOthers: false }
+    return this.#options.ask(leader, this.#archived(), isDeclining)
   }
 
   /** What every place has; undefined unless that is of the present epoch. */
@@ -222,17 +230,14 @@ export class Archiver implements BatchFollower {
     if (source?.role === 'leader' && end) this.#options.archived.hear(at, end)
   }
 
-  #newPlace(place: string): PlaceArchive {
-    const { log: logger, everyMs, mark, observer, open } = this.#options
+  #newPlace(place: string, open: () => Promise<Store>): PlaceArchive {
+    const { log: logger, everyMs, alertMs, mark, observer } = this.#options
     return new PlaceArchive({
-      place,
-      open: () => open(place),
+      ...{ place, open, logger, everyMs, mark },
       log: this.#log,
-      logger,
-      everyMs,
-      mark,
       isOn: () => this.archivist.isOn(),
-      mayStandInMs: () => this.#mayStandInMs(),
+      giveBack: () => this.archivist.giveBack(),
+      mayStandInMs: () => this.archivist.mayStandInMs(alertMs),
       end: () => this.#chain.end,
       isOpen: () => this.#chain.isOpen,
       withSnapshot: (use) => this.#withSnapshot(use),
@@ -244,18 +249,11 @@ export class Archiver implements BatchFollower {
     })
   }
 
-  /** The leader is the first to write where the node that archives does not. */
-  #mayStandInMs(): number | undefined {
-    const { alertMs, on } = this.#options
-    if (on !== 'replica') return undefined
-    return this.#chain.source?.role === 'leader' ? alertMs : 2 * alertMs
-  }
-
-  #newUpkeep(place: string, archive: PlaceArchive): PlaceUpkeep {
-    const { log: logger, keep, mark, observer, open } = this.#options
+  #newUpkeep({ open, archive }: Omit<KeptPlace, 'upkeep'>): PlaceUpkeep {
+    const { log: logger, keep, mark, observer } = this.#options
+    const { place } = archive.status
     return new PlaceUpkeep({
-      ...{ place, logger, keep, mark },
-      open: () => open(place),
+      ...{ place, open, logger, keep, mark },
       status: () => archive.status,
       leaderMs: () => this.#leaderMs(),
       onSnapshotDue: () => archive.wantSnapshot(),

@@ -31,9 +31,14 @@ export interface ArchiverOptions {
   mark(): FileMark
   readonly on: BackupOn
   /**
-   * Asks the leader at this address whether this node archives, and tells it what each place has.
+   * Asks the leader at this address whether this node archives, and tells it what each place has;
+   * or gives the archive back.
    */
-  ask(leader: string, archived: Position | undefined): Promise<ArchivistAnswer>
+  ask(
+    leader: string,
+    archived: Position | undefined,
+    isDeclining: boolean,
+  ): Promise<ArchivistAnswer>
   /** Waits for the archive, while this node leads. */
   readonly archived: ArchivedWaits
   readonly observer: ArchiverObserver

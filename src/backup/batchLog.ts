@@ -6,23 +6,22 @@
  * log is not synced: after a power cut the database itself may lack its last commits. Positions
  * that are missing then are found by their checksums.
  */
-import { asWalcastError, WalcastError, writeError } from '../errors.ts'
+import { asWalcastError, WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
-import { closeSync, constants, existsSync, openSync } from '../platform/files.ts'
+import { closeSync, existsSync } from '../platform/files.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
+import { type BatchHead, encodeHead, HEAD_BYTES, messageSum, type Stand } from './batchRecord.ts'
+import type { LogReader } from './logReader.ts'
 import {
-  type BatchHead,
-  encodeHead,
-  HEAD_BYTES,
-  messageSum,
-  parseHead,
-  type Stand,
-} from './batchRecord.ts'
-import { LogReader } from './logReader.ts'
-import { openLog, pathIn, type Segment, segmentsIn } from './logSegments.ts'
+  createLog,
+  newSegment,
+  pathIn,
+  recordsIn,
+  type Segment,
+  segmentsIn,
+} from './logSegments.ts'
+import { type LogSpans, SegmentSpans } from './segmentSpans.ts'
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-const OWN = 0o600
 /** Small batches are written together. */
 const FLUSH_MS = 20
 const SEGMENT_BYTES = 16 * 1024 * 1024
@@ -147,8 +146,24 @@ export class BatchLog {
   }
 
   /** The batches among them: a mark of where a chain begins has no message. */
-  async *batches(place?: LogPlace): AsyncGenerator<LogEntry> {
-    for await (const entry of this.entries(place)) if (entry.head.bytes > 0) yield entry
+  batches(place?: LogPlace): AsyncGenerator<LogEntry> {
+    return batchesOf(this.entries(place))
+  }
+
+  /** Where batches begin in what is written. Each head is read once for this. */
+  async spans(): Promise<LogSpans> {
+    await this.settled()
+    for (const { number, bytes, spans } of [...this.#segments])
+      for await (const { head, next } of this.#entriesIn(number, bytes, spans.offset))
+        spans.take(head, next.offset)
+    return SegmentSpans.all(this.#segments)
+  }
+
+  /** The batches of those files that may have some at the txids from `first` to `last`. */
+  async *batchesAt(first: number, last: number): AsyncGenerator<LogEntry> {
+    await this.spans()
+    for (const { number, bytes, spans } of [...this.#segments])
+      if (spans.mayHave(first, last)) yield* batchesOf(this.#entriesIn(number, bytes, 0))
   }
 
   /** The end of the last batch that was written whole. */
@@ -225,8 +240,8 @@ export class BatchLog {
       this.#endSegment()
     }
     makeFolder(this.#folder)
-    const segment = { number: ++this.#newest, bytes: 0 }
-    this.#fd = openNew(this.#pathOf(segment.number))
+    const segment = newSegment(++this.#newest)
+    this.#fd = createLog(this.#pathOf(segment.number))
     this.#segments.push(segment)
     return segment
   }
@@ -265,22 +280,11 @@ export class BatchLog {
   }
 
   async *#entriesIn(number: number, bytes: number, from: number): AsyncGenerator<LogEntry> {
-    const path = this.#pathOf(number)
-    const fd = from < bytes ? openLog(path) : undefined
-    if (fd === undefined) return
-    const reader = new LogReader(fd)
-    try {
-      for (let offset = from; offset + HEAD_BYTES <= bytes; ) {
-        const head = parseHead(await reader.read(offset, HEAD_BYTES))
-        const end = offset + HEAD_BYTES + (head?.bytes ?? 0)
-        if (!head || end > bytes) return
-        const at = { segment: number, offset }
-        const next = { segment: number, offset: end }
-        yield { head, at, next, message: () => this.#messageAt(reader, head, at) }
-        offset = end
-      }
-    } finally {
-      closeSync(fd)
+    const records = recordsIn(this.#pathOf(number), bytes, from)
+    for await (const { reader, head, offset, end } of records) {
+      const at = { segment: number, offset }
+      const next = { segment: number, offset: end }
+      yield { head, at, next, message: () => this.#messageAt(reader, head, at) }
     }
   }
 
@@ -289,11 +293,6 @@ export class BatchLog {
   }
 }
 
-/** Throws DISK_FULL or WRITE_FAILED. */
-function openNew(path: string): number {
-  try {
-    return openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWN)
-  } catch (error) {
-    throw writeError(path, error)
-  }
+async function* batchesOf(entries: AsyncIterable<LogEntry>): AsyncGenerator<LogEntry> {
+  for await (const entry of entries) if (entry.head.bytes > 0) yield entry
 }

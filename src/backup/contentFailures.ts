@@ -2,7 +2,17 @@
  * Failures that come from what a file of an archive holds: one list, and what each part of the
  * program adds to it, with the reason.
  */
+import { type ArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
 import { type ErrorCode, keyOf, type WalcastError } from '../errors.ts'
+import { pieceName } from './restorePlan.ts'
+
+/** What was found, as an error says it. */
+export interface Finding {
+  readonly key: string
+  readonly message: string
+}
+
+const NAME = /(?:snapshots|changes)\/[\w./-]+\.wca/
 
 /** The file holds something else than it should, whoever reads it. */
 const SPOILT: readonly ErrorCode[] = ['ARCHIVE_BROKEN', 'ARCHIVE_GAP', 'ARCHIVE_MISMATCH']
@@ -40,6 +50,18 @@ export function isHelpedBySnapshot(key: string): boolean {
 /** Whether an error is of one file of an archive, so that others may do without it. */
 export function isOfOneFile(error: unknown): error is WalcastError {
   return isOne(OF_ONE_FILE, keyOf(error))
+}
+
+/** The file that an error names; undefined when it names none. */
+export function unsoundFile({ message }: Finding): ArchiveName | undefined {
+  const [name] = NAME.exec(message) ?? []
+  return name === undefined ? undefined : parseArchiveName(name)
+}
+
+/** The file of which `found` is to be noted in the place; undefined when it names none. */
+export function lastingFile(found: Finding): string | undefined {
+  const name = isOne(SPOILT, found.key) ? unsoundFile(found) : undefined
+  return name && pieceName(name)
 }
 
 function isOne(keys: readonly ErrorCode[], key: string | undefined): boolean {

@@ -60,6 +60,8 @@ export interface ArchiveLook {
   readonly pieces: readonly DatedPiece[]
   /** Parts whose others are missing: somebody writes them now, or died over it. */
   readonly partial: readonly StoredFile[]
+  /** All that were listed. */
+  readonly files: readonly StoredFile[]
   readonly problems: readonly WalcastError[]
 }
 
@@ -108,7 +110,7 @@ export class DatedPieces {
     }
     this.#known = known
     const whole = new Set(dated.flatMap((piece) => piece.files))
-    return { pieces: dated, partial: files.filter((file) => !whole.has(file)), problems }
+    return { pieces: dated, partial: files.filter((file) => !whole.has(file)), files, problems }
   }
 
   async #find(piece: Piece): Promise<Known | undefined> {

@@ -17,26 +17,9 @@ export async function recordAfter(
       else break
   }
   let found: LogPlace | undefined
-  for await (const { head, at: place } of log.batches())
+  for await (const { head, at: place } of log.batchesAt(at.txid, at.txid))
     if (head.isFirst && leadsOn(head.from, head.to, at)) found = place
   return found
-}
-
-/** Of each incarnation, from which txid on and up to which one batches of the log begin. */
-export type LogSpans = ReadonlyMap<string, { readonly first: number; readonly last: number }>
-
-export async function logSpans(log: BatchLog): Promise<LogSpans> {
-  const spans = new Map<string, { first: number; last: number }>()
-  for await (const { head } of log.batches()) {
-    const { incarnation, txid } = head.from
-    const span = spans.get(incarnation)
-    if (!span) spans.set(incarnation, { first: txid, last: txid })
-    else {
-      span.first = Math.min(span.first, txid)
-      span.last = Math.max(span.last, txid)
-    }
-  }
-  return spans
 }
 
 /** The last of `stands` (ascending by txid, with checksums) from which a batch goes on. */
@@ -45,8 +28,9 @@ export async function lastLedOn<T extends { readonly at: Stand }>(
   stands: readonly T[],
 ): Promise<T | undefined> {
   const byTxid = new Map(stands.map((stand) => [stand.at.txid, stand]))
+  const ends = [stands.at(0), stands.at(-1)].map((stand) => stand?.at.txid ?? -1)
   let last: T | undefined
-  for await (const { head } of log.batches()) {
+  for await (const { head } of log.batchesAt(ends[0], ends[1])) {
     const stand = byTxid.get(head.from.txid)
     const isOne = head.isFirst && stand && isSameState(head.from, stand.at)
     if (isOne && (!last || last.at.txid < stand.at.txid)) last = stand

@@ -15,6 +15,7 @@ import type { LogPlace } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { storeRun } from './changesFile.ts'
 import { type ChangesRun, nextRun } from './changesRun.ts'
+import type { Finding } from './contentFailures.ts'
 import { leadsOn, recordAfter } from './logSearch.ts'
 import { PlaceFiles } from './placeFiles.ts'
 import type { PlaceParts } from './placeParts.ts'
@@ -22,7 +23,6 @@ import { PlaceProgress } from './placeProgress.ts'
 import { PlaceRounds } from './placeRounds.ts'
 import { PlaceSnapshots } from './placeSnapshots.ts'
 import type { PlaceStatus } from './placeStatus.ts'
-import type { Finding } from './renewal.ts'
 import { storeSnapshot } from './snapshotFile.ts'
 import type { TakenSnapshot } from './snapshotTaker.ts'
 import { StandIn } from './standIn.ts'
@@ -32,8 +32,7 @@ const RUN_LIMITS = { bytes: 32 * 1024 * 1024, batches: 60_000 }
 /** How often a node looks at a place that it does not write to. */
 const WATCH_EVERY_MS = 10_000
 /** Failures after which a place is not known to have what it had. */
-const OTHERS = ['ARCHIVE_FOREIGN', 'ARCHIVE_MISMATCH', 'ARCHIVE_MISSING'] as const
-const IS_OTHER: ReadonlySet<ErrorCode> = new Set(OTHERS)
+const OTHERS: readonly ErrorCode[] = ['ARCHIVE_FOREIGN', 'ARCHIVE_MISMATCH', 'ARCHIVE_MISSING']
 
 export class PlaceArchive {
   readonly progress = new PlaceProgress()
@@ -145,7 +144,7 @@ export class PlaceArchive {
   /** Something else may have been written, or removed, meanwhile. */
   #onFailed(failure: WalcastError, waitMs: number, isNew: boolean): void {
     const { place, logger, onFailed } = this.#parts
-    this.#known = IS_OTHER.has(failure.key) ? undefined : (this.#at ?? this.#known)
+    this.#known = OTHERS.includes(failure.key) ? undefined : (this.#at ?? this.#known)
     this.#at = undefined
     if (failure.key === 'STOPPING') return
     if (isNew)
@@ -244,6 +243,7 @@ export class PlaceArchive {
   /** Nothing leads on from what the place has: a snapshot begins a new way. */
   async #begin(): Promise<boolean> {
     const { place, log, mark, logger, withSnapshot } = this.#parts
+    if (await this.#files.areLeft()) return false
     const toPlace = await this.#files.placing()
     const { wanted } = this.#snapshots
     // A snapshot is of a later position than all that is in the log. Until it is in the place, the

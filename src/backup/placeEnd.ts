@@ -6,8 +6,9 @@ import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts
 import { asWalcastError, keyOf, type WalcastError } from '../errors.ts'
 import type { BatchLog } from './batchLog.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
-import { type LogSpans, lastLedOn, logSpans } from './logSearch.ts'
+import { lastLedOn } from './logSearch.ts'
 import { endOf, placeKey } from './restorePlan.ts'
+import type { LogSpans } from './segmentSpans.ts'
 import { endsAt, endsOf, type FileEnds, readEnd, type StoreEnd } from './storeEnds.ts'
 import type { Store } from './stores/store.ts'
 
@@ -59,7 +60,7 @@ export async function isReached(store: Store, at: Stand): Promise<boolean> {
 
 async function findListed(search: EndSearch, skipsMissing: boolean): Promise<PlaceEnd | undefined> {
   const { store, log, present } = search
-  const spans = await logSpans(log)
+  const spans = await log.spans()
   const names = await endsOf(store, present.incarnation, (name) => meets(name, spans))
   const isAhead = snapshotsAhead(names)
   let ahead: PlaceEnd | undefined

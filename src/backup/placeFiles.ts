@@ -1,4 +1,4 @@
-/** The files of one place, as the archiver writes and looks for them; opened at the first need. */
+/** The files of one place, as the archiver writes and looks for them. */
 import { type ArchiveName, formatArchiveName } from '../../proto/archiveNames.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { LogPlace } from './batchLog.ts'
@@ -18,7 +18,6 @@ export class PlaceFiles {
   readonly #progress: PlaceProgress
   readonly #isGivenUp: () => boolean
   readonly #check: EndCheck
-  #store: Store | undefined
 
   /** `isGivenUp`: nothing more is to be written. */
   constructor(parts: PlaceParts, progress: PlaceProgress, isGivenUp: () => boolean) {
@@ -44,6 +43,17 @@ export class PlaceFiles {
 
   async all(): Promise<readonly StoredFile[]> {
     return storedFiles(await this.#open())
+  }
+
+  /**
+   * Whether the archive is left to another node for now: nothing leads on here from the files that
+   * are there, and it may be that something does there. A place without files is begun at once.
+   */
+  async areLeft(): Promise<boolean> {
+    const { place, logger, isOn, giveBack } = this.#parts
+    if (!isOn() || (await this.all()).length === 0 || !giveBack()) return false
+    logger.info({ place }, 'nothing here leads on from the archive; another node may go on with it')
+    return true
   }
 
   /** Whether the file `last`, which ends at `at`, is still there. A loss is told. */
@@ -88,8 +98,7 @@ export class PlaceFiles {
     return end
   }
 
-  async #open(): Promise<Store> {
-    this.#store ??= await this.#parts.open()
-    return this.#store
+  #open(): Promise<Store> {
+    return this.#parts.open()
   }
 }

@@ -9,7 +9,7 @@ import type { Store } from './stores/store.ts'
 
 export interface PlaceParts {
   readonly place: string
-  /** Opens the place: tried again when it fails. */
+  /** The store of the place, the same each time; tried again when opening it fails. */
   open(): Promise<Store>
   readonly log: BatchLog
   readonly logger: Logger
@@ -20,6 +20,8 @@ export interface PlaceParts {
   readonly checkEveryMs?: number
   /** Whether this node is the one that archives. */
   isOn(): boolean
+  /** This node would begin anew. Gives whether it leaves the archive to other nodes for now. */
+  giveBack(): boolean
   /** After how long this node writes a place that stands still; undefined when it never does. */
   mayStandInMs(): number | undefined
   /** Where the log leads to; undefined while nothing is followed. */

@@ -1,9 +1,9 @@
 /** What a node answers of one place of its archive. */
 import { formatPosition } from '../../proto/position.ts'
 import type { PlaceError, PlaceReport, UpkeepReport } from '../api/backupStatus.ts'
+import type { Finding } from './contentFailures.ts'
 import { behindOf, type PlaceStatus } from './placeStatus.ts'
 import type { PlaceUpkeep } from './placeUpkeep.ts'
-import type { Finding } from './renewal.ts'
 
 /** `alertMs`: a place that is behind by more stands still. */
 export function reportOf(

@@ -7,10 +7,11 @@ import type { Position } from '../../proto/position.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
 import { AddedSnapshot } from './addedSnapshot.ts'
 import type { Stand } from './batchRecord.ts'
+import { type Finding, unsoundFile } from './contentFailures.ts'
 import type { PlaceFiles } from './placeFiles.ts'
 import type { PlaceParts } from './placeParts.ts'
 import type { PlaceProgress } from './placeProgress.ts'
-import { type Finding, isPassed, Renewal, type Renewed, unsoundFile } from './renewal.ts'
+import { isPassed, Renewal, type Renewed } from './renewal.ts'
 import { SnapshotWish } from './snapshotWish.ts'
 
 export interface PlaceSnapshotsHost {

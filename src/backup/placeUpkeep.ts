@@ -11,11 +11,14 @@ import type { Logger } from 'pino'
 import { asWalcastError, messageOf, type WalcastError } from '../errors.ts'
 import type { KeepPolicy } from '../options/keepPolicy.ts'
 import { cancelTimer, monotonicMs, setRepeatingTimer, wallMs } from '../platform/time.ts'
-import { ArchiveCompactor, type CompactionReport } from './archiveCompactor.ts'
+import { ArchiveCompactor } from './archiveCompactor.ts'
 import { isSameState, type Stand } from './batchRecord.ts'
 import { SNAPSHOT_BOUNDS } from './compaction/dueSnapshot.ts'
+import type { CompactionReport } from './compaction/roundReport.ts'
+import { type Finding, lastingFile } from './contentFailures.ts'
 import type { FileMark } from './fileHeader.ts'
 import { behindOf, type PlaceStatus } from './placeStatus.ts'
+import { noteBroken } from './retention/brokenNotes.ts'
 import { HOUR_MS } from './retention/periods.ts'
 import type { Store } from './stores/store.ts'
 
@@ -41,7 +44,7 @@ export interface UpkeepParts {
   /** A snapshot is due that cannot be made of the files of the place. */
   onSnapshotDue(): void
   onRound(): void
-  /** A file was read, and is not sound. */
+  /** A file was read, and is not sound; or it is noted so, and nothing passes it. */
   onUnsound(error: WalcastError): void
   onFailed(error: WalcastError): void
 }
@@ -60,6 +63,7 @@ export class PlaceUpkeep {
   /** The position at which nothing was left to do, and when that was. */
   #settled: { readonly at: Stand; readonly sinceMs: number } | undefined
   #warned: string | undefined
+  #noting: Promise<void> = Promise.resolve()
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts
@@ -73,6 +77,22 @@ export class PlaceUpkeep {
   /** Why the last round did not do everything. */
   get error(): WalcastError | undefined {
     return this.#error
+  }
+
+  /** Something else than a round has read a file that is not sound: the place gets a note of it. */
+  note(found: Finding): void {
+    const { place, logger } = this.#parts
+    this.#noting = this.#noting
+      .then(() => this.#write(found))
+      .catch((error) => {
+        const about = { place, error: messageOf(error) }
+        logger.warn(about, 'cannot note in the archive that a file is not sound')
+      })
+  }
+
+  /** Every note is written, or cannot be. */
+  settled(): Promise<void> {
+    return this.#noting
   }
 
   /** One round, if one is due. It throws nothing, and ends soon once `ending` is aborted. */
@@ -92,6 +112,14 @@ export class PlaceUpkeep {
     } finally {
       cancelTimer(looking)
     }
+  }
+
+  async #write(found: Finding): Promise<void> {
+    const file = lastingFile(found)
+    if (file === undefined) return
+    const { open, mark } = this.#parts
+    const foundMs = Math.round(wallMs())
+    await noteBroken(await open(), { file, code: found.key, foundMs, by: mark().node })
   }
 
   #isDue(): boolean {
@@ -129,9 +157,9 @@ export class PlaceUpkeep {
   #end(report: CompactionReport, at: Stand | undefined): void {
     this.#last = { endedMs: wallMs(), report }
     this.#parts.onRound()
-    const { merged, thinned, snapshot, removed, problems } = report
+    const { merged, thinned, snapshot, removed, problems, noted } = report
     if (report.isSnapshotDue) this.#parts.onSnapshotDue()
-    for (const problem of problems) this.#parts.onUnsound(problem)
+    for (const found of [...problems, ...noted]) this.#parts.onUnsound(found)
     // Another process keeps the place as well: what it removed is no failure.
     this.#fail(problems.filter(({ key }) => key !== 'ARCHIVE_MISSING'))
     this.#warn(report)

@@ -3,7 +3,10 @@
  * in the same state, as files of one position are alike whoever writes them. One that is not whole
  * is written again: what it should hold is at hand.
  */
+import { parseArchiveName } from '../../proto/archiveNames.ts'
 import { keyOf, WalcastError } from '../errors.ts'
+import { pieceName } from './restorePlan.ts'
+import { forgetBroken, noteIdOf } from './retention/brokenNotes.ts'
 import { readEnd } from './storeEnds.ts'
 import type { Append, Store } from './stores/store.ts'
 
@@ -45,7 +48,14 @@ export function placingIn(store: Store, cluster: string, host: PlacingHost): Pla
     host.onReplaced(name)
     await store.remove(name)
     await create()
+    await forgetNote(store, name)
   }
+}
+
+/** What was written again is sound. A note that stays makes no more than a snapshot stay. */
+async function forgetNote(store: Store, name: string): Promise<void> {
+  const parsed = parseArchiveName(name)
+  if (parsed) await forgetBroken(store, [noteIdOf(pieceName(parsed))])
 }
 
 async function isThere(

@@ -3,15 +3,9 @@
  * snapshot: then a snapshot is due at once. It is not taken again for the same file, and not more
  * than once an hour: a disk that spoils everything is not helped by more writing.
  */
-import { type ArchiveName, parseArchiveName } from '../../proto/archiveNames.ts'
-import { isHelpedBySnapshot } from './contentFailures.ts'
+import type { ArchiveName } from '../../proto/archiveNames.ts'
+import { type Finding, isHelpedBySnapshot } from './contentFailures.ts'
 import { endOf, pieceName, piecesOf, type StoredFile } from './restorePlan.ts'
-
-/** What was found, as an error says it. */
-export interface Finding {
-  readonly key: string
-  readonly message: string
-}
 
 export interface Renewed {
   /** ms since 1970. */
@@ -23,7 +17,6 @@ export const RENEW_EVERY_MS = 3_600_000
 /** A snapshot that failed is not tried again before. */
 const RETRY_MS = 300_000
 const MAX_KNOWN = 1000
-const NAME = /(?:snapshots|changes)\/[\w./-]+\.wca/
 
 export class Renewal {
   /** By their messages; at most `MAX_KNOWN`. */
@@ -75,12 +68,6 @@ export class Renewal {
     this.#due.clear()
     this.#notBeforeMs = nowMs + RENEW_EVERY_MS
   }
-}
-
-/** The file that an error names; undefined when it names none. */
-export function unsoundFile({ message }: Finding): ArchiveName | undefined {
-  const [name] = NAME.exec(message) ?? []
-  return name === undefined ? undefined : parseArchiveName(name)
 }
 
 /** Whether a restore of what comes later does without the file: a snapshot follows it. */

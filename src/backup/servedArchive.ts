@@ -17,7 +17,7 @@ import { writeNote } from './retention/noteObject.ts'
 import { isPin, pinnedUntil } from './retention/pins.ts'
 import { isObjectName, type Store, type StoredObject } from './stores/store.ts'
 
-const FOLDER = /^(?:snapshots|changes\/\d|pins|removals|points)$/
+const FOLDER = /^(?:snapshots|changes\/\d|pins|removals|points|broken)$/
 /** Pins of all readers: whoever pins more does not end what it began. */
 const MAX_PINS = 1000
 

@@ -1,12 +1,16 @@
 /** `walcast backups`: what an archive can restore. */
+import { parseArchiveName } from '../../proto/archiveNames.ts'
 import { Archive } from '../backup/archive.ts'
 import { type CheckedFiles, checkedFiles } from '../backup/archiveCheck.ts'
 import { summaryOf } from '../backup/archiveSummary.ts'
+import { keepNotes, notedFiles } from '../backup/checkedNotes.ts'
 import type { BadPieces } from '../backup/historyPositions.ts'
 import { lockedFilesIn } from '../backup/lockedFiles.ts'
+import { pieceName } from '../backup/restorePlan.ts'
 import { clusterArchive, headOfEnvelope } from '../backup/restoreTarget.ts'
 import { namedPoints } from '../backup/retention/namedPoints.ts'
-import { WalcastError } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
+import { wallMs } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { type Backups, backupsJson, backupsText } from './backupsText.ts'
 import { parseFlags } from './commandArguments.ts'
@@ -33,6 +37,9 @@ ${watchHelp(14, '30s')}
 
 Of encrypted files that no identity opens it shows what their names and headers tell. --verify
 checks the checksums of what is stored of them.
+
+Of each file that it finds broken --verify leaves a note in the place, where you may write there. So
+do nodes. It is named until --verify reads the file whole and sound, or the file is gone.
 
 Exit code: 1 when --verify finds a file that is not sound, or one was found on the way; else 0.
 `
@@ -97,8 +104,20 @@ async function look(
   const points = await namedPoints(store, (name, error) => found.set(name, error))
   if (isVerified) progress.begin(summary.bytes)
   const checked = isVerified ? await checkedFiles(archive).finally(() => progress.end()) : undefined
+  if (checked)
+    await keepNotes(store, archive.files, checked, wallMs()).catch((error) => {
+      process.stderr.write(`cannot note in the place what was found: ${messageOf(error)}\n`)
+    })
   const bad = [...merged(found, checked)].map(([name, error]) => ({ name, error }))
-  return { place: store.name, summary, points, bad, locked, checked }
+  const seen = new Set(bad.map(({ name }) => pieceOf(name)))
+  const noted = (await notedFiles(store, archive.files)).filter(({ name }) => !seen.has(name))
+  return { place: store.name, summary, points, bad, noted, locked, checked }
+}
+
+/** The name that all parts of a file share. */
+function pieceOf(name: string): string {
+  const parsed = parseArchiveName(name)
+  return parsed ? pieceName(parsed) : name
 }
 
 function merged(

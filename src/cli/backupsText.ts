@@ -1,6 +1,7 @@
 /** What `walcast backups` says, to a person and to a program. */
 import type { BadFile, CheckedFiles } from '../backup/archiveCheck.ts'
 import type { ArchiveSummary, Gap, HistorySummary, Stretch } from '../backup/archiveSummary.ts'
+import type { NotedFile } from '../backup/checkedNotes.ts'
 import type { History } from '../backup/histories.ts'
 import type { ArchivedPosition } from '../backup/historyPositions.ts'
 import type { LockedFiles } from '../backup/lockedFiles.ts'
@@ -22,6 +23,8 @@ export interface Backups {
   readonly points: readonly NamedPoint[]
   /** Files that are not sound. */
   readonly bad: readonly BadFile[]
+  /** Others that are noted in the place as broken. */
+  readonly noted: readonly NotedFile[]
   /** What no identity opens. */
   readonly locked: LockedFiles | undefined
   /** When every file was read. */
@@ -29,7 +32,7 @@ export interface Backups {
 }
 
 export function backupsText(backups: Backups, look: Look = FULL_LOOK): string {
-  const { place, summary, points, bad, locked, checked } = backups
+  const { place, summary, points, bad, noted, locked, checked } = backups
   const { cluster, db, files, bytes, histories } = summary
   const size = `${filesText(files)}, ${formatBytes(bytes)}`
   const head = `cluster ${cluster}, database ${db}: ${size} in ${place}`
@@ -44,7 +47,19 @@ export function backupsText(backups: Backups, look: Look = FULL_LOOK): string {
         : ''
   const closed = locked ? textOf([lockedText(locked)]) : ''
   const named = points.length > 0 ? pointsText(points, summary, look) : ''
-  return [textOf([head]), ...parts, named, closed, verdict].filter((part) => part !== '').join('\n')
+  const told = noted.length > 0 ? notedText(noted, look) : ''
+  const blocks = [textOf([head]), ...parts, named, closed, told, verdict]
+  return blocks.filter((part) => part !== '').join('\n')
+}
+
+function notedText(noted: readonly NotedFile[], look: Look): string {
+  const rows = noted.slice(0, MAX_NAMED).map(({ name, about }) => {
+    if (!about) return `  ${name}; the note itself is damaged`
+    const by = about.by === '' ? 'walcast backups --verify' : about.by
+    return `  ${name}: ${about.code}, found by ${by} at ${whenText(about.foundMs, look)}`
+  })
+  const more = noted.length > MAX_NAMED ? [`  and ${noted.length - MAX_NAMED} more`] : []
+  return textOf([`NOTED AS BROKEN: ${filesText(noted.length)}`, ...rows, ...more])
 }
 
 function pointsText(points: readonly NamedPoint[], summary: ArchiveSummary, look: Look): string {
@@ -140,7 +155,7 @@ function place({ epoch, txid }: ArchivedPosition): string {
 }
 
 export function backupsJson(backups: Backups): unknown {
-  const { place: where, summary, points, bad, locked, checked } = backups
+  const { place: where, summary, points, bad, noted, locked, checked } = backups
   const { histories, ...about } = summary
   return {
     place: where,
@@ -159,6 +174,12 @@ export function backupsJson(backups: Backups): unknown {
     verified: checked !== undefined,
     unopened: checked?.unopened ?? null,
     bad: bad.map(({ name, error }) => ({ name, code: error.code, message: error.message })),
+    noted: noted.map(({ name, about }) => ({
+      name,
+      code: about ? `WALCAST_${about.code}` : null,
+      foundAt: about ? new Date(about.foundMs).toISOString() : null,
+      by: about?.by ?? null,
+    })),
   }
 }
 

@@ -15,7 +15,6 @@ import { RecentKeys } from '../backup/recentKeys.ts'
 import { ServedArchive } from '../backup/servedArchive.ts'
 import { isOnDiskOf, requireOwnPlace } from '../backup/stores/folderPlace.ts'
 import { isFolder, openStore } from '../backup/stores/openStore.ts'
-import type { Store } from '../backup/stores/store.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeerCalls } from '../cluster/peerCalls.ts'
 import { type Database, DEFAULT_DATABASE } from '../database/database.ts'
@@ -79,11 +78,13 @@ export async function newArchiver({
     observer: metrics.backup(),
     on: options.backupOn,
     archived,
-    async ask(leader, at) {
+    async ask(leader, at, declines) {
       const { node } = nodeFile.record
-      const asked = { node, ...(at ? { archived: formatPosition(at) } : {}) }
-      const { archives } = await calls.tell(leader, ARCHIVIST_PATH, asked, options.peerTimeoutMs)
-      return { archives: archives === true }
+      const archived = at && { archived: formatPosition(at) }
+      const asked = { node, ...(declines ? { declines: 'true' } : archived) }
+      const answer = await calls.tell(leader, ARCHIVIST_PATH, asked, options.peerTimeoutMs)
+      const { archives, hasOthers } = answer
+      return { archives: archives === true, hasOthers: hasOthers === true }
     },
     mark() {
       const { cluster, node } = nodeFile.record
@@ -128,6 +129,7 @@ export function archivistDesk({
   const { view } = onlyDatabase(databases)
   return new ArchivistGrant({
     role: () => view.role(),
+    mayArchive: false,
     onArchived: (at) => archived.hear(at, view.position()),
     nowMs: monotonicMs,
   })
@@ -135,22 +137,20 @@ export function archivistDesk({
 
 /** Where commands read the archive of this node. `noted`: where entries of pins and names go. */
 export function archiveDesk(
-  { setup, nodeFile, ops }: Pick<BackupGround, 'setup' | 'nodeFile' | 'ops'>,
+  {
+    archiver,
+    nodeFile,
+  }: Pick<BackupGround, 'nodeFile'> & { readonly archiver: Archiver | undefined },
   noted: AuditParts,
 ): ArchiveDesk {
-  const { backup: places = [] } = setup.options
-  const opened = new Map<string, Store>()
   const listings = new HeldListings()
   return {
     async open(number, { reader, by }) {
-      const place = places.at(number - 1)
-      if (number < 1 || place === undefined) {
-        const detail =
-          places.length === 0 ? 'it archives nothing' : `its --backup has no place ${number}`
+      const store = await archiver?.storeOf(number)
+      if (!store) {
+        const detail = archiver ? `its --backup has no place ${number}` : 'it archives nothing'
         throw new WalcastError('NODE_ARCHIVE', { node: nodeFile.record.node, detail })
       }
-      const store = opened.get(place) ?? (await openStore(place, ops))
-      opened.set(place, store)
       const objects = new ServedArchive(store, wallMs, listings, `${number} ${reader}`)
       return new AuditedArchive({ ...noted, objects, place: number, by })
     },

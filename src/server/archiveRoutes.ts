@@ -96,6 +96,8 @@ export function addArchiveRoutes(
       return work
     }
   const onSend = async (request: FastifyRequest, reply: FastifyReply) => {
+    // Who has left takes no answer, and closes once only.
+    if (reply.raw.closed) return
     const late = setTimer(() => request.raw.socket.destroy(), sendMs)
     reply.raw.once('close', () => cancelTimer(late))
   }

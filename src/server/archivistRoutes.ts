@@ -22,7 +22,7 @@ import {
 } from './requestFields.ts'
 
 export interface ArchivingDesks {
-  readonly archivist: Pick<ArchivistDesk, 'claim'>
+  readonly archivist: Pick<ArchivistDesk, 'claim' | 'decline'>
   readonly backup: BackupDesk
 }
 
@@ -39,6 +39,7 @@ export function addArchivistRoutes(
     const node = sender?.node ?? textOf(given, 'node') ?? ''
     if (!isNodeId(node))
       throw new WalcastError('BAD_REQUEST', { detail: 'node is no id of a node' })
+    if (flagOf(given, 'declines')) return archivist.decline(node)
     const archived = textOf(given, 'archived')
     return archivist.claim(node, archived === undefined ? undefined : parsePosition(archived))
   })

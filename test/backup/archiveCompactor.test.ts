@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -21,6 +21,7 @@ import { WalcastError } from '../../src/errors.ts'
 import { parseKeep } from '../../src/options/keepPolicy.ts'
 import { createFileOps, type FileOp, systemFileOps } from '../../src/platform/fileOps.ts'
 import { ONE, TWO } from '../support/archives.ts'
+import { spoilFirstBlock } from '../support/damage.ts'
 import {
   checksumAt,
   type Moment,
@@ -285,11 +286,8 @@ function mergerOf(it: Site): ArchiveCompactor {
 /** Spoils a block of one of the first files: its ends can be read as before. */
 async function spoilBlock({ store, folder }: Site): Promise<string> {
   const files = (await storedFiles(store)).filter(({ name }) => name.kind === 'changes')
-  const [{ name, bytes }] = files.slice(2, 5).toSorted((a, b) => b.bytes - a.bytes)
-  const path = join(folder, formatArchiveName(name))
-  const spoilt = readFileSync(path)
-  spoilt[bytes >>> 1] ^= 1
-  writeFileSync(path, spoilt)
+  const [{ name }] = files.slice(2, 9).toSorted((a, b) => b.bytes - a.bytes)
+  spoilFirstBlock(join(folder, formatArchiveName(name)))
   await (await new ArchiveFiles(store).open(name)).close()
   return formatArchiveName(name)
 }
@@ -317,6 +315,30 @@ for (const when of ['all along', 'over restarts'])
     await it.store.remove(broken)
     for (const moment of it.moments.slice(behind)) await requireRestored(it, moment)
   })
+
+test('a later process merges around what is noted as broken, and does not read it', async () => {
+  const next = seededRandom(22)
+  const it = await site(512, 70, 8000, next)
+  await grow(it, 60, next)
+  const broken = await spoilBlock(it)
+  const { problems } = await mergerOf(it).run(signal)
+  assert.ok(problems.some(({ message }) => message.includes(broken)))
+  await grow(it, 10, next)
+  const later = mergerOf(it)
+  const rounds = [await later.run(signal), await later.run(signal)]
+  assert.deepEqual(
+    rounds.flatMap((each) => each.problems),
+    [],
+  )
+  const there = await storedFiles(it.store)
+  assert.ok(there.some(({ name }) => formatArchiveName(name) === broken))
+  const merged = there.filter(({ name }) => name.kind === 'changes' && name.level > 0)
+  assert.ok(merged.length > 1, `${merged.length} merged files`)
+  assert.deepEqual(
+    rounds[0].noted.map(({ message }) => message.includes(broken)),
+    [true],
+  )
+})
 
 test('a file that cannot be read is looked at once in a round', async () => {
   const next = seededRandom(21)

@@ -15,9 +15,10 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { BatchLog, type BatchLogLimits } from '../../src/backup/batchLog.ts'
 import { HEAD_BYTES } from '../../src/backup/batchRecord.ts'
+import { recordAfter } from '../../src/backup/logSearch.ts'
 import { keyOf, WalcastError } from '../../src/errors.ts'
 import { createFileOps, type FileOps, systemFileOps } from '../../src/platform/fileOps.ts'
-import { headsOf, stand } from '../support/batchLogs.ts'
+import { A, headsOf, stand } from '../support/batchLogs.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-log-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -237,4 +238,43 @@ test('a log that cannot be written leaves no files, and gives its room away', as
   assert.equal(log.error, undefined)
   await log.close()
   assert.equal(readdirSync(folder).length, 1)
+})
+
+test('where batches are is told from memory: a head is read once', async () => {
+  const folder = newFolder()
+  const first = opened(folder)
+  append(first.log, 1, 50)
+  await first.log.close()
+  const { log } = opened(folder)
+  append(log, 50, 80)
+  const spans = async () => [...(await log.spans())]
+  assert.deepEqual(await spans(), [[A, { first: 1, last: 79 }]])
+  // As nobody does: what is read again would be missing.
+  for (const name of readdirSync(folder)) truncateSync(join(folder, name), 0)
+  assert.deepEqual(await spans(), [[A, { first: 1, last: 79 }]])
+  await log.close()
+})
+
+test('a batch is looked for in those files alone that may have it', async () => {
+  const folder = newFolder()
+  for (const [from, to] of [
+    [1, 50],
+    [50, 90],
+    [90, 99],
+  ] as const) {
+    const { log } = opened(folder)
+    append(log, from, to)
+    await log.close()
+  }
+  const { log } = opened(folder)
+  const txids: number[] = []
+  for await (const { head } of log.batchesAt(60, 70)) txids.push(head.from.txid)
+  assert.deepEqual(
+    txids,
+    Array.from({ length: 40 }, (_, i) => 50 + i),
+  )
+  for (const txid of [1, 49, 50, 98])
+    assert.ok(await recordAfter(log, stand(txid), undefined), `txid ${txid}`)
+  assert.equal(await recordAfter(log, stand(99), undefined), undefined)
+  await log.close()
 })

@@ -6,14 +6,17 @@ import {
   isLasting,
   isOfContent,
   isOfOneFile,
+  lastingFile,
 } from '../../src/backup/contentFailures.ts'
 import { type ErrorCode, WalcastError } from '../../src/errors.ts'
 
-/** Of content, lasting, helped by a snapshot, done without by a restore. */
+const FILE = 'changes/0/000000000000007-000000000000009-aaaaaaaaaaaaaaaa'
+
+/** Of content, lasting, helped by a snapshot, done without by a restore, noted in the place. */
 const TABLE: readonly (readonly [ErrorCode, string])[] = [
-  ['ARCHIVE_BROKEN', 'content lasting helped passed'],
-  ['ARCHIVE_GAP', 'content lasting helped passed'],
-  ['ARCHIVE_MISMATCH', 'content lasting helped passed'],
+  ['ARCHIVE_BROKEN', 'content lasting helped passed noted'],
+  ['ARCHIVE_GAP', 'content lasting helped passed noted'],
+  ['ARCHIVE_MISMATCH', 'content lasting helped passed noted'],
   ['ARCHIVE_NEWER', 'content lasting'],
   ['ARCHIVE_LOCKED', 'lasting passed'],
   ['ARCHIVE_MISSING', 'passed'],
@@ -31,8 +34,18 @@ test('each failure means the same wherever it is met', () => {
       isLasting(error) ? 'lasting' : '',
       isHelpedBySnapshot(key) ? 'helped' : '',
       isOfOneFile(error) ? 'passed' : '',
+      lastingFile({ key, message: `${FILE}.wca is not as it was` }) ? 'noted' : '',
     ]
     assert.equal(found.filter((each) => each !== '').join(' '), expected, key)
   }
   assert.equal(isOfContent(new Error('ARCHIVE_BROKEN')), false)
+})
+
+test('a note is of the whole file that an error names', () => {
+  const told = (name: string) =>
+    lastingFile({ key: 'ARCHIVE_BROKEN', message: `archive file ${name} is not sound: x` })
+  assert.equal(told(`${FILE}.wca`), `${FILE}.wca`)
+  assert.equal(told(`${FILE}.0002.last.wca`), `${FILE}.wca`)
+  assert.equal(told(`${FILE}.x.wca`), undefined)
+  assert.equal(told('no file'), undefined)
 })

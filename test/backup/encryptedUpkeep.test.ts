@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ArchiveCompactor } from '../../src/backup/archiveCompactor.ts'
 import type { Sealing } from '../../src/backup/archiveFiles.ts'
+import type { SnapshotBounds } from '../../src/backup/compaction/dueSnapshot.ts'
 import { RecentKeys } from '../../src/backup/recentKeys.ts'
 import { planRestore } from '../../src/backup/restorePlan.ts'
 import { DAY_MS, HOUR_MS } from '../../src/backup/retention/periods.ts'
@@ -18,6 +19,7 @@ import { parseKeep } from '../../src/options/keepPolicy.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { newIdentity } from '../../src/security/backupKeys.ts'
 import { ONE } from '../support/archives.ts'
+import { spoilFirstBlock } from '../support/damage.ts'
 import {
   checksumAt,
   type Moment,
@@ -35,6 +37,8 @@ const OWN = newIdentity()
 const PAGE = 512
 const T = Date.UTC(2026, 0, 5, 22)
 const SNAPSHOTS = { changeFactor: 0.7, leastBytes: 1000, ageMs: DAY_MS, files: 40 }
+/** No snapshot stays for what it saves, and none is due. */
+const RARE = { changeFactor: 1000, leastBytes: 1e9, ageMs: 1000 * DAY_MS, files: 1000 }
 const signal = new AbortController().signal
 let made = 0
 
@@ -43,26 +47,39 @@ class Node {
   readonly store: DirectoryStore
   readonly moments: readonly Moment[]
   readonly #keep: string
+  readonly #snapshots: SnapshotBounds
   #count = 1
   #sealing: Sealing
   #compactor: ArchiveCompactor
 
-  private constructor(store: DirectoryStore, moments: readonly Moment[], keep: string) {
+  private constructor(
+    store: DirectoryStore,
+    moments: readonly Moment[],
+    keep: string,
+    snapshots: SnapshotBounds,
+  ) {
     this.store = store
     this.moments = moments
     this.#keep = keep
+    this.#snapshots = snapshots
     this.#sealing = this.#newSealing()
     this.#compactor = this.#newCompactor()
   }
 
-  static async begin(keep: string, count: number, stepMs: number): Promise<Node> {
+  static async begin(
+    keep: string,
+    count: number,
+    stepMs: number,
+    snapshots = SNAPSHOTS,
+  ): Promise<Node> {
     const path = join(root, `${++made}.db`)
     const steps = randomSteps(count, seededRandom(made))
     const moments = momentsOf(path, PAGE, steps, (i) => {
       return { incarnation: ONE, timeMs: T + i * stepMs }
     })
-    const node = new Node(new DirectoryStore(join(root, `${made}`), systemFileOps), moments, keep)
-    await node.#snapshot()
+    const store = new DirectoryStore(join(root, `${made}`), systemFileOps)
+    const node = new Node(store, moments, keep, snapshots)
+    await node.snapshot()
     return node
   }
 
@@ -81,19 +98,36 @@ class Node {
 
   /** `count` moments, and a round. */
   async archive(count: number) {
+    await this.grow(count)
+    const report = await this.round()
+    assert.deepEqual([report.problems, report.refused], [[], undefined])
+    if (report.isSnapshotDue) await this.snapshot()
+    return report
+  }
+
+  async grow(count: number): Promise<void> {
     for (let i = 0; i < count && !this.isAtEnd; i++) {
       this.#count++
       const run = this.moments.slice(this.#count - 2, this.#count)
       await putChanges(this.store, run, PAGE, 1, this.#sealing)
     }
-    const report = await this.#compactor.run(signal)
-    assert.deepEqual([report.problems, report.refused], [[], undefined])
-    if (report.isSnapshotDue) await this.#snapshot()
-    return report
+  }
+
+  /** Spoils one of the first files of changes: its ends can be read as before. */
+  async spoil(): Promise<string> {
+    const files = await this.store.list('changes/0')
+    const early = files.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(2, 12)
+    const [{ name }] = early.toSorted((a, b) => b.bytes - a.bytes)
+    spoilFirstBlock(join(this.store.name, name))
+    return name
+  }
+
+  round() {
+    return this.#compactor.run(signal)
   }
 
   /** Of the database itself, without its key: nothing here reads it. */
-  async #snapshot(): Promise<void> {
+  async snapshot(): Promise<void> {
     await putSnapshot(this.store, this.present, PAGE, { recipients: [OWN.recipient] })
   }
 
@@ -114,7 +148,7 @@ class Node {
     const clock = { nowMs: () => this.present.timeMs + 1 }
     const keep = parseKeep(this.#keep)
     const about = { node: 'node-b', writer: 'test', sealing: this.#sealing }
-    return new ArchiveCompactor(this.store, clock, { keep, snapshots: SNAPSHOTS, ...about })
+    return new ArchiveCompactor(this.store, clock, { keep, snapshots: this.#snapshots, ...about })
   }
 }
 
@@ -164,4 +198,45 @@ test('of an old day whose files cannot be thinned a snapshot stays alone', async
     const moment = node.moments.find(({ txid }) => name.kind === 'snapshot' && txid === name.txid)
     if (moment) await node.requireRestored(moment)
   }
+})
+
+test('what was found broken stays known to a node that cannot read it any more', async () => {
+  const node = await Node.begin('7d:all', 90, 90_000, RARE)
+  await node.grow(45)
+  const name = await node.spoil()
+  const found = [await node.round(), await node.round()].flatMap(({ problems }) => problems)
+  assert.ok(found.some(({ message }) => message.includes(name)))
+  const behind = node.moments.indexOf(node.present)
+  await node.snapshot()
+  while (!node.isAtEnd) {
+    await node.grow(10)
+    await node.snapshot()
+    node.restart()
+    for (let round = 0; round < 3; round++) {
+      const { problems, noted } = await node.round()
+      assert.deepEqual([problems, noted], [[], []])
+    }
+  }
+  const snapshots = await node.store.list('snapshots')
+  assert.ok(snapshots.length < 4, `${snapshots.length} snapshots`)
+  await node.store.remove(name)
+  for (const moment of node.moments.slice(behind)) await node.requireRestored(moment)
+})
+
+test('a node that starts anew wants a snapshot behind what was found broken', async () => {
+  const node = await Node.begin('7d:all', 45, 90_000, RARE)
+  await node.grow(44)
+  const name = await node.spoil()
+  for (let round = 0; round < 2; round++) await node.round()
+  node.restart()
+  const { noted } = await node.round()
+  assert.deepEqual(
+    noted.map(({ key, message }) => [key, message.includes(name)]),
+    [['ARCHIVE_BROKEN', true]],
+  )
+  await node.snapshot()
+  assert.deepEqual((await node.round()).noted, [])
+  await node.store.remove(name)
+  await node.round()
+  assert.equal((await node.store.list('broken')).length, 0)
 })

@@ -20,6 +20,7 @@ import { messageSum, type Stand } from '../../src/backup/batchRecord.ts'
 import { PlaceArchive } from '../../src/backup/placeArchive.ts'
 import { behindOf } from '../../src/backup/placeStatus.ts'
 import { placesNow } from '../../src/backup/placesNow.ts'
+import { brokenIds, noteBroken } from '../../src/backup/retention/brokenNotes.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
 import { WalcastError } from '../../src/errors.ts'
@@ -69,6 +70,7 @@ function newPlace(
     at: 0,
     isOpen: false,
     isOn: true,
+    givesBack: 0,
     cluster: 'cluster-a',
     snapshots: 0,
     files: 0,
@@ -110,6 +112,7 @@ function newPlace(
       ...{ codec: 'deflate', recipients: undefined },
     }),
     isOn: () => now.isOn,
+    giveBack: () => now.givesBack-- > 0,
     mayStandInMs: () => now.standInMs,
     checkEveryMs: now.checkEveryMs,
     end: () => (now.isBroken ? undefined : standOf(states[now.at])),
@@ -714,6 +717,21 @@ test('a batch that was torn off in the log is followed by a snapshot', async () 
   }
 })
 
+test('a place that was left to other nodes is begun anew once it is not any more', async () => {
+  const { folder, place, level, now } = newPlace()
+  now.givesBack = 2
+  place.start()
+  await level()
+  assert.deepEqual([now.snapshots, now.givesBack], [1, 2], 'an empty place is begun at once')
+  // Of what was committed the log has nothing.
+  now.at++
+  await until('it was left and begun', () => now.snapshots === 2)
+  assert.equal(now.givesBack, -1)
+  await level()
+  await place.stop()
+  await requireRestorable(folder, states[now.at])
+})
+
 test('a snapshot that is found broken where the place stands is written again', async () => {
   const { folder, place, level, now } = newPlace()
   place.start()
@@ -721,10 +739,14 @@ test('a snapshot that is found broken where the place stands is written again', 
   const [name] = readdirSync(join(folder, 'snapshots'))
   flip(join(folder, 'snapshots', name))
   await assert.rejects(requireRestorable(folder, states[0]))
+  const store = new DirectoryStore(folder, systemFileOps)
+  const about = { code: 'ARCHIVE_BROKEN', foundMs: 1, by: 'n' }
+  await noteBroken(store, { file: `snapshots/${name}`, ...about })
   place.onUnsound({ key: 'ARCHIVE_BROKEN', message: `${folder}/snapshots/${name} is not sound` })
   await until('a snapshot was taken', () => place.status.renewed !== undefined)
   await place.stop()
   assert.equal(now.snapshots, 2)
+  assert.equal((await brokenIds(store)).size, 0)
   await requireRestorable(folder, states[0])
 })
 

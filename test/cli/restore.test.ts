@@ -313,21 +313,45 @@ labTest('the list tells what can be restored, and what is damaged', async (lab) 
   const whole = await walcast(lab, 'backups', '--from', archive, '--verify', '--wide')
   assert.equal(whole.code, 0, whole.err)
   assert.match(whole.out, /^cluster cluster-a, database main: 3 files, .* in /)
-  const [from, to] = ['02:40:00', '02:45:00'].map((time) => `2026-01-01 ${time}`)
-  const full = `^${from}\\.000 \\+01:00 +${to}\\.000 \\+01:00 +1-100 +1-105 +every position$`
-  assert.match(whole.out, new RegExp(full, 'm'))
-  const narrow = await walcast(lab, 'backups', '--from', archive)
-  assert.match(narrow.out, new RegExp(`^${from} +${to} +1-100 +1-105 +every position$`, 'm'))
-  const lines = narrow.out.split('\n')
-  assert.ok(lines.every((line) => line.length <= 80 || line.includes(archive)))
+  const times = ['2026-01-01 02:40:00.000 +01:00', '2026-01-01 02:45:00.000 +01:00']
+  const cells = (line: string) => line.split(/ {2,}/)
+  const row = [...times, '1-100', '1-105', 'every position']
+  assert.deepEqual(
+    whole.out
+      .split('\n')
+      .map(cells)
+      .find(([from]) => from === times[0]),
+    row,
+  )
   assert.match(whole.out, /every checksum in 3 files is right$/)
+  // It fits into a small terminal.
+  const small = await walcast(lab, 'backups', '--from', archive)
+  assert.match(
+    small.out,
+    /^2026-01-01 02:40:00 +2026-01-01 02:45:00 +1-100 +1-105 +every position$/m,
+  )
+  assert.ok(small.out.split('\n').every((line) => line.length <= 80 || line.includes(archive)))
   flipBit(archive, names[2], 0.5)
   const damaged = await walcast(lab, 'backups', '--from', archive, '--verify')
   assert.equal(damaged.code, 1)
   assert.match(damaged.out, new RegExp(`NOT SOUND: 1 of 3 files\n.*${names[2]} is not sound`))
+  const noted = await walcast(lab, 'backups', '--from', archive)
+  const told = `^NOTED AS BROKEN: 1 file\n  ${names[2]}: ARCHIVE_BROKEN, found by walcast backups`
+  assert.match(noted.out, new RegExp(told, 'm'))
+  flipBit(archive, names[2], 0.5)
+  const again = await walcast(lab, 'backups', '--from', archive, '--verify')
+  assert.equal(again.code, 0, again.err)
+  assert.doesNotMatch(again.out, /NOTED/)
+  assert.deepEqual(readdirSync(join(archive, 'broken')), [])
+  flipBit(archive, names[2], 0.5)
+  await walcast(lab, 'backups', '--from', archive, '--verify')
   rmSync(join(archive, names[1]))
   const { code, out } = await walcast(lab, 'backups', '--from', archive, '--json')
   assert.equal(code, 0)
+  assert.deepEqual(
+    JSON.parse(out).noted.map((each: { name: string; by: string }) => [each.name, each.by]),
+    [[names[2], '']],
+  )
   const { histories } = JSON.parse(out)
   assert.equal(histories[0].restorableUntil.txid, 100)
   assert.deepEqual(

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PlaceReport } from '../../src/api/backupStatus.ts'
+import { brokenNotes } from '../../src/backup/retention/brokenNotes.ts'
+import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
+import { systemFileOps as ops } from '../../src/platform/fileOps.ts'
 import { archived } from '../support/archiving.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -142,6 +145,9 @@ labTest('a drill refuses a disk without room, and an encrypted place is checked'
   const bad = damageNewest(sealed)
   const failed = await drilled(node, ({ drillFailure: failure }) => failure !== undefined)
   assert.ok(failed.drillFailure?.message.includes(bad), failed.drillFailure?.message)
+  const store = new DirectoryStore(sealed, ops)
+  const note = await until('it is noted', async () => (await brokenNotes(store))[0])
+  assert.equal(note.about?.file, `changes/0/${bad}`)
   await node.stop()
   assert.equal(existsSync(`${db}-walcast/backup/drill`), false)
 

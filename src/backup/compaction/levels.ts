@@ -115,10 +115,11 @@ function openChain(
   })[0]
 }
 
-/** Files of many parts are large enough alone. */
+/** Files of many parts are large enough alone. What is not sound cannot be read to be merged. */
 function isCaptured(piece: DatedPiece): piece is Captured {
   return (
     piece.name.kind === 'changes' &&
+    !piece.isUnsound &&
     !isThinned(piece.name) &&
     piece.about !== undefined &&
     piece.files.length <= MAX_MERGED_PARTS

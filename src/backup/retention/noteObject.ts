@@ -13,16 +13,17 @@ export function writeNote(store: Store, name: string, value: object): Promise<bo
   return store.create(name, (append) => append(bytes))
 }
 
-/** Undefined when it was removed meanwhile. Throws ARCHIVE_BROKEN. */
+/** Undefined when it was removed meanwhile. Throws ARCHIVE_BROKEN, also past `maxBytes`. */
 export async function readNote(
   store: Store,
   name: string,
+  maxBytes = MAX_NOTE_BYTES,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
   let text: string
   try {
     const object = await store.open(name)
     try {
-      if (object.bytes > MAX_NOTE_BYTES) throw broken(name, 'it is too long')
+      if (object.bytes > maxBytes) throw broken(name, 'it is too long')
       text = (await object.read(0, object.bytes)).toString()
     } finally {
       await object.close()

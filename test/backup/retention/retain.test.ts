@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { type ArchivedPlace, type ArchiveName, isThinned } from '../../../proto/archiveNames.ts'
 import { byEnd, type DatedPiece, keyOf, UNKNOWN } from '../../../src/backup/datedPieces.ts'
 import { planRestore } from '../../../src/backup/restorePlan.ts'
+import { retainNoted } from '../../../src/backup/retention/notedRetention.ts'
 import { DAY_MS, HOUR_MS, periodStart } from '../../../src/backup/retention/periods.ts'
 import { type Retention, retain } from '../../../src/backup/retention/retain.ts'
 import { type KeepPolicy, parseKeep } from '../../../src/options/keepPolicy.ts'
@@ -166,6 +167,35 @@ test('what is promised and reached without unsound files stays so, and no unsoun
     }),
     { numRuns: 60 },
   )
+})
+
+test('notes of broken files make nothing go and nothing thinner, whatever a size says', () => {
+  const numbers = fc.array(fc.nat(), { minLength: 1, maxLength: 4 })
+  const megabytes = fc.integer({ min: 1, max: 40 })
+  let more = 0
+  fc.assert(
+    fc.property(archive, numbers, megabytes, ({ files, snapshots, keep }, noted, size) => {
+      const { pieces: plain, last } = piecesOf(files, snapshots)
+      const { windows, snapshots: newest } = parseKeep(keep)
+      const policy = { windows, snapshots: newest, maxBytes: size * 20 }
+      const keys = new Set(noted.map((number) => plain[number % plain.length].key))
+      const pieces = plain.map((each) => ({ ...each, isUnsound: keys.has(each.key) }))
+      const nowMs = timeOf(last) + HOUR_MS
+      const verified = new Set(pieces.map(({ key }) => key))
+      const about = { policy, clock: { nowMs, storeMs: nowMs }, held: [], verified }
+      const without = retain({ ...about, pieces: plain, changeFactor: 1 })
+      const gone = new Set(without.remove.map(({ key }) => key))
+      const thinned = new Set(without.thin.flatMap((run) => run.pieces.map(({ key }) => key)))
+      const { remove, thin, kept } = retainNoted({ ...about, pieces, changeFactor: 1 }, keys)
+      for (const { key } of remove) assert.ok(gone.has(key), `${key} goes`)
+      for (const { key } of thin.flatMap((run) => run.pieces))
+        assert.ok(gone.has(key) || thinned.has(key), `${key} is thinned`)
+      assert.equal(kept.length + remove.length, pieces.length)
+      if (remove.length < gone.size) more++
+    }),
+    { numRuns: 150 },
+  )
+  assert.ok(more > 0, 'no note ever kept anything')
 })
 
 test('a snapshot behind an unsound file stays while what follows it is promised', () => {
