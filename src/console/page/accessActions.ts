@@ -9,13 +9,11 @@ import {
 } from '../../api/membership.ts'
 import { type CreatedToken, type RevokedAnswer, TOKENS_PATH } from '../../api/tokens.ts'
 import type { TokenRole } from '../../security/tokenRoles.ts'
-import type { Action, PlanLine } from './actions.ts'
+import { type Action, BY, line, type PlanLine } from './actions.ts'
 import { shellWord } from './commandText.ts'
 import { plural } from './format.ts'
 import { ask } from './requests.ts'
 
-/** Who asked, in the audit log; the node adds the token and the address. */
-const BY = 'console'
 /** The old secret stays good for so long. */
 const OVERLAP_MS = 288 * MIN_OVERLAP_MS
 
@@ -122,8 +120,4 @@ export function told(members: readonly ToldInfo[]): PlanLine[] {
       ? line('good', `${node} knows it.`)
       : line('warn', `${node} hears of it when it is back: ${detail ?? ''}`),
   )
-}
-
-function line(tone: PlanLine['tone'], text: string): PlanLine {
-  return { tone, text }
 }

@@ -31,3 +31,10 @@ export interface Action {
   /** The dry run. Throws Refusal. */
   plan(): Promise<Plan>
 }
+
+/** Who asked, in the audit log; the node adds the token and the address. */
+export const BY = 'console'
+
+export function line(tone: Tone, text: string): PlanLine {
+  return { tone, text }
+}

@@ -1,11 +1,8 @@
 /** A backup that somebody asks for. */
 import { BACKUP_PATH, type BackupNowAnswer } from '../../api/backupNow.ts'
-import type { Action } from './actions.ts'
+import { type Action, BY } from './actions.ts'
 import { bytesText, durationText } from './format.ts'
 import { ask } from './requests.ts'
-
-/** Who asked, in the audit log; the node adds the token and the address. */
-const BY = 'console'
 
 export function backUpNow(isSnapshotWanted: boolean): Action {
   return {

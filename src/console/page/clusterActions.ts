@@ -10,13 +10,10 @@ import {
   type SwitchoverAnswer,
 } from '../../api/roleAnswers.ts'
 import { told } from './accessActions.ts'
-import type { Action, PlanLine } from './actions.ts'
+import { type Action, BY, line, type PlanLine } from './actions.ts'
 import { shellWord } from './commandText.ts'
 import { durationText, plural } from './format.ts'
 import { ask } from './requests.ts'
-
-/** Who asked, in the audit log; the node adds the token and the address. */
-const BY = 'console'
 
 /** Makes `node` the leader while the leader lives. `behind`: how far its copy is, in words. */
 export function switchoverTo(node: string, reasons: readonly string[], behind: string): Action {
@@ -147,8 +144,4 @@ export function switchedLines({
     line('good', `${to.node} leads in epoch ${epoch}; ${from.node} follows.`),
     line('quiet', `Writes waited ${durationText(pauseMs)}; ${plural(heldWrites, 'write')} held.`),
   ]
-}
-
-function line(tone: PlanLine['tone'], text: string): PlanLine {
-  return { tone, text }
 }

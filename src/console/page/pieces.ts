@@ -32,6 +32,24 @@ export function facts(pairs: readonly (readonly [string, Child])[]): HTMLElement
   )
 }
 
+/** A table that scrolls by itself where it is too wide. `label`: for whoever does not see it. */
+export function table(
+  label: string,
+  heads: readonly string[],
+  rows: readonly HTMLElement[],
+): HTMLElement {
+  const head = heads.map((text) => el('th', { scope: 'col' }, text))
+  const about = { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }
+  const parts = [el('thead', {}, el('tr', {}, ...head)), el('tbody', {}, ...rows)]
+  return el('div', about, el('table', {}, ...parts))
+}
+
+/** `control` has an id. */
+export function labelled(text: string, control: HTMLElement): HTMLElement {
+  const about = { class: 'filter', for: control.id }
+  return el('label', about, el('span', { class: 'label' }, text), control)
+}
+
 export function notice(tone: Tone, ...children: Child[]): HTMLElement {
   return el('div', { class: `notice ${tone}` }, icon(tone), el('div', {}, ...children))
 }

@@ -12,7 +12,7 @@ import { setTimer } from '../browser.ts'
 import { el, refill } from '../dom.ts'
 import { timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { button, card, GuardedButton, notice } from '../pieces.ts'
+import { button, card, GuardedButton, labelled, notice, table } from '../pieces.ts'
 import { ask, asRefusal } from '../requests.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -49,8 +49,8 @@ class AccessScreen implements MountedScreen {
     const fields = el(
       'div',
       { class: 'filters' },
-      el('label', { class: 'filter' }, el('span', { class: 'label' }, 'Role'), this.#role),
-      el('label', { class: 'filter' }, el('span', { class: 'label' }, 'Note'), this.#note),
+      labelled('Role', this.#role),
+      labelled('Note', this.#note),
       this.#create.element,
     )
     root.append(
@@ -81,13 +81,11 @@ class AccessScreen implements MountedScreen {
     if (!this.#tokens)
       return this.#failure ? notice('bad', this.#failure) : el('p', { class: 'busy' }, 'Asking…')
     if (this.#tokens.length === 0) return el('p', { class: 'note' }, 'There is no token.')
-    const heads = ['Token', 'Role', 'Note', 'Made', 'Ends', ''].map((head) =>
-      el('th', { scope: 'col' }, head),
+    return table(
+      'Tokens',
+      ['Token', 'Role', 'Note', 'Made', 'Ends', ''],
+      this.#tokens.map((token) => tokenRow(token, state)),
     )
-    const rows = this.#tokens.map((token) => tokenRow(token, state))
-    const table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows))
-    const about = { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Tokens' }
-    return el('div', about, table)
   }
 
   async #ask(): Promise<void> {

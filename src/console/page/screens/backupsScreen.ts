@@ -3,6 +3,7 @@ import type { PlaceReport } from '../../../api/backupStatus.ts'
 import type { SnapshotReport } from '../../../api/snapshotStatus.ts'
 import { openAction } from '../actionDialog.ts'
 import { archiveLine } from '../archiveLine.ts'
+import { proofText, untilText } from '../archiveTexts.ts'
 import { backUpNow } from '../backupActions.ts'
 import { el, refill } from '../dom.ts'
 import { agoText, bytesText, countText, durationText, timeText } from '../format.ts'
@@ -97,25 +98,16 @@ function saidOf({
 }
 
 function placeFacts(report: PlaceReport, nowMs: number): HTMLElement {
-  const { isArchiving, restorableUntil, behindMs, upkeep } = report
-  const proof = report.proven ?? report.checked
+  const { isArchiving, behindMs, upkeep } = report
   const time = (iso: string) => timeText(Date.parse(iso), nowMs)
   const kept = (upkeep?.restorable ?? []).map(({ grain, from, to }) =>
     el('div', {}, `${grain === 'all' ? 'every position' : grain}: ${time(from)} to ${time(to)}`),
   )
   return facts([
     ['Archives', isArchiving ? 'this node' : 'another node of the cluster'],
-    [
-      'Restorable until',
-      restorableUntil
-        ? `${time(restorableUntil.at)} (${restorableUntil.position})`
-        : 'not known yet',
-    ],
+    ['Restorable until', untilText(report, nowMs) ?? 'not known yet'],
     ['Behind', behindMs === undefined ? 'not known' : durationText(behindMs)],
-    [
-      'Proven',
-      proof ? `${agoText(nowMs - Date.parse(proof.provenAt))}, up to ${proof.position}` : 'not yet',
-    ],
+    ['Proven', proofText(report, nowMs) ?? 'not yet'],
     [
       'Holds',
       upkeep ? `${countText(upkeep.files)} files, ${bytesText(upkeep.bytes)}` : 'not known yet',

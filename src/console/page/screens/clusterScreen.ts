@@ -8,7 +8,7 @@ import { el, refill } from '../dom.ts'
 import { agoText, countText, durationText, sentence, timeText } from '../format.ts'
 import { roleTone, toneOfNode } from '../health.ts'
 import { refusalText } from '../permission.ts'
-import { badge, button, card, GuardedButton } from '../pieces.ts'
+import { badge, button, card, GuardedButton, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 
@@ -55,14 +55,11 @@ function pairRefusal(state: ConsoleState): string | undefined {
 
 function nodeTable(cluster: ClusterAnswer, state: ConsoleState): HTMLElement {
   const heads = ['Node', 'Role', 'State', 'Position', 'Lag', 'Acknowledges', 'Version', 'Actions']
-  const table = el(
-    'table',
-    {},
-    el('thead', {}, el('tr', {}, ...heads.map((head) => el('th', { scope: 'col' }, head)))),
-    el('tbody', {}, ...cluster.nodes.flatMap((node) => nodeRows(node, cluster, state))),
+  return table(
+    'Nodes',
+    heads,
+    cluster.nodes.flatMap((node) => nodeRows(node, cluster, state)),
   )
-  const about = { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Nodes' }
-  return el('div', about, table)
 }
 
 function nodeRows(node: ClusterNode, cluster: ClusterAnswer, state: ConsoleState): HTMLElement[] {

@@ -4,7 +4,7 @@ import { Chart } from '../chart.ts'
 import { el, refill } from '../dom.ts'
 import { bytesText, countText, durationText } from '../format.ts'
 import { lagSeries, rateSeries, walSeries } from '../lagSeries.ts'
-import { card, figure } from '../pieces.ts'
+import { card, figure, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import { causeList } from './causeList.ts'
@@ -92,15 +92,11 @@ function percentiles({ p50Ms, p95Ms, p99Ms, maxMs }: LagReport): HTMLElement[] {
 function stageTable(isLeader: boolean, { stages }: LagReport): HTMLElement {
   if (isLeader)
     return el('p', { class: 'note' }, 'Replicas measure it: see the page of one of them.')
-  const heads = ['Stage', 'p50', 'p95', 'p99', 'Slowest', 'Commits'].map((head) =>
-    el('th', { scope: 'col' }, head),
-  )
+  const heads = ['Stage', 'p50', 'p95', 'p99', 'Slowest', 'Commits']
   const rows = Object.entries(STAGES).map(([stage, text]) => {
     const { p50Ms, p95Ms, p99Ms, maxMs, count } = stages[stage as keyof typeof stages]
     const cells = [p50Ms, p95Ms, p99Ms, maxMs].map((ms) => el('td', {}, durationText(ms)))
     return el('tr', {}, el('th', { scope: 'row' }, text), ...cells, el('td', {}, countText(count)))
   })
-  const table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows))
-  const about = { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Lag by stage' }
-  return el('div', about, table)
+  return table('Lag by stage', heads, rows)
 }

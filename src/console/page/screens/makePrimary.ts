@@ -8,14 +8,11 @@ import {
   PROMOTE_PATH,
   type PromoteAnswer,
 } from '../../../api/roleAnswers.ts'
-import type { Action, Plan, PlanLine } from '../actions.ts'
+import { type Action, BY, line, type Plan, type PlanLine } from '../actions.ts'
 import { switchoverTo } from '../clusterActions.ts'
 import { shellWord } from '../commandText.ts'
 import { durationText, plural, sentence } from '../format.ts'
 import { ask } from '../requests.ts'
-
-/** Who asked, in the audit log; the node adds the token and the address. */
-const BY = 'console'
 
 export function makePrimary(node: string): Action {
   return {
@@ -110,10 +107,6 @@ function switchoverInstead(fitness: FitnessAnswer, living: MemberState): Plan {
     instead: switchoverTo(node, fitness.reasons.map(sentence), durationText(fitness.lagMs)),
     run: async () => [],
   }
-}
-
-function line(tone: PlanLine['tone'], text: string): PlanLine {
-  return { tone, text }
 }
 
 function placeText({ node, address }: NodePlace): string {

@@ -3,7 +3,7 @@ import type { ReplicaStatus } from '../../../feed/replicaStatus.ts'
 import { el, refill } from '../dom.ts'
 import { agoText, bytesText, countText, durationText, plural, timeText } from '../format.ts'
 import { roleTone } from '../health.ts'
-import { badge, card, facts, figure } from '../pieces.ts'
+import { badge, card, facts, figure, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import { causeList } from './causeList.ts'
@@ -72,15 +72,11 @@ function sinceText(roleSince: string | undefined, nowMs: number): string {
 
 function replicaTable(replicas: readonly ReplicaStatus[], nowMs: number): HTMLElement {
   if (replicas.length === 0) return el('p', { class: 'note' }, 'No replica has been seen yet.')
-  const heads = ['Node', 'State', 'Position', 'Lag', 'Last word'].map((text) =>
-    el('th', { scope: 'col' }, text),
-  )
-  const rows = replicas.map((replica) => replicaRow(replica, nowMs))
-  const table = el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows))
-  return el(
-    'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Replicas' },
-    table,
+  const heads = ['Node', 'State', 'Position', 'Lag', 'Last word']
+  return table(
+    'Replicas',
+    heads,
+    replicas.map((replica) => replicaRow(replica, nowMs)),
   )
 }
 

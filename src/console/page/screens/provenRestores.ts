@@ -1,8 +1,9 @@
 /** When a restore from the archive was last proven, and up to where it reached. */
 import type { PlaceReport } from '../../../api/backupStatus.ts'
 import type { ClusterNode } from '../../../api/clusterOverview.ts'
+import { proofText, untilText } from '../archiveTexts.ts'
 import { el } from '../dom.ts'
-import { agoText, timeText } from '../format.ts'
+import { timeText } from '../format.ts'
 import { facts } from '../pieces.ts'
 import type { ConsoleState } from '../state.ts'
 
@@ -26,20 +27,12 @@ function archiveOf({ node, restorableUntil }: ClusterNode, nowMs: number): HTMLE
 }
 
 function placeFacts(report: PlaceReport, nowMs: number): HTMLElement {
-  const { place, restorableUntil, drillFailure, isArchiving } = report
-  const proof = report.proven ?? report.checked
-  const until = restorableUntil
-    ? `${timeText(Date.parse(restorableUntil.at), nowMs)} (${restorableUntil.position})`
-    : 'not known'
-  const proven = proof
-    ? `${agoText(nowMs - Date.parse(proof.provenAt))}, up to ${proof.position}`
-    : isArchiving
-      ? 'never yet'
-      : 'another node archives'
+  const { place, drillFailure, isArchiving } = report
+  const unproven = isArchiving ? 'never yet' : 'another node archives'
   return facts([
     ['Place', place],
-    ['Restorable until', until],
-    ['Proven', proven],
+    ['Restorable until', untilText(report, nowMs) ?? 'not known'],
+    ['Proven', proofText(report, nowMs) ?? unproven],
     ...(drillFailure ? [['Last drill', drillFailure.message] as const] : []),
   ])
 }

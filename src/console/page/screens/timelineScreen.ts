@@ -8,7 +8,7 @@ import {
 import { el, refill } from '../dom.ts'
 import { timeText } from '../format.ts'
 import type { Tone } from '../health.ts'
-import { badge, button, card, notice } from '../pieces.ts'
+import { badge, button, card, labelled, notice, table } from '../pieces.ts'
 import { ask, asRefusal } from '../requests.ts'
 import { saveJson } from '../savedFile.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
@@ -86,15 +86,6 @@ class TimelineScreen implements MountedScreen {
   }
 }
 
-function labelled(text: string, control: HTMLElement): HTMLElement {
-  return el(
-    'label',
-    { class: 'filter', for: control.id },
-    el('span', { class: 'label' }, text),
-    control,
-  )
-}
-
 function nothing(known: number): HTMLElement {
   const text = known === 0 ? 'Nothing has happened yet.' : 'Nothing of that kind is remembered.'
   return el('p', { class: 'note' }, text)
@@ -102,15 +93,11 @@ function nothing(known: number): HTMLElement {
 
 function timelineTable(entries: readonly AuditEntry[], nowMs: number): HTMLElement {
   const heads = ['Time', 'What', 'Outcome', 'Position', 'Who asked', 'Detail']
-  const rows = entries.map((entry) => entryRow(entry, nowMs))
-  const table = el(
-    'table',
-    {},
-    el('thead', {}, el('tr', {}, ...heads.map((head) => el('th', { scope: 'col' }, head)))),
-    el('tbody', {}, ...rows),
+  return table(
+    'Events',
+    heads,
+    entries.map((entry) => entryRow(entry, nowMs)),
   )
-  const about = { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Events' }
-  return el('div', about, table)
 }
 
 function entryRow(entry: AuditEntry, nowMs: number): HTMLElement {
