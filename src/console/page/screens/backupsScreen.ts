@@ -75,9 +75,8 @@ class PlaceCard {
   }
 
   update(report: PlaceReport, nowMs: number): void {
-    refill(this.#said, [report.isStalled, report.isProofOverdue, report.lastError], () =>
-      saidOf(report),
-    )
+    const { isStalled, isProofOverdue, lastError, drillFailure } = report
+    refill(this.#said, [isStalled, isProofOverdue, lastError, drillFailure], () => saidOf(report))
     refill(this.#facts, [report, Math.floor(nowMs / 1000)], () => [placeFacts(report, nowMs)])
     this.#picker.update(archiveLine(report), nowMs)
   }
