@@ -458,6 +458,11 @@ export const CATALOGUE = {
     'a change of role is under way: {detail}',
     'look at the status in a moment',
   ),
+  ROLE_CHANGES_PAUSED: entry(
+    409,
+    'role changes are paused until {until} by {by}{reason}',
+    'wait, or end the pause: walcast resume',
+  ),
   SWITCHOVER_FAILED: entry(
     503,
     'the switchover to {to} was given up: {detail}',

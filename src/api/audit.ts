@@ -15,6 +15,8 @@ export const AUDIT_ACTIONS = [
   'demote',
   'switchover',
   'rehearse',
+  'pause',
+  'resume',
   'forget',
   'create-token',
   'revoke-token',

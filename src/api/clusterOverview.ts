@@ -3,6 +3,7 @@
  * members itself, so that any node can be asked, also while there is no leader.
  */
 import type { NodeRole } from './roleAnswers.ts'
+import type { PauseInfo } from './rolePause.ts'
 
 export const CLUSTER_PATH = '/_walcast/cluster'
 
@@ -75,6 +76,8 @@ export interface ClusterAnswer {
   readonly leader: string | null
   /** The highest epoch among the nodes. */
   readonly epoch: number
+  /** Absent while role changes are not paused, as far as the asked node knows. */
+  readonly paused?: PauseInfo
   /** The leader comes first, the others by id. */
   readonly nodes: readonly ClusterNode[]
 }

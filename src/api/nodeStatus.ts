@@ -4,6 +4,7 @@ import type { AuditEntry } from './audit.ts'
 import type { DatabaseLag, DatabaseStatus } from './databaseStatus.ts'
 import type { FailedReadsReport } from './failedReads.ts'
 import type { NodePlace } from './roleAnswers.ts'
+import type { PauseInfo } from './rolePause.ts'
 
 /** `GET /_walcast/status`. The fields of the only database stand at the top as well. */
 export interface NodeStatus extends DatabaseStatus {
@@ -15,6 +16,8 @@ export interface NodeStatus extends DatabaseStatus {
   readonly application?: ApplicationStatus
   /** Reads that this node's application failed, and their outcome; absent before the first. */
   readonly failedReads?: FailedReadsReport
+  /** Absent while role changes are not paused. */
+  readonly paused?: PauseInfo
   /** Other nodes of the cluster that this one has met or heard of. */
   readonly members?: readonly NodePlace[]
   /** The last requests and changes that concern the node's role; newest last. */

@@ -28,9 +28,9 @@ export interface TakeOver extends Position {
 
 export interface RoleActions {
   /**
-   * This node leads. Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED, DISK_FULL,
-   * WRITE_FAILED, TAKE_OVER_FAILED or ROLE_CHANGING, and then this node follows as before; or
-   * ROLE_UNSURE, and then it follows but may lead after its next start.
+   * This node leads. Throws ROLE_CHANGES_PAUSED, ALREADY_LEADER, LEADER_LIVES, NOT_FIT,
+   * FENCE_FAILED, DISK_FULL, WRITE_FAILED, TAKE_OVER_FAILED or ROLE_CHANGING, and then this node
+   * follows as before; or ROLE_UNSURE, and then it follows but may lead after its next start.
    */
   promote(
     how: { readonly force: boolean; readonly dryRun: boolean },
@@ -38,17 +38,17 @@ export interface RoleActions {
   ): Promise<PromoteAnswer>
   /**
    * This node follows. `epoch`: that of the leader that asks; undefined when an operator asks.
-   * Throws NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED, ROLE_UNSURE or
-   * ROLE_CHANGING, and then this node leads on.
+   * Throws ROLE_CHANGES_PAUSED, NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED,
+   * ROLE_UNSURE or ROLE_CHANGING, and then this node leads on.
    */
   demote(
     how: { readonly leader: string | undefined; readonly epoch: number | undefined },
     by: string,
   ): Promise<DemoteAnswer>
   /**
-   * The leader hands over to another node. Throws NO_LEADER, NO_TARGET, ROLE_CHANGING or
-   * SWITCHOVER_FAILED, and then the leader leads on; or SWITCHOVER_UNKNOWN or LEADERLESS, and then
-   * it follows.
+   * The leader hands over to another node. Throws ROLE_CHANGES_PAUSED, NO_LEADER, NO_TARGET,
+   * ROLE_CHANGING or SWITCHOVER_FAILED, and then the leader leads on; or SWITCHOVER_UNKNOWN or
+   * LEADERLESS, and then it follows.
    */
   switchover(
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },

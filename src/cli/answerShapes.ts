@@ -111,6 +111,9 @@ const DATABASE_STATUS = [
   },
 ] as const
 
+/** A pause of role changes. */
+export const PAUSE = fields({ since: text, until: text, by: text, reason: text })
+
 /** `GET /_walcast/status`. An older node has no `databases`. */
 export const STATUS = fields(
   { node: text, version: text, ...DATABASE_STATUS[0] },
@@ -121,6 +124,7 @@ export const STATUS = fields(
     members: listOf(PLACE),
     application: APPLICATION,
     failedReads: FAILED_READS,
+    paused: PAUSE,
     audit: listOf(ENTRY),
   },
 )
@@ -270,6 +274,9 @@ export const ROTATED_KEY = fields({
   wrapped: nullable(count),
   detail: nullable(text),
 })
+
+/** `POST` and `DELETE /_walcast/pause`. */
+export const PAUSED = fields({ paused: nullable(PAUSE), members: TOLD })
 
 /** `DELETE /_walcast/members`. */
 export const REMOVED = fields({ removed: text, keys: listOf(text), members: TOLD })

@@ -1,4 +1,5 @@
 /** `GET /_walcast/cluster`, as far as commands read it. States and causes are any text. */
+import { PAUSE } from './answerShapes.ts'
 import { count, fields, flag, listOf, nullable, oneOf, real, text } from './shape.ts'
 
 const NODE = fields({
@@ -18,11 +19,14 @@ const NODE = fields({
   restorableUntil: nullable(fields({ position: text, at: text })),
 })
 
-export const CLUSTER = fields({
-  asked: text,
-  cluster: text,
-  database: text,
-  leader: nullable(text),
-  epoch: count,
-  nodes: listOf(NODE),
-})
+export const CLUSTER = fields(
+  {
+    asked: text,
+    cluster: text,
+    database: text,
+    leader: nullable(text),
+    epoch: count,
+    nodes: listOf(NODE),
+  },
+  { paused: PAUSE },
+)

@@ -1,6 +1,7 @@
 /** All nodes of a cluster as a table for people, with the causes in full below it. */
 import { AWAY, type ClusterAnswer, type ClusterNode } from '../api/clusterOverview.ts'
 import { ageText } from '../health/causeText.ts'
+import { pauseText } from './pauseText.ts'
 import { formatMs, lines } from './queryCommand.ts'
 import { moodOf } from './stateMood.ts'
 import { type Cell, type Column, shown, table } from './table.ts'
@@ -32,7 +33,7 @@ const WIDE_COLUMNS: readonly (string | Column)[] = [
 ]
 
 export function clusterText(answer: ClusterAnswer, look: Look): string {
-  const { asked, cluster, database, leader, epoch, nodes } = answer
+  const { asked, cluster, database, leader, epoch, paused, nodes } = answer
   const head = lines(
     [
       [
@@ -41,6 +42,7 @@ export function clusterText(answer: ClusterAnswer, look: Look): string {
       ],
       ['leader', leader ?? 'NONE: no node that answers leads'],
       ['asked', `${asked} (${ASKED_MARK})`],
+      ...(paused ? [['role changes', `PAUSED ${pauseText(paused)}`] as const] : []),
     ],
     look,
   )

@@ -35,6 +35,8 @@ const GROUPS = [
       rehearse: 'hand leadership over and back, and report what it cost',
       promote: 'make a replica the leader when the old one is gone',
       demote: 'make a leader a replica',
+      pause: 'let nobody change roles while you work',
+      resume: 'end such a pause',
     },
   },
   {

@@ -13,6 +13,7 @@ import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
 import { nodeHelp } from './commandArguments.ts'
 import { placeText } from './leadershipText.ts'
+import { pauseText } from './pauseText.ts'
 import {
   formatBytes,
   formatMs,
@@ -117,9 +118,10 @@ function conditionPairs(status: DatabaseStatus): Pairs {
   return pairs
 }
 
-function nodePairs({ node, application, members = [] }: SeenStatus): Pairs {
+function nodePairs({ node, application, paused, members = [] }: SeenStatus): Pairs {
   const others = members.filter((member) => member.node !== node)
   return [
+    ...(paused ? [['role changes', `PAUSED ${pauseText(paused)}`] as const] : []),
     ...(application ? [['application', applicationLine(application)] as const] : []),
     ...others.map((member) => ['member', placeText(member)] as const),
   ]

@@ -90,7 +90,8 @@ export class ClusterOverview implements ClusterDesk {
       isRemoved,
     }
     const { node: asked, cluster } = own.status
-    return { asked, cluster, database, ...clusterNodes(sights) }
+    const { paused } = this.#parts.report.status()
+    return { asked, cluster, database, ...clusterNodes(sights), ...(paused ? { paused } : {}) }
   }
 
   async #round(): Promise<Round> {

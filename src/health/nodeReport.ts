@@ -10,6 +10,7 @@ import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import { type Databases, onlyDatabase, type ServedDatabase } from '../api/databases.ts'
 import type { FailedReadsReport } from '../api/failedReads.ts'
 import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
+import type { PauseInfo } from '../api/rolePause.ts'
 import type { SnapshotReport } from '../api/snapshotStatus.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { applicationCauses } from './applicationCauses.ts'
@@ -28,6 +29,7 @@ export interface NodeReportParts {
   readonly version: string
   /** For how long this process has been the node, ms. */
   readonly instance: { readonly upMs: number }
+  readonly pause: { readonly now: PauseInfo | undefined }
   /** Undefined without an application. */
   application(): ApplicationStatus | undefined
   /** Of a database by its name; undefined without --backup. */
@@ -46,12 +48,13 @@ export class NodeReport {
   }
 
   status(): NodeStatus {
-    const { nodeFile, audit, ack, version, instance } = this.#parts
+    const { nodeFile, audit, ack, version, instance, pause } = this.#parts
     const { node, cluster, members } = nodeFile.record
     const databases = this.#ask((database) => this.#statusOf(database))
     const only = onlyDatabase(databases)
     const application = this.#parts.application()
     const failedReads = this.#parts.failedReads()
+    const paused = pause.now
     return {
       node,
       cluster,
@@ -60,6 +63,7 @@ export class NodeReport {
       databases: Object.fromEntries(databases),
       ...(application ? { application } : {}),
       ...(failedReads ? { failedReads } : {}),
+      ...(paused ? { paused } : {}),
       members,
       audit: audit.recent(AUDIT_ENTRIES),
       ack,

@@ -22,6 +22,7 @@ import { newKey } from '../security/valueEncryption.ts'
 import { type AuditParts, audited } from './auditedChange.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
 import { rewrapDataKeys } from './dataKeyRewrap.ts'
+import { tellMembers } from './toldMembers.ts'
 
 export interface ClusterKeysParts extends AuditParts {
   readonly trust: ClusterTrust
@@ -109,15 +110,8 @@ export class ClusterKeys {
   }
 
   /** Tells all members what this node knows. */
-  async tellAll(): Promise<ToldInfo[]> {
-    const { trust, metrics } = this.#parts
-    const told = await trust.tellAllNow()
-    for (const { error } of told) if (error !== undefined) metrics.membership().onNotTold()
-    return told
-      .map(({ node, address, error }) => {
-        return { node, address, knows: error === undefined, detail: error ?? null }
-      })
-      .sort((a, b) => Number(a.node > b.node) - Number(a.node < b.node))
+  tellAll(): Promise<ToldInfo[]> {
+    return tellMembers(this.#parts)
   }
 
   /** Throws OPEN_CLUSTER, or STARTING before the cluster is known. */

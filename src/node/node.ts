@@ -24,6 +24,7 @@ import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { auditDesk } from './auditedChange.ts'
 
 import { ClusterPairing } from './clusterPairing.ts'
+import { ClusterPause } from './clusterPause.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { consoleParts } from './consoleParts.ts'
 import { newHealthServer } from './healthListener.ts'
@@ -75,7 +76,9 @@ async function startIn(
   started.hooks = hooks
   const traffic = newTraffic(ground)
   started.traffic = traffic
+  const pause = new ClusterPause(ground)
   const report = new NodeReport({
+    pause,
     databases,
     nodeFile,
     audit: trail,
@@ -93,7 +96,7 @@ async function startIn(
     () => archiveEvents(report.status()),
   )
   const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
-  const server = newServer({ ...ground, membership }, traffic, report, events, () =>
+  const server = newServer({ ...ground, membership, pause }, traffic, report, events, () =>
     started.roles?.hasStarted ? started.roles : undefined,
   )
   started.server = server
@@ -108,7 +111,7 @@ async function startIn(
     events.onChange()
     setup.onChange?.()
   }
-  const roles = new Roles({ ...ground, traffic, journal, onMoved, onFatal })
+  const roles = new Roles({ ...ground, pause, traffic, journal, onMoved, onFatal })
   started.roles = roles
   await roles.start()
   waits.onMoved()
@@ -135,7 +138,7 @@ function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
 
 /** Listens before the node has a role: requests learn that it starts. */
 function newServer(
-  ground: Ground & { readonly membership: Membership },
+  ground: Ground & { readonly membership: Membership; readonly pause: ClusterPause },
   traffic: Traffic,
   report: NodeReport,
   events: Events,

@@ -11,6 +11,7 @@ import type {
   PromoteAnswer,
   SwitchoverAnswer,
 } from '../api/roleAnswers.ts'
+import type { PauseInfo } from '../api/rolePause.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { Acceptance } from '../cluster/peerApplication.ts'
@@ -44,6 +45,8 @@ export interface RoleRequestsParts {
   readonly slot: EngineSlot
   /** Judges the numbers that other nodes tell. */
   readonly claims: Claims
+  /** What operators may ask waits for its end. What nodes do for safety does not. */
+  readonly pause: { readonly now: PauseInfo | undefined }
 }
 
 interface PromoteHow {
@@ -72,6 +75,7 @@ export class RoleRequests implements RoleActions {
   promote(how: PromoteHow, by: string): Promise<PromoteAnswer> {
     const { driver, journal } = this.#parts
     const promote = async () => {
+      this.#requireNoPause()
       const { answer } = await driver.request({ type: 'promoteAsked', by, ...how })
       return answerTo('promote', answer).answer
     }
@@ -83,7 +87,10 @@ export class RoleRequests implements RoleActions {
     claims.require({ epoch })
     const beganMs = clock.nowMs()
     const asked = { type: 'demoteAsked', by, leader, epoch } as const
-    await journal.audited('demote', by, () => driver.request(asked))
+    await journal.audited('demote', by, async () => {
+      if (epoch === undefined) this.#requireNoPause()
+      return driver.request(asked)
+    })
     const { node, role, leader: followed } = nodeFile.record
     const position = view.position()
     return {
@@ -101,7 +108,10 @@ export class RoleRequests implements RoleActions {
     if (slot.following) return commands.switchover(view.leaderAddress(), how, by)
     const timeoutMs = how.timeoutMs ?? setup.options.switchoverTimeoutMs
     const asked = { type: 'switchoverAsked', by, to: how.to, timeoutMs } as const
-    const done = await journal.audited('switchover', by, () => driver.request(asked))
+    const done = await journal.audited('switchover', by, async () => {
+      this.#requireNoPause()
+      return driver.request(asked)
+    })
     const { answer } = answerTo('switchover', done.answer)
     // Another change of role need not wait for it.
     const acceptance = await done.application
@@ -161,6 +171,14 @@ export class RoleRequests implements RoleActions {
       members.forget(node)
     }
     return journal.audited('forget', by, forget, node)
+  }
+
+  /** Throws ROLE_CHANGES_PAUSED. */
+  #requireNoPause(): void {
+    const { now } = this.#parts.pause
+    if (!now) return
+    const { until, by, reason } = now
+    throw new WalcastError('ROLE_CHANGES_PAUSED', { until, by, reason: reason && ` (${reason})` })
   }
 }
 

@@ -19,7 +19,7 @@ import { PeerOrders } from './peerOrders.ts'
 import { RoleDriver } from './roleDriver.ts'
 import type { RoleInbox } from './roleInbox.ts'
 import type { RoleJournal } from './roleJournal.ts'
-import { RoleRequests } from './roleRequests.ts'
+import { RoleRequests, type RoleRequestsParts } from './roleRequests.ts'
 import { beforeStart } from './state/startup.ts'
 import { TwinWatch } from './twinWatch.ts'
 
@@ -37,6 +37,7 @@ export interface RolesParts extends OtherEngineParts {
   readonly standstill: Standstill
   readonly inbox: RoleInbox
   readonly trust: TrustDigests
+  readonly pause: RoleRequestsParts['pause']
 }
 
 export class Roles {

@@ -24,6 +24,7 @@ import {
   REPLICAS_PATH,
   SWITCHOVER_PATH,
 } from '../api/roleAnswers.ts'
+import { PAUSE_PATH } from '../api/rolePause.ts'
 import { SETTLE_PATH } from '../api/settled.ts'
 import { TOKENS_PATH } from '../api/tokens.ts'
 import { TRUST_PATH } from '../api/trust.ts'
@@ -62,6 +63,8 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`POST ${DEMOTE_PATH}`]: 'operate',
   [`POST ${SWITCHOVER_PATH}`]: 'operate',
   [`DELETE ${REPLICAS_PATH}`]: 'operate',
+  [`POST ${PAUSE_PATH}`]: 'operate',
+  [`DELETE ${PAUSE_PATH}`]: 'operate',
   // An archive has all that the database has.
   [`GET ${OBJECTS_PATH}`]: 'operate',
   [`GET ${OBJECT_PATH}`]: 'operate',

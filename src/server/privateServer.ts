@@ -12,6 +12,7 @@ import { onlyDatabase } from '../api/databases.ts'
 import type { MembershipDesk } from '../api/membership.ts'
 import type { PairingDoor } from '../api/pairing.ts'
 import type { RoleActions } from '../api/roleActions.ts'
+import type { PauseDesk } from '../api/rolePause.ts'
 import type { TokenDesk } from '../api/tokens.ts'
 import { listenError, WalcastError } from '../errors.ts'
 import { isLoopback } from '../hostPort.ts'
@@ -43,6 +44,7 @@ import { type ListenerTls, newFront } from './listenerTls.ts'
 import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { addPairingRoutes } from './pairingRoutes.ts'
+import { addPauseRoutes } from './pauseRoutes.ts'
 import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
@@ -81,6 +83,7 @@ export interface PrivateServerOptions
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   readonly pairing: PairingDoor
   readonly membership: MembershipDesk
+  readonly pause: PauseDesk
   readonly archiving: ArchivingDesks
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
@@ -257,6 +260,7 @@ export class PrivateServer {
 
   #addRoutes(): void {
     const { databases, audit, roles, trust, tokens, pairing, membership, archiving } = this.#options
+    const { pause } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
@@ -266,6 +270,7 @@ export class PrivateServer {
     addTokenRoutes(this.#app, tokens, placeOf)
     addPairingRoutes(this.#app, pairing, placeOf)
     addMemberRoutes(this.#app, membership, placeOf)
+    addPauseRoutes(this.#app, pause, placeOf)
     addProofRoute(this.#app, this.#options)
     addTrustRoutes(this.#app, trust)
     addArchivistRoutes(this.#app, archiving, placeOf)

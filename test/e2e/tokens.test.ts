@@ -24,6 +24,7 @@ const BAD_BODIES: Readonly<Record<string, object>> = {
   'POST /_walcast/promote': { force: 'perhaps' },
   'POST /_walcast/demote': { leader: 'nowhere' },
   'POST /_walcast/switchover': { timeoutMs: 'soon' },
+  'POST /_walcast/pause': { forMs: 1 },
   'POST /_walcast/secret/rotate': { overlapMs: 'soon' },
   'POST /_walcast/key/rotate': { force: 'perhaps' },
   'POST /_walcast/leave': { force: 'perhaps' },

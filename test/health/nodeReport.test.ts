@@ -24,6 +24,7 @@ function reportOf(names: readonly string[], parts: Partial<NodeReportParts> = {}
     ack: 'one',
     version: '1.2.3',
     instance: { upMs: 4600 },
+    pause: { now: undefined },
     application: () => undefined,
     backup: () => undefined,
     failedReads: () => undefined,

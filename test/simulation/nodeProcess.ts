@@ -156,6 +156,7 @@ export class NodeProcess implements Host {
     const roles = new Roles({
       ...ground,
       ...{ databases, peersFile, standstill, inbox },
+      pause: { now: undefined },
       archived: new ArchivedWaits(options.maxWaits),
       journal: new RoleJournal({ ...ground, ...about }),
       onMoved() {},

@@ -64,6 +64,8 @@ const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
   rehearse: async () => (await import('../rehearse.ts')).FLAGS,
   promote: async () => (await import('../promote.ts')).FLAGS,
   demote: async () => (await import('../demote.ts')).FLAGS,
+  pause: async () => (await import('../pause.ts')).FLAGS,
+  resume: async () => (await import('../resume.ts')).FLAGS,
   cluster: watched,
   status: watched,
   lag: watched,

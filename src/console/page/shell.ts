@@ -5,6 +5,7 @@ import { el, refill, setAttributes } from './dom.ts'
 import { icon } from './icons.ts'
 import type { NodeLink } from './link.ts'
 import { loginForm } from './loginForm.ts'
+import { PauseNotice } from './pauseNotice.ts'
 import { parseRoute, routeText } from './routes.ts'
 import type { MountedScreen, Screen } from './screen.ts'
 import { SCREENS, screenFor } from './screens.ts'
@@ -19,6 +20,7 @@ export class Shell {
   readonly #link: NodeLink
   readonly #bar: TopBar
   readonly #away: AwayNotice
+  readonly #paused = new PauseNotice()
   readonly #menu = el('nav', { class: 'menu', 'aria-label': 'Screens' })
   readonly #main = el('main', { id: 'main', tabindex: -1 })
   /** What `main` shows: a screen, or what stands in for one. */
@@ -39,6 +41,7 @@ export class Shell {
       skip,
       this.#bar.element,
       this.#away.element,
+      this.#paused.element,
       el('div', { class: 'frame' }, this.#menu, this.#main),
     )
   }
@@ -52,6 +55,7 @@ export class Shell {
   #draw(state: ConsoleState): void {
     this.#bar.update(state)
     this.#away.update(state.link)
+    this.#paused.update(state)
     const shown = this.#wanted(state)
     this.#drawMenu(state, shown)
     if (shown !== this.#shown) this.#show(shown, state)

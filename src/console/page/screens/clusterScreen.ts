@@ -11,6 +11,7 @@ import { refusalText } from '../permission.ts'
 import { badge, button, card, GuardedButton, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
+import { PauseCard } from './pauseCard.ts'
 
 const MIN_DRAWING_PX = 280
 
@@ -25,6 +26,7 @@ export const clusterScreen: Screen = {
 class ClusterScreen implements MountedScreen {
   readonly #drawing = el('div', { class: 'scroll' })
   readonly #list = el('div')
+  readonly #pause = new PauseCard()
   readonly #pair = new GuardedButton('Pair a new node…', () => openAction(pair()))
 
   constructor(root: HTMLElement) {
@@ -32,12 +34,14 @@ class ClusterScreen implements MountedScreen {
       el('h1', {}, 'Cluster'),
       card('Nodes and links', this.#drawing),
       card('Nodes', this.#list, this.#pair.element),
+      this.#pause.element,
     )
   }
 
   update(state: ConsoleState): void {
     const { cluster, nowMs } = state
     this.#pair.update(pairRefusal(state))
+    this.#pause.update(state)
     if (!cluster) return
     const width = Math.max(MIN_DRAWING_PX, Math.floor(this.#drawing.clientWidth))
     refill(this.#drawing, [cluster.nodes, width], () => [clusterDrawing(cluster, width)])
