@@ -121,6 +121,7 @@ for (const environment of [{}, { WALCAST_SECRET: SECRET }])
         ],
       )
       assert.equal(rowOf(answer, 'node-c').address, c.address)
+      for (const row of answer.nodes) assert.ok(row.roleSince, `${row.node} has its first role`)
     }
     await kill(lab, a)
     const without = await untilSeen(b, 'the leader is away', (seen) =>
@@ -131,6 +132,7 @@ for (const environment of [{}, { WALCAST_SECRET: SECRET }])
     assert.equal(dead.position, `${epoch}-${txid}`)
     assert.ok(Date.parse(dead.awaySince ?? '') <= Date.now())
     assert.match(dead.causes[0].text, /does not answer node-b/)
+    assert.match(dead.causes[0].text, /refused: no process listens there; start the node/)
     assert.equal(rowOf(without, 'node-c').isReachable, true)
   })
 
