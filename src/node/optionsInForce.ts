@@ -1,0 +1,143 @@
+/**
+ * The options of this node in force, with what it keeps or derives in place of what was given, and
+ * the age of its secrets and keys. Never a secret itself.
+ */
+import { X509Certificate } from 'node:crypto'
+import type { KeyInfo, OptionsAnswer, OptionsDesk } from '../api/optionsInForce.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { secretsInForce } from '../cluster/secretsInForce.ts'
+import type { TrustFile } from '../cluster/trustFile.ts'
+import { isGoodAt } from '../cluster/trustRecord.ts'
+import type { NodeSetup } from '../database/engine.ts'
+import { ownAddress } from '../options/address.ts'
+import type { OptionOrigin } from '../options/optionOrigin.ts'
+import { type InForce, shownOptions, type ValuesInForce } from '../options/shownOptions.ts'
+import type { Clock } from '../platform/clock.ts'
+import { secretId } from '../security/clusterSecrets.ts'
+import type { NodeTls } from './nodeTls.ts'
+
+export interface OptionsInForceParts {
+  readonly setup: Pick<NodeSetup, 'options' | 'given' | 'secret'>
+  readonly nodeFile: Pick<NodeFile, 'record' | 'path'>
+  readonly trust: { readonly file: Pick<TrustFile, 'record' | 'path'> }
+  /** Undefined in an open cluster. */
+  readonly tls: Pick<NodeTls, 'keys' | 'transport'> | undefined
+  readonly clock: Clock
+}
+
+export class OptionsInForce implements OptionsDesk {
+  readonly #parts: OptionsInForceParts
+
+  constructor(parts: OptionsInForceParts) {
+    this.#parts = parts
+  }
+
+  answer(): OptionsAnswer {
+    const { setup, nodeFile } = this.#parts
+    const { options, given } = setup
+    const own = shownOptions(options, given?.origins, valuesInForce(this.#parts))
+    const shown = [...own, ...(given?.others ?? [])]
+    return { node: nodeFile.record.node, options: shown, keys: keysOf(this.#parts) }
+  }
+}
+
+/** What this node does not take from its options as they were given. */
+export function valuesInForce({
+  setup: { options },
+  nodeFile,
+  tls,
+}: Pick<OptionsInForceParts, 'setup' | 'nodeFile' | 'tls'>): ValuesInForce {
+  const { record, path } = nodeFile
+  const kept: OptionOrigin = { from: 'kept', detail: path }
+  const found: (readonly [string, InForce])[] = []
+  const leader = record.role === 'leader' ? undefined : record.leader || undefined
+  if (options.name === undefined) found.push(['name', { value: record.node, origin: kept }])
+  if (options.leader !== leader) found.push(['leader', { value: leader, origin: kept }])
+  if (options.standby !== record.standby)
+    found.push(['standby', { value: record.standby, origin: kept }])
+  if (options.advertise === undefined)
+    found.push(['advertise', { value: ownAddress(options), origin: derived('--listen') }])
+  if (!options.tls && tls?.transport === 'tls')
+    found.push(['tls', { value: true, origin: derived(tlsReason(options.tlsCert)) }])
+  if (options.copyMode === undefined && record.role !== 'leader' && record.leaderMode !== undefined)
+    found.push(['copy-mode', { value: record.leaderMode, origin: derived("the leader's file") }])
+  return new Map(found)
+}
+
+function tlsReason(tlsCert: string | undefined): string {
+  return tlsCert === undefined ? '--listen' : '--tls-cert'
+}
+
+function derived(detail: string): OptionOrigin {
+  return { from: 'derived', detail }
+}
+
+function keysOf({ setup, trust, tls, clock }: OptionsInForceParts): KeyInfo[] {
+  const { record, path } = trust.file
+  const nowMs = clock.nowMs()
+  const kept: OptionOrigin = { from: 'kept', detail: path }
+  const [signing] = secretsInForce(setup.secret, record, nowMs).good
+  const given = setup.secret === undefined ? undefined : secretId(setup.secret)
+  const secrets = record.secrets.filter((each) => isGoodAt(each, nowMs))
+  const latest = record.keks.reduce((last, { createdAt }) => Math.max(last, createdAt), 0)
+  return [
+    ...(given !== undefined && !record.secrets.some(({ id }) => id === given)
+      ? [secretInfo(given, 0, undefined, setup.secret === signing, givenOrigin(setup))]
+      : []),
+    ...secrets.map(({ id, secret, createdAt, endsAt }) =>
+      secretInfo(
+        id,
+        createdAt,
+        endsAt,
+        secret === signing,
+        id === given ? givenOrigin(setup) : kept,
+      ),
+    ),
+    ...record.keks.map(({ id, createdAt }): KeyInfo => {
+      const about = { id, created: timeText(createdAt), ends: null, origin: kept }
+      return { kind: 'settings-key', ...about, isInUse: createdAt === latest }
+    }),
+    ...(tls ? [certificateInfo(tls, setup, path)] : []),
+  ]
+}
+
+function secretInfo(
+  id: string,
+  createdAt: number,
+  endsAt: number | undefined,
+  isInUse: boolean,
+  origin: OptionOrigin,
+): KeyInfo {
+  const ends = endsAt === undefined ? null : timeText(endsAt)
+  return { kind: 'secret', id, created: timeText(createdAt), ends, isInUse, origin }
+}
+
+/** Where the secret that the operator gave comes from. */
+function givenOrigin({ given }: OptionsInForceParts['setup']): OptionOrigin {
+  const row = given?.others.find(({ name, value }) => name.startsWith(SECRET) && value !== null)
+  return row?.origin ?? { from: 'program', detail: '' }
+}
+
+const SECRET = 'WALCAST_SECRET'
+
+/** As it is served now: the operator may have put a new one in the place of the first. */
+function certificateInfo(
+  { keys }: Pick<NodeTls, 'keys'>,
+  { options: { tlsCert } }: OptionsInForceParts['setup'],
+  trustPath: string,
+): KeyInfo {
+  const { certificate, fingerprint: id } = keys.current
+  const { validFrom, validTo } = new X509Certificate(certificate)
+  const ends = tlsCert === undefined ? null : new Date(validTo).toISOString()
+  const origin: OptionOrigin =
+    tlsCert === undefined
+      ? { from: 'kept', detail: trustPath.replace(/[^/]*$/, 'node.crt') }
+      : { from: 'file', detail: tlsCert }
+  const created = new Date(validFrom).toISOString()
+  return { kind: 'certificate', id, created, ends, isInUse: true, origin }
+}
+
+/** Null for what has no known time. */
+function timeText(ms: number): string | null {
+  return ms === 0 ? null : new Date(ms).toISOString()
+}
