@@ -13,7 +13,9 @@ import { ownAddress } from '../options/address.ts'
 import type { OptionOrigin } from '../options/optionOrigin.ts'
 import { type InForce, shownOptions, type ValuesInForce } from '../options/shownOptions.ts'
 import type { Clock } from '../platform/clock.ts'
+import { statSync } from '../platform/files.ts'
 import { secretId } from '../security/clusterSecrets.ts'
+import { ownCertificate } from '../security/nodeKeys.ts'
 import type { NodeTls } from './nodeTls.ts'
 
 export interface OptionsInForceParts {
@@ -22,6 +24,7 @@ export interface OptionsInForceParts {
   readonly trust: { readonly file: Pick<TrustFile, 'record' | 'path'> }
   /** Undefined in an open cluster. */
   readonly tls: Pick<NodeTls, 'keys' | 'transport'> | undefined
+  readonly stateFolder: string
   readonly clock: Clock
 }
 
@@ -48,7 +51,7 @@ export function valuesInForce({
   tls,
 }: Pick<OptionsInForceParts, 'setup' | 'nodeFile' | 'tls'>): ValuesInForce {
   const { record, path } = nodeFile
-  const kept: OptionOrigin = { from: 'kept', detail: path }
+  const kept = keptIn(path)
   const found: (readonly [string, InForce])[] = []
   const leader = record.role === 'leader' ? undefined : record.leader || undefined
   if (options.name === undefined) found.push(['name', { value: record.node, origin: kept }])
@@ -68,14 +71,18 @@ function tlsReason(tlsCert: string | undefined): string {
   return tlsCert === undefined ? '--listen' : '--tls-cert'
 }
 
+function keptIn(detail: string): OptionOrigin {
+  return { from: 'kept', detail }
+}
+
 function derived(detail: string): OptionOrigin {
   return { from: 'derived', detail }
 }
 
-function keysOf({ setup, trust, tls, clock }: OptionsInForceParts): KeyInfo[] {
+function keysOf({ setup, trust, tls, clock, stateFolder }: OptionsInForceParts): KeyInfo[] {
   const { record, path } = trust.file
   const nowMs = clock.nowMs()
-  const kept: OptionOrigin = { from: 'kept', detail: path }
+  const kept = keptIn(path)
   const [signing] = secretsInForce(setup.secret, record, nowMs).good
   const given = setup.secret === undefined ? undefined : secretId(setup.secret)
   const secrets = record.secrets.filter((each) => isGoodAt(each, nowMs))
@@ -97,7 +104,7 @@ function keysOf({ setup, trust, tls, clock }: OptionsInForceParts): KeyInfo[] {
       const about = { id, created: timeText(createdAt), ends: null, origin: kept }
       return { kind: 'settings-key', ...about, isInUse: createdAt === latest }
     }),
-    ...(tls ? [certificateInfo(tls, setup, path)] : []),
+    ...(tls ? [certificateInfo(tls, setup, stateFolder)] : []),
   ]
 }
 
@@ -124,17 +131,19 @@ const SECRET = 'WALCAST_SECRET'
 function certificateInfo(
   { keys }: Pick<NodeTls, 'keys'>,
   { options: { tlsCert } }: OptionsInForceParts['setup'],
-  trustPath: string,
+  stateFolder: string,
 ): KeyInfo {
   const { certificate, fingerprint: id } = keys.current
+  const about = { kind: 'certificate', id, isInUse: true } as const
+  if (tlsCert === undefined) {
+    // Its dates mean nothing: the key is pinned.
+    const path = ownCertificate(stateFolder)
+    const madeMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    return { ...about, created: timeText(madeMs), ends: null, origin: keptIn(path) }
+  }
   const { validFrom, validTo } = new X509Certificate(certificate)
-  const ends = tlsCert === undefined ? null : new Date(validTo).toISOString()
-  const origin: OptionOrigin =
-    tlsCert === undefined
-      ? { from: 'kept', detail: trustPath.replace(/[^/]*$/, 'node.crt') }
-      : { from: 'file', detail: tlsCert }
-  const created = new Date(validFrom).toISOString()
-  return { kind: 'certificate', id, created, ends, isInUse: true, origin }
+  const [created, ends] = [validFrom, validTo].map((time) => timeText(Date.parse(time)))
+  return { ...about, created, ends, origin: { from: 'file', detail: tlsCert } }
 }
 
 /** Null for what has no known time. */

@@ -26,7 +26,14 @@ export type OptionOrigins = ReadonlyMap<string, OptionOrigin>
 
 export const DEFAULT_ORIGIN: OptionOrigin = { from: 'default', detail: '' }
 
-/** `default`, `flag --listen`, `environment WALCAST_LISTEN`, `file /etc/walcast.toml:3`. */
+/** Whether somebody gave the value: it is no default, and the node has not come to it by itself. */
+export function isGiven({ from }: OptionOrigin): boolean {
+  return from === 'flag' || from === 'environment' || from === 'file' || from === 'program'
+}
+
+const WORDS: Partial<Record<OriginKind, string>> = { kept: 'kept in', derived: 'derived from' }
+
+/** `default`, `flag --listen`, `file /etc/walcast.toml:3`, `derived from --listen`. */
 export function originText({ from, detail }: OptionOrigin): string {
-  return detail === '' ? from : `${from} ${detail}`
+  return detail === '' ? from : `${WORDS[from] ?? from} ${detail}`
 }

@@ -56,6 +56,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'note',
     'now',
     'overlap',
+    'print-config',
     'role',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],

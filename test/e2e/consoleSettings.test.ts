@@ -122,8 +122,9 @@ labTest('settings in the console: tokens, keys, options; a pairing as a QR code'
 
   // Options: what differs, where it comes from, found by a word.
   await option(page, '--drain').getByText(`file ${config}:2`).waitFor()
-  assert.equal(await option(page, '--drain').getByText('changed').count(), 1)
-  assert.equal(await option(page, '--hold').getByText('changed').count(), 0)
+  assert.equal(await option(page, '--drain').getByText('set', { exact: true }).count(), 1)
+  await option(page, '--drain').getByText('default 10s').waitFor()
+  assert.equal(await option(page, '--hold').getByText('set', { exact: true }).count(), 0)
   await picture(page, 'settings')
   await page.getByRole('link', { name: 'Options of this node' }).click()
   await page.getByLabel('Filter').fill('webhook gets a post')

@@ -124,7 +124,7 @@ export function pair(): Action {
       run: async () => {
         const { code, expiresMs } = await ask<PairAnswer>('POST', PAIR_PATH, { by: BY })
         return [
-          line('good', `Good once, for ${durationText(expiresMs)}. On the new host type:`),
+          line('good', `Good once, for ${durationText(expiresMs)}. On the new host type, or scan:`),
           takenLine(`walcast join ${code} --db FILE --listen HOST:PORT`, 'qr'),
           line('quiet', 'It is shown this once. FILE and HOST:PORT are those of the new host.'),
         ]

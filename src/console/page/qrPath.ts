@@ -1,4 +1,4 @@
-/** The dark modules of a QR code as one SVG path: each run of them in a row is a rectangle. Pure. */
+/** The dark modules of a QR code as one SVG path: each run in a row is a rectangle. Pure. */
 
 export function qrPath(rows: readonly (readonly boolean[])[]): string {
   return rows

@@ -42,7 +42,7 @@ function listOf(keys: readonly KeyInfo[] | undefined, failure: string, nowMs: nu
   if (!keys) return failure ? notice('bad', failure) : el('p', { class: 'busy' }, 'Asking…')
   if (keys.length === 0)
     return el('p', { class: 'note' }, 'There is no secret and no key: this cluster is open.')
-  const heads = ['What', 'Name', 'Age', 'Made', 'Ends', 'From']
+  const heads = ['What', 'Name', 'Made', 'Ends', 'From']
   return table(
     'Secret and keys',
     heads,
@@ -57,9 +57,16 @@ function keyRow({ kind, id, created, ends, isInUse, origin }: KeyInfo, nowMs: nu
     {},
     el('th', { scope: 'row' }, WORDS[kind], ' ', badge('quiet', isInUse ? 'in use' : 'older')),
     el('td', { class: 'mono', title: id }, cutMiddle(id, ID_CHARS)),
-    el('td', {}, created ? agoText(Math.max(0, nowMs - Date.parse(created))) : 'not known'),
-    el('td', {}, created ? time(created) : 'not known'),
+    el('td', {}, ...madeParts(created, nowMs)),
     el('td', {}, ends ? time(ends) : 'when replaced'),
     el('td', { class: 'wide' }, originText(origin)),
   )
+}
+
+/** Its age, and when that was. */
+function madeParts(created: string | null, nowMs: number): (Node | string)[] {
+  if (created === null) return ['not known']
+  const atMs = Date.parse(created)
+  const note = el('div', { class: 'note' }, timeText(atMs, nowMs))
+  return [agoText(Math.max(0, nowMs - atMs)), note]
 }

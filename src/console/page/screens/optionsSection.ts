@@ -1,5 +1,5 @@
 /** The options of this node in force, with where each came from. A filter finds one by any word. */
-import { originText } from '../../../options/optionOrigin.ts'
+import { isGiven, originText } from '../../../options/optionOrigin.ts'
 import type { ShownOption } from '../../../options/shownOptions.ts'
 import { commandText, shellWord } from '../commandText.ts'
 import { el, refill, setText } from '../dom.ts'
@@ -70,21 +70,20 @@ function groupTable(title: string, options: readonly ShownOption[]): HTMLElement
 }
 
 function row({ name, value, default: fallback, origin, isChanged, help }: ShownOption) {
-  const standard = isChanged && el('div', { class: 'note' }, `default ${fallback ?? 'not set'}`)
-  const mark = isChanged && badge('warn', 'changed')
+  const standard = isChanged && fallback !== null
+  const parts = [
+    value === null
+      ? el('span', { class: 'note' }, 'not set')
+      : el('span', { class: 'mono' }, value),
+    isChanged && isGiven(origin) && badge('quiet', 'set'),
+    standard && el('div', { class: 'note' }, `default ${fallback}`),
+  ]
   return el(
     'tr',
     {},
     el('th', { scope: 'row', class: 'mono' }, name),
-    el(
-      'td',
-      { class: 'value' },
-      value ?? el('span', { class: 'note' }, 'not set'),
-      ' ',
-      mark,
-      standard,
-    ),
-    el('td', { class: 'origin' }, originText(origin)),
-    el('td', { class: 'wide note' }, help),
+    el('td', {}, ...parts),
+    el('td', {}, originText(origin)),
+    el('td', { class: 'note' }, help),
   )
 }
