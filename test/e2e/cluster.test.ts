@@ -105,9 +105,11 @@ for (const environment of [{}, { WALCAST_SECRET: SECRET }])
     const [a, b, c] = nodes
     const { epoch, txid } = await a.status()
     for (const [at, node] of nodes.entries()) {
-      const answer = await untilSeen(node, 'three nodes at one position', (seen) =>
+      const answer = await untilSeen(node, 'three nodes that answer, at one position', (seen) =>
         names.every((each) =>
-          seen.nodes.some((row) => row.node === each && row.position === `${epoch}-${txid}`),
+          seen.nodes.some(
+            (row) => row.node === each && row.isReachable && row.position === `${epoch}-${txid}`,
+          ),
         ),
       )
       assert.deepEqual([answer.asked, answer.leader], [names[at], 'node-a'])
