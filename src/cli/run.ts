@@ -49,7 +49,8 @@ export async function runRun(
   }
   const given = runArguments(args, process.env)
   const { options: own, shown } = shownRun(given, args, process.env)
-  if (beforeCommand(args).includes(PRINT_CONFIG)) return printConfig(own, shown)
+  if (beforeCommand(args).includes(PRINT_CONFIG))
+    return printConfig(withUpstream(own, given.ports), shown)
   const ports = await freeFirst(given.ports)
   const options = withUpstream(own, ports)
   const secret = readSecret(process.env)

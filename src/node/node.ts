@@ -173,7 +173,7 @@ function newServer(
     onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
-    inForce: new OptionsInForce(ground),
+    inForce: new OptionsInForce({ ...ground, traffic }),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     onEndedSecret: () => metrics.membership().onEndedSecret(),

@@ -25,8 +25,13 @@ export interface OptionsInForceParts {
   /** Undefined in an open cluster. */
   readonly tls: Pick<NodeTls, 'keys' | 'transport'> | undefined
   readonly stateFolder: string
+  /** Where the application is now: it may have moved to its other port. */
+  readonly traffic: { readonly upstream: string | undefined }
   readonly clock: Clock
 }
+
+/** What the port of an application that moves follows from. */
+const APPLICATION = 'the application, as it runs now'
 
 export class OptionsInForce implements OptionsDesk {
   readonly #parts: OptionsInForceParts
@@ -49,7 +54,8 @@ export function valuesInForce({
   setup: { options },
   nodeFile,
   tls,
-}: Pick<OptionsInForceParts, 'setup' | 'nodeFile' | 'tls'>): ValuesInForce {
+  traffic: { upstream },
+}: Pick<OptionsInForceParts, 'setup' | 'nodeFile' | 'tls' | 'traffic'>): ValuesInForce {
   const { record, path } = nodeFile
   const kept = keptIn(path)
   const found: (readonly [string, InForce])[] = []
@@ -64,6 +70,8 @@ export function valuesInForce({
     found.push(['tls', { value: true, origin: derived(tlsReason(options.tlsCert)) }])
   if (options.copyMode === undefined && record.role !== 'leader' && record.leaderMode !== undefined)
     found.push(['copy-mode', { value: record.leaderMode, origin: derived("the leader's file") }])
+  if (upstream !== undefined && upstream !== options.upstream)
+    found.push(['upstream', { value: upstream, origin: derived(APPLICATION) }])
   return new Map(found)
 }
 

@@ -21,10 +21,11 @@ interface World {
   readonly record?: Partial<NodeRecord>
   readonly trust?: Partial<TrustRecord>
   readonly secret?: string
+  readonly upstream?: string
   readonly tls?: OptionsInForceParts['tls']
 }
 
-function answerIn({ options, record, trust, secret, tls }: World) {
+function answerIn({ options, record, trust, secret, tls, upstream }: World) {
   const inForce = new OptionsInForce({
     setup: {
       options: { ...defaultOptions(), db: '/srv/app.db', ...options } as NodeOptions,
@@ -46,6 +47,7 @@ function answerIn({ options, record, trust, secret, tls }: World) {
     },
     tls,
     stateFolder: '/srv/app.db-walcast',
+    traffic: { upstream },
     clock: { nowMs: () => NOW_MS },
   })
   const { options: shown, keys } = inForce.answer()
@@ -74,6 +76,17 @@ test('what the role file keeps is in force, whatever was given', () => {
   const later = { ...follows, leader: '10.0.0.9:1' }
   const moved = answerIn({ options: { leader: '10.0.0.1:1' }, record: later })
   assert.deepEqual(moved.row('--leader'), ['10.0.0.9:1', `kept in ${PATH}`])
+})
+
+test('the application may have moved to its other port', () => {
+  const [first, other] = ['http://127.0.0.1:3000', 'http://127.0.0.1:3001']
+  const moved = answerIn({ options: { upstream: first }, upstream: other })
+  const now = [other, 'derived from the application, as it runs now']
+  assert.deepEqual(moved.row('--upstream'), now)
+  assert.deepEqual(answerIn({ options: { upstream: first }, upstream: first }).row('--upstream'), [
+    first,
+    'default',
+  ])
 })
 
 test('keys are named with their age, and never shown', () => {

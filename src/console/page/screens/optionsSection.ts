@@ -75,6 +75,7 @@ function row({ name, value, default: fallback, origin, isChanged, help }: ShownO
     value === null
       ? el('span', { class: 'note' }, 'not set')
       : el('span', { class: 'mono' }, value),
+    ' ',
     isChanged && isGiven(origin) && badge('quiet', 'set'),
     standard && el('div', { class: 'note' }, `default ${fallback}`),
   ]
