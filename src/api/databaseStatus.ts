@@ -50,7 +50,10 @@ export interface DatabaseStatus {
   /** Path of the database file. */
   readonly db: string
   readonly role: NodeRole
-  /** ISO time of the last change of role; absent before the first. */
+  /**
+   * ISO time of the last change of role, or of the node's first role; absent where an old version
+   * has not noted it.
+   */
   readonly roleSince?: string
   readonly state: string
   readonly epoch: number

@@ -19,6 +19,7 @@ const GROUPS = [
       run: 'run a node, and the application as its child',
       systemd: 'write the systemd unit of a node, with or without its application',
       'new-identity': 'give the node of a copied folder an id of its own',
+      'check-config': 'name every mistake in the options of a node, without starting it',
     },
   },
   {
@@ -44,6 +45,7 @@ const GROUPS = [
     commands: {
       cluster: 'show all nodes in one table',
       status: 'show where a node stands',
+      config: 'show the options of a node in force, and where each came from',
       lag: 'show how far a replica is behind, with percentiles',
       audit: "show who changed a node's role, when and why",
       tail: 'print positions as they come, with the tables that they touched',

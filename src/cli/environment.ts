@@ -70,12 +70,18 @@ export function warnOfUnknownVariables(
   environment: NodeJS.ProcessEnv,
   log: Pick<Logger, 'warn'>,
 ): void {
+  const text = unknownVariablesText(environment)
+  if (text !== undefined) log.warn(`ignoring ${text}`)
+}
+
+/** One text that names them all; undefined when there is none. */
+export function unknownVariablesText(environment: NodeJS.ProcessEnv): string | undefined {
   const unknown = unknownVariables(environment)
-  if (unknown.length === 0) return
+  if (unknown.length === 0) return undefined
   const named = unknown.slice(0, MAX_NAMED).map(({ name, nearest }) => {
     const shown = plainText(name, MAX_NAME_CHARS)
     return nearest ? `${shown} (did you mean ${nearest}?)` : shown
   })
   const more = unknown.length > MAX_NAMED ? ` and ${unknown.length - MAX_NAMED} more` : ''
-  log.warn(`ignoring unknown environment variables: ${named.join(', ')}${more}`)
+  return `unknown environment variables: ${named.join(', ')}${more}`
 }

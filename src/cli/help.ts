@@ -26,6 +26,7 @@ leads.`,
 const OUTRO = `
   --config FILE          read options from a TOML file; its keys are the names of the flags
 ${LOG_OPTIONS.map(({ flag, value, help }) => optionLine(`--${flag} ${value}`, help)).join('\n')}
+  --print-config         show these options with where each came from, and start nothing
   --help                 show this text
   --help --all           show this text with all options
 

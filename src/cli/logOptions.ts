@@ -1,8 +1,11 @@
 /**
  * How a node logs: options of the command line, and not of a node, since a program that embeds one
- * brings a logger of its own. A flag beats the environment.
+ * brings a logger of its own. A flag beats the environment, the environment beats the file.
  */
 import { WalcastError } from '../errors.ts'
+import { DEFAULT_ORIGIN } from '../options/optionOrigin.ts'
+import type { ShownOption } from '../options/shownOptions.ts'
+import { type GivenValue, givenIn, type OptionSources, optionSources } from './optionSources.ts'
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const FORMATS = ['pretty', 'json'] as const
@@ -34,31 +37,59 @@ export interface LogSettings {
   readonly isPretty: boolean
 }
 
-/** What `args`, which may have other options too, and the environment say. Throws USAGE. */
+/**
+ * What `args`, which may have other options too, the environment and the file say. Throws USAGE, or
+ * CONFIG_BAD.
+ */
 export function logSettings(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
   isTerminal = process.stderr.isTTY === true,
 ): LogSettings {
-  const [level, format] = LOG_OPTIONS.map((option) => wordOf(option, args, environment))
+  const sources = sourcesOf(args, environment)
+  const [level, format] = LOG_OPTIONS.map((option) => givenWord(option, sources)?.value)
   return {
-    level: level ?? 'info',
+    level: level === undefined ? 'info' : String(level),
     isPretty: format === undefined ? isTerminal : format === 'pretty',
   }
 }
 
-function wordOf(
-  { flag, words }: LogOption,
+/** The same with where each came from. Throws what `logSettings` throws. */
+export function shownLogOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
-): string | undefined {
-  const variable = `WALCAST_${flag.replaceAll('-', '_').toUpperCase()}`
-  const given = flagIn(args, flag)
-  const text = given ?? (environment[variable] || undefined)
-  if (text === undefined || words.includes(text)) return text
-  const name = given === undefined ? variable : `--${flag}`
+  isTerminal = process.stderr.isTTY === true,
+): ShownOption[] {
+  const sources = sourcesOf(args, environment)
+  const fallbacks = { 'log-level': 'info', 'log-format': isTerminal ? 'pretty' : 'json' } as const
+  return LOG_OPTIONS.map((option) => {
+    const { flag, help } = option
+    const given = givenWord(option, sources)
+    const fallback = fallbacks[flag]
+    const value = given ? String(given.value) : fallback
+    return {
+      ...{ name: `--${flag}`, group: 'Log', value, default: fallback, help },
+      origin: given?.origin ?? DEFAULT_ORIGIN,
+      isChanged: value !== fallback,
+    }
+  })
+}
+
+function sourcesOf(args: readonly string[], environment: NodeJS.ProcessEnv): OptionSources {
+  const flags = [...LOG_OPTIONS.map(({ flag }) => flag), 'config'].map(
+    (flag) => [flag, flagIn(args, flag)] as const,
+  )
+  return optionSources(Object.fromEntries(flags), environment)
+}
+
+/** Throws USAGE. */
+function givenWord({ flag, words }: LogOption, sources: OptionSources): GivenValue | undefined {
+  const given = givenIn(sources, flag)
+  if (given === undefined || words.includes(String(given.value))) return given
+  const { from, detail } = given.origin
+  const name = from === 'file' ? `${flag} in ${detail}` : detail
   throw new WalcastError('USAGE', {
-    detail: `${name} wants one of ${words.join(', ')}, not "${text}"`,
+    detail: `${name} wants one of ${words.join(', ')}, not "${given.value}"`,
   })
 }
 

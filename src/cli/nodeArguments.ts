@@ -4,25 +4,29 @@
  */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { StartAs } from '../node/nodeFolder.ts'
 import { defaultOptions } from '../options/defaults.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import type { OptionOrigin, OptionOrigins } from '../options/optionOrigin.ts'
+import { optionProblems } from '../options/optionProblems.ts'
 import { type OptionSpec, tunes } from '../options/optionSpec.ts'
 import { NODE_OPTIONS } from '../options/options.ts'
 import { parseValue } from '../options/optionValues.ts'
-import { readFileSync } from '../platform/files.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
+import { unknownKeys } from './configFile.ts'
 import { LOG_OPTIONS } from './logOptions.ts'
+import { environmentName, type Flags, givenIn, optionSources } from './optionSources.ts'
 
 /** Of the place of an archive that is no folder, or that is mistyped as one. */
 const SCHEME = /^[a-z][a-z0-9+.-]*:/i
 
-/** The name of an option's environment variable. */
-export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
-  return `WALCAST_${spec.flag.replaceAll('-', '_').toUpperCase()}`
-}
+/** The keys that the file may have. */
+const FILE_KEYS: ReadonlySet<string> = new Set(
+  [...NODE_OPTIONS, ...LOG_OPTIONS].map(({ flag }) => flag),
+)
+
+export { environmentName } from './optionSources.ts'
 
 export function optionsOf(role: StartAs): readonly OptionSpec[] {
   return NODE_OPTIONS.filter((spec) => isOf(spec, role))
@@ -38,37 +42,59 @@ export function isRequired({ required, key }: OptionSpec, role: StartAs): boolea
   return required === true && (role === 'replica' || key !== 'leader')
 }
 
-/**
- * Reads options that tune the other role too, from environment and file: the node may change its
- * role while it runs. Throws USAGE, which names every problem at once, or CONFIG_BAD.
- */
+/** The options of a node, and where each of them came from. */
+export interface GivenOptions {
+  readonly options: NodeOptions
+  readonly origins: OptionOrigins
+}
+
+/** The options alone. Throws what `givenOptions` throws. */
 export function nodeOptions(
   role: StartAs,
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): NodeOptions {
-  const flags = parseFlags(args)
-  const configPath = flags['config'] ?? environment['WALCAST_CONFIG']
-  const file = typeof configPath === 'string' ? readConfig(configPath) : {}
-  const specs = NODE_OPTIONS.filter((spec) => isOf(spec, role) || tunes(spec))
+  return givenOptions(role, args, environment).options
+}
+
+/**
+ * Reads options that tune the other role too, from environment and file: the node may change its
+ * role while it runs. Throws USAGE, or CONFIG_BAD where the file has unknown keys. Either names
+ * every problem at once.
+ */
+export function givenOptions(
+  role: StartAs,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): GivenOptions {
+  const sources = optionSources(parseFlags(args), environment)
+  const { flags, file } = sources
+  const unknown = unknownKeys(file, FILE_KEYS)
   const problems: string[] = unknownFlags(role, flags)
   const options: Record<string, unknown> = defaultOptions()
-  for (const spec of specs) {
-    const given = flags[spec.flag] ?? environment[environmentName(spec)] ?? file[spec.flag]
-    // An empty variable counts as not set; an empty flag is a mistake.
-    if (given === undefined || (given === '' && flags[spec.flag] === undefined)) {
+  const origins = new Map<string, OptionOrigin>()
+  for (const spec of NODE_OPTIONS) {
+    if (!isOf(spec, role) && !tunes(spec)) continue
+    const given = givenIn(sources, spec.flag)
+    if (!given) {
       if (isRequired(spec, role)) problems.push(`--${spec.flag} ${spec.value} is required`)
       continue
     }
     try {
-      if (spec.kind === 'fileMode' && typeof given === 'number') throw unquotedMode(spec)
-      options[spec.key] = parseValue(spec.flag, spec.kind, String(given))
+      if (spec.kind === 'fileMode' && typeof given.value === 'number') throw unquotedMode(spec)
+      options[spec.key] = parseValue(spec.flag, spec.kind, String(given.value))
+      origins.set(spec.flag, given.origin)
     } catch (error) {
       problems.push(messageOf(error))
     }
   }
-  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
-  return options as unknown as NodeOptions
+  const all = [...unknown, ...problems]
+  // Values in the wrong order are told at the start as well, and here with the other mistakes.
+  if (all.length > 0) all.push(...optionProblems(options as unknown as NodeOptions))
+  const detail = all.join('; ')
+  if (unknown.length > 0) throw new WalcastError('CONFIG_BAD', { path: file.path, detail })
+  if (all.length > 0) throw new WalcastError('USAGE', { detail })
+  return { options: options as unknown as NodeOptions, origins }
 }
 
 /**
@@ -108,10 +134,11 @@ function unquotedMode({ flag }: OptionSpec): WalcastError {
   })
 }
 
-type Flags = Record<string, string | boolean | undefined>
-
 function parseFlags(args: readonly string[]): Flags {
-  const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } }
+  const options: Record<string, { type: 'string' | 'boolean' }> = {
+    config: { type: 'string' },
+    'print-config': { type: 'boolean' },
+  }
   for (const { flag } of LOG_OPTIONS) options[flag] = { type: 'string' }
   for (const spec of NODE_OPTIONS)
     options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
@@ -127,18 +154,4 @@ function unknownFlags(role: StartAs, flags: Flags): string[] {
   return NODE_OPTIONS.filter((spec) => !isOf(spec, role) && flags[spec.flag] !== undefined).map(
     (spec) => `--${spec.flag} is not an option of a ${role}`,
   )
-}
-
-function readConfig(path: string): Readonly<Record<string, unknown>> {
-  let values: Record<string, unknown>
-  try {
-    values = parseToml(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new WalcastError('CONFIG_BAD', { path, detail: messageOf(error).split('\n')[0] }, error)
-  }
-  const known = new Set(NODE_OPTIONS.map((spec) => spec.flag))
-  const unknown = Object.keys(values).filter((key) => !known.has(key))
-  if (unknown.length > 0)
-    throw new WalcastError('CONFIG_BAD', { path, detail: `unknown keys: ${unknown.join(', ')}` })
-  return values
 }

@@ -2,8 +2,10 @@
  * The command that runs a node: `walcast run` when the arguments name an application after `--`,
  * else `walcast node`.
  */
+import { WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { lastingArguments, nodeOptions } from './nodeArguments.ts'
+import { PRINT_CONFIG } from './printConfig.ts'
 import { beforeCommand, lastingRunArguments, runArguments, withUpstream } from './runArguments.ts'
 
 export interface NodeCommand {
@@ -20,6 +22,8 @@ export interface NodeCommand {
 
 /** Throws USAGE or CONFIG_BAD. */
 export function nodeCommand(args: readonly string[], environment: NodeJS.ProcessEnv): NodeCommand {
+  if (beforeCommand(args).includes(PRINT_CONFIG))
+    throw new WalcastError('USAGE', { detail: `${PRINT_CONFIG} goes with node, run and the like` })
   if (beforeCommand(args).length === args.length) {
     const options = nodeOptions('node', args, environment)
     const lasting = () => lastingArguments(args, environment)

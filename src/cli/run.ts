@@ -14,7 +14,7 @@ import { Supervisor } from '../supervisor/supervisor.ts'
 import { version } from '../version.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { createLog } from './log.ts'
-import { nodeOptions } from './nodeArguments.ts'
+import { PRINT_CONFIG, printConfig, shownRun } from './printConfig.ts'
 import { reloadAtHangup } from './reloadAtHangup.ts'
 import { beforeCommand, type RunArguments, runArguments, withUpstream } from './runArguments.ts'
 import { ownOptionLines } from './runOptions.ts'
@@ -48,14 +48,20 @@ export async function runRun(
     return 0
   }
   const given = runArguments(args, process.env)
+  const { options: own, shown } = shownRun(given, args, process.env)
+  if (beforeCommand(args).includes(PRINT_CONFIG))
+    return printConfig(withUpstream(own, given.ports), shown)
   const ports = await freeFirst(given.ports)
-  const options = withUpstream(nodeOptions('node', given.nodeArguments, process.env), ports)
+  const options = withUpstream(own, ports)
   const secret = readSecret(process.env)
   const log = await createLog(process.env, args)
   warnOfUnknownVariables(process.env, log)
   await sayIfTaken(options, ports, log)
   const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)
-  const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
+  const node = await startSupervisedNode({
+    ...{ options, given: shown, secret, log, version },
+    processMetrics: true,
+  })
   reloadAtHangup(options, () => node.reloadKeys())
   const { db, listen, proxy, upstream } = options
   const { role, position } = node.situation()

@@ -2,7 +2,9 @@
 import { constants } from 'node:os'
 import { WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { DEFAULT_ORIGIN, type OptionOrigin } from '../options/optionOrigin.ts'
 import { parseValue } from '../options/optionValues.ts'
+import type { ShownOption } from '../options/shownOptions.ts'
 import type {
   RestartMode,
   RoleChangeMode,
@@ -10,7 +12,7 @@ import type {
 } from '../supervisor/supervisionStates.ts'
 import { executablePath } from './executable.ts'
 import { environmentName, lastingArguments } from './nodeArguments.ts'
-import { defaultOf, OWN_FLAGS, type OwnFlag } from './runOptions.ts'
+import { defaultOf, OWN_FLAGS, OWN_OPTIONS, type OwnFlag } from './runOptions.ts'
 
 export interface RunArguments {
   readonly rules: SupervisionRules
@@ -38,8 +40,7 @@ export function runArguments(
   const [file, ...rest] = args.slice(before.length + 1)
   if (!file) throw usage('run takes a command: walcast run [options] -- COMMAND ARGS...')
   const { own, others } = takeOwn(before)
-  const value = (flag: OwnFlag) =>
-    own.get(flag) || environment[environmentName({ flag })] || defaultOf(flag)
+  const value = (flag: OwnFlag) => givenOwn(own, environment, flag)?.text ?? defaultOf(flag)
   const ports = portsOf(value('ports'))
   return {
     ports,
@@ -59,6 +60,35 @@ export function runArguments(
     nodeArguments: others,
     command: [file, ...rest],
   }
+}
+
+/** What is given for an option of its own; an empty text counts as not given. */
+function givenOwn(
+  own: ReadonlyMap<OwnFlag, string>,
+  environment: NodeJS.ProcessEnv,
+  flag: OwnFlag,
+): { readonly text: string; readonly origin: OptionOrigin } | undefined {
+  const [flagged, variable] = [own.get(flag), environmentName({ flag })]
+  if (flagged) return { text: flagged, origin: { from: 'flag', detail: `--${flag}` } }
+  const text = environment[variable]
+  return text ? { text, origin: { from: 'environment', detail: variable } } : undefined
+}
+
+/** Its own options as people read them, with where each came from. Throws USAGE. */
+export function shownRunOptions(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): ShownOption[] {
+  const { own } = takeOwn(beforeCommand(args))
+  return OWN_OPTIONS.map(({ flag, help, default: fallback = null }) => {
+    const given = givenOwn(own, environment, flag)
+    const value = given?.text ?? fallback
+    return {
+      ...{ name: `--${flag}`, group: 'walcast run', value, default: fallback, help },
+      origin: given?.origin ?? DEFAULT_ORIGIN,
+      isChanged: value !== fallback,
+    }
+  })
 }
 
 /**

@@ -9,7 +9,8 @@ import { version } from '../version.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'
-import { nodeOptions } from './nodeArguments.ts'
+import { givenOptions } from './nodeArguments.ts'
+import { PRINT_CONFIG, printConfig, programOptions } from './printConfig.ts'
 import { reloadAtHangup } from './reloadAtHangup.ts'
 
 /** `onRunning`: called once the node runs. */
@@ -22,11 +23,13 @@ export async function runNode(
     process.stdout.write(nodeHelp(as, args.includes('--all')))
     return 0
   }
-  const options = nodeOptions(as, args, process.env)
+  const { options, origins } = givenOptions(as, args, process.env)
+  const given = { origins, others: programOptions(args, process.env) }
+  if (args.includes(PRINT_CONFIG)) return printConfig(options, given)
   const secret = readSecret(process.env)
   const log = await createLog(process.env, args)
   warnOfUnknownVariables(process.env, log)
-  const setup = { options, secret, log, version, processMetrics: true }
+  const setup = { options, given, secret, log, version, processMetrics: true }
   const signalled = stopSignal(options.drainMs)
   const node = await startNode(setup, as)
   reloadAtHangup(options, () => node.reloadKeys())

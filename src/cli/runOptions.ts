@@ -50,7 +50,7 @@ const TABLE = [
 export type OwnFlag = (typeof TABLE)[number]['flag']
 
 export const OWN_FLAGS: readonly OwnFlag[] = TABLE.map(({ flag }) => flag)
-export const OWN_OPTIONS: readonly RunOption[] = TABLE
+export const OWN_OPTIONS: readonly (RunOption & { readonly flag: OwnFlag })[] = TABLE
 
 /** The default of an option, or '' when it has none. */
 export function defaultOf(flag: OwnFlag): string {

@@ -79,6 +79,8 @@ export interface NodeRecord {
   readonly incarnation: string
   /** The nodes that this one asks who leads; at most MAX_MEMBERS. */
   readonly members: readonly Member[]
+  /** When this node had its first role, ISO time in its clock. Files of old versions lack it. */
+  readonly began?: string | undefined
   readonly promoted?: RoleChangeMark | undefined
   /** Has no txid when the node stopped leading before it had opened its database. */
   readonly demoted?: (Omit<RoleChangeMark, 'txid'> & Partial<RoleChangeMark>) | undefined
@@ -134,12 +136,14 @@ function withDefaults(value: Partial<NodeRecord>) {
 
 function isSound(record: NodeRecord): boolean {
   const { standby, leader, givenLeader, lineage, incarnation, term, members, leaderMode } = record
+  const { began } = record
   return (
     typeof standby === 'boolean' &&
     typeof leader === 'string' &&
     typeof givenLeader === 'string' &&
     Number.isSafeInteger(term) &&
     (leaderMode === undefined || isMode(leaderMode)) &&
+    (began === undefined || Number.isFinite(Date.parse(began))) &&
     (incarnation === '' || isIncarnation(String(incarnation))) &&
     isListOf(lineage, MAX_LINEAGE, isBegun) &&
     isListOf(members, MAX_MEMBERS, isMember)

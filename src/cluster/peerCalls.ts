@@ -1,7 +1,5 @@
 /** Calls between nodes over HTTP, apart from the stream. */
-import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
-import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
-import { plainText } from '../plainText.ts'
+import { WalcastError } from '../errors.ts'
 import { timeLimit } from '../platform/time.ts'
 import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import {
@@ -15,7 +13,8 @@ import { NO_BODY, REPLICA_AUTH_HEADER, sha256, signRequest } from '../security/r
 import type { OldNodes } from './oldNodes.ts'
 import { type PeerAnswer, parsePeerAnswer } from './peerAnswer.ts'
 import type { PeerDialer } from './peerDialer.ts'
-import { NOT_CONNECTED, type RequestPeer } from './peerRequest.ts'
+import { answeredError, unreachable } from './peerFailures.ts'
+import type { RequestPeer } from './peerRequest.ts'
 
 /** What goes with a call beside its parameters. */
 export interface Sent {
@@ -165,27 +164,42 @@ export class PeerCalls {
       if (told.status === 200) return told
       throw answeredError(url, told.status, told.value)
     } catch (error) {
-      if (error instanceof WalcastError) throw error
-      throw new WalcastError('NODE_UNREACHABLE', { url: address, detail: messageOf(error) }, error)
+      throw unreachable(address, error)
     }
   }
 
   /** The node there and its clock. Undefined when it does not answer. */
   async clock(address: string, timeoutMs: number): Promise<PeerClock | undefined> {
+    return this.provenClock(address, timeoutMs).catch(() => undefined)
+  }
+
+  /** The same. Throws why there is none: NODE_UNREACHABLE, NODE_ANSWER or PEER_UNPROVEN. */
+  async provenClock(address: string, timeoutMs: number): Promise<PeerClock> {
     const { nowMs } = this.#asker
     const beganMs = nowMs()
-    const answer = await this.#ask(address, timeoutMs)
-    return answer && { node: answer.node, aheadMs: answer.timeMs - (beganMs + nowMs()) / 2 }
+    const told = await this.#call(address, 'GET', '/leader', timeoutMs, undefined).catch(
+      (error: unknown) => {
+        throw unreachable(address, error)
+      },
+    )
+    const answer = this.#answerIn(address, told)
+    if (answer) return { node: answer.node, aheadMs: answer.timeMs - (beganMs + nowMs()) / 2 }
+    const detail = `${told.status}, and not where it stands`
+    throw new WalcastError('NODE_ANSWER', { url: address, detail })
   }
 
   /** Asks the node at `address`. Undefined when no walcast node answers there in time. */
   async #ask(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
-    const answer = await this.askRole(address, timeoutMs)
-    const parsed = answer && parsePeerAnswer(address, answer.value)
-    if (parsed && answer.node !== '')
+    const told = await this.askRole(address, timeoutMs)
+    return told && this.#answerIn(address, told)
+  }
+
+  #answerIn(address: string, told: Told): PeerAnswer | undefined {
+    const parsed = parsePeerAnswer(address, told.value)
+    if (parsed && told.node !== '')
       this.#asker.dialer.onTransportTold(address, parsed.takesPlainText)
     // A node that proves its id does not answer for another one.
-    return parsed && (answer.node === '' || answer.node === parsed.node) ? parsed : undefined
+    return parsed && (told.node === '' || told.node === parsed.node) ? parsed : undefined
   }
 
   /** Signs by the receiver's clock, which may differ from this one by any time. */
@@ -256,30 +270,6 @@ export class PeerCalls {
       throw dialer.unproven(address, `it says to be ${prover.node} with the key of ${keyOwner}`)
     return { status, value, node: prover.node }
   }
-}
-
-/**
- * Whether a `tell` that failed with `error` certainly never arrived: there was no connection. An
- * established connection never fails like this.
- */
-export function wasNotSent(error: unknown): boolean {
-  return error instanceof WalcastError && systemCode(error.cause) === NOT_CONNECTED
-}
-
-function answeredError(
-  url: string,
-  status: number,
-  { code, message }: Record<string, unknown>,
-): WalcastError {
-  const key = String(code ?? '').replace(/^WALCAST_/, '')
-  if (isErrorCode(key))
-    return new WalcastError(key as ErrorCode, {
-      message: plainText(String(message ?? ''), MAX_TEXT_CHARS),
-    })
-  return new WalcastError('NODE_ANSWER', {
-    url,
-    detail: `${status}: ${plainText(String(message ?? ''), 200)}`,
-  })
 }
 
 /**

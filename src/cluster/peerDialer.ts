@@ -66,6 +66,20 @@ export interface PeerDialerParts {
   readonly old?: OldNodes | undefined
 }
 
+/** Nothing at the address took the connection, or proved itself over it, in time. */
+export class NotInTime extends Error {
+  /** Whether something took the connection, and then said nothing. */
+  readonly isSilent: boolean
+
+  constructor(timeoutMs: number, isSilent: boolean) {
+    super(`no connection within ${timeoutMs} ms`)
+    this.isSilent = isSilent
+  }
+}
+
+/** Where a peer fails to prove itself: in TLS, by its key, or by the secret of the cluster. */
+export type Unproven = 'tls' | 'key' | 'secret'
+
 export class PeerDialer {
   readonly #parts: PeerDialerParts
   /** HOST:PORT of nodes that take no plain text; the one heard of last comes last. */
@@ -94,7 +108,7 @@ export class PeerDialer {
     const isAsked = isProven || this.#parts.old !== undefined
     const ready = this.#meet(socket, address, isTls, isAsked && !this.isOpen)
     const timer = setTimer(
-      () => socket.destroy(new Error(`no connection within ${timeoutMs} ms`)),
+      () => socket.destroy(new NotInTime(timeoutMs, !socket.connecting)),
       timeoutMs,
     )
     return { socket, ready: ready.finally(() => cancelTimer(timer)) }
@@ -150,21 +164,25 @@ export class PeerDialer {
   #failureOf(address: string, error: unknown, isTls: boolean): unknown {
     if (error instanceof TlsWanted) this.onTransportTold(address, false)
     return isTls && NO_PROOF.test(systemCode(error))
-      ? this.unproven(address, messageOf(error))
+      ? this.unproven(address, messageOf(error), 'tls')
       : error
   }
 
   async #meetTls(socket: TLSSocket, address: string): Promise<Peer> {
     const { known, keys } = this.#parts
     const fingerprint = peerFingerprint(socket)
-    if (fingerprint === undefined) throw this.unproven(address, 'it has no certificate')
-    if (known.isRemoved(fingerprint)) throw this.unproven(address, 'its key was removed')
+    if (fingerprint === undefined) throw this.unproven(address, 'it has no certificate', 'tls')
+    if (known.isRemoved(fingerprint)) throw this.unproven(address, 'its key was removed', 'key')
     const node = known.nodeOf(fingerprint)
     if (node !== undefined) return { node, fingerprint }
     const told = await this.#prove(socket, address, fingerprint)
     const isVouchedFor = keys?.current.authority !== undefined
     if (!known.introduce(told.node, fingerprint, address) && !isVouchedFor)
-      throw this.unproven(address, `its key ${fingerprint.slice(0, 16)} is not that of a member`)
+      throw this.unproven(
+        address,
+        `its key ${fingerprint.slice(0, 16)} is not that of a member`,
+        'key',
+      )
     return told
   }
 
@@ -188,9 +206,9 @@ export class PeerDialer {
   }
 
   /** The error of somebody at an address who proves nothing; counted. */
-  unproven(address: string, detail: string): WalcastError {
+  unproven(address: string, detail: string, by: Unproven = 'secret'): WalcastError {
     this.#parts.onUnproven?.(address, detail)
-    return new WalcastError('PEER_UNPROVEN', { address, detail })
+    return new WalcastError('PEER_UNPROVEN', { address, detail, by })
   }
 }
 

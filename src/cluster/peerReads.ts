@@ -3,14 +3,13 @@
  * in the receiver's clock. Both are remembered from the last answer, so that a further read costs
  * one connection in place of two.
  */
-import { WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { PeerCalls, PeerClock, Told } from './peerCalls.ts'
 
 /** Clocks that are remembered. A cluster has fewer nodes. */
 const MAX_CLOCKS = 1024
 
-export type ReadingCalls = Pick<PeerCalls, 'clock' | 'read' | 'isOpen'>
+export type ReadingCalls = Pick<PeerCalls, 'provenClock' | 'read' | 'isOpen'>
 
 export class PeerReads {
   readonly #calls: ReadingCalls
@@ -22,7 +21,8 @@ export class PeerReads {
 
   /**
    * GETs JSON at `path` of the node at HOST:PORT. `timeoutMs` bounds all of it. Throws
-   * NODE_UNREACHABLE, NODE_ANSWER, PEER_UNPROVEN, or the error that the node answers.
+   * NODE_UNREACHABLE, NODE_ANSWER, PEER_UNPROVEN, or the error that the node answers. The cause of
+   * NODE_UNREACHABLE is the error of the connection.
    */
   async read(
     address: string,
@@ -41,19 +41,10 @@ export class PeerReads {
         this.#clocks.delete(address)
         if (monotonicMs() >= endMs) throw error
       }
-    const clock = this.#calls.isOpen ? undefined : await this.#clockAt(address, leftMs())
+    const clock = this.#calls.isOpen ? undefined : await this.#calls.provenClock(address, leftMs())
     const told = await this.#calls.read(address, path, leftMs(), clock, maxAnswerBytes)
     if (clock) this.#remember(address, clock)
     return told
-  }
-
-  async #clockAt(address: string, timeoutMs: number): Promise<PeerClock> {
-    const clock = await this.#calls.clock(address, timeoutMs)
-    if (clock) return clock
-    throw new WalcastError('NODE_UNREACHABLE', {
-      url: address,
-      detail: 'no node of this cluster answers',
-    })
   }
 
   #remember(address: string, clock: PeerClock): void {

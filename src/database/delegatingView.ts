@@ -121,13 +121,13 @@ export class DelegatingView implements DatabaseView {
 
   /** The engine's status, and what the role file knows whatever the role. */
   status(): DatabaseStatus {
-    const { role, epoch, leader, promoted, demoted, putBack } = this.#nodeFile.record
-    const since = role === 'leader' ? promoted : demoted
+    const { role, epoch, leader, began, promoted, demoted, putBack } = this.#nodeFile.record
+    const since = (role === 'leader' ? promoted : demoted)?.at ?? began
     return {
       db: this.#path,
       role: this.role(),
       ...(this.engine?.view.status() ?? { ...STARTING, epoch, leader }),
-      ...(since ? { roleSince: since.at } : {}),
+      ...(since ? { roleSince: since } : {}),
       ...(putBack && putBack.epoch === epoch
         ? { putBack: { at: putBack.at, position: formatPosition(putBack), reason: putBack.reason } }
         : {}),

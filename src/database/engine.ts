@@ -17,6 +17,7 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { Metrics } from '../health/metrics.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import type { GivenShown } from '../options/shownOptions.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
@@ -26,6 +27,8 @@ import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 
 export interface NodeSetup {
   readonly options: NodeOptions
+  /** Undefined when a program gives the options itself. */
+  readonly given?: GivenShown
   readonly secret: string | undefined
   readonly log: Logger
   readonly version: string

@@ -13,11 +13,11 @@ import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { NodePlace } from '../api/roleAnswers.ts'
 import type { PeerReads } from '../cluster/peerReads.ts'
-import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { Claims } from '../security/claims.ts'
 import { type ClusterSights, clusterNodes, type Heard } from './clusterNodes.ts'
+import { noAnswerText } from './noAnswerText.ts'
 import { type ToldStatus, toldStatus } from './toldStatus.ts'
 
 const STATUS_PATH = '/_walcast/status'
@@ -29,7 +29,7 @@ const AT_ONCE = 32
 const MAX_CALL_MS = 3000
 /** The longest round, ms: those that were not asked by then count as not answering. */
 const ROUND_MS = 5000
-const MAX_WHY_CHARS = 200
+const MAX_WHY_CHARS = 300
 
 export interface ClusterOverviewParts {
   /** Name of the database that the list is about. */
@@ -162,7 +162,7 @@ export class ClusterOverview implements ClusterDesk {
       this.#remember(this.#remembered, status.node, heard)
       return heard
     } catch (error) {
-      return whyOf(error)
+      return plainText(noAnswerText(error), MAX_WHY_CHARS)
     }
   }
 
@@ -198,10 +198,4 @@ export class ClusterOverview implements ClusterDesk {
     if (view.role() === 'leader' || !Number.isFinite(agoMs)) return undefined
     return { epoch, txid, address: view.leaderAddress(), atMs: nowMs() - agoMs }
   }
-}
-
-function whyOf(error: unknown): string {
-  const text = error instanceof WalcastError ? String(error.details['detail'] ?? '') : ''
-  const message = error instanceof Error ? error.message : String(error)
-  return plainText(text || message, MAX_WHY_CHARS)
 }

@@ -7,6 +7,7 @@ import { type NodeRecord, newId } from '../cluster/nodeRecord.ts'
 import { forgetPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
+import { wallMs } from '../platform/time.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION, takeNodeLock } from './nodeFolder.ts'
@@ -51,7 +52,8 @@ export async function giveNewIdentity(
     const node = name ?? newId('node')
     const role = standby ? 'standby' : 'replica'
     if (node === was) throw new WalcastError('USAGE', { detail: `its id is ${node} already` })
-    await file.update({ ...NEVER_LED, node, role, leader: '', givenLeader: '' })
+    const began = new Date(wallMs()).toISOString()
+    await file.update({ ...NEVER_LED, began, node, role, leader: '', givenLeader: '' })
     await file.stop()
     forgetPeers(folder)
     return { db: path, was, node, role }

@@ -36,6 +36,7 @@ import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { newClusterOverview } from './nodeOverview.ts'
+import { OptionsInForce } from './optionsInForce.ts'
 import { endAll, RunningNode } from './runningNode.ts'
 import { startableFolder } from './startCheck.ts'
 
@@ -175,6 +176,7 @@ function newServer(
     onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
+    inForce: new OptionsInForce({ ...ground, traffic }),
     roles: () => roles()?.requests,
     onCut: (side) => metrics.onCut(side),
     onEndedSecret: () => metrics.membership().onEndedSecret(),

@@ -6,6 +6,7 @@ import { NodeFile } from '../cluster/nodeFile.ts'
 import { type NodeRecord, newId } from '../cluster/nodeRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
+import { systemClock } from '../platform/clock.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import {
   foundAt,
@@ -125,7 +126,7 @@ export async function takeNodeLock(
 }
 
 /** The role file of a node that starts for the first time. */
-function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
+function firstRecord({ options, clock = systemClock }: NodeSetup, as: StartAs): NodeRecord {
   const leads = as === 'leader' || (as === 'node' && options.leader === undefined)
   const { standby } = options
   return {
@@ -142,6 +143,7 @@ function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
     lineage: [],
     incarnation: '',
     members: [],
+    began: new Date(clock.nowMs()).toISOString(),
   }
 }
 

@@ -35,6 +35,11 @@ export function keysFolder(stateFolder: string): string {
   return `${stateFolder}/keys`
 }
 
+/** The certificate that a node makes for itself, in its folder. */
+export function ownCertificate(stateFolder: string): string {
+  return `${keysFolder(stateFolder)}/node.crt`
+}
+
 /** Whoever makes the folder a link decides what this node trusts. Throws STRANGE_FILE. */
 export function requireFolder(folder: string): void {
   const found = lstatSync(folder, { throwIfNoEntry: false })
@@ -49,7 +54,7 @@ export async function openNodeKeys(stateFolder: string, ops: FileOps): Promise<N
   const folder = keysFolder(stateFolder)
   requireFolder(folder)
   makeFolder(folder)
-  const [keyPath, certificatePath] = [`${folder}/node.key`, `${folder}/node.crt`]
+  const [keyPath, certificatePath] = [`${folder}/node.key`, ownCertificate(stateFolder)]
   const key = readPem(keyPath)
   if (key !== undefined) {
     const certificate = readPem(certificatePath)

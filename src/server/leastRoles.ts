@@ -15,6 +15,7 @@ import {
   ROTATE_KEY_PATH,
   ROTATE_SECRET_PATH,
 } from '../api/membership.ts'
+import { OPTIONS_PATH } from '../api/optionsInForce.ts'
 import { JOIN_PATH, PAIR_PATH } from '../api/pairing.ts'
 import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
@@ -51,6 +52,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   'GET /_walcast/wait': 'read',
   'GET /_walcast/events': 'read',
   [`GET ${CLUSTER_PATH}`]: 'read',
+  [`GET ${OPTIONS_PATH}`]: 'read',
   [`GET ${CONSOLE_EVENTS_PATH}`]: 'read',
   [`GET ${POSITIONS_PATH}`]: 'read',
   [`GET ${AUDIT_PATH}`]: 'read',

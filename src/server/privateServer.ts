@@ -10,6 +10,7 @@ import type { Logger } from 'pino'
 import type { AuditDesk } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { MembershipDesk } from '../api/membership.ts'
+import type { OptionsDesk } from '../api/optionsInForce.ts'
 import type { PairingDoor } from '../api/pairing.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { PauseDesk } from '../api/rolePause.ts'
@@ -43,6 +44,7 @@ import { requireLeastRoles } from './leastRoles.ts'
 import { type ListenerTls, newFront } from './listenerTls.ts'
 import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
+import { addOptionRoutes } from './optionRoutes.ts'
 import { addPairingRoutes } from './pairingRoutes.ts'
 import { addPauseRoutes } from './pauseRoutes.ts'
 import { answerErrors } from './refusals.ts'
@@ -82,6 +84,7 @@ export interface PrivateServerOptions
   readonly trust: TrustDesk & HealthParts['trust']
   readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
   readonly pairing: PairingDoor
+  readonly inForce: OptionsDesk
   readonly membership: MembershipDesk
   readonly pause: PauseDesk
   readonly archiving: ArchivingDesks
@@ -265,6 +268,7 @@ export class PrivateServer {
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
+    addOptionRoutes(this.#app, this.#options.inForce)
     addAuditRoutes(this.#app, () => audit, placeOf)
     addRoleRoutes(this.#app, roles, placeOf)
     addTokenRoutes(this.#app, tokens, placeOf)

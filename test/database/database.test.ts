@@ -11,12 +11,12 @@ const RECORD = {
 }
 const STATUS = { state: 'capturing', epoch: 3, txid: 9, causes: [] }
 
-function newDatabase(): Database {
+function newDatabase(record: object = RECORD): Database {
   return new Database({
     name: 'main',
     path: '/x/app.db',
     stateFolder: '/x/app.db-walcast',
-    nodeFile: { record: RECORD } as unknown as NodeFile,
+    nodeFile: { record } as unknown as NodeFile,
     clock: { nowMs: () => 1e6 },
     maxWaits: 1,
     peers: [],
@@ -50,6 +50,14 @@ test('a database without an engine starts: it is not ready and holds nothing', a
   assert.equal(view.refuseReplicas()?.key, 'STARTING')
   assert.equal(view.lag().role, 'leader')
   await assert.rejects(view.settle(), { key: 'STARTING' })
+})
+
+test('a node that never changed its role has it since its start', () => {
+  const began = '2026-11-01T00:00:00.000Z'
+  const first = { ...RECORD, began, promoted: undefined }
+  assert.equal(newDatabase(first).view.status().roleSince, began)
+  const marked = newDatabase({ ...RECORD, began }).view.status()
+  assert.equal(marked.roleSince, RECORD.promoted.at)
 })
 
 test('the next engine answers for the view, and a wait outlasts the change', async () => {

@@ -57,6 +57,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'note',
     'now',
     'overlap',
+    'print-config',
     'reason',
     'role',
   ],

@@ -105,9 +105,11 @@ for (const environment of [{}, { WALCAST_SECRET: SECRET }])
     const [a, b, c] = nodes
     const { epoch, txid } = await a.status()
     for (const [at, node] of nodes.entries()) {
-      const answer = await untilSeen(node, 'three nodes at one position', (seen) =>
+      const answer = await untilSeen(node, 'three nodes that answer, at one position', (seen) =>
         names.every((each) =>
-          seen.nodes.some((row) => row.node === each && row.position === `${epoch}-${txid}`),
+          seen.nodes.some(
+            (row) => row.node === each && row.isReachable && row.position === `${epoch}-${txid}`,
+          ),
         ),
       )
       assert.deepEqual([answer.asked, answer.leader], [names[at], 'node-a'])
@@ -121,6 +123,7 @@ for (const environment of [{}, { WALCAST_SECRET: SECRET }])
         ],
       )
       assert.equal(rowOf(answer, 'node-c').address, c.address)
+      for (const row of answer.nodes) assert.ok(row.roleSince, `${row.node} has its first role`)
     }
     await kill(lab, a)
     const without = await untilSeen(b, 'the leader is away', (seen) =>
@@ -131,6 +134,7 @@ for (const environment of [{}, { WALCAST_SECRET: SECRET }])
     assert.equal(dead.position, `${epoch}-${txid}`)
     assert.ok(Date.parse(dead.awaySince ?? '') <= Date.now())
     assert.match(dead.causes[0].text, /does not answer node-b/)
+    assert.match(dead.causes[0].text, /refused: no process listens there; start the node/)
     assert.equal(rowOf(without, 'node-c').isReachable, true)
   })
 

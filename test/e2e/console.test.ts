@@ -61,7 +61,7 @@ async function visitScreens(page: Page, node: TestNode): Promise<void> {
   await shown('databases', 'Databases', 'State checksum', 'Verify now')
   await shown('backups', 'Backups', 'Restorable until', 'Back up now')
   await shown('timeline', 'Timeline', 'switchover')
-  await shown('access', 'Access', 'this needs the role admin')
+  await shown('settings', 'Settings', 'this needs the role admin', 'Options of this node')
   await page.goto(`${node.url}/_walcast/#/databases`)
   await page.getByRole('button', { name: 'Verify now' }).click()
   const dialog = page.getByRole('dialog')

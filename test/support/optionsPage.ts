@@ -21,6 +21,8 @@ All options of \`walcast leader\`, \`replica\`, \`node\` and \`run\`.
 - A node refuses a flag of the other role. From environment and file it accepts options of the other
   role that have a default: they count once the node has that role.
 - A program that embeds a node gives the same in camel case with the unit (\`readWaitMs: 1000\`).
+- \`--print-config\` shows all of them with where each came from, \`walcast check-config\` every
+  mistake, [\`walcast config\`](operating/looking.md#which-options-are-in-force) those in force.
 
 The cluster secret is not an option: it comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
 \`WALCAST_NODE\` is the node that commands ask. \`WALCAST_DEBUG=1\` adds the stack to
@@ -39,7 +41,7 @@ const RUN = `
 const LOGS = `
 ## Options of the log
 
-All four commands take these too. They have no key in the file, and a program that embeds a node
+All four commands take these too, and the file has keys for them. A program that embeds a node
 brings its own logger. Log lines are JSON with the level as a word, or on a terminal a line each.
 `
 

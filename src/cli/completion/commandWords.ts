@@ -29,6 +29,7 @@ const HELP = { help: { type: 'boolean' } } as const
 const OF_LOGS = Object.fromEntries(
   LOG_OPTIONS.map(({ flag }) => [flag, { type: 'string' }] as const),
 )
+const PRINT = { 'print-config': { type: 'boolean' } } as const
 const UNIT = { unit: { type: 'string' } } as const
 
 type Load = () => Promise<FlagKinds>
@@ -52,10 +53,11 @@ const watched: Load = async () => ({ ...NODE_FLAGS, ...WATCH_FLAGS })
 
 /** The table by which each command parses. */
 const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
-  leader: node('leader'),
-  replica: node('replica'),
-  node: node('node'),
-  run: node('node', OF_RUN),
+  leader: node('leader', PRINT),
+  replica: node('replica', PRINT),
+  node: node('node', PRINT),
+  run: node('node', { ...OF_RUN, ...PRINT }),
+  'check-config': node('node', OF_RUN),
   systemd: node('node', { ...OF_RUN, ...UNIT }),
   join: node('node', { ...OF_RUN, ...UNIT, systemd: { type: 'boolean' } }),
   'new-identity': async () => (await import('../newIdentity.ts')).FLAGS,
@@ -67,6 +69,7 @@ const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
   pause: async () => (await import('../pause.ts')).FLAGS,
   resume: async () => (await import('../resume.ts')).FLAGS,
   cluster: watched,
+  config: async () => (await import('../config.ts')).FLAGS,
   status: watched,
   lag: watched,
   audit: async () => (await import('../audit.ts')).FLAGS,

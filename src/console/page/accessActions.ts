@@ -9,7 +9,7 @@ import {
 } from '../../api/membership.ts'
 import { type CreatedToken, type RevokedAnswer, TOKENS_PATH } from '../../api/tokens.ts'
 import type { TokenRole } from '../../security/tokenRoles.ts'
-import { type Action, BY, line, type PlanLine } from './actions.ts'
+import { type Action, BY, line, type PlanLine, takenLine } from './actions.ts'
 import { shellWord } from './commandText.ts'
 import { plural } from './format.ts'
 import { ask } from './requests.ts'
@@ -27,18 +27,18 @@ const MAY: Readonly<Record<TokenRole, string>> = {
 export function createToken(role: TokenRole, note: string): Action {
   const noted = note === '' ? '' : ` --note ${shellWord(note)}`
   return {
-    title: 'Make a token',
+    title: 'Create a token',
     does: `A new token of the role ${role}, good until it is revoked. ${MAY[role]}`,
     needs: 'admin',
     plan: async () => ({
       lines: [line('quiet', 'It is shown once. Nodes keep only a hash of it.')],
       command: `walcast token create --role ${role}${noted}`,
       accepts: undefined,
-      button: 'Make it',
+      button: 'Create',
       isDangerous: false,
       run: async () => {
         const made = await ask<CreatedToken>('POST', TOKENS_PATH, { role, note, by: BY })
-        return [line('good', `Token ${made.id} is made. Copy it now:`), line('quiet', made.token)]
+        return [line('good', `Token ${made.id} is made. Copy it now:`), takenLine(made.token)]
       },
     }),
   }

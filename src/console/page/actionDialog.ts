@@ -8,6 +8,7 @@ import { el } from './dom.ts'
 import { sentence } from './format.ts'
 import { icon } from './icons.ts'
 import { button, newId, notice } from './pieces.ts'
+import { qrCode } from './qrCode.ts'
 import { asRefusal } from './requests.ts'
 
 export function openAction(action: Action): void {
@@ -120,10 +121,12 @@ function kindOf({ isDangerous }: Plan): string {
 }
 
 function lineList(lines: readonly PlanLine[]): HTMLElement {
-  const items = lines.map(({ tone, text }) =>
-    el('li', { class: tone }, icon(tone), el('span', {}, text)),
-  )
-  return el('ul', { class: 'plan' }, ...items)
+  return el('ul', { class: 'plan' }, ...lines.map(lineItem))
+}
+
+function lineItem({ tone, text, as }: PlanLine): HTMLElement {
+  if (as === undefined) return el('li', { class: tone }, icon(tone), el('span', {}, text))
+  return el('li', { class: 'taken' }, commandText(text), as === 'qr' && qrCode(text))
 }
 
 /** The button works once the box is ticked. */

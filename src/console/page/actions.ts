@@ -5,6 +5,8 @@ import type { Tone } from './health.ts'
 export interface PlanLine {
   readonly tone: Tone
   readonly text: string
+  /** A text that is to be copied, or, with `qr`, to be read by a camera as well. */
+  readonly as?: 'copied' | 'qr'
 }
 
 /** The answer of the dry run, and what to do with it. */
@@ -37,4 +39,9 @@ export const BY = 'console'
 
 export function line(tone: Tone, text: string): PlanLine {
   return { tone, text }
+}
+
+/** A text to be taken elsewhere. */
+export function takenLine(text: string, as: 'copied' | 'qr' = 'copied'): PlanLine {
+  return { tone: 'quiet', text, as }
 }

@@ -10,7 +10,7 @@ import {
   type SwitchoverAnswer,
 } from '../../api/roleAnswers.ts'
 import { told } from './accessActions.ts'
-import { type Action, BY, line, type PlanLine } from './actions.ts'
+import { type Action, BY, line, type PlanLine, takenLine } from './actions.ts'
 import { shellWord } from './commandText.ts'
 import { durationText, plural } from './format.ts'
 import { ask } from './requests.ts'
@@ -124,9 +124,9 @@ export function pair(): Action {
       run: async () => {
         const { code, expiresMs } = await ask<PairAnswer>('POST', PAIR_PATH, { by: BY })
         return [
-          line('good', `Good once, for ${durationText(expiresMs)}. On the new host type:`),
-          line('quiet', `walcast join ${code}`),
-          line('quiet', 'It is shown this once.'),
+          line('good', `Good once, for ${durationText(expiresMs)}. On the new host type, or scan:`),
+          takenLine(`walcast join ${code} --db FILE --listen HOST:PORT`, 'qr'),
+          line('quiet', 'It is shown this once. FILE and HOST:PORT are those of the new host.'),
         ]
       },
     }),

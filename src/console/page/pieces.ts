@@ -12,6 +12,11 @@ export function card(title: string, ...children: Child[]): HTMLElement {
   return el('section', { class: 'card' }, el('h2', {}, title), ...children)
 }
 
+/** A card whose heading an address can name. */
+export function section(title: string, ...children: Child[]): HTMLElement {
+  return el('section', { class: 'card' }, el('h2', { tabindex: -1 }, title), ...children)
+}
+
 /** One number or word that is to be seen from afar, and what it means. */
 export function figure(label: string, value: Child, note: Child = undefined): HTMLElement {
   return el(

@@ -1,12 +1,12 @@
 /** The table of screens, in the order of the menu. */
 
 import type { Screen } from './screen.ts'
-import { accessScreen } from './screens/accessScreen.ts'
 import { backupsScreen } from './screens/backupsScreen.ts'
 import { clusterScreen } from './screens/clusterScreen.ts'
 import { databasesScreen } from './screens/databasesScreen.ts'
 import { lagScreen } from './screens/lagScreen.ts'
 import { nodeScreen } from './screens/nodeScreen.ts'
+import { settingsScreen } from './screens/settingsScreen.ts'
 import { standbyScreen } from './screens/standbyScreen.ts'
 import { timelineScreen } from './screens/timelineScreen.ts'
 import type { ConsoleState } from './state.ts'
@@ -19,7 +19,7 @@ export const SCREENS: readonly Screen[] = [
   databasesScreen,
   backupsScreen,
   timelineScreen,
-  accessScreen,
+  settingsScreen,
 ]
 
 /** The first one that is for this node: what a visit without an address gets. */

@@ -2,7 +2,7 @@
  * What follows when a step of a switchover fails. Before the role file says that this node follows,
  * it leads on; after that, only where it is certain that the other node does not lead.
  */
-import { wasNotSent } from '../../cluster/peerCalls.ts'
+import { wasNotSent } from '../../cluster/peerFailures.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
 import { carryOn, giveUp } from './changeEnd.ts'
 import type { RoleFacts } from './roleFacts.ts'

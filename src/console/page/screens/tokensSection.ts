@@ -1,4 +1,4 @@
-/** Who may ask the nodes of the cluster for what: tokens, and what all members share. */
+/** Tokens: who may ask the nodes of the cluster for what. */
 import {
   MAX_NOTE_CHARS,
   TOKENS_PATH,
@@ -6,43 +6,33 @@ import {
   type TokensAnswer,
 } from '../../../api/tokens.ts'
 import { TOKEN_ROLES, type TokenRole } from '../../../security/tokenRoles.ts'
-import { createToken, revokeToken, rotateKey, rotateSecret } from '../accessActions.ts'
+import { createToken, revokeToken } from '../accessActions.ts'
 import { openAction } from '../actionDialog.ts'
 import { setTimer } from '../browser.ts'
 import { el, refill } from '../dom.ts'
 import { timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { button, card, GuardedButton, labelled, notice, table } from '../pieces.ts'
+import { button, GuardedButton, labelled, notice, section, table } from '../pieces.ts'
 import { ask, asRefusal } from '../requests.ts'
-import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
 
 /** How often the list is read. */
 const ASK_MS = 3000
 
-export const accessScreen: Screen = {
-  id: 'access',
-  title: 'Access',
-  icon: 'settings',
-  isFor: () => true,
-  mount: (root, store) => new AccessScreen(root, store),
-}
-
-class AccessScreen implements MountedScreen {
+export class TokensSection {
+  readonly element: HTMLElement
   readonly #store: Store
   readonly #list = el('div')
   readonly #role = el('select', { id: 'token-role' })
   readonly #note = el('input', { id: 'token-note', maxlength: MAX_NOTE_CHARS })
-  readonly #create = new GuardedButton('Make a token…', () => this.#make())
-  readonly #secret = new GuardedButton('Replace the secret…', () => openAction(rotateSecret()))
-  readonly #key = new GuardedButton('Replace the key of settings…', () => openAction(rotateKey()))
+  readonly #create = new GuardedButton('Create a token…', () => this.#make(), 'primary')
   #tokens: readonly TokenInfo[] | undefined
   #failure = ''
   #cancel: () => void = () => {}
   #isMounted = true
 
-  constructor(root: HTMLElement, store: Store) {
+  constructor(store: Store) {
     this.#store = store
     this.#role.append(...TOKEN_ROLES.map((role) => el('option', { value: role }, role)))
     this.#role.value = 'read'
@@ -53,17 +43,13 @@ class AccessScreen implements MountedScreen {
       labelled('Note', this.#note),
       this.#create.element,
     )
-    root.append(
-      el('h1', {}, 'Access'),
-      card('Tokens', this.#list, fields),
-      card('What all members share', this.#secret.element, this.#key.element),
-    )
+    this.element = section('Tokens', fields, this.#list)
     void this.#ask()
   }
 
   update(state: ConsoleState): void {
     const why = state.isOpen ? 'An open cluster has no secret.' : refusalText(state, 'admin')
-    for (const each of [this.#create, this.#secret, this.#key]) each.update(why)
+    this.#create.update(why)
     refill(this.#list, [this.#tokens, this.#failure, why], () => [this.#table(state, why)])
   }
 

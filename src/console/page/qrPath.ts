@@ -1,0 +1,20 @@
+/** The dark modules of a QR code as one SVG path: each run in a row is a rectangle. Pure. */
+
+export function qrPath(rows: readonly (readonly boolean[])[]): string {
+  return rows
+    .flatMap((row, y) => runs(row).map(([x, width]) => `M${x} ${y}h${width}v1h-${width}z`))
+    .join('')
+}
+
+/** Where each run of dark modules begins, and how long it is. */
+function runs(row: readonly boolean[]): (readonly [number, number])[] {
+  const found: (readonly [number, number])[] = []
+  for (let x = 0; x < row.length; x++) {
+    if (!row[x]) continue
+    const end = row.indexOf(false, x)
+    const width = (end < 0 ? row.length : end) - x
+    found.push([x, width])
+    x += width
+  }
+  return found
+}

@@ -1,0 +1,98 @@
+/** Tokens, the secret and the keys that all members share, and the options of this node. */
+import type { KeyInfo, OptionsAnswer } from '../../../api/optionsInForce.ts'
+import { OPTIONS_PATH } from '../../../api/optionsInForce.ts'
+import { setTimer } from '../browser.ts'
+import { el } from '../dom.ts'
+import { ask, asRefusal } from '../requests.ts'
+import { parseRoute, routeText } from '../routes.ts'
+import type { MountedScreen, Screen } from '../screen.ts'
+import type { ConsoleState } from '../state.ts'
+import type { Store } from '../store.ts'
+import { KeysSection } from './keysSection.ts'
+import { OptionsSection } from './optionsSection.ts'
+import { TokensSection } from './tokensSection.ts'
+
+/** How often the options and keys are read. They change with a role, a rotation, a renewal. */
+const ASK_MS = 5000
+
+export const settingsScreen: Screen = {
+  id: 'settings',
+  title: 'Settings',
+  icon: 'settings',
+  isFor: () => true,
+  mount: (root, store) => new SettingsScreen(root, store),
+}
+
+const NO_KEYS: readonly KeyInfo[] = []
+
+class SettingsScreen implements MountedScreen {
+  readonly #store: Store
+  readonly #tokens: TokensSection
+  readonly #keys = new KeysSection()
+  readonly #options = new OptionsSection()
+  readonly #sections: Readonly<Record<string, HTMLElement>>
+  #answer: OptionsAnswer | undefined
+  #failure = ''
+  /** The section that the address named last. */
+  #named = ''
+  #cancel: () => void = () => {}
+  #isMounted = true
+
+  constructor(root: HTMLElement, store: Store) {
+    this.#store = store
+    this.#tokens = new TokensSection(store)
+    this.#sections = {
+      tokens: this.#tokens.element,
+      keys: this.#keys.element,
+      options: this.#options.element,
+    }
+    root.append(el('h1', {}, 'Settings'), links(), ...Object.values(this.#sections))
+    void this.#ask()
+  }
+
+  update(state: ConsoleState): void {
+    const { keys = this.#answer && NO_KEYS, options } = this.#answer ?? {}
+    this.#tokens.update(state)
+    this.#keys.update(state, keys, this.#failure)
+    this.#options.update(state, options, this.#failure)
+    this.#goTo(parseRoute(location.hash).rest)
+  }
+
+  unmount(): void {
+    this.#isMounted = false
+    this.#cancel()
+    this.#tokens.unmount()
+  }
+
+  /** Once for each address: whoever scrolls on is left alone. */
+  #goTo(name: string): void {
+    if (name === this.#named) return
+    this.#named = name
+    const heading = this.#sections[name]?.querySelector('h2')
+    heading?.scrollIntoView()
+    heading?.focus({ preventScroll: true })
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.#answer = await ask<OptionsAnswer>('GET', OPTIONS_PATH)
+      this.#failure = ''
+    } catch (error) {
+      this.#failure = asRefusal(error).message
+    }
+    if (!this.#isMounted) return
+    this.update(this.#store.state)
+    this.#cancel = setTimer(() => void this.#ask(), ASK_MS)
+  }
+}
+
+function links(): HTMLElement {
+  const link = (name: string, text: string) => el('a', { href: routeText('settings', name) }, text)
+  return el(
+    'nav',
+    { class: 'sections', 'aria-label': 'Sections' },
+    link('tokens', 'Tokens'),
+    link('keys', 'Secret and keys'),
+    link('options', 'Options of this node'),
+  )
+}
