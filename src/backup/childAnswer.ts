@@ -2,24 +2,28 @@
 import { constants, setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 import { asWalcastError } from '../errors.ts'
+import { NEWS } from './childProgram.ts'
 
 /**
  * Answers the order on standard input, with the least claim on the processor, and ends. A failure
- * is an answer too: `kind` failed, with `code` and `message`.
+ * is an answer too: `kind` failed, with `code`, `message` and `cure`. `tell` prints news before it.
  */
-export function answerOrder<Order>(act: (order: Order) => Promise<object>): void {
+export function answerOrder<Order>(
+  act: (order: Order, tell: (news: object) => void) => Promise<object>,
+): void {
   setPriority(constants.priority.PRIORITY_LOW)
   let isAnswered = false
   const input = createInterface({ input: process.stdin })
   input.once('line', (line) => {
-    void act(JSON.parse(line))
+    const tell = (news: object) => print({ ...news, kind: NEWS })
+    void act(JSON.parse(line), tell)
       .catch((error) => {
-        const { key: code, message } = asWalcastError(error)
-        return { kind: 'failed', code, message }
+        const { key: code, message, cure } = asWalcastError(error)
+        return { kind: 'failed', code, message, cure }
       })
       .then((answer) => {
         isAnswered = true
-        process.stdout.write(`${JSON.stringify(answer)}\n`)
+        print(answer)
         process.stdin.destroy()
       })
   })
@@ -27,4 +31,8 @@ export function answerOrder<Order>(act: (order: Order) => Promise<object>): void
     // Nothing in it needs an orderly end, and SQLite may be at work in a thread.
     if (!isAnswered) process.kill(process.pid, 'SIGKILL')
   })
+}
+
+function print(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`)
 }

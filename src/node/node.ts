@@ -35,6 +35,7 @@ import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { newClusterOverview } from './nodeOverview.ts'
+import { NodePast } from './nodePast.ts'
 import { endAll, RunningNode } from './runningNode.ts'
 import { startableFolder } from './startCheck.ts'
 
@@ -93,8 +94,16 @@ async function startIn(
     () => archiveEvents(report.status()),
   )
   const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
-  const server = newServer({ ...ground, membership }, traffic, report, events, () =>
-    started.roles?.hasStarted ? started.roles : undefined,
+  const noted = { ...ground, audit: ground.noted }
+  const onArchiveBusy = metrics.archiveBusy()
+  const past = new NodePast({ ...noted, onBusy: onArchiveBusy })
+  started.past = past
+  const server = newServer(
+    { ...ground, membership, past, onArchiveBusy },
+    traffic,
+    report,
+    events,
+    () => (started.roles?.hasStarted ? started.roles : undefined),
   )
   started.server = server
   await server.listen()
@@ -115,7 +124,7 @@ async function startIn(
   metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
-  const parts = { ...ground, roles, server, health, traffic, hooks }
+  const parts = { ...ground, roles, server, health, traffic, hooks, past }
   return new RunningNode(parts, databases, report, failed)
 }
 
@@ -133,9 +142,15 @@ function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
   })
 }
 
+interface ServedParts {
+  readonly membership: Membership
+  readonly past: NodePast
+  onArchiveBusy(): void
+}
+
 /** Listens before the node has a role: requests learn that it starts. */
 function newServer(
-  ground: Ground & { readonly membership: Membership },
+  ground: Ground & ServedParts,
   traffic: Traffic,
   report: NodeReport,
   events: Events,
@@ -145,7 +160,7 @@ function newServer(
   const { options, log } = setup
   const archivist = archivistDesk(ground)
   const cluster = newClusterOverview(ground, report)
-  const shown = consoleParts({ ...ground, audit: ground.trail, report, cluster })
+  const shown = consoleParts({ ...ground, audit: ground.trail, report, cluster, past: ground.past })
   const noted = { ...ground, audit: ground.noted }
   return new PrivateServer({
     ...ground,
@@ -169,7 +184,6 @@ function newServer(
     archiving: { archivist, backup: new NodeBackupNow({ ...noted, archivist }) },
     archive: archiveDesk(ground, noted),
     onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
-    onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     roles: () => roles()?.requests,

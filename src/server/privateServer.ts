@@ -11,6 +11,7 @@ import type { AuditDesk } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { MembershipDesk } from '../api/membership.ts'
 import type { PairingDoor } from '../api/pairing.ts'
+import type { PastDesk } from '../api/past.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { TokenDesk } from '../api/tokens.ts'
 import { listenError, WalcastError } from '../errors.ts'
@@ -43,6 +44,7 @@ import { type ListenerTls, newFront } from './listenerTls.ts'
 import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { addPairingRoutes } from './pairingRoutes.ts'
+import { addPastRoutes } from './pastRoutes.ts'
 import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
@@ -82,6 +84,7 @@ export interface PrivateServerOptions
   readonly pairing: PairingDoor
   readonly membership: MembershipDesk
   readonly archiving: ArchivingDesks
+  readonly past: PastDesk
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -256,7 +259,8 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens, pairing, membership, archiving } = this.#options
+    const { databases, audit, roles, trust, tokens, pairing, membership, archiving, past } =
+      this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
@@ -270,6 +274,7 @@ export class PrivateServer {
     addTrustRoutes(this.#app, trust)
     addArchivistRoutes(this.#app, archiving, placeOf)
     addArchiveRoutes(this.#app, this.#options, placeOf)
+    addPastRoutes(this.#app, past, placeOf)
     addConsoleRoutes(this.#app, this.#options, this.#access)
   }
 }

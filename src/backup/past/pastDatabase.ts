@@ -31,6 +31,20 @@ export class PastDatabase {
     for (const _ of this.query(`PRAGMA ${pragma} = ${value}`).rows());
   }
 
+  /** Of one value that a query makes or reads, in bytes. */
+  limitValues(bytes: number): void {
+    const { capi } = this.#library
+    capi.sqlite3_limit(this.#db, capi.SQLITE_LIMIT_LENGTH, bytes)
+  }
+
+  /** Asks `isAllowed` of each action of the statements that are prepared from now on. */
+  authorize(isAllowed: (action: number, first: string, second: string) => boolean): void {
+    const { capi } = this.#library
+    const judge = (_: number, action: number, first: string | 0, second: string | 0) =>
+      isAllowed(action, first || '', second || '') ? capi.SQLITE_OK : capi.SQLITE_DENY
+    capi.sqlite3_set_authorizer(this.#db, judge, 0)
+  }
+
   /** The rows of a statement. Refuses one that writes, and more than one. */
   query(sql: string): PastStatement {
     const { capi, wasm } = this.#library
