@@ -18,9 +18,13 @@ export function random(): number {
   return Math.random()
 }
 
-/** Same origin only: the policy of the page allows no other. `limitMs`: until the answer begins. */
+/**
+ * Same origin only: the policy of the page allows no other. `limitMs`: until the answer begins. It
+ * also ends when `init.signal` aborts.
+ */
 export function send(path: string, init: RequestInit, limitMs: number): Promise<Response> {
-  const signal = AbortSignal.timeout(limitMs)
+  const signals = [AbortSignal.timeout(limitMs), ...(init.signal ? [init.signal] : [])]
+  const signal = AbortSignal.any(signals)
   return fetch(path, { ...init, signal, credentials: 'same-origin', redirect: 'error' })
 }
 
