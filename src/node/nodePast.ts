@@ -149,10 +149,14 @@ export class NodePast implements PastDesk {
     gone: AbortSignal,
     limitMs: number,
   ): Promise<PastAnswers[Kind]> {
-    const late = new AbortController()
-    const timer = setTimer(() => late.abort(), limitMs)
+    const ending = new AbortController()
+    const end = () => ending.abort()
+    const ends = [gone, this.#stopping.signal]
+    for (const signal of ends) signal.addEventListener('abort', end)
+    if (gone.aborted) end()
+    const timer = setTimer(end, limitMs)
     try {
-      return await askPast<Kind>(order, AbortSignal.any([gone, late.signal, this.#stopping.signal]))
+      return await askPast<Kind>(order, ending.signal)
     } catch (error) {
       if (keyOf(error) !== 'STOPPING' || this.#stopping.signal.aborted) throw error
       if (gone.aborted) throw new WalcastError('CALLER_GONE', { wanted: 'the past' }, error)
@@ -160,6 +164,7 @@ export class NodePast implements PastDesk {
       throw new WalcastError('QUERY_FAILED', { detail }, error)
     } finally {
       cancelTimer(timer)
+      for (const signal of ends) signal.removeEventListener('abort', end)
     }
   }
 
@@ -183,7 +188,7 @@ export class NodePast implements PastDesk {
     return { ...this.#placeOf(place), moment, incarnation }
   }
 
-  /** Throws NODE_ARCHIVE or STARTING. */
+  /** Throws NODE_ARCHIVE, STARTING or STOPPING. */
   #placeOf(number: number): { readonly place: string; readonly cluster: string } {
     const { cluster, node } = this.#parts.nodeFile.record
     const { backup = [] } = this.#parts.setup.options
@@ -194,6 +199,7 @@ export class NodePast implements PastDesk {
       throw new WalcastError('NODE_ARCHIVE', { node, detail })
     }
     if (cluster === '') throw new WalcastError('STARTING')
+    if (this.#stopping.signal.aborted) throw new WalcastError('STOPPING')
     return { place, cluster }
   }
 

@@ -123,7 +123,10 @@ labTest('a moment picked on the line is asked, restored and downloaded', async (
   await page.getByText('not authorized').waitFor()
   // The browser itself tells of the status.
   await until('it is told', () => browser.faults.length > 0)
-  assert.match(browser.faults.splice(0).join(), /^the page says: Failed .* a status of 400 \S+ \S+$/)
+  assert.match(
+    browser.faults.splice(0).join(),
+    /^the page says: Failed .* a status of 400 \S+ \S+$/,
+  )
 
   await page.getByRole('button', { name: 'Restore to a file…' }).click()
   const dialog = page.getByRole('dialog')

@@ -1,6 +1,13 @@
 /** What a node answers of the past of its database, also to those who mean it ill. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { PastContents, PastPlan, PastRows, RestoreReport } from '../../src/api/past.ts'
 import { archived } from '../support/archiving.ts'
@@ -10,10 +17,19 @@ import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 const SECRET = { WALCAST_SECRET: 'a secret of sixteen characters and more' }
-const ENDLESS = 'WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s) SELECT sum(n) FROM s'
+const ENDLESS =
+  'WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s) SELECT sum(n) FROM s'
 
 function startOn(lab: Lab, ...flags: readonly string[]): Promise<TestNode> {
-  const all = ['--backup', lab.path('archive'), '--backup-every', '100ms', '--drill', 'off', ...flags]
+  const all = [
+    '--backup',
+    lab.path('archive'),
+    '--backup-every',
+    '100ms',
+    '--drill',
+    'off',
+    ...flags,
+  ]
   return lab
     .leader(lab.path('app.db'), { environment: SECRET, flags: [...all, '--name', 'node-a'] })
     .then((node) => node.ready())
@@ -125,7 +141,12 @@ labTest('queries on the past are bounded, read only, and for those who may', asy
 
   // One at a time for each asker; the node goes on meanwhile, and ends what nobody waits for.
   const gone = new AbortController()
-  const endless = ask('POST', '/query', { at: 'newest', sql: ENDLESS, timeoutMs: 60_000 }, gone.signal)
+  const endless = ask(
+    'POST',
+    '/query',
+    { at: 'newest', sql: ENDLESS, timeoutMs: 60_000 },
+    gone.signal,
+  )
   await until('it runs', () => childrenOf(node) !== '')
   const second = await query(ask, 'SELECT 1')
   assert.deepEqual([second.status, second.json.code], [429, 'WALCAST_PAST_BUSY'])

@@ -4,6 +4,8 @@ import { FILE_NAME, installPageVfs, type PageFile, VFS_NAME } from './pageVfs.ts
 import type { WasmLibrary } from './wasmLibrary.ts'
 
 const POINTER_BYTES = 4
+/** What SQLite says of what an authorizer denies. */
+const REFUSED = 'not authorized'
 
 export class PastDatabase {
   readonly #library: WasmLibrary
@@ -73,7 +75,8 @@ export class PastDatabase {
   }
 
   #error(): Error {
-    return new Error(this.#library.capi.sqlite3_errmsg(this.#db))
+    const text = this.#library.capi.sqlite3_errmsg(this.#db)
+    return new Error(text === REFUSED ? `${text}: the past is only read, by a SELECT` : text)
   }
 }
 

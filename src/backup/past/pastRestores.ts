@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import type { PastDownload, RestoreReport, RestoreResult, RestoreState } from '../../api/past.ts'
-import { asWalcastError, keyOf, WalcastError } from '../../errors.ts'
+import { asWalcastError, WalcastError } from '../../errors.ts'
 import { makeFolder } from '../../platform/fileOps.ts'
 import { constants, openAside, rmSync } from '../../platform/files.ts'
 import { randomBytes } from '../../platform/random.ts'
@@ -121,8 +121,7 @@ export class PastRestores {
       job.report = { ...job.report, ...about }
       this.#turn(job, isFile ? 'done' : 'ready')
     } catch (error) {
-      if (job.ending.signal.aborted && keyOf(error) !== 'DISK_FULL')
-        return this.#turn(job, 'cancelled')
+      if (job.ending.signal.aborted) return this.#turn(job, 'cancelled')
       const { code, message, cure } = asWalcastError(error)
       job.report = { ...job.report, error: { code, message, cure } }
       this.#turn(job, 'failed')

@@ -23,8 +23,8 @@ export function random(): number {
  * also ends when `init.signal` aborts.
  */
 export function send(path: string, init: RequestInit, limitMs: number): Promise<Response> {
-  const signals = [AbortSignal.timeout(limitMs), ...(init.signal ? [init.signal] : [])]
-  const signal = AbortSignal.any(signals)
+  const late = AbortSignal.timeout(limitMs)
+  const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
   return fetch(path, { ...init, signal, credentials: 'same-origin', redirect: 'error' })
 }
 

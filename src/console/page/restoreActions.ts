@@ -53,8 +53,8 @@ export function downloadOf(picked: PickedMoment): Action {
   return {
     title: 'Download a restored database',
     does:
-      'Restores that moment into a file of the node, which is verified, then sent to this browser ' +
-      'and removed.',
+      'Restores that moment into a file of the node, which is verified, then sent to this ' +
+      'browser and removed.',
     needs: 'operate',
     plan: async () => {
       const plan = await planOf(picked, undefined)
@@ -79,7 +79,7 @@ export function cancelOf({ id, position }: RestoreReport): Action {
     does: 'Ends it, and removes what it has written so far.',
     needs: 'operate',
     plan: async () => ({
-      lines: [line('quiet', `The restore of ${position} leaves no file.`)],
+      lines: [line('quiet', `The restore of ${position} leaves nothing that is not whole.`)],
       command: undefined,
       accepts: undefined,
       button: 'End it',
@@ -108,7 +108,9 @@ async function begun(
 ): Promise<readonly PlanLine[]> {
   const order = { place, at, incarnation, by: BY, ...target }
   await ask<{ readonly restore: RestoreReport }>('POST', PAST_RESTORE_PATH, order)
-  return [line('good', 'It has begun. This screen shows how far it is, and how it ends.')]
+  return [
+    line('good', 'It has begun. The top of this screen shows how far it is, and how it ends.'),
+  ]
 }
 
 function shared(plan: PastPlan, more: readonly PlanLine[]): Pick<Plan, 'lines'> {
@@ -117,8 +119,8 @@ function shared(plan: PastPlan, more: readonly PlanLine[]): Pick<Plan, 'lines'> 
   const rest = fileCount > named.length ? ` and ${fileCount - named.length} more` : ''
   const { folder, freeBytes, reserveBytes } = target
   const room =
-    `It takes up to ${bytesText(databaseBytes)} in ${folder}: ${bytesText(freeBytes)} are free, ` +
-    `${bytesText(reserveBytes)} of them stay so.`
+    `It takes up to ${bytesText(databaseBytes)} in ${folder}, where ${bytesText(freeBytes)} are ` +
+    `free; ${bytesText(reserveBytes)} stay free (--drill-reserve).`
   return {
     lines: [
       line(

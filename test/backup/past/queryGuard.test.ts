@@ -37,7 +37,14 @@ test('a guarded query reads all that a database has, and sets nothing', async ()
   const ask = await guarded()
   for (const sql of [
     ...['DELETE FROM a', 'INSERT INTO a VALUES (1, 2)', 'CREATE TABLE t (x)', 'DROP TABLE a'],
-    ...['CREATE TEMP TABLE t (x)', 'BEGIN', 'SAVEPOINT s', 'ANALYZE', 'REINDEX', 'ALTER TABLE a ADD z'],
+    ...[
+      'CREATE TEMP TABLE t (x)',
+      'BEGIN',
+      'SAVEPOINT s',
+      'ANALYZE',
+      'REINDEX',
+      'ALTER TABLE a ADD z',
+    ],
     ...["ATTACH '/etc/passwd' AS p", "ATTACH ':memory:' AS p", 'DETACH main'],
     ...['PRAGMA hard_heap_limit = 0', 'PRAGMA user_version = 3', 'PRAGMA journal_mode'],
     ...['PRAGMA temp_store_directory', 'PRAGMA writable_schema = 1', 'PRAGMA trusted_schema = 1'],
@@ -63,7 +70,10 @@ test('a guarded query reads all that a database has, and sets nothing', async ()
     ["SELECT name FROM pragma_table_info('a')", 'x'],
     ['PRAGMA integrity_check', 'ok'],
     ['PRAGMA user_version', '0'],
-    ['WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s LIMIT 3) SELECT max(n) FROM s', '3'],
+    [
+      'WITH RECURSIVE s (n) AS (VALUES (1) UNION SELECT n + 1 FROM s LIMIT 3) SELECT max(n) FROM s',
+      '3',
+    ],
     ["SELECT name FROM sqlite_schema WHERE name = 'i'", 'i'],
   ] as const)
     assert.equal(text(ask(sql))[0][0], first, sql)

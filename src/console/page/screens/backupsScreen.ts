@@ -6,7 +6,7 @@ import { archiveLine } from '../archiveLine.ts'
 import { proofText, untilText } from '../archiveTexts.ts'
 import { backUpNow } from '../backupActions.ts'
 import { el, refill } from '../dom.ts'
-import { agoText, bytesText, countText, durationText, timeText } from '../format.ts'
+import { agoText, bytesText, durationText, plural, timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { card, facts, GuardedButton, notice } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
@@ -138,7 +138,7 @@ function placeFacts(report: PlaceReport, nowMs: number): HTMLElement {
     ['Proven', proofText(report, nowMs) ?? 'not yet'],
     [
       'Holds',
-      upkeep ? `${countText(upkeep.files)} files, ${bytesText(upkeep.bytes)}` : 'not known yet',
+      upkeep ? `${plural(upkeep.files, 'file')}, ${bytesText(upkeep.bytes)}` : 'not known yet',
     ],
     ['Keeps', kept.length > 0 ? el('div', {}, ...kept) : 'not known yet'],
   ])

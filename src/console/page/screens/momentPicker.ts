@@ -59,10 +59,15 @@ export class MomentPicker {
     if (!line) return
     const isNewest = this.#pickedMs === undefined
     const atMs = this.#pickedMs ?? line.toMs
-    this.#slider.value = String(stepAt(line, atMs))
+    this.#slider.value = String(isNewest ? STEPS : stepAt(line, atMs))
     if (document.activeElement !== this.#exact) this.#exact.value = localText(atMs)
     const grain = grainAt(line, atMs)
-    const fine = grain === undefined ? 'nothing is kept there: the last one before' : grain
+    const fine =
+      grain === undefined
+        ? 'nothing is kept there: the last one before'
+        : grain === 'all'
+          ? 'each position is there'
+          : grain
     const when = isNewest ? 'the newest position' : `${timeText(atMs, this.#nowMs)} (${fine})`
     setText(this.#said, when)
     this.#slider.setAttribute('aria-valuetext', when)

@@ -14,6 +14,8 @@ export class RestoreCard {
   readonly #bar = el('progress', { max: 1, 'aria-label': 'How much of the archive is read' })
   readonly #cancel = new GuardedButton('End it…', () => this.#end())
   #shown: RestoreReport | undefined
+  /** Of the last one that the node told of; undefined before it told of any. */
+  #id: string | undefined
 
   constructor() {
     this.element = card('Restore', this.#said, this.#bar, this.#cancel.element)
@@ -24,7 +26,12 @@ export class RestoreCard {
     const { restore, nowMs } = state
     this.#shown = restore ?? undefined
     this.element.hidden = !restore
+    const before = this.#id
+    if (restore !== undefined) this.#id = restore?.id ?? ''
     if (!restore) return
+    // Whoever has begun it is at its button, which may be far below.
+    if (before !== undefined && before !== restore.id)
+      this.element.scrollIntoView({ block: 'nearest' })
     const why = refusalText(state, 'operate')
     refill(this.#said, [restore, why], () => saidOf(restore, why, nowMs))
     this.#bar.hidden = restore.state !== 'running'
@@ -84,7 +91,7 @@ function stateNotice({ state, kind, error }: RestoreReport): HTMLElement {
     case 'failed':
       return notice('bad', error ? `${sentence(error.message)}.` : 'It failed.')
     case 'cancelled':
-      return notice('warn', 'It was ended. Nothing is left of it.')
+      return notice('warn', 'It was ended. What was not whole is removed.')
     case 'expired':
       return notice('warn', 'Nobody fetched the file in time: it is removed.')
   }
