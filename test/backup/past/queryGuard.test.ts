@@ -70,10 +70,7 @@ test('a guarded query reads all that a database has, and sets nothing', async ()
     ["SELECT name FROM pragma_table_info('a')", 'x'],
     ['PRAGMA integrity_check', 'ok'],
     ['PRAGMA user_version', '0'],
-    [
-      'WITH RECURSIVE s (n) AS (VALUES (1) UNION SELECT n + 1 FROM s LIMIT 3) SELECT max(n) FROM s',
-      '3',
-    ],
+    ['WITH RECURSIVE s (n) AS (VALUES (1) UNION SELECT n + 1 FROM s LIMIT 3) SELECT n FROM s', '1'],
     ["SELECT name FROM sqlite_schema WHERE name = 'i'", 'i'],
   ] as const)
     assert.equal(text(ask(sql))[0][0], first, sql)
