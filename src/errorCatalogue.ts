@@ -773,7 +773,7 @@ export const CATALOGUE = {
   QUERY_FAILED: entry(
     400,
     'the query on the past has no answer: {detail}',
-    'see walcast at --help; --open FILE makes a file of that state for any SQLite shell',
+    'see walcast at --help: --timeout gives more time, --open FILE makes a file for any program',
   ),
 
   // Operator

@@ -4,14 +4,19 @@ import { createInterface } from 'node:readline'
 import { asWalcastError } from '../errors.ts'
 import { NEWS } from './childProgram.ts'
 
+/** Nobody waits for what is asked on a schedule: it has the least claim on the processor. */
+const { PRIORITY_LOW, PRIORITY_BELOW_NORMAL } = constants.priority
+
 /**
- * Answers the order on standard input, with the least claim on the processor, and ends. A failure
- * is an answer too: `kind` failed, with `code`, `message` and `cure`. `tell` prints news before it.
+ * Answers the order on standard input, and ends. A failure is an answer too: `kind` failed, with
+ * `code`, `message` and `cure`. `tell` prints news before it. `isAwaited`: a person waits for it,
+ * so that a busy machine does not keep it from beginning; it still gives way to the node.
  */
 export function answerOrder<Order>(
   act: (order: Order, tell: (news: object) => void) => Promise<object>,
+  isAwaited = false,
 ): void {
-  setPriority(constants.priority.PRIORITY_LOW)
+  setPriority(isAwaited ? PRIORITY_BELOW_NORMAL : PRIORITY_LOW)
   let isAnswered = false
   const input = createInterface({ input: process.stdin })
   input.once('line', (line) => {

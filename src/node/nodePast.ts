@@ -36,7 +36,7 @@ export interface NodePastParts extends AuditParts {
 /** A query may take all of its time and memory. */
 const QUERIES: AskerLimits = { each: 1, all: 2 }
 const LOOKS: AskerLimits = { each: 2, all: 4 }
-/** Lists and indexes of an archive that is far away. */
+/** Lists and indexes of an archive that is far away; also those that a query needs first. */
 const LOOK_MS = 60_000
 
 export class NodePast implements PastDesk {
@@ -87,7 +87,7 @@ export class NodePast implements PastDesk {
     const asked = { kind: 'query', ...this.#stateOf(order), sql, rows, timeoutMs } as const
     const answered = this.#queries.run(reader, () =>
       this.#audited(by, `a query at ${at}, ${placeText(place)}`, () =>
-        this.#answer<'query'>(asked, gone, timeoutMs),
+        this.#answer<'query'>(asked, gone, timeoutMs + LOOK_MS),
       ),
     )
     return this.#refused(answered)

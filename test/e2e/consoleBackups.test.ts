@@ -118,6 +118,13 @@ labTest('a moment picked on the line is asked, restored and downloaded', async (
   ])
   assert.equal(await page.locator('.rows td b').count(), 0)
   await picture(page, 'backups-query')
+  const csvComing = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'Save as CSV' }).click()
+  const csv = await csvComing
+  assert.equal(csv.suggestedFilename(), `past-${picked.position}.csv`)
+  await csv.saveAs(lab.path('past.csv'))
+  const [, line] = readFileSync(lab.path('past.csv'), 'utf8').split('\r\n')
+  assert.equal(line, `${n},<b>commit ${n - 1},,00ff`)
   await page.getByLabel('A query on the database').fill('DELETE FROM log')
   await page.getByRole('button', { name: 'Ask the past' }).click()
   await page.getByText('not authorized').waitFor()

@@ -40,7 +40,10 @@ function asking(node: TestNode, token: string) {
   return async (method: string, path: string, body?: object, signal?: AbortSignal) => {
     const answer = await fetch(`${node.url}/_walcast/past${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body ? { 'content-type': 'application/json' } : {}),
+      },
       ...(body ? { body: JSON.stringify(body) } : {}),
       ...(signal ? { signal } : {}),
     })
@@ -213,6 +216,15 @@ labTest('restored files go to one folder, and a download is sent once and remove
   assert.equal((await ended(ask)).error?.code, 'WALCAST_RESTORE_REFUSED')
   await ask('POST', '/restore', { at, file: 'a.db', force: true })
   assert.equal((await ended(ask)).state, 'done')
+
+  // One that is ended leaves nothing, whatever its process does just then.
+  const long = await ask('POST', '/restore', { at, file: 'b.db' })
+  const child = await until('its process is there', () => childrenOf(node))
+  process.kill(Number(child), 'SIGSTOP')
+  const cancelled = await ask('DELETE', `/restore?id=${long.json.restore.id}`)
+  assert.equal(cancelled.json.restore.state, 'cancelled')
+  assert.equal(childrenOf(node), '')
+  assert.deepEqual(readdirSync(folder).toSorted(), ['a.db', 'link.db', 'out'])
 
   const begun = await ask('POST', '/restore', { at })
   const { id }: RestoreReport = begun.json.restore

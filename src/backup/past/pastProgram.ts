@@ -20,7 +20,7 @@ const TELL_MS = 500
 answerOrder(async (order: PastOrder, tell) => {
   const answer = await answerTo(order, paced(tell))
   return { kind: 'answer', answer }
-})
+}, true)
 
 async function answerTo(order: PastOrder, tell: (news: RestoreNews) => void): Promise<object> {
   const store = await openStore(order.place, systemFileOps)

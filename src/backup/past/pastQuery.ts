@@ -67,7 +67,7 @@ export class PastQuery {
   async run(pages: PastPages, sql: string, sink: RowSink, limits: QueryLimits): Promise<void> {
     await requireUtf8(pages)
     const timer = setTimer(
-      () => this.#reject(failed(`it took longer than ${limits.timeoutMs / 1000} s (--timeout)`)),
+      () => this.#reject(failed(`it took longer than ${limits.timeoutMs / 1000} s`)),
       limits.timeoutMs,
     )
     this.#worker.on('message', (message: QueryMessage) => {

@@ -17,8 +17,8 @@ import { ask, asRefusal } from '../requests.ts'
 import type { PickedMoment } from '../restoreActions.ts'
 import { saveJson, saveText } from '../savedFile.ts'
 
-/** For the way there and back, and the start of the process that answers. */
-const BESIDE_MS = 30_000
+/** For the way there and back, and what a node reads of an archive before it begins. */
+const BESIDE_MS = 70_000
 
 export class PastQueryForm {
   readonly element: HTMLElement
