@@ -36,6 +36,7 @@ const PROGRAMS = [
   'replica/diverged/keptRowsProgram',
   'backup/drill/drillProgram',
   'backup/dated/datedCheckProgram',
+  'backup/past/pastProgram',
 ]
 /** A module of the tests, and a program of theirs that runs a node with it. */
 const TEST_MODULE = 'runNodeWith'

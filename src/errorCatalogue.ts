@@ -707,6 +707,26 @@ export const CATALOGUE = {
     'the process of a drill ended early: {detail}',
     'look into the log of the kernel: it may have run out of memory; a later drill tries again',
   ),
+  RESTORE_NO_ROOM: entry(
+    507,
+    'the restore needs {needed} MiB in {path} and has {free} MiB, {reserve} MiB of them in reserve',
+    'free some space on that disk, lower --drill-reserve, or give --restore-to another disk',
+  ),
+  PAST_BUSY: entry(
+    429,
+    'node {node} does not read its archive for you now: {detail}',
+    'wait until that has ended, or end it; "walcast at" and "walcast restore" need no node',
+  ),
+  PAST_ENDED: entry(
+    500,
+    'the process that read the past ended early: {detail}',
+    'try a smaller query, or "walcast at" on the machine of the archive; see the log of the kernel',
+  ),
+  PAST_RESTORE_GONE: entry(
+    404,
+    'node {node} has no such restore: {detail}',
+    'begin it again: a file that is to be downloaded is kept for some minutes, until it is sent',
+  ),
   RESTORE_REFUSED: entry(409, 'cannot restore to {path}: {detail}', 'give --to another path'),
   RESTORE_IN_USE: entry(
     409,
@@ -758,7 +778,7 @@ export const CATALOGUE = {
   QUERY_FAILED: entry(
     400,
     'the query on the past has no answer: {detail}',
-    'see walcast at --help; --open FILE makes a file of that state for any SQLite shell',
+    'see walcast at --help: --timeout gives more time, --open FILE makes a file for any program',
   ),
 
   // Operator

@@ -16,6 +16,7 @@ export type Program =
   | 'replica/diverged/keptRowsProgram'
   | 'backup/drill/drillProgram'
   | 'backup/dated/datedCheckProgram'
+  | 'backup/past/pastProgram'
   | '../src/backup/past/queryWorker'
   | '../bench/main'
 

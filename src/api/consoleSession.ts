@@ -41,6 +41,7 @@ export const CONSOLE_EVENTS = [
   'lag',
   'cluster',
   'backups',
+  'restore',
   'audit',
 ] as const
 export type ConsoleEvent = (typeof CONSOLE_EVENTS)[number]

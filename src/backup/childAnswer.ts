@@ -2,24 +2,33 @@
 import { constants, setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 import { asWalcastError } from '../errors.ts'
+import { NEWS } from './childProgram.ts'
+
+/** Nobody waits for what is asked on a schedule: it has the least claim on the processor. */
+const { PRIORITY_LOW, PRIORITY_BELOW_NORMAL } = constants.priority
 
 /**
- * Answers the order on standard input, with the least claim on the processor, and ends. A failure
- * is an answer too: `kind` failed, with `code` and `message`.
+ * Answers the order on standard input, and ends. A failure is an answer too: `kind` failed, with
+ * `code`, `message` and `cure`. `tell` prints news before it. `isAwaited`: a person waits for it,
+ * so that a busy machine does not keep it from beginning; it still gives way to the node.
  */
-export function answerOrder<Order>(act: (order: Order) => Promise<object>): void {
-  setPriority(constants.priority.PRIORITY_LOW)
+export function answerOrder<Order>(
+  act: (order: Order, tell: (news: object) => void) => Promise<object>,
+  isAwaited = false,
+): void {
+  setPriority(isAwaited ? PRIORITY_BELOW_NORMAL : PRIORITY_LOW)
   let isAnswered = false
   const input = createInterface({ input: process.stdin })
   input.once('line', (line) => {
-    void act(JSON.parse(line))
+    const tell = (news: object) => print({ ...news, kind: NEWS })
+    void act(JSON.parse(line), tell)
       .catch((error) => {
-        const { key: code, message } = asWalcastError(error)
-        return { kind: 'failed', code, message }
+        const { key: code, message, cure } = asWalcastError(error)
+        return { kind: 'failed', code, message, cure }
       })
       .then((answer) => {
         isAnswered = true
-        process.stdout.write(`${JSON.stringify(answer)}\n`)
+        print(answer)
         process.stdin.destroy()
       })
   })
@@ -27,4 +36,8 @@ export function answerOrder<Order>(act: (order: Order) => Promise<object>): void
     // Nothing in it needs an orderly end, and SQLite may be at work in a thread.
     if (!isAnswered) process.kill(process.pid, 'SIGKILL')
   })
+}
+
+function print(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`)
 }

@@ -1,33 +1,67 @@
 /**
  * Asks a program in a process of its own: it gets one line of JSON on standard input and answers
- * with one. It must end when its standard input does.
+ * with one, after lines of news. It must end when its standard input does.
  */
-import { messageOf, WalcastError } from '../errors.ts'
+import { type ErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { spawn } from '../platform/processes.ts'
 import { type Program, programPath } from '../programs.ts'
 
-/** An answer is one short line. */
-const MAX_ANSWER_CHARS = 16 * 1024
+/** Of a line, unless the asker expects longer ones. */
+const MAX_LINE_CHARS = 16 * 1024
 const MAX_ERROR_CHARS = 300
+
+/** `kind` of a line that is no answer yet. */
+export const NEWS = 'news'
 
 export type Answer = Readonly<Record<string, unknown>>
 
+export interface Asking {
+  /** The longest line that the program may print, in characters. */
+  readonly maxChars?: number
+  /** MiB that its heap may have. */
+  readonly heapMib?: number
+  /** What is thrown when it gives no answer. */
+  readonly ended?: ErrorCode
+  /** Hears of each line before the answer. */
+  onNews?(news: Answer): void
+}
+
 /**
- * Kills the program once `signal` aborts, and throws STOPPING then. Throws DRILL_ENDED when it
- * gives no answer.
+ * Kills the program once `signal` aborts, and throws STOPPING then. Throws DRILL_ENDED, or what
+ * `asking` says, when it gives no answer.
  */
-export function askProgram(program: Program, order: object, signal: AbortSignal): Promise<Answer> {
+export function askProgram(
+  program: Program,
+  order: object,
+  signal: AbortSignal,
+  asking: Asking = {},
+): Promise<Answer> {
+  const { maxChars = MAX_LINE_CHARS, heapMib, ended = 'DRILL_ENDED' } = asking
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [programPath(program)], {
+    const heap = heapMib === undefined ? [] : [`--max-old-space-size=${heapMib}`]
+    const child = spawn(process.execPath, [...heap, programPath(program)], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     let out = ''
+    let answer: Answer | undefined
     let failure = ''
     const end = () => child.kill('SIGKILL')
     signal.addEventListener('abort', end, { once: true })
     if (signal.aborted) end()
+    child.stdout.setEncoding('utf8')
     child.stdout.on('data', (chunk) => {
-      out = `${out}${chunk}`.slice(0, MAX_ANSWER_CHARS)
+      const lines = `${out}${chunk}`.split('\n')
+      out = lines.pop() ?? ''
+      if (out.length > maxChars) {
+        failure = 'its answer is too long'
+        out = ''
+        end()
+      }
+      for (const line of lines) {
+        const told = answerIn(line)
+        if (told?.['kind'] === NEWS) asking.onNews?.(told)
+        else answer ??= told
+      }
     })
     child.stderr.on('data', (chunk) => {
       failure = `${failure}${chunk}`.slice(-MAX_ERROR_CHARS)
@@ -37,11 +71,10 @@ export function askProgram(program: Program, order: object, signal: AbortSignal)
     })
     child.once('close', (code, killedBy) => {
       signal.removeEventListener('abort', end)
-      const answer = answerIn(out)
       const detail = failure.trim() || `it ended with ${killedBy ?? code}`
       if (signal.aborted) reject(new WalcastError('STOPPING'))
       else if (answer) resolve(answer)
-      else reject(new WalcastError('DRILL_ENDED', { detail }))
+      else reject(new WalcastError(ended, { detail }))
     })
     // A process that has ended takes nothing; its end tells why.
     child.stdin.on('error', () => {})

@@ -2,6 +2,7 @@
 import type { ClusterAnswer, ClusterDesk } from '../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleClock } from '../api/consoleSession.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
+import type { PastDesk } from '../api/past.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -17,9 +18,16 @@ export interface ConsoleSources {
   readonly audit: Pick<AuditLog, 'recent'>
   readonly clock: Clock
   readonly cluster: ClusterDesk
+  readonly past: Pick<PastDesk, 'report'>
 }
 
-export function consoleParts({ report, audit, clock, cluster }: ConsoleSources): ConsolePart[] {
+export function consoleParts({
+  report,
+  audit,
+  clock,
+  cluster,
+  past,
+}: ConsoleSources): ConsolePart[] {
   return [
     {
       event: 'clock',
@@ -39,6 +47,7 @@ export function consoleParts({ report, audit, clock, cluster }: ConsoleSources):
       everyMs: CLUSTER_EVERY_MS,
     },
     { event: 'backups', read: () => backupsOf(report.status()) },
+    { event: 'restore', read: () => past.report() ?? null },
     { event: 'audit', read: () => audit.recent(AUDIT_ENTRIES) },
   ]
 }

@@ -36,6 +36,7 @@ import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { newClusterOverview } from './nodeOverview.ts'
+import { NodePast } from './nodePast.ts'
 import { OptionsInForce } from './optionsInForce.ts'
 import { endAll, RunningNode } from './runningNode.ts'
 import { startableFolder } from './startCheck.ts'
@@ -97,8 +98,16 @@ async function startIn(
     () => archiveEvents(report.status()),
   )
   const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
-  const server = newServer({ ...ground, membership, pause }, traffic, report, events, () =>
-    started.roles?.hasStarted ? started.roles : undefined,
+  const noted = { ...ground, audit: ground.noted }
+  const onArchiveBusy = metrics.archiveBusy()
+  const past = new NodePast({ ...noted, onBusy: onArchiveBusy })
+  started.past = past
+  const server = newServer(
+    { ...ground, membership, pause, past, onArchiveBusy },
+    traffic,
+    report,
+    events,
+    () => (started.roles?.hasStarted ? started.roles : undefined),
   )
   started.server = server
   await server.listen()
@@ -119,7 +128,7 @@ async function startIn(
   metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
-  const parts = { ...ground, roles, server, health, traffic, hooks }
+  const parts = { ...ground, roles, server, health, traffic, hooks, past }
   return new RunningNode(parts, databases, report, failed)
 }
 
@@ -137,9 +146,16 @@ function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
   })
 }
 
+interface ServedParts {
+  readonly membership: Membership
+  readonly pause: ClusterPause
+  readonly past: NodePast
+  onArchiveBusy(): void
+}
+
 /** Listens before the node has a role: requests learn that it starts. */
 function newServer(
-  ground: Ground & { readonly membership: Membership; readonly pause: ClusterPause },
+  ground: Ground & ServedParts,
   traffic: Traffic,
   report: NodeReport,
   events: Events,
@@ -149,7 +165,7 @@ function newServer(
   const { options, log } = setup
   const archivist = archivistDesk(ground)
   const cluster = newClusterOverview(ground, report)
-  const shown = consoleParts({ ...ground, audit: ground.trail, report, cluster })
+  const shown = consoleParts({ ...ground, audit: ground.trail, report, cluster, past: ground.past })
   const noted = { ...ground, audit: ground.noted }
   return new PrivateServer({
     ...ground,
@@ -173,7 +189,6 @@ function newServer(
     archiving: { archivist, backup: new NodeBackupNow({ ...noted, archivist }) },
     archive: archiveDesk(ground, noted),
     onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
-    onArchiveBusy: metrics.archiveBusy(),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),
     inForce: new OptionsInForce({ ...ground, traffic }),

@@ -25,6 +25,7 @@ import type { ArchiveJournal } from './archiveJournal.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
 import { finishLeaving } from './departure.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
+import type { NodePast } from './nodePast.ts'
 import type { NodeTls } from './nodeTls.ts'
 
 /** The parts that a stop ends. */
@@ -39,6 +40,7 @@ export interface NodeParts {
   readonly archiver: Archiver | undefined
   /** Undefined without --backup, and with --drill off. */
   readonly drills: Drills | undefined
+  readonly past: NodePast
   /** Undefined without --snapshot-every. */
   readonly snapshots: DatedSnapshots | undefined
   /** Undefined without --backup. */
@@ -139,6 +141,7 @@ export async function endAll({
   archiver,
   drills,
   snapshots,
+  past,
   archiveJournal,
   traffic,
   server,
@@ -158,7 +161,7 @@ export async function endAll({
   const failures: unknown[] = []
   for (const end of [
     () => archiveJournal?.stop(),
-    () => Promise.all([drills?.stop(), snapshots?.stop()]),
+    () => Promise.all([drills?.stop(), snapshots?.stop(), past?.stop()]),
     () => roles?.stop(),
     () => archiver?.stop(),
     () => traffic?.close(),

@@ -134,8 +134,20 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     flag: 'drill-reserve',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'room that a drill leaves on the disk of the database; without it the drill fails',
+    help:
+      'room that a drill leaves on the disk of the database, and a restore at the console on its ' +
+      'own; without it they fail',
     default: '1GiB',
+    roles: BOTH,
+  },
+  {
+    key: 'restoreTo',
+    flag: 'restore-to',
+    kind: 'path',
+    value: 'FOLDER',
+    help:
+      'where the node puts databases that the console restores, and nowhere else; unset: ' +
+      'restored/ in the folder of the node',
     roles: BOTH,
   },
   {

@@ -65,6 +65,8 @@ export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
   /** Bytes a second. */
   readonly drillRate: number
   readonly drillReserve: number
+  /** Unset: a folder in the node's own. */
+  readonly restoreTo?: string
   readonly drainMs: number
   readonly scrubRate: number
   readonly scrubEveryMs: number

@@ -17,6 +17,13 @@ import {
 } from '../api/membership.ts'
 import { OPTIONS_PATH } from '../api/optionsInForce.ts'
 import { JOIN_PATH, PAIR_PATH } from '../api/pairing.ts'
+import {
+  PAST_FILE_PATH,
+  PAST_PATH,
+  PAST_PLAN_PATH,
+  PAST_QUERY_PATH,
+  PAST_RESTORE_PATH,
+} from '../api/past.ts'
 import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
   DEMOTE_PATH,
@@ -72,6 +79,13 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`GET ${OBJECT_PATH}`]: 'operate',
   [`POST ${NOTE_PATH}`]: 'operate',
   [`DELETE ${NOTE_PATH}`]: 'operate',
+  [`GET ${PAST_PATH}`]: 'operate',
+  [`GET ${PAST_PLAN_PATH}`]: 'operate',
+  [`GET ${PAST_RESTORE_PATH}`]: 'operate',
+  [`GET ${PAST_FILE_PATH}`]: 'operate',
+  [`POST ${PAST_QUERY_PATH}`]: 'operate',
+  [`POST ${PAST_RESTORE_PATH}`]: 'operate',
+  [`DELETE ${PAST_RESTORE_PATH}`]: 'operate',
   [`GET ${TOKENS_PATH}`]: 'admin',
   [`POST ${TOKENS_PATH}`]: 'admin',
   [`DELETE ${TOKENS_PATH}`]: 'admin',

@@ -12,6 +12,7 @@ import { onlyDatabase } from '../api/databases.ts'
 import type { MembershipDesk } from '../api/membership.ts'
 import type { OptionsDesk } from '../api/optionsInForce.ts'
 import type { PairingDoor } from '../api/pairing.ts'
+import type { PastDesk } from '../api/past.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { PauseDesk } from '../api/rolePause.ts'
 import type { TokenDesk } from '../api/tokens.ts'
@@ -46,6 +47,7 @@ import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
 import { addOptionRoutes } from './optionRoutes.ts'
 import { addPairingRoutes } from './pairingRoutes.ts'
+import { addPastRoutes } from './pastRoutes.ts'
 import { addPauseRoutes } from './pauseRoutes.ts'
 import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
@@ -88,6 +90,7 @@ export interface PrivateServerOptions
   readonly membership: MembershipDesk
   readonly pause: PauseDesk
   readonly archiving: ArchivingDesks
+  readonly past: PastDesk
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -263,7 +266,7 @@ export class PrivateServer {
 
   #addRoutes(): void {
     const { databases, audit, roles, trust, tokens, pairing, membership, archiving } = this.#options
-    const { pause } = this.#options
+    const { pause, past } = this.#options
     const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
@@ -279,6 +282,7 @@ export class PrivateServer {
     addTrustRoutes(this.#app, trust)
     addArchivistRoutes(this.#app, archiving, placeOf)
     addArchiveRoutes(this.#app, this.#options, placeOf)
+    addPastRoutes(this.#app, past, placeOf)
     addConsoleRoutes(this.#app, this.#options, this.#access)
   }
 }

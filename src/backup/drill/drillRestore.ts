@@ -14,9 +14,10 @@ import type { FileOps } from '../../platform/fileOps.ts'
 import { checkIntegrity } from '../../sqlite/integrityCheck.ts'
 import { Archive } from '../archive.ts'
 import { ArchiveEnvelope } from '../archiveEnvelope.ts'
-import { ArchiveRestore, type PlannedRestore } from '../archiveRestore.ts'
+import { ArchiveRestore } from '../archiveRestore.ts'
 import { isOfOneFile } from '../contentFailures.ts'
 import type { BadPieces } from '../historyPositions.ts'
+import { plannedBytes } from '../plannedBytes.ts'
 import { endOf, planRestore } from '../restorePlan.ts'
 import { clusterArchive } from '../restoreTarget.ts'
 import type { Store } from '../stores/store.ts'
@@ -84,7 +85,7 @@ async function restoreNewest(
     if (order.check) await requireCheck(side, order.check, formatPosition(target))
   }
   try {
-    requireRoom(folder, await sizeOf(await run.plan(), archive), order.reserve)
+    requireRoom(folder, await plannedBytes(await run.plan(), archive), order.reserve)
     // Only this process reads the file: it need not survive a crash.
     const unsynced = { ...ops, syncAside: async () => {} }
     const path = join(folder, 'drill.db')
@@ -93,16 +94,6 @@ async function restoreNewest(
   } finally {
     for (const [name, error] of unsound) bad.set(name, error)
   }
-}
-
-/** Bytes of the database at the largest of the positions that begin and end the plan. */
-async function sizeOf({ files }: PlannedRestore, archive: Archive): Promise<number> {
-  const sizes = [files[0], files[files.length - 1]].map(({ name }) =>
-    archive.use(name, async ({ points, header }) =>
-      points.reduce((most, { pages }) => Math.max(most, pages * header.pageSize), 0),
-    ),
-  )
-  return Math.max(...(await Promise.all(sizes)))
 }
 
 /** Throws RESTORE_UNSOUND. */

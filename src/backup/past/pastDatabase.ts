@@ -4,6 +4,8 @@ import { FILE_NAME, installPageVfs, type PageFile, VFS_NAME } from './pageVfs.ts
 import type { WasmLibrary } from './wasmLibrary.ts'
 
 const POINTER_BYTES = 4
+/** What SQLite says of what an authorizer denies. */
+const REFUSED = 'not authorized'
 
 export class PastDatabase {
   readonly #library: WasmLibrary
@@ -29,6 +31,20 @@ export class PastDatabase {
   /** Sets a PRAGMA of the connection. */
   set(pragma: string, value: string | number): void {
     for (const _ of this.query(`PRAGMA ${pragma} = ${value}`).rows());
+  }
+
+  /** Of one value that a query makes or reads, in bytes. */
+  limitValues(bytes: number): void {
+    const { capi } = this.#library
+    capi.sqlite3_limit(this.#db, capi.SQLITE_LIMIT_LENGTH, bytes)
+  }
+
+  /** Asks `isAllowed` of each action of the statements that are prepared from now on. */
+  authorize(isAllowed: (action: number, first: string, second: string) => boolean): void {
+    const { capi } = this.#library
+    const judge = (_: number, action: number, first: string | 0, second: string | 0) =>
+      isAllowed(action, first || '', second || '') ? capi.SQLITE_OK : capi.SQLITE_DENY
+    capi.sqlite3_set_authorizer(this.#db, judge, 0)
   }
 
   /** The rows of a statement. Refuses one that writes, and more than one. */
@@ -59,7 +75,8 @@ export class PastDatabase {
   }
 
   #error(): Error {
-    return new Error(this.#library.capi.sqlite3_errmsg(this.#db))
+    const text = this.#library.capi.sqlite3_errmsg(this.#db)
+    return new Error(text === REFUSED ? `${text}: the past is only read, by a SELECT` : text)
   }
 }
 

@@ -13,6 +13,7 @@ import {
   BYTES,
   FAILED,
   IMAGE_BYTES,
+  type QueryBounds,
   type QueryMessage,
   type QueryStart,
   STATE,
@@ -32,7 +33,10 @@ export interface RowSink {
 export interface QueryLimits {
   /** Of the whole query, in ms. */
   readonly timeoutMs: number
+  readonly bounds?: QueryBounds
 }
+
+const BOUNDS: QueryBounds = { heapBytes: 512 * 1024 * 1024 }
 
 /** Loads SQLite as soon as it is made: the archive is opened meanwhile. It answers one query. */
 export class PastQuery {
@@ -63,7 +67,7 @@ export class PastQuery {
   async run(pages: PastPages, sql: string, sink: RowSink, limits: QueryLimits): Promise<void> {
     await requireUtf8(pages)
     const timer = setTimer(
-      () => this.#reject(failed(`it took longer than ${limits.timeoutMs / 1000} s (--timeout)`)),
+      () => this.#reject(failed(`it took longer than ${limits.timeoutMs / 1000} s`)),
       limits.timeoutMs,
     )
     this.#worker.on('message', (message: QueryMessage) => {
@@ -71,7 +75,9 @@ export class PastQuery {
     })
     const { pageSize, pages: count } = pages
     const [control, images] = [this.#control, this.#shared]
-    this.#worker.postMessage({ sql, pageSize, pages: count, control, images } satisfies QueryStart)
+    const { bounds = BOUNDS } = limits
+    const start: QueryStart = { sql, bounds, pageSize, pages: count, control, images }
+    this.#worker.postMessage(start)
     try {
       await this.#ended
     } finally {

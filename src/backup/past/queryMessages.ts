@@ -4,9 +4,20 @@
  */
 import type { RawValue } from '../../rowdiff/rowValues.ts'
 
+/** What a query may use. */
+export interface QueryBounds {
+  /** Of SQLite's heap. A sort or a temporary table that needs more fails. */
+  readonly heapBytes: number
+  /** Of one value; undefined: SQLite's own bound. */
+  readonly valueBytes?: number
+  /** Refuses whatever does not only read: ATTACH, and PRAGMA that sets something. */
+  readonly isGuarded?: boolean
+}
+
 /** What the thread begins with. */
 export interface QueryStart {
   readonly sql: string
+  readonly bounds: QueryBounds
   readonly pageSize: number
   readonly pages: number
   /** Three numbers, see `State`. */

@@ -4,6 +4,7 @@ import { parentPort } from '../../platform/processes.ts'
 import type { RawValue } from '../../rowdiff/rowValues.ts'
 import type { PageFile } from './pageVfs.ts'
 import { PastDatabase } from './pastDatabase.ts'
+import { guard } from './queryGuard.ts'
 import {
   ANSWERED,
   answerIn,
@@ -20,8 +21,6 @@ const ROWS_AT_ONCE = 500
 const BYTES_AT_ONCE = 1024 * 1024
 /** Beside the images that are kept at the other side. */
 const CACHE_KIB = 32 * 1024
-/** A sort or a temporary table that needs more fails. */
-const HEAP_BYTES = 512 * 1024 * 1024
 
 function tell(message: QueryMessage): void {
   parentPort?.postMessage(message)
@@ -67,7 +66,9 @@ function run(start: QueryStart, library: WasmLibrary): void {
   const db = PastDatabase.open(library, pages)
   db.set('trusted_schema', 'OFF')
   db.set('cache_size', -CACHE_KIB)
-  db.set('hard_heap_limit', HEAP_BYTES)
+  db.set('hard_heap_limit', start.bounds.heapBytes)
+  if (start.bounds.valueBytes !== undefined) db.limitValues(start.bounds.valueBytes)
+  if (start.bounds.isGuarded) guard(library, db)
   const statement = db.query(start.sql)
   tell({ kind: 'columns', names: statement.columns })
   let rows: RawValue[][] = []

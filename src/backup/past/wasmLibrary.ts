@@ -50,6 +50,13 @@ export interface Capi {
   sqlite3_step(statement: number): number
   sqlite3_finalize(statement: number): number
   sqlite3_errmsg(db: number): string
+  sqlite3_limit(db: number, which: number, value: number): number
+  /** https://sqlite.org/c3ref/set_authorizer.html: an absent text is 0. */
+  sqlite3_set_authorizer(
+    db: number,
+    judge: (about: number, action: number, first: string | 0, second: string | 0) => number,
+    about: number,
+  ): number
   sqlite3_stmt_readonly(statement: number): number
   sqlite3_column_count(statement: number): number
   sqlite3_column_name(statement: number, column: number): string
@@ -59,6 +66,13 @@ export interface Capi {
   sqlite3_column_blob(statement: number, column: number): number
   sqlite3_column_bytes(statement: number, column: number): number
   readonly SQLITE_OK: number
+  readonly SQLITE_DENY: number
+  readonly SQLITE_LIMIT_LENGTH: number
+  readonly SQLITE_SELECT: number
+  readonly SQLITE_READ: number
+  readonly SQLITE_FUNCTION: number
+  readonly SQLITE_RECURSIVE: number
+  readonly SQLITE_PRAGMA: number
   readonly SQLITE_ROW: number
   readonly SQLITE_DONE: number
   readonly SQLITE_CANTOPEN: number

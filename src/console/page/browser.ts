@@ -18,9 +18,13 @@ export function random(): number {
   return Math.random()
 }
 
-/** Same origin only: the policy of the page allows no other. `limitMs`: until the answer begins. */
+/**
+ * Same origin only: the policy of the page allows no other. `limitMs`: until the answer begins. It
+ * also ends when `init.signal` aborts.
+ */
 export function send(path: string, init: RequestInit, limitMs: number): Promise<Response> {
-  const signal = AbortSignal.timeout(limitMs)
+  const late = AbortSignal.timeout(limitMs)
+  const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
   return fetch(path, { ...init, signal, credentials: 'same-origin', redirect: 'error' })
 }
 

@@ -79,6 +79,11 @@ export class GuardedButton {
     this.element = el('div', { class: 'guarded' }, this.#button, this.#why)
   }
 
+  /** As if it was clicked: nothing while it may not be used. */
+  press(): void {
+    this.#button.click()
+  }
+
   /** `why`: it may not be used; undefined: it may. */
   update(why: string | undefined): void {
     const isRefused = why !== undefined

@@ -27,10 +27,15 @@ export async function ask<T>(
   path: string,
   body?: object,
   limitMs = LIMIT_MS,
+  signal?: AbortSignal,
 ): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json', [CONSOLE_HEADER]: '1' }
   if (body) headers['content-type'] = 'application/json'
-  const init = { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) }
+  const init = {
+    ...{ method, headers },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+    ...(signal ? { signal } : {}),
+  }
   const answer = await send(path, init, limitMs).catch((error: unknown) => {
     throw new Refusal(0, 'NO_ANSWER', `the node does not answer (${String(error)})`, TRY_AGAIN)
   })

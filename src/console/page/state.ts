@@ -3,6 +3,7 @@ import type { AuditEntry } from '../../api/audit.ts'
 import type { ClusterAnswer } from '../../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleEvent, ConsoleSession } from '../../api/consoleSession.ts'
 import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
+import type { RestoreReport } from '../../api/past.ts'
 
 /** `away`: since when the node does not answer, ms in the browser's clock. */
 export type Link =
@@ -34,6 +35,8 @@ export interface ConsoleState {
   /** All nodes, as this one sees them. */
   readonly cluster: ClusterAnswer | undefined
   readonly backups: ConsoleBackups | undefined
+  /** The last restore that was asked of this node; null: none. */
+  readonly restore: RestoreReport | null | undefined
   /** Newest last. */
   readonly audit: readonly AuditEntry[]
   /** One a second, while the page was there. */
@@ -50,6 +53,7 @@ export const FIRST_STATE: ConsoleState = {
   lag: undefined,
   cluster: undefined,
   backups: undefined,
+  restore: undefined,
   audit: [],
   lagPoints: [],
 }
@@ -76,6 +80,8 @@ export function withEvent(state: ConsoleState, event: ConsoleEvent, data: string
       return { ...state, cluster: value as ClusterAnswer }
     case 'backups':
       return { ...state, backups: value as ConsoleBackups }
+    case 'restore':
+      return { ...state, restore: value as RestoreReport | null }
     case 'audit':
       return { ...state, audit: value as readonly AuditEntry[] }
     default:

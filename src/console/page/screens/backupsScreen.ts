@@ -1,4 +1,4 @@
-/** What the archives of this node can give back, whether that is proven, and a backup now. */
+/** What the archives of this node can give back, whether that is proven, and what to do with it. */
 import type { PlaceReport } from '../../../api/backupStatus.ts'
 import type { SnapshotReport } from '../../../api/snapshotStatus.ts'
 import { openAction } from '../actionDialog.ts'
@@ -6,12 +6,15 @@ import { archiveLine } from '../archiveLine.ts'
 import { proofText, untilText } from '../archiveTexts.ts'
 import { backUpNow } from '../backupActions.ts'
 import { el, refill } from '../dom.ts'
-import { agoText, bytesText, countText, durationText, timeText } from '../format.ts'
+import { agoText, bytesText, durationText, plural, timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { card, facts, GuardedButton, notice } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
+import { ArchiveContents } from './archiveContents.ts'
 import { MomentPicker } from './momentPicker.ts'
+import { PlacePast } from './placePast.ts'
+import { RestoreCard } from './restoreCard.ts'
 
 export const backupsScreen: Screen = {
   id: 'backups',
@@ -26,12 +29,13 @@ class BackupsScreen implements MountedScreen {
   readonly #now = new GuardedButton('Back up now…', () => openAction(backUpNow(false)), 'primary')
   readonly #snapshot = new GuardedButton('With a snapshot…', () => openAction(backUpNow(true)))
   readonly #places = new Map<string, PlaceCard>()
+  readonly #restore = new RestoreCard()
   readonly #others = el('div', { class: 'stack' })
 
   constructor(root: HTMLElement) {
     this.#root = root
     const actions = el('div', { class: 'filters' }, this.#now.element, this.#snapshot.element)
-    root.append(el('h1', {}, 'Backups'), actions, this.#others)
+    root.append(el('h1', {}, 'Backups'), actions, this.#restore.element, this.#others)
   }
 
   update(state: ConsoleState): void {
@@ -41,7 +45,9 @@ class BackupsScreen implements MountedScreen {
     const refused = refusalText(state, 'operate')
     this.#now.update(refused)
     this.#snapshot.update(refused)
-    for (const report of places) this.#cardOf(report.place).update(report, state.nowMs)
+    this.#restore.update(state)
+    for (const [i, report] of places.entries())
+      this.#cardOf(report.place, i + 1).update(report, state.nowMs, refused)
     const minute = Math.floor(state.nowMs / 60_000)
     refill(this.#others, [places.length === 0, snapshots, minute], () => [
       ...(places.length === 0 ? [noArchive()] : []),
@@ -49,10 +55,14 @@ class BackupsScreen implements MountedScreen {
     ])
   }
 
-  #cardOf(place: string): PlaceCard {
+  unmount(): void {
+    for (const each of this.#places.values()) each.stop()
+  }
+
+  #cardOf(place: string, number: number): PlaceCard {
     const known = this.#places.get(place)
     if (known) return known
-    const made = new PlaceCard(place)
+    const made = new PlaceCard(place, number)
     this.#places.set(place, made)
     this.#root.insertBefore(made.element, this.#others)
     return made
@@ -68,17 +78,36 @@ class PlaceCard {
   readonly #said = el('div', { class: 'causes' })
   readonly #facts = el('div')
   readonly #picker: MomentPicker
+  readonly #past: PlacePast
+  readonly #contents: ArchiveContents
 
-  constructor(place: string) {
-    this.#picker = new MomentPicker(place)
-    this.element = card(place, this.#said, this.#facts, this.#picker.element)
+  /** `number`: which one of --backup, from 1. */
+  constructor(place: string, number: number) {
+    this.#picker = new MomentPicker(place, () => this.#past.onPick())
+    this.#past = new PlacePast(() => ({ place, number, at: this.#picker.at }))
+    this.#contents = new ArchiveContents(number)
+    this.element = card(
+      place,
+      this.#said,
+      this.#facts,
+      this.#picker.element,
+      this.#past.element,
+      this.#contents.element,
+    )
   }
 
-  update(report: PlaceReport, nowMs: number): void {
+  stop(): void {
+    this.#past.stop()
+  }
+
+  /** `refused`: why no past may be read. */
+  update(report: PlaceReport, nowMs: number, refused: string | undefined): void {
     const { isStalled, isProofOverdue, lastError, drillFailure } = report
     refill(this.#said, [isStalled, isProofOverdue, lastError, drillFailure], () => saidOf(report))
     refill(this.#facts, [report, Math.floor(nowMs / 1000)], () => [placeFacts(report, nowMs)])
     this.#picker.update(archiveLine(report), nowMs)
+    this.#past.update(refused)
+    this.#contents.update(refused)
   }
 }
 
@@ -109,7 +138,7 @@ function placeFacts(report: PlaceReport, nowMs: number): HTMLElement {
     ['Proven', proofText(report, nowMs) ?? 'not yet'],
     [
       'Holds',
-      upkeep ? `${countText(upkeep.files)} files, ${bytesText(upkeep.bytes)}` : 'not known yet',
+      upkeep ? `${plural(upkeep.files, 'file')}, ${bytesText(upkeep.bytes)}` : 'not known yet',
     ],
     ['Keeps', kept.length > 0 ? el('div', {}, ...kept) : 'not known yet'],
   ])

@@ -1,9 +1,9 @@
-/** A moment of an archive's past, picked on its line, and the commands that go there. */
+/** A moment of an archive's past, picked on its line. */
 import { type ArchiveLine, grainAt, momentText } from '../archiveLine.ts'
 import { commandText, shellWord } from '../commandText.ts'
 import { el, refill, setText, svg } from '../dom.ts'
 import { timeText } from '../format.ts'
-import { newId } from '../pieces.ts'
+import { labelled, newId } from '../pieces.ts'
 
 const STEPS = 1000
 const LINE_PX = 14
@@ -13,23 +13,36 @@ export class MomentPicker {
   readonly #place: string
   readonly #line = el('div', { class: 'archive-line', 'aria-hidden': 'true' })
   readonly #slider = el('input', { type: 'range', min: 0, max: STEPS, value: STEPS, id: newId() })
+  /** In the browser's time zone, as people say when something went wrong. */
+  readonly #exact = el('input', { type: 'datetime-local', step: 1, id: newId() })
   readonly #said = el('output', { for: this.#slider.id })
-  readonly #commands = el('div', { class: 'stack' })
+  readonly #command = el('div', { class: 'stack' })
+  readonly #onPick: () => void
   #shown: ArchiveLine | undefined
+  /** Undefined: the newest one. It stays while the line grows. */
+  #pickedMs: number | undefined
   #nowMs = 0
 
-  constructor(place: string) {
+  /** `onPick` hears that another moment is picked. */
+  constructor(place: string, onPick: () => void) {
     this.#place = place
-    this.#slider.addEventListener('input', () => this.#draw())
+    this.#onPick = onPick
+    this.#slider.addEventListener('input', () => this.#slide())
+    this.#exact.addEventListener('change', () => this.#pick(Date.parse(this.#exact.value)))
     this.element = el(
       'div',
       { class: 'stack' },
       el('label', { class: 'label', for: this.#slider.id }, 'Pick a moment'),
       this.#line,
       this.#slider,
-      el('p', {}, this.#said),
-      this.#commands,
+      el('div', { class: 'filters' }, labelled('Or type it', this.#exact), el('p', {}, this.#said)),
+      this.#command,
     )
+  }
+
+  /** As commands take it. */
+  get at(): string {
+    return this.#moment() ?? 'newest'
   }
 
   update(line: ArchiveLine | undefined, nowMs: number): void {
@@ -44,31 +57,59 @@ export class MomentPicker {
   #draw(): void {
     const line = this.#shown
     if (!line) return
-    const share = Number(this.#slider.value) / STEPS
-    const atMs = line.fromMs + share * (line.toMs - line.fromMs)
-    const isNewest = share === 1
+    const isNewest = this.#pickedMs === undefined
+    const atMs = this.#pickedMs ?? line.toMs
+    this.#slider.value = String(isNewest ? STEPS : stepAt(line, atMs))
+    if (document.activeElement !== this.#exact) this.#exact.value = localText(atMs)
     const grain = grainAt(line, atMs)
-    const fine = grain === undefined ? 'nothing is kept there: the last one before' : grain
+    const fine =
+      grain === undefined
+        ? 'nothing is kept there: the last one before'
+        : grain === 'all'
+          ? 'each position is there'
+          : grain
     const when = isNewest ? 'the newest position' : `${timeText(atMs, this.#nowMs)} (${fine})`
     setText(this.#said, when)
     this.#slider.setAttribute('aria-valuetext', when)
-    const moment = isNewest ? undefined : momentText(atMs)
-    refill(this.#commands, [moment], () => this.#commandsFor(moment))
-  }
-
-  #commandsFor(moment: string | undefined): HTMLElement[] {
+    const moment = this.#moment()
     const from = `--from ${shellWord(this.#place)}`
     const at = moment === undefined ? '' : ` --at ${moment}`
-    const named = [
-      ['Restore to a file', `walcast restore ${from} --to restored.db${at}`],
-      ['Ask the past', `walcast at ${moment ?? 'newest'} 'SELECT …' ${from}`],
-      ['Make it the next state of the cluster', `walcast restore ${from} --into NODE${at}`],
-    ] as const
-    return named.flatMap(([name, command]) => [
-      el('p', { class: 'label' }, name),
-      commandText(command),
+    refill(this.#command, [moment], () => [
+      el('p', { class: 'label' }, 'Make it the next state of the cluster, on the command line'),
+      commandText(`walcast restore ${from} --into NODE${at}`),
     ])
+    this.#onPick()
   }
+
+  #slide(): void {
+    const line = this.#shown
+    const share = Number(this.#slider.value) / STEPS
+    if (line) this.#pick(line.fromMs + share * (line.toMs - line.fromMs))
+  }
+
+  /** One beyond the line is the nearest on it. */
+  #pick(atMs: number): void {
+    const line = this.#shown
+    if (!line || !Number.isFinite(atMs)) return
+    // Commands take whole seconds: none of them lies before the first position.
+    const pickedMs = Math.max(Math.ceil(line.fromMs / 1000) * 1000, atMs)
+    this.#pickedMs = pickedMs >= line.toMs ? undefined : pickedMs
+    this.#draw()
+  }
+
+  #moment(): string | undefined {
+    return this.#pickedMs === undefined ? undefined : momentText(this.#pickedMs)
+  }
+}
+
+function stepAt({ fromMs, toMs }: ArchiveLine, atMs: number): number {
+  return Math.round((STEPS * (atMs - fromMs)) / Math.max(1, toMs - fromMs))
+}
+
+/** As the field for a time has it: local, to the second. */
+function localText(atMs: number): string {
+  const eastMs = -new Date(atMs).getTimezoneOffset() * 60_000
+  return momentText(atMs + eastMs).replace(/Z$/, '')
 }
 
 function drawing({ fromMs, toMs, spans }: ArchiveLine): SVGElement {

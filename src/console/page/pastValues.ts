@@ -1,0 +1,48 @@
+/** Values of a query on the past, as cells of a table and of a CSV file. Pure. */
+import type { PastRows, PastValue } from '../../api/past.ts'
+
+/** Of a cell on the page; the files that are saved have all of it. */
+const MAX_CELL_CHARS = 120
+
+export interface Cell {
+  readonly text: string
+  /** The whole value, where the text is cut. */
+  readonly whole?: string
+  readonly kind: 'null' | 'number' | 'text' | 'blob'
+}
+
+/** NULL is told apart from the text NULL by its kind. */
+export function cellOf(value: PastValue): Cell {
+  if (value === null) return { text: 'NULL', kind: 'null' }
+  const kind = kindOf(value)
+  const text = kind === 'blob' ? `x'${plainOf(value)}'` : plainOf(value)
+  if (text.length <= MAX_CELL_CHARS) return { text, kind }
+  return { text: `${text.slice(0, MAX_CELL_CHARS)}…`, whole: text, kind }
+}
+
+/** RFC 4180, as `walcast at --csv`: NULL is nothing, an empty text is quoted, a blob is in hex. */
+export function csvOf({ columns, rows }: Pick<PastRows, 'columns' | 'rows'>): string {
+  const lines = [columns.map(csvText), ...rows.map((row) => row.map(csvValue))]
+  return lines.map((line) => `${line.join(',')}\r\n`).join('')
+}
+
+function csvValue(value: PastValue): string {
+  if (value === null) return ''
+  return typeof value === 'string' ? csvText(value) : plainOf(value)
+}
+
+function csvText(text: string): string {
+  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+function kindOf(value: Exclude<PastValue, null>): Cell['kind'] {
+  if (typeof value === 'string') return 'text'
+  if (typeof value === 'number' || 'integer' in value || 'real' in value) return 'number'
+  return 'blob'
+}
+
+/** What JSON cannot say as a number or a text has one field, by its type. */
+function plainOf(value: Exclude<PastValue, null>): string {
+  if (typeof value !== 'object') return String(value)
+  return Object.values(value)[0] ?? ''
+}
