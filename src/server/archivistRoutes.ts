@@ -2,7 +2,7 @@
  * `POST /_walcast/archivist`: a replica asks its leader whether it writes the archive.
  * `POST /_walcast/backup`: an operator, or a node in its name, wants the archive level now.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Position, parsePosition } from '../../proto/position.ts'
 import { ARCHIVIST_PATH, type ArchivistDesk } from '../api/archivist.ts'
 import { BACKUP_PATH, type BackupDesk, MAX_PASSES } from '../api/backupNow.ts'
@@ -10,6 +10,7 @@ import { WalcastError } from '../errors.ts'
 import { isNodeId } from '../nodeId.ts'
 import { headerOf } from '../proxy/headers.ts'
 import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
+import { goneOf } from './goneOf.ts'
 import {
   countOf,
   flagOf,
@@ -53,14 +54,6 @@ export function addArchivistRoutes(
     }
     return backup.now(how, by, goneOf(reply))
   })
-}
-
-/** Aborted when who asked goes away before the answer is whole. */
-function goneOf({ raw }: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  if (raw.destroyed) gone.abort()
-  else raw.once('close', () => raw.writableFinished || gone.abort())
-  return gone.signal
 }
 
 /** Throws BAD_REQUEST. */

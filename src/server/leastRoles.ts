@@ -5,6 +5,7 @@ import { ARCHIVIST_PATH } from '../api/archivist.ts'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { BACKUP_PATH } from '../api/backupNow.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
+import { BUNDLE_ROWS_PATH, BUNDLE_SQL_PATH, BUNDLES_PATH } from '../api/bundles.ts'
 import { CLUSTER_PATH } from '../api/clusterOverview.ts'
 import { CONSOLE_EVENTS_PATH, SESSION_PATH } from '../api/consoleSession.ts'
 import {
@@ -54,6 +55,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`GET ${POSITIONS_PATH}`]: 'read',
   [`GET ${AUDIT_PATH}`]: 'read',
   [`GET ${FITNESS_PATH}`]: 'read',
+  [`GET ${BUNDLES_PATH}`]: 'read',
   [`GET ${SETTLE_PATH}`]: 'read',
   [`POST ${AUDIT_PATH}`]: 'operate',
   [`POST ${SCRUB_PATH}`]: 'operate',
@@ -67,6 +69,10 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`GET ${OBJECT_PATH}`]: 'operate',
   [`POST ${NOTE_PATH}`]: 'operate',
   [`DELETE ${NOTE_PATH}`]: 'operate',
+  // So has a bundle what its node had.
+  [`GET ${BUNDLE_ROWS_PATH}`]: 'operate',
+  [`POST ${BUNDLE_SQL_PATH}`]: 'operate',
+  [`DELETE ${BUNDLES_PATH}`]: 'operate',
   [`GET ${TOKENS_PATH}`]: 'admin',
   [`POST ${TOKENS_PATH}`]: 'admin',
   [`DELETE ${TOKENS_PATH}`]: 'admin',

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { AuditDesk } from '../api/audit.ts'
 import { onlyDatabase } from '../api/databases.ts'
+import type { BundleDesk } from '../api/bundles.ts'
 import type { MembershipDesk } from '../api/membership.ts'
 import type { PairingDoor } from '../api/pairing.ts'
 import type { RoleActions } from '../api/roleActions.ts'
@@ -31,6 +32,7 @@ import { ApplicationUpgrades } from './applicationUpgrades.ts'
 import { type ArchiveParts, addArchiveRoutes } from './archiveRoutes.ts'
 import { type ArchivingDesks, addArchivistRoutes } from './archivistRoutes.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
+import { addBundleRoutes } from './bundleRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
 import { addConsoleRoutes, type ConsoleParts } from './consoleRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
@@ -82,6 +84,7 @@ export interface PrivateServerOptions
   readonly pairing: PairingDoor
   readonly membership: MembershipDesk
   readonly archiving: ArchivingDesks
+  readonly bundles: BundleDesk
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
   /** Undefined while the node starts. */
@@ -261,6 +264,7 @@ export class PrivateServer {
     addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
     addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
     addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
+    addBundleRoutes(this.#app, this.#options.bundles, placeOf)
     addAuditRoutes(this.#app, () => audit, placeOf)
     addRoleRoutes(this.#app, roles, placeOf)
     addTokenRoutes(this.#app, tokens, placeOf)
