@@ -8,7 +8,7 @@ import {
   DEFAULT_PAGE_ROWS,
 } from '../api/bundles.ts'
 import { WalcastError } from '../errors.ts'
-import { MAX_CHOSEN_ROWS, MAX_PAGE_ROWS } from '../replica/diverged/keptRead.ts'
+import { MAX_CHOSEN_ROWS, MAX_PAGE_ROWS } from '../replica/diverged/keptRow.ts'
 import { goneOf } from './goneOf.ts'
 import {
   countOf,
@@ -33,7 +33,11 @@ export function addBundleRoutes(
   app.get(BUNDLES_PATH, async () => desk.list())
   app.get(BUNDLE_ROWS_PATH, async (request, reply) => {
     const given: Given = Object(request.query)
-    const asked = { table: tableIn(given), from: countOf(given, 'from') ?? 0, limit: limitIn(given) }
+    const asked = {
+      table: tableIn(given),
+      from: countOf(given, 'from') ?? 0,
+      limit: limitIn(given),
+    }
     return desk.page(nameIn(given), asked, unkept(reply))
   })
   app.post(BUNDLE_SQL_PATH, async (request, reply) => {

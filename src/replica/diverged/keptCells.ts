@@ -24,10 +24,10 @@ export function keptRow({ at, next, table, kind, line }: ListedRow, here: Here):
 }
 
 function field(name: string, { key, before: kept, after }: RowLine, here: Here): KeptField {
-  const before = valueOf(name, kept, key)
-  const there = after ? valueOf(name, after, key) : undefined
+  const before = columnOf(name, kept, key)
+  const there = after ? columnOf(name, after, key) : undefined
   const line = here.line?.after ? here.line : undefined
-  const now = here.state === 'same' ? before : line && valueOf(name, line.after, line.key)
+  const now = here.state === 'same' ? before : line && columnOf(name, line.after, line.key)
   return {
     name,
     isKey: Object.hasOwn(key, name),
@@ -40,7 +40,7 @@ function field(name: string, { key, before: kept, after }: RowLine, here: Here):
 }
 
 /** Undefined for a column that the row does not have. */
-function valueOf(
+function columnOf(
   name: string,
   values: RowLine['before'],
   key: RowLine['key'],

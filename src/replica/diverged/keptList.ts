@@ -80,7 +80,9 @@ export class KeptList {
   tables(): KeptTable[] {
     for (let bytes = FIRST_TAIL_BYTES; ; bytes *= 4) {
       const from = Math.max(0, this.#size - bytes)
-      const text = this.#read(from, this.#size - from).toString('utf8').trimEnd()
+      const text = this.#read(from, this.#size - from)
+        .toString('utf8')
+        .trimEnd()
       const begins = text.lastIndexOf('\n') + 1
       if (begins > 0 || from === 0) return tablesIn(text.slice(begins))
       if (bytes >= MAX_TAIL_BYTES) return []

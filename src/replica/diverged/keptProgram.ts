@@ -34,20 +34,15 @@ export function runKeptProgram<T>(
       timeout: timeoutMs,
       maxBuffer: maxAnswerBytes,
     } as const
-    execFile(
-      process.execPath,
-      [programPath(program), ...args],
-      options,
-      (error, output, said) => {
-        const detail = said.trim().split('\n')[0] || error?.message || ''
-        if (error) return reject(failureOf(detail, error))
-        try {
-          resolve(JSON.parse(output))
-        } catch (cause) {
-          const shown = output.slice(0, 100)
-          reject(new WalcastError('INTERNAL', { detail: `its answer was "${shown}"` }, cause))
-        }
-      },
-    )
+    execFile(process.execPath, [programPath(program), ...args], options, (error, output, said) => {
+      const detail = said.trim().split('\n')[0] || error?.message || ''
+      if (error) return reject(failureOf(detail, error))
+      try {
+        resolve(JSON.parse(output))
+      } catch (cause) {
+        const shown = output.slice(0, 100)
+        reject(new WalcastError('INTERNAL', { detail: `its answer was "${shown}"` }, cause))
+      }
+    })
   })
 }

@@ -3,10 +3,6 @@ import { keyOf, WalcastError } from '../../errors.ts'
 import { runKeptProgram } from './keptProgram.ts'
 import type { KeptPage, KeptSql } from './keptRow.ts'
 
-/** Rows of a page. */
-export const MAX_PAGE_ROWS = 100
-/** Rows whose SQL is asked for at once by their names. */
-export const MAX_CHOSEN_ROWS = 1000
 /** Of one script. */
 export const MAX_SQL_BYTES = 1024 * 1024
 /** A character of a script may take six in JSON. */

@@ -6,6 +6,11 @@
  *   there    as the leader had it when the rows were compared
  */
 
+/** Rows of a page. */
+export const MAX_PAGE_ROWS = 100
+/** Rows whose SQL is asked for at once by their names. */
+export const MAX_CHOSEN_ROWS = 1000
+
 /** `bytes`: a text that is no well-formed Unicode, in hexadecimal. */
 export type CellKind = 'null' | 'integer' | 'real' | 'text' | 'blob' | 'bytes'
 
