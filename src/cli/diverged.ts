@@ -47,7 +47,7 @@ of a bundle. See docs/operating/split-rows.md before you run any of the SQL.
   --table TABLE    only rows of this table
   --from ROW       the row to begin with, as "rows" tells it at the end of a page
   --limit N        of rows: at most so many, up to ${MAX_PAGE_ROWS} [${DEFAULT_PAGE_ROWS}]
-  --rows ROW,...   of sql: only these rows, by the number that "rows" shows; at most ${MAX_CHOSEN_ROWS}
+  --rows ROW,...   of sql: these rows, by the numbers that "rows" shows; ${MAX_CHOSEN_ROWS} at most
   --updates        of sql: overwrite rows that differ. After a split these may be two rows that got
                    the same key: look at them first
   --dry-run        of delete: say what would be lost, and remove nothing

@@ -12,7 +12,7 @@ import { createFileOps, type FileOps, systemFileOps } from '../../src/platform/f
 import { KeptFolder } from '../../src/replica/diverged/keptFolder.ts'
 import { addBundleRoutes } from '../../src/server/bundleRoutes.ts'
 import { answerErrors } from '../../src/server/refusals.ts'
-import { BUNDLE_NAME as NAME, listedBundle, makeDatabase } from '../support/listedBundle.ts'
+import { listedBundle, makeDatabase, BUNDLE_NAME as NAME } from '../support/listedBundle.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-bundles-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -22,11 +22,9 @@ let count = 0
 function shelf(ops: FileOps = systemFileOps, isComparing = false) {
   const live = join(root, `${++count}.db`)
   const state = join(root, `${count}-walcast`)
-  makeDatabase(live, 'CREATE TABLE t (id INTEGER PRIMARY KEY, body)', "INSERT INTO t VALUES (1, 'b')")
-  listedBundle(state, live, [
-    'CREATE TABLE t (id INTEGER PRIMARY KEY, body)',
-    "INSERT INTO t VALUES (1, '<b>a</b>'), (2, 'c')",
-  ])
+  const table = 'CREATE TABLE t (id INTEGER PRIMARY KEY, body)'
+  makeDatabase(live, table, "INSERT INTO t VALUES (1, 'b')")
+  listedBundle(state, live, [table, "INSERT INTO t VALUES (1, '<b>a</b>'), (2, 'c')"])
   const open = () => new KeptFolder(state, ops, log)
   const folder = open()
   if (isComparing) folder.isComparing = () => true
@@ -99,8 +97,8 @@ test('only the name of a bundle that is there becomes part of a path', async (t)
 test('what is asked for has bounds', async (t) => {
   const { ask } = await served(t, shelf())
   const rows = `${BUNDLE_ROWS_PATH}?name=${NAME}`
-  for (const more of ['&limit=0', '&limit=101', '&limit=x', '&from=-1', '&from=1', '&table=a&table=b'])
-    assert.equal((await ask('GET', rows + more)).status, 400, more)
+  const wrongs = ['&limit=0', '&limit=101', '&limit=x', '&from=-1', '&from=1', '&table=a&table=b']
+  for (const more of wrongs) assert.equal((await ask('GET', rows + more)).status, 400, more)
   const many = Array.from({ length: 1001 }, () => 0)
   for (const wrong of [many, [-1], [0.5], ['0'], 'all', [7], { length: 1 }])
     assert.equal((await ask('POST', BUNDLE_SQL_PATH, { name: NAME, rows: wrong })).status, 400)

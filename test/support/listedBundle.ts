@@ -1,4 +1,4 @@
-/** A bundle whose rows are compared, as a node leaves it: a folder with database.db and rows.jsonl. */
+/** A bundle whose rows are compared, as a node leaves it: database.db, rows.jsonl, about.json. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'

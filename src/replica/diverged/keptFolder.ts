@@ -12,8 +12,8 @@
  *                place on the page from 0, that the leader has as they are. They are left out:
  *                they would need overflow pages that are not kept
  *
- * While these are being written, and while the bundle is removed, it is named NAME.partial; the next
- * start removes it.
+ * While these are being written, the bundle is named NAME.partial; a crash makes it start again. It
+ * has that name too while it is removed. The next start removes what a crash left under it.
  * Afterwards `keptRowsProgram.ts` decodes the rows and adds:
  *
  *   database.db  the schema of the copy, and those rows of these pages that the leader lacks or

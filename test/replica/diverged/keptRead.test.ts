@@ -51,7 +51,7 @@ function cellsOf(row: KeptRow) {
   )
 }
 
-test('rows stand side by side: NULL is no text, what is cut is told, numbers stay whole', async () => {
+test('rows stand side by side: NULL is no text, and what is cut is told', async () => {
   const { live, folder } = makeBoth('sides')
   const { rows, next, detail } = await readPage({ folder, live }, { ...ALL, table: NAME }, NEVER)
   assert.deepEqual([next, detail], [null, null])
@@ -178,7 +178,8 @@ test('a script past its bound is refused; a row past its own is named and not sh
   const asked = { table: null, rows: rows.map(({ row }) => row), updates: false }
   await assert.rejects(readSql(bundle, asked, NEVER), { key: 'BUNDLE_SQL_TOO_LARGE' })
   const list = join(folder, 'rows.jsonl')
-  appendFileSync(list, `{"table":"t","kind":"removed","key":{"id":3},"x":"${'x'.repeat(2 ** 24)}"}\n`)
+  const long = 'x'.repeat(2 ** 24)
+  appendFileSync(list, `{"table":"t","kind":"removed","key":{"id":3},"x":"${long}"}\n`)
   const { next } = await readPage(bundle, ALL, NEVER)
   const { rows: huge } = await readPage(bundle, { ...ALL, from: next ?? 0 }, NEVER)
   assert.deepEqual([huge.length, huge[0].fields], [1, []])

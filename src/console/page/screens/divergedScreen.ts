@@ -85,8 +85,7 @@ class DivergedScreen implements MountedScreen {
       return [notice('bad', this.#failure), button('Ask again', () => void this.#load())]
     const bundles = this.#bundles
     if (!bundles) return [el('p', { class: 'busy' }, 'Asking the node…')]
-    if (bundles.length === 0)
-      return [notice('good', 'Nothing is kept aside here: its leaders had all that it had.')]
+    if (bundles.length === 0) return [notice('good', 'No rows are kept aside on this node.')]
     return [el('ul', { class: 'bundles' }, ...bundles.map((each) => bundleItem(each, open, state)))]
   }
 

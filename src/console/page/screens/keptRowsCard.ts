@@ -118,6 +118,7 @@ export class KeptRowsCard {
       ...rows.map((row) => rowSides(row, this.#boxes.get(row.row) ?? el('span'))),
     )
     this.#pages.replaceChildren(
+      button('Read again', () => void this.#load(from), 'small'),
       ...(from > 0 ? [button('First page', () => void this.#load(0), 'small')] : []),
       ...(next === null ? [] : [button('Next page', () => void this.#load(next), 'small')]),
     )
