@@ -155,7 +155,7 @@ export const CATALOGUE = {
   ),
   BUNDLE_SQL_TOO_LARGE: entry(
     413,
-    'the SQL of these rows is longer than {limit} bytes',
+    'the SQL of these rows is longer than {limit} characters',
     'choose fewer rows or one table, or copy the database.db of the bundle to the leader and use ' +
       '"walcast diff"; see docs/operating/split-rows.md',
   ),

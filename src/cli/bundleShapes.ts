@@ -1,10 +1,10 @@
 /** `/_walcast/diverged` and below, as far as commands read it. */
-import { MAX_SQL_BYTES } from '../replica/diverged/keptRead.ts'
+import { MAX_SQL_CHARS } from '../replica/diverged/keptRead.ts'
 import { count, fields, flag, listOf, nullable, type Shape, text } from './shape.ts'
 
 /** A name of a table may be as long as a statement. */
 const longText: Shape = (value, place) =>
-  typeof value === 'string' && value.length <= MAX_SQL_BYTES ? undefined : `${place} is not a text`
+  typeof value === 'string' && value.length <= MAX_SQL_CHARS ? undefined : `${place} is not a text`
 
 const TABLE = fields({ table: longText, removed: count, changed: count })
 

@@ -122,13 +122,22 @@ export class DatabaseBundles implements BundleShelf {
     if (known) return known
     const file = `${path}/${name}/rows.jsonl`
     if (state !== 'compared' || !existsSync(file)) return []
-    const list = new KeptList(file)
+    const tables = tablesIn(file)
+    this.#tables.set(name, tables)
+    return tables
+  }
+}
+
+/** Empty for a list that is damaged: the other bundles are listed all the same. */
+function tablesIn(path: string): KeptTable[] {
+  try {
+    const list = new KeptList(path)
     try {
-      const tables = list.tables()
-      this.#tables.set(name, tables)
-      return tables
+      return list.tables()
     } finally {
       list.close()
     }
+  } catch {
+    return []
   }
 }

@@ -86,7 +86,7 @@ labTest('rows of a node that gave way: side by side, as SQL, deleted', async (la
   const browser = await ConsoleBrowser.open(lab)
   const page = await openConsole(await browser.context(old.url), old, operate)
   const menu = page.getByRole('link', { name: /^Diverged/ })
-  assert.match((await menu.textContent()) ?? '', /Diverged1/)
+  assert.match((await menu.textContent()) ?? '', /Diverged 1$/)
   await menu.focus()
   await page.keyboard.press('Enter')
   await page.getByRole('link', { name: kept.position }).focus()

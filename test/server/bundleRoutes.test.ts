@@ -94,6 +94,15 @@ test('only the name of a bundle that is there becomes part of a path', async (t)
   assert.deepEqual(readdirSync(join(parts.state, 'diverged')), [NAME])
 })
 
+test('a damaged list hides no bundle', async (t) => {
+  const parts = shelf()
+  const { ask } = await served(t, parts)
+  const list = join(parts.state, 'diverged', NAME, 'rows.jsonl')
+  writeFileSync(list, '{"summary":{"tables":7}}\n{"summary":')
+  const { body } = await ask('GET', BUNDLES_PATH)
+  assert.deepEqual([body.bundles.length, body.bundles[0].tables], [1, []])
+})
+
 test('what is asked for has bounds', async (t) => {
   const { ask } = await served(t, shelf())
   const rows = `${BUNDLE_ROWS_PATH}?name=${NAME}`

@@ -92,7 +92,7 @@ export class Shell {
           },
           icon(name),
           title,
-          counts[at] > 0 && el('span', { class: 'badge warn count' }, counts[at]),
+          counts[at] > 0 && el('span', { class: 'badge warn count' }, ` ${counts[at]}`),
         ),
       ),
     )

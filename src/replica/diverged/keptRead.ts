@@ -4,9 +4,9 @@ import { runKeptProgram } from './keptProgram.ts'
 import type { KeptPage, KeptSql } from './keptRow.ts'
 
 /** Of one script. */
-export const MAX_SQL_BYTES = 1024 * 1024
-/** A character of a script may take six in JSON. */
-const MAX_ANSWER_BYTES = 8 * MAX_SQL_BYTES
+export const MAX_SQL_CHARS = 1024 * 1024
+/** A character of a script or a cell may take six bytes in JSON. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 const TIMEOUT_MS = 60_000
 
 export interface PageAsked {

@@ -10,11 +10,12 @@ import { STATEMENT_ORDER, sqlScript } from '../../rowdiff/rowStatements.ts'
 import { type Here, keptRow } from './keptCells.ts'
 import { chosenDifferences, keyText, rowText } from './keptChoice.ts'
 import { KeptList, type ListedRow } from './keptList.ts'
-import { MAX_SQL_BYTES, type ReadOrder } from './keptRead.ts'
+import { MAX_SQL_CHARS, type ReadOrder } from './keptRead.ts'
 import type { KeptPage, KeptSql } from './keptRow.ts'
 
-/** Of the lines of one page; a page has at least one row. */
-const MAX_PAGE_BYTES = 4 * 1024 * 1024
+/** Of the lines of one page, and of the columns of its rows. A page has at least one row. */
+const MAX_PAGE_BYTES = 1024 * 1024
+const MAX_PAGE_FIELDS = 5000
 
 type PageOrder = Extract<ReadOrder, { readonly type: 'page' }>
 type SqlOrder = Extract<ReadOrder, { readonly type: 'sql' }>
@@ -38,10 +39,12 @@ function page({ folder, live, table, from, limit }: PageOrder): KeptPage {
   const rows: ListedRow[] = []
   let next: number | null = null
   withList(folder, (list) => {
-    let bytes = 0
+    let [bytes, fields] = [0, 0]
     for (const row of list.rows(from, table ?? undefined)) {
       bytes += row.next - row.at
-      if (rows.length >= limit || (rows.length > 0 && bytes > MAX_PAGE_BYTES)) {
+      fields += Object.keys(row.line?.before ?? {}).length
+      const isFull = bytes > MAX_PAGE_BYTES || fields > MAX_PAGE_FIELDS
+      if (rows.length >= limit || (rows.length > 0 && isFull)) {
         next = row.at
         return
       }
@@ -119,8 +122,8 @@ function sql({ folder, live, table, rows, updates }: SqlOrder): KeptSql {
   let text = ''
   for (const piece of sqlScript(counted(), { updates, deletes: false })) {
     text += piece
-    if (text.length > MAX_SQL_BYTES)
-      throw new WalcastError('BUNDLE_SQL_TOO_LARGE', { limit: MAX_SQL_BYTES })
+    if (text.length > MAX_SQL_CHARS)
+      throw new WalcastError('BUNDLE_SQL_TOO_LARGE', { limit: MAX_SQL_CHARS })
   }
   return { sql: text, inserted, conflicts }
 }
@@ -130,7 +133,7 @@ function linesAt(folder: string, rows: readonly number[]): RowLine[] {
     rows.map((at) => {
       const { line } = list.row(at)
       if (line) return line
-      throw new WalcastError('BUNDLE_SQL_TOO_LARGE', { limit: MAX_SQL_BYTES })
+      throw new WalcastError('BUNDLE_SQL_TOO_LARGE', { limit: MAX_SQL_CHARS })
     }),
   )
 }
