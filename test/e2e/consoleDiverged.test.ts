@@ -78,6 +78,26 @@ async function press(page: Page, name: string, key = 'Enter'): Promise<void> {
   await page.keyboard.press(key)
 }
 
+/** What the commands of docs/operating/split-rows.md print. */
+async function requireCommands(lab: Lab, { db }: TestNode, name: string): Promise<void> {
+  const run = async (...args: readonly string[]) => {
+    const child = lab.cli(['diverged', ...args, '--db', db])
+    const { code } = await child.ended
+    return { code, out: child.out.join('\n'), said: child.tail() }
+  }
+  const list = await run('list', '--wide')
+  assert.match(list.out, new RegExp(`${name}.*3 that the leader lacks, 1 that differ there.*notes`))
+  const rows = await run('rows', name, '--table', '<b>notes', '--wide')
+  assert.match(rows.out, /<b>notes +body +'mine' +'theirs' +'theirs'/)
+  assert.match(rows.out, /<b>notes +body +'NULL' +- +-/)
+  assert.match(rows.out, /<b>notes +extra +NULL +- +-/)
+  const dry = await run('delete', name, '--dry-run')
+  assert.match(dry.out, new RegExp(`^would remove ${name}: 3 that the leader lacks`))
+  const wrong = await run('delete', '../..')
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.said, /WALCAST_BUNDLE_GONE/)
+}
+
 labTest('rows of a node that gave way: side by side, as SQL, deleted', async (lab) => {
   const { leader, old } = await split(lab)
   const kept = await compared(old)
@@ -120,6 +140,7 @@ labTest('rows of a node that gave way: side by side, as SQL, deleted', async (la
   // The SQL is that of the command line, and any SQLite runs it.
   await page.getByLabel('Choose all on this page').focus()
   await page.keyboard.press('Space')
+  await page.getByText('3 rows of this bundle chosen').waitFor()
   await press(page, 'SQL of the chosen rows')
   await page.getByText('2 rows inserted, 1 row in conflict').waitFor()
   const sql = (await page.locator('.sql code').textContent()) ?? ''
@@ -128,6 +149,7 @@ labTest('rows of a node that gave way: side by side, as SQL, deleted', async (la
   assert.equal((await cli.ended).code, 0, cli.tail())
   assert.equal(cli.out.join('\n').trim(), sql.trim())
   await picture(page, 'diverged-sql')
+  await requireCommands(lab, old, kept.name)
   execFileSync(PYTHON, ['-c', APPLY, leader.db], { input: sql })
   await waitLevel(leader, old)
   await press(page, 'Read again')

@@ -1,7 +1,7 @@
 /** One row of a bundle, side by side: before, here, there. Values that differ carry a sign. */
 import type { HereState, KeptCell, KeptField, KeptRow } from '../../replica/diverged/keptRow.ts'
 import { type Child, el } from './dom.ts'
-import { bytesText, countText, plural } from './format.ts'
+import { bytesText, plural } from './format.ts'
 import type { Tone } from './health.ts'
 import { badge, table } from './pieces.ts'
 
@@ -87,9 +87,4 @@ function cellText({ kind, text, isCut }: KeptCell): string {
   if (kind === 'text') return `'${text}'${more}`
   if (kind === 'blob' || kind === 'bytes') return `x'${text}'${more}`
   return text
-}
-
-/** "3 of 1,204 rows" and the like. */
-export function ofText(shown: number, all: number): string {
-  return `${countText(shown)} of ${plural(all, 'row')}`
 }

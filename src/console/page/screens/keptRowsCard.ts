@@ -10,7 +10,7 @@ import {
 } from '../../../api/bundles.ts'
 import { type KeptPage, type KeptSql, MAX_CHOSEN_ROWS } from '../../../replica/diverged/keptRow.ts'
 import { commandText, shellWord } from '../commandText.ts'
-import { el, refill } from '../dom.ts'
+import { el, refill, setText } from '../dom.ts'
 import { plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { button, card, GuardedButton, labelled, newId, notice } from '../pieces.ts'
@@ -26,6 +26,7 @@ export class KeptRowsCard {
   readonly #state: () => ConsoleState
   readonly #filter = el('select', { id: newId() })
   readonly #all = el('input', { type: 'checkbox', id: newId() })
+  readonly #count = el('span', { class: 'note', role: 'status' })
   readonly #updates = el('input', { type: 'checkbox', id: newId() })
   readonly #rows = el('div', { class: 'kept-rows', 'aria-live': 'polite' })
   readonly #pages = el('div', { class: 'row-buttons' })
@@ -35,6 +36,7 @@ export class KeptRowsCard {
   readonly #chosen = new Set<number>()
   /** An answer to an earlier question is of no use. */
   #round = 0
+  #sqlRound = 0
   #hasAsked = false
 
   constructor(bundle: BundleInfo, state: () => ConsoleState) {
@@ -42,12 +44,14 @@ export class KeptRowsCard {
     this.#state = state
     this.#filter.append(...tableOptions(bundle))
     this.#filter.addEventListener('change', () => void this.#load(0))
+    this.#updates.addEventListener('change', () => this.#onChosen())
     this.#all.addEventListener('change', () => this.#chooseAll(this.#all.checked))
     const tools = el(
       'div',
       { class: 'filters' },
       labelled('Table', this.#filter),
       el('label', { class: 'choice' }, this.#all, 'Choose all on this page'),
+      this.#count,
     )
     const overwrite = 'Overwrite rows that differ (they may be two rows with one key)'
     this.element = card(
@@ -147,7 +151,11 @@ export class KeptRowsCard {
     const count = here.filter(([row]) => this.#chosen.has(row)).length
     this.#all.checked = count > 0 && count === here.length
     this.#all.indeterminate = count > 0 && count < here.length
+    this.#sqlRound++
     this.#result.replaceChildren()
+    // Those of other pages and tables stay chosen.
+    const all = this.#chosen.size
+    setText(this.#count, all === 0 ? '' : `${plural(all, 'row')} of this bundle chosen`)
     this.update(this.#state())
   }
 
@@ -155,13 +163,16 @@ export class KeptRowsCard {
     const { name } = this.#bundle
     const rows = [...this.#chosen].sort((a, b) => a - b)
     const updates = this.#updates.checked
+    const round = ++this.#sqlRound
     this.#result.replaceChildren(el('p', { class: 'busy' }, 'Comparing the rows…'))
     try {
       const answer = await ask<KeptSql>('POST', BUNDLE_SQL_PATH, { name, rows, updates })
+      if (round !== this.#sqlRound) return
       const flags = `--rows ${rows.join(',')}${updates ? ' --updates' : ''}`
       const command = `walcast diverged sql ${shellWord(name)} ${flags}`
       this.#result.replaceChildren(...sqlParts(answer, updates, command))
     } catch (error) {
+      if (round !== this.#sqlRound) return
       const { code, message, cure } = asRefusal(error)
       this.#result.replaceChildren(
         notice('bad', el('p', {}, `${message}; ${cure}`), el('p', { class: 'code' }, code)),
