@@ -34,6 +34,7 @@ const PROGRAMS = [
   'cli/demo/writer',
   'sqlite/sqliteWorker',
   'replica/diverged/keptRowsProgram',
+  'replica/diverged/keptReadProgram',
   'backup/drill/drillProgram',
   'backup/dated/datedCheckProgram',
   'backup/past/pastProgram',

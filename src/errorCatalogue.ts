@@ -138,6 +138,33 @@ export const CATALOGUE = {
     'make room on that disk; until then the copy stays as it is and does not follow; it goes ' +
       'on by itself',
   ),
+  BUNDLE_GONE: entry(
+    404,
+    'this node has no bundle {name} with a list of rows',
+    'see which there are: "walcast diverged list"',
+  ),
+  BUNDLE_BUSY: entry(
+    409,
+    'the bundle {name} is in use: {detail}',
+    'try again in a moment; "walcast diverged list" shows its state',
+  ),
+  BUNDLES_BUSY: entry(
+    503,
+    'already {limit} requests for rows kept aside wait',
+    'try again when the others have their answer',
+  ),
+  BUNDLE_SQL_TOO_LARGE: entry(
+    413,
+    'the SQL of these rows is longer than {limit} characters',
+    'choose fewer rows or one table, or copy the database.db of the bundle to the leader and use ' +
+      '"walcast diff"; see docs/operating/split-rows.md',
+  ),
+  BUNDLE_SLOW: entry(
+    503,
+    'the rows of the bundle were not compared within {seconds} s',
+    'choose rows of one table, or copy the database.db of the bundle to the leader and use ' +
+      '"walcast diff"; see docs/operating/split-rows.md',
+  ),
   STRAY_WRITE: entry(
     500,
     'something else wrote to the replica {path}: {detail}',

@@ -14,6 +14,7 @@ export type Program =
   | 'cli/demo/writer'
   | 'sqlite/sqliteWorker'
   | 'replica/diverged/keptRowsProgram'
+  | 'replica/diverged/keptReadProgram'
   | 'backup/drill/drillProgram'
   | 'backup/dated/datedCheckProgram'
   | 'backup/past/pastProgram'

@@ -56,6 +56,8 @@ export interface ClusterNode {
   readonly causes: readonly ClusterCause[]
   /** Its `--ack`: how many replicas must hold a write before it is answered; null: not known. */
   readonly ack: string | null
+  /** Bundles of rows that it keeps aside since its leader may lack them; null: not known. */
+  readonly bundles: number | null
   /** The newest position that an archive which it writes can restore; null when none is known. */
   readonly restorableUntil: {
     /** EPOCH-TXID. */

@@ -3,6 +3,7 @@
  * serves a request takes it from the map here, so that only this file says that there is one.
  */
 
+import type { BundleShelf } from './bundles.ts'
 import type { NodeChecks } from './checks.ts'
 import type { DatabaseView } from './databaseView.ts'
 import type { PositionWaits } from './positionWaits.ts'
@@ -14,6 +15,8 @@ export interface ServedDatabase {
   readonly waits: PositionWaits
   /** Undefined while the node starts. */
   readonly checks: NodeChecks | undefined
+  /** What the node kept aside of it. */
+  readonly bundles: BundleShelf
 }
 
 /** By name. */

@@ -2,22 +2,25 @@
 import { PAUSE } from './answerShapes.ts'
 import { count, fields, flag, listOf, nullable, oneOf, real, text } from './shape.ts'
 
-const NODE = fields({
-  node: text,
-  address: text,
-  role: nullable(oneOf(['leader', 'replica', 'standby'])),
-  state: text,
-  position: nullable(text),
-  lagMs: nullable(real),
-  behindTxids: nullable(real),
-  ageMs: nullable(real),
-  version: nullable(text),
-  isReachable: flag,
-  awaySince: nullable(text),
-  causes: listOf(fields({ code: text, text })),
-  ack: nullable(text),
-  restorableUntil: nullable(fields({ position: text, at: text })),
-})
+const NODE = fields(
+  {
+    node: text,
+    address: text,
+    role: nullable(oneOf(['leader', 'replica', 'standby'])),
+    state: text,
+    position: nullable(text),
+    lagMs: nullable(real),
+    behindTxids: nullable(real),
+    ageMs: nullable(real),
+    version: nullable(text),
+    isReachable: flag,
+    awaySince: nullable(text),
+    causes: listOf(fields({ code: text, text })),
+    ack: nullable(text),
+    restorableUntil: nullable(fields({ position: text, at: text })),
+  },
+  { bundles: nullable(count) },
+)
 
 export const CLUSTER = fields(
   {

@@ -49,6 +49,7 @@ const GROUPS = [
       lag: 'show how far a replica is behind, with percentiles',
       audit: "show who changed a node's role, when and why",
       tail: 'print positions as they come, with the tables that they touched',
+      diverged: 'look at rows that a node kept aside, print their SQL, remove them',
       forget: "remove an absent replica from a node's list",
     },
   },

@@ -34,6 +34,7 @@ const RUNS: Readonly<Record<CommandName, Run>> = {
   status: async (args) => (await import('./status.ts')).runStatus(args),
   lag: async (args) => (await import('./lag.ts')).runLag(args),
   audit: async (args) => (await import('./audit.ts')).runAudit(args),
+  diverged: async (args) => (await import('./diverged.ts')).runDiverged(args),
   tail: async (args) => (await import('./tail.ts')).runTail(args),
   forget: async (args) => (await import('./forget.ts')).runForget(args),
   token: async (args) => (await import('./token.ts')).runToken(args),

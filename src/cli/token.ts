@@ -38,8 +38,8 @@ to know a new or revoked one, also while the leader is away.
 
   --role ROLE       what the token may do; each may do what those before it may:
                     metrics (only paths that are open anyway), read (status, lag, events, audit),
-                    operate (promote, demote, switchover, scrub, backup, forget, read the
-                    archive), admin (tokens, members, secrets and keys)
+                    operate (promote, demote, switchover, scrub, backup, forget, rows kept
+                    aside, read the archive), admin (tokens, members, secrets and keys)
   --expires TIME    how long it is good, such as 12h, 90d or 1y [until it is revoked]
   --note TEXT       what it is for, at most ${MAX_NOTE_CHARS} characters
   --node NODE       id, HOST:PORT or URL of the node to ask [WALCAST_NODE]

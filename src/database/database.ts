@@ -10,6 +10,7 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import { ReplicaList } from '../feed/replicaList.ts'
 import type { Peer } from '../feed/replicaStatus.ts'
 import type { Clock } from '../platform/clock.ts'
+import { DatabaseBundles } from './bundleShelf.ts'
 import { DelegatingView } from './delegatingView.ts'
 import type { Engine } from './engine.ts'
 
@@ -41,6 +42,7 @@ export class Database implements ServedDatabase {
   readonly stateFolder: string
   readonly view: DelegatingView
   readonly waits: PositionWaits
+  readonly bundles: DatabaseBundles
   /** The replicas that this node feeds, whatever its role. */
   readonly replicas: ReplicaList
 
@@ -50,6 +52,7 @@ export class Database implements ServedDatabase {
     this.path = path
     this.stateFolder = stateFolder
     this.view = new DelegatingView(nodeFile, clock, path)
+    this.bundles = new DatabaseBundles({ path, bundles: () => this.engine?.bundles })
     this.waits = new PositionWaits(maxWaits, (target) => this.view.reach(target))
     this.replicas = new ReplicaList(clock, nodeFile.record.node, peers, onMet)
   }

@@ -21,6 +21,7 @@ import type { GivenShown } from '../options/shownOptions.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
+import type { KeptBundles } from '../replica/diverged/keptFolder.ts'
 import type { Claims } from '../security/claims.ts'
 import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
@@ -54,6 +55,8 @@ export interface EngineView extends Omit<DatabaseView, 'status' | 'lasted'> {
 export interface Engine {
   readonly view: EngineView
   readonly checks: NodeChecks
+  /** What this node kept aside. */
+  readonly bundles: KeptBundles
   /** Tells the other nodes to send no more requests. Commits still reach them. */
   announceStop(): void
   /** Tells the replicas that this node feeds. */

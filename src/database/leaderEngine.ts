@@ -8,6 +8,7 @@ import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions, LeadershipBegun } from '../leader/leaderOptions.ts'
 import { ownAddress } from '../options/address.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { KeptFolder } from '../replica/diverged/keptFolder.ts'
 import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
@@ -132,12 +133,15 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   })
   started = checks
   parts.follower?.attach(leaderSource(leader, parts))
-  const view = leaderView(leader, checks, parts)
+  // Rows that this node kept aside while it followed: an operator is still to look at them.
+  const bundles = new KeptFolder(parts.stateFolder, parts.ops, log)
+  const view = leaderView(leader, checks, bundles, parts)
   return {
     role: 'leader',
     leader,
     view,
     checks: checks.scrub,
+    bundles,
     announceStop: () => leader.announceStop(),
     tellMember: (member) => leader.tellMember(member),
     stop: () => checks.endWith(() => leader.stop()).finally(() => endArchiving(parts)),

@@ -7,7 +7,7 @@ import { reachFrom } from '../api/positionWaits.ts'
 import { WalcastError } from '../errors.ts'
 import type { Leader } from '../leader/leader.ts'
 import { ownAddress } from '../options/address.ts'
-import { KeptFolder } from '../replica/diverged/keptFolder.ts'
+import type { KeptBundles } from '../replica/diverged/keptFolder.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { BackgroundChecks } from './backgroundChecks.ts'
 import type { EngineParts, EngineStatus, EngineView } from './engine.ts'
@@ -16,14 +16,13 @@ import { keptStatus } from './keptStatus.ts'
 export function leaderView(
   leader: Leader,
   checks: BackgroundChecks,
+  bundles: KeptBundles,
   parts: EngineParts,
 ): EngineView {
   const { setup, nodeFile, clock } = parts
   const address = ownAddress(setup.options)
   // A leader has no lag: its report is the same empty one each time.
   const level = new LagTracker(clock).report()
-  // Rows that this node kept aside while it followed: an operator is still to look at them.
-  const folder = new KeptFolder(parts.stateFolder, parts.ops, setup.log)
   return {
     role: () => 'leader',
     leaderAddress: () => address,
@@ -52,7 +51,7 @@ export function leaderView(
         capturing,
         replicas,
       } = leader.status
-      folder.look()
+      bundles.look()
       return {
         state: capturing ? 'capturing' : 'stopped',
         epoch,
@@ -66,7 +65,7 @@ export function leaderView(
         replicas,
         lag: { lagMs: 0, txidLag: 0, connected: true },
         ...checks.status,
-        ...keptStatus(folder.kept),
+        ...keptStatus(bundles.kept),
       }
     },
     lag(): DatabaseLag {

@@ -127,6 +127,7 @@ export async function buildReplica(
     replica,
     view,
     checks: checks.scrub,
+    bundles: replica.bundles,
     announceStop: () => relay.announceStop(),
     tellMember: (member) => relay.tellMember(member),
     stop: () => endWith(() => replica.stop()),

@@ -120,6 +120,7 @@ class Listed {
     const behindTxids = status.connected ? status.txidLag : (this.#behind(txid) ?? status.txidLag)
     return {
       ...{ node, address, role, roleSince, state, version, ack, restorableUntil },
+      bundles: status.bundles,
       position: formatPosition({ epoch, txid }),
       lagMs: leads ? 0 : status.lagMs,
       behindTxids: leads ? 0 : behindTxids,
@@ -159,6 +160,7 @@ class Listed {
       awaySince: seenMs > 0 && !isHeard ? new Date(seenMs).toISOString() : null,
       causes: [this.#silence(address, isHeard)],
       ack: last?.status.ack ?? null,
+      bundles: last?.status.bundles ?? null,
       restorableUntil: last?.status.restorableUntil ?? null,
     }
   }
@@ -238,7 +240,7 @@ function strangers({ failed }: ClusterSights, nodes: readonly ClusterNode[]): Cl
               lagMs: null,
             },
             ...{ behindTxids: null, ageMs: null, version: null, isReachable: false },
-            ...{ awaySince: null, ack: null, restorableUntil: null },
+            ...{ awaySince: null, ack: null, bundles: null, restorableUntil: null },
             causes: [{ code: NO_ANSWER, text: `no node answers at ${address}: ${why}` }],
           },
         ],

@@ -38,6 +38,7 @@ export interface ToldStatus {
   readonly leader: string
   readonly version: string
   readonly ack: string | null
+  readonly bundles: number
   readonly causes: readonly ClusterCause[]
   readonly restorableUntil: ClusterNode['restorableUntil']
   readonly replicas: readonly HeardReplica[]
@@ -49,6 +50,7 @@ const MAX_WORD_CHARS = 64
 const MAX_ADDRESS_CHARS = 261
 const MAX_CAUSE_CHARS = 500
 const MAX_PLACES = 64
+const MAX_BUNDLES = 10_000
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -70,6 +72,7 @@ export function toldStatus(value: unknown): ToldStatus | undefined {
     leader: textIn(status, 'leader', MAX_ADDRESS_CHARS),
     version: textIn(status, 'version', MAX_WORD_CHARS),
     ack: textIn(status, 'ack', MAX_WORD_CHARS) || null,
+    bundles: listIn(status, 'diverged', MAX_BUNDLES).length,
     causes: listIn(status, 'causes', MAX_CAUSES).map((cause) => ({
       code: textIn(cause, 'code', MAX_WORD_CHARS),
       text: textIn(cause, 'text', MAX_CAUSE_CHARS),

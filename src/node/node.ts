@@ -31,6 +31,7 @@ import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
 import { archiveDesk, archivistDesk, backupReport, tellArchiveRead } from './nodeBackup.ts'
 import { NodeBackupNow } from './nodeBackupNow.ts'
+import { NodeBundles } from './nodeBundles.ts'
 import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
@@ -188,6 +189,7 @@ function newServer(
     advertised: ownAddress(options),
     archiving: { archivist, backup: new NodeBackupNow({ ...noted, archivist }) },
     archive: archiveDesk(ground, noted),
+    bundles: new NodeBundles(ground),
     onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),

@@ -14,6 +14,8 @@ export type FileOp =
   | 'kept.write'
   | 'kept.sync'
   | 'kept.rename'
+  | 'kept.unname'
+  | 'kept.erase'
   | 'audit.append'
   | 'audit.rename'
   | 'state.write'

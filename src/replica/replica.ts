@@ -14,6 +14,7 @@ import type { Copy } from './copy/copy.ts'
 import { CopySlot, type CopySlotHost } from './copy/copySlot.ts'
 import { CopyTrust } from './copy/copyTrust.ts'
 import { Divergence } from './diverged/divergence.ts'
+import type { KeptBundles } from './diverged/keptFolder.ts'
 import { LagTracker } from './lag.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import { Upstream } from './upstream.ts'
@@ -86,6 +87,11 @@ export class Replica {
   start(downstream: Downstream): void {
     this.#upstream.start(downstream)
     this.#idleTimer = setRepeatingTimer(() => this.#onTick(), this.#options.idleMs)
+  }
+
+  /** What this copy had and its leader lacked. */
+  get bundles(): KeptBundles {
+    return this.#divergence
   }
 
   get #copy(): Copy | undefined {

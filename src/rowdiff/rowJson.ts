@@ -1,5 +1,6 @@
 /** Differences as JSON lines. */
 import { type Difference, keyValues, type RowDifference } from './rowDiff.ts'
+import type { RowKind } from './rowQueries.ts'
 import { type JsonValue, jsonValue, type SqlValue } from './rowValues.ts'
 
 export function* jsonLines(differences: Iterable<Difference>): Generator<string, void, void> {
@@ -7,6 +8,17 @@ export function* jsonLines(differences: Iterable<Difference>): Generator<string,
     const value = jsonOf(difference)
     if (value !== undefined) yield `${JSON.stringify(value)}\n`
   }
+}
+
+type Values = Readonly<Record<string, JsonValue>>
+
+/** A row that differs, in JSON. */
+export interface RowLine {
+  readonly table: string
+  readonly kind: RowKind
+  readonly key: Values
+  readonly before: Values | null
+  readonly after: Values | null
 }
 
 /** The value of a difference's line; undefined for one that has no line of its own. */
@@ -17,7 +29,7 @@ export function jsonOf(difference: Difference): unknown {
       return { schema: { type, name, before, after } }
     }
     case 'row':
-      return rowJson(difference)
+      return rowLine(difference)
     case 'summary':
       return { summary: summaryJson(difference) }
     default:
@@ -25,7 +37,7 @@ export function jsonOf(difference: Difference): unknown {
   }
 }
 
-function rowJson(row: RowDifference): unknown {
+export function rowLine(row: RowDifference): RowLine {
   const { match, kind, before, after } = row
   const fields = match.fields.filter((_, at) => isColumn(row, at))
   const state = (values: readonly SqlValue[] | null) =>

@@ -4,6 +4,7 @@ import { NOTE_PATH, OBJECT_PATH, OBJECTS_PATH } from '../api/archiveObjects.ts'
 import { ARCHIVIST_PATH } from '../api/archivist.ts'
 import { AUDIT_PATH } from '../api/audit.ts'
 import { BACKUP_PATH } from '../api/backupNow.ts'
+import { BUNDLE_ROWS_PATH, BUNDLE_SQL_PATH, BUNDLES_PATH } from '../api/bundles.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import { CLUSTER_PATH } from '../api/clusterOverview.ts'
 import { CONSOLE_EVENTS_PATH, SESSION_PATH } from '../api/consoleSession.ts'
@@ -64,6 +65,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`GET ${POSITIONS_PATH}`]: 'read',
   [`GET ${AUDIT_PATH}`]: 'read',
   [`GET ${FITNESS_PATH}`]: 'read',
+  [`GET ${BUNDLES_PATH}`]: 'read',
   [`GET ${SETTLE_PATH}`]: 'read',
   [`POST ${AUDIT_PATH}`]: 'operate',
   [`POST ${SCRUB_PATH}`]: 'operate',
@@ -86,6 +88,10 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`POST ${PAST_QUERY_PATH}`]: 'operate',
   [`POST ${PAST_RESTORE_PATH}`]: 'operate',
   [`DELETE ${PAST_RESTORE_PATH}`]: 'operate',
+  // So has a bundle what its node had.
+  [`GET ${BUNDLE_ROWS_PATH}`]: 'operate',
+  [`POST ${BUNDLE_SQL_PATH}`]: 'operate',
+  [`DELETE ${BUNDLES_PATH}`]: 'operate',
   [`GET ${TOKENS_PATH}`]: 'admin',
   [`POST ${TOKENS_PATH}`]: 'admin',
   [`DELETE ${TOKENS_PATH}`]: 'admin',

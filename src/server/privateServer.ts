@@ -7,15 +7,6 @@ import type { Server as HttpServer, IncomingMessage, RequestListener } from 'nod
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { AuditDesk } from '../api/audit.ts'
-import { onlyDatabase } from '../api/databases.ts'
-import type { MembershipDesk } from '../api/membership.ts'
-import type { OptionsDesk } from '../api/optionsInForce.ts'
-import type { PairingDoor } from '../api/pairing.ts'
-import type { PastDesk } from '../api/past.ts'
-import type { RoleActions } from '../api/roleActions.ts'
-import type { PauseDesk } from '../api/rolePause.ts'
-import type { TokenDesk } from '../api/tokens.ts'
 import { listenError, WalcastError } from '../errors.ts'
 import { isLoopback } from '../hostPort.ts'
 import { createHttpServer } from '../platform/sockets.ts'
@@ -29,34 +20,21 @@ import { Intake } from '../proxy/intake.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Authenticator } from '../security/auth.ts'
 import { Access } from './access.ts'
-import { AnswerProofs, addProofRoute, type ProofParts } from './answerProofs.ts'
+import { AnswerProofs } from './answerProofs.ts'
 import { ApplicationUpgrades } from './applicationUpgrades.ts'
-import { type ArchiveParts, addArchiveRoutes } from './archiveRoutes.ts'
-import { type ArchivingDesks, addArchivistRoutes } from './archivistRoutes.ts'
-import { addAuditRoutes } from './auditRoutes.ts'
-import { addCheckRoutes } from './checkRoutes.ts'
-import { addConsoleRoutes, type ConsoleParts } from './consoleRoutes.ts'
 import { ControlSocket } from './controlSocket.ts'
 import { counted } from './countedRequests.ts'
 import { fastify } from './fastify.ts'
-import { addHealthRoutes, type HealthParts } from './healthRoutes.ts'
+import type { HealthParts } from './healthRoutes.ts'
 import { type HttpLimits, httpLimits } from './httpLimits.ts'
 import { requireLeastRoles } from './leastRoles.ts'
 import { type ListenerTls, newFront } from './listenerTls.ts'
-import { addMemberRoutes } from './memberRoutes.ts'
 import { NO_SCHEMAS } from './noSchemas.ts'
-import { addOptionRoutes } from './optionRoutes.ts'
-import { addPairingRoutes } from './pairingRoutes.ts'
-import { addPastRoutes } from './pastRoutes.ts'
-import { addPauseRoutes } from './pauseRoutes.ts'
+import { addPrivateRoutes, type PrivateParts } from './privateRoutes.ts'
 import { answerErrors } from './refusals.ts'
 import { ReplicationUpgrades } from './replicationUpgrades.ts'
-import { addRoleRoutes } from './roleRoutes.ts'
-import { addStatusRoutes, type StatusParts } from './statusRoutes.ts'
 import type { TlsFront, TlsFrontOptions } from './tlsFront.ts'
 import type { TokenGateParts } from './tokenGate.ts'
-import { addTokenRoutes } from './tokenRoutes.ts'
-import { addTrustRoutes, type TrustDesk } from './trustRoutes.ts'
 
 export interface PrivateServerLimits extends HttpLimits {
   readonly maxWaitMs: number
@@ -68,12 +46,7 @@ export interface PrivateServerLimits extends HttpLimits {
   readonly holdMs: number
 }
 
-export interface PrivateServerOptions
-  extends HealthParts,
-    StatusParts,
-    ProofParts,
-    ArchiveParts,
-    ConsoleParts {
+export interface PrivateServerOptions extends PrivateParts {
   readonly host: string
   readonly port: number
   /** Folder of the node, for its control socket. */
@@ -82,19 +55,9 @@ export interface PrivateServerOptions
   readonly log: Logger
   readonly auth: Authenticator
   readonly traffic: HealthParts['traffic'] & Pick<Traffic, 'upstream' | 'events'>
-  readonly audit: AuditDesk
-  readonly trust: TrustDesk & HealthParts['trust']
-  readonly tokens: TokenDesk & TokenGateParts & ProofParts['tokens']
-  readonly pairing: PairingDoor
-  readonly inForce: OptionsDesk
-  readonly membership: MembershipDesk
-  readonly pause: PauseDesk
-  readonly archiving: ArchivingDesks
-  readonly past: PastDesk
+  readonly tokens: PrivateParts['tokens'] & TokenGateParts
   /** Undefined in an open cluster: plain text only. */
   readonly tls: ListenerTls | undefined
-  /** Undefined while the node starts. */
-  roles(): RoleActions | undefined
   onCut(side: 'listen' | 'control'): ConnectionHost['onCut']
   onHandshakeFailed: TlsFrontOptions['onFailed']
 }
@@ -171,7 +134,7 @@ export class PrivateServer {
       serverFactory: (handler) => this.#newServer(handler),
     })
     this.#addHooks()
-    this.#addRoutes()
+    addPrivateRoutes(this.#app, options, this.#access, () => this.#isStopping)
     this.#app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       socket.on('error', () => socket.destroy())
       const upgrades = this.#isForIntake(request)
@@ -262,28 +225,6 @@ export class PrivateServer {
       throw this.#access.notFound(request)
     })
     answerErrors(this.#app, this.#options.log)
-  }
-
-  #addRoutes(): void {
-    const { databases, audit, roles, trust, tokens, pairing, membership, archiving } = this.#options
-    const { pause, past } = this.#options
-    const placeOf = (request: FastifyRequest) => this.#access.placeOf(request)
-    addHealthRoutes(this.#app, this.#options, () => this.#isStopping)
-    addStatusRoutes(this.#app, this.#options, (request) => this.#access.isStillIn(request))
-    addCheckRoutes(this.#app, () => onlyDatabase(databases).checks)
-    addOptionRoutes(this.#app, this.#options.inForce)
-    addAuditRoutes(this.#app, () => audit, placeOf)
-    addRoleRoutes(this.#app, roles, placeOf)
-    addTokenRoutes(this.#app, tokens, placeOf)
-    addPairingRoutes(this.#app, pairing, placeOf)
-    addMemberRoutes(this.#app, membership, placeOf)
-    addPauseRoutes(this.#app, pause, placeOf)
-    addProofRoute(this.#app, this.#options)
-    addTrustRoutes(this.#app, trust)
-    addArchivistRoutes(this.#app, archiving, placeOf)
-    addArchiveRoutes(this.#app, this.#options, placeOf)
-    addPastRoutes(this.#app, past, placeOf)
-    addConsoleRoutes(this.#app, this.#options, this.#access)
   }
 }
 

@@ -16,7 +16,7 @@ const LOOK: Look = {
 const LEADER: ClusterNode = {
   ...{ node: 'node-1234567890ab', address: '10.0.0.1:8470', role: 'leader', state: 'capturing' },
   ...{ position: '4-120398', lagMs: 0, behindTxids: 0, ageMs: 2, version: '0.1.0' },
-  ...{ isReachable: true, awaySince: null, causes: [], ack: 'one', roleSince: null },
+  ...{ isReachable: true, awaySince: null, causes: [], ack: 'one', roleSince: null, bundles: 0 },
   restorableUntil: { position: '4-120390', at: '2026-11-30T11:59:58.000Z' },
 }
 const REPLICA: ClusterNode = {

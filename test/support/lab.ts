@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isFurther, type Position } from '../../proto/position.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { Child } from './child.ts'
 import { compareDatabases, execute } from './databaseJobs.ts'
@@ -243,14 +244,19 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
 
 /** Waits until the replica stands where the leader stands: epoch, txid and state checksum. */
 export function waitLevel(leader: TestNode, replica: TestNode): Promise<string> {
+  // A commit that has just returned may not be in the leader's position yet.
+  let least: Position | undefined
   return until('the replica is level', async (saw: Saw) => {
+    least ??= await leader.settled()
+    if (!least) return undefined
     const [theirs, ours] = await Promise.all([leader.status(), replica.status()])
     const [a, b] = [theirs, ours].map(({ epoch, txid, checksum }) => `${epoch}-${txid} ${checksum}`)
     saw(
       `leader ${a} (${theirs.state}), replica ${b} (${ours.state}, ` +
         `${ours.sync?.remaining ?? 0} pages to come)`,
     )
-    return a === b && ours.state === 'streaming' ? a : undefined
+    const isLevel = a === b && ours.state === 'streaming' && !isFurther(least, theirs)
+    return isLevel ? a : undefined
   })
 }
 

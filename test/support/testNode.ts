@@ -1,7 +1,9 @@
 /** A walcast node under test: a real process of the command line, asked over its private side. */
 import { readFileSync, statSync } from 'node:fs'
 import { request } from 'undici'
+import type { Position } from '../../proto/position.ts'
 import type { LagReport, NodeStatus } from '../../src/api/nodeStatus.ts'
+import { SETTLE_PATH, type SettleAnswer } from '../../src/api/settled.ts'
 import type { Child, Ended } from './child.ts'
 import { anyCertificate, type OperatorRequest, operatorHeaders } from './signatures.ts'
 import { PATIENCE_MS, until } from './until.ts'
@@ -107,6 +109,17 @@ export class TestNode {
 
   async status(): Promise<NodeStatus> {
     return JSON.parse((await this.get('/_walcast/status')).text)
+  }
+
+  /**
+   * A position with every commit made before the call; undefined while a huge one is on its way. A
+   * node of an earlier version tells none.
+   */
+  async settled(): Promise<Position | undefined> {
+    const { status, text } = await this.get(SETTLE_PATH)
+    if (status === 404) return { epoch: 0, txid: 0 }
+    const { epoch, txid, isCaptured }: SettleAnswer = JSON.parse(text)
+    return isCaptured ? { epoch, txid } : undefined
   }
 
   async lag(): Promise<LagReport> {

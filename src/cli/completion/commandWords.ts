@@ -75,6 +75,7 @@ const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
   audit: async () => (await import('../audit.ts')).FLAGS,
   tail: async () => (await import('../tail.ts')).FLAGS,
   forget: async () => ({ ...HELP, node: NODE_FLAGS.node, db: NODE_FLAGS.db }),
+  diverged: async () => (await import('../diverged.ts')).FLAGS,
   token: async () => (await import('../token.ts')).FLAGS,
   leave: async () => (await import('../leave.ts')).FLAGS,
   remove: async () => (await import('../remove.ts')).FLAGS,
@@ -105,7 +106,7 @@ const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
 const PATH_KINDS: ReadonlySet<OptionSpec['kind']> = new Set(['path', 'place', 'places'])
 /** Options of commands, by name, of all commands or of one. */
 const PATHS = ['db', 'config', 'identity', 'archive', 'from', 'open', 'restore --to']
-const NO_PATHS = ['diff --from']
+const NO_PATHS = ['diff --from', 'diverged --from']
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   role: TOKEN_ROLES,
   type: ['text', 'json', 'bytes'],
@@ -116,6 +117,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
 const ARGUMENTS: Partial<Record<CommandName, Takes>> = {
   systemd: ['node', 'run'],
   token: ['create', 'list', 'revoke'],
+  diverged: ['list', 'rows', 'sql', 'delete'],
   settings: ['get', 'set', 'list', 'delete', 'import', 'rotate'],
   backup: ['now'],
   backups: ['name', 'forget'],

@@ -2,10 +2,11 @@
 import { el, setText } from './dom.ts'
 import { icon } from './icons.ts'
 
-export function commandText(command: string): HTMLElement {
+/** `label`: of the button, for whoever does not see it. */
+export function commandText(command: string, label = 'Copy the command'): HTMLElement {
   const code = el('code', {}, command)
   const said = el('span', {}, 'Copy')
-  const copy = el('button', { type: 'button', class: 'small', 'aria-label': 'Copy the command' })
+  const copy = el('button', { type: 'button', class: 'small', 'aria-label': label })
   copy.append(icon('copy'), said)
   copy.addEventListener('click', async () =>
     setText(said, (await copied(code)) ? 'Copied' : 'Marked'),

@@ -20,5 +20,7 @@ export interface Screen {
   readonly icon: IconName
   /** Whether the menu shows it, such as only on nodes that do not lead. */
   isFor(state: ConsoleState): boolean
+  /** How many things there wait for a person; the menu shows it. */
+  count?(state: ConsoleState): number
   mount(root: HTMLElement, store: Store): MountedScreen
 }

@@ -4,6 +4,7 @@ import type { Screen } from './screen.ts'
 import { backupsScreen } from './screens/backupsScreen.ts'
 import { clusterScreen } from './screens/clusterScreen.ts'
 import { databasesScreen } from './screens/databasesScreen.ts'
+import { divergedScreen } from './screens/divergedScreen.ts'
 import { lagScreen } from './screens/lagScreen.ts'
 import { nodeScreen } from './screens/nodeScreen.ts'
 import { settingsScreen } from './screens/settingsScreen.ts'
@@ -18,6 +19,7 @@ export const SCREENS: readonly Screen[] = [
   lagScreen,
   databasesScreen,
   backupsScreen,
+  divergedScreen,
   timelineScreen,
   settingsScreen,
 ]

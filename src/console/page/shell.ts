@@ -85,8 +85,9 @@ export class Shell {
 
   #drawMenu(state: ConsoleState, shown: Screen | 'login' | 'waiting'): void {
     const there = typeof shown === 'string' ? [] : SCREENS.filter((each) => each.isFor(state))
-    refill(this.#menu, [there.map(({ id }) => id), Object(shown).id], () =>
-      there.map(({ id, title, icon: name }) =>
+    const counts = there.map((each) => each.count?.(state) ?? 0)
+    refill(this.#menu, [there.map(({ id }) => id), counts, Object(shown).id], () =>
+      there.map(({ id, title, icon: name }, at) =>
         el(
           'a',
           {
@@ -95,6 +96,7 @@ export class Shell {
           },
           icon(name),
           title,
+          counts[at] > 0 && el('span', { class: 'badge warn count' }, ` ${counts[at]}`),
         ),
       ),
     )

@@ -14,7 +14,7 @@ import type { FileOps } from '../../platform/fileOps.ts'
 import type { Applier } from '../copy/applier.ts'
 import type { Copy } from '../copy/copy.ts'
 import { type KeptBounds, type KeptKind, overBounds } from './keptBounds.ts'
-import { type Kept, type KeptDivergence, KeptFolder } from './keptFolder.ts'
+import { type Kept, type KeptBundles, type KeptDivergence, KeptFolder } from './keptFolder.ts'
 import { writeImages } from './keptImages.ts'
 import { compareRows, type RowComparison } from './keptRows.ts'
 import type { LastPages, ResyncedCopy } from './overwriting.ts'
@@ -44,10 +44,10 @@ export type WholeCopy = DivergedCopy & Pick<Copy, 'writeTo'>
 /** Fills the folder of a bundle. Returns false when some rows in it cannot be decoded. */
 type KeptWriter = (folder: string) => Promise<boolean>
 
-export class Divergence {
+export class Divergence implements KeptBundles {
   readonly #options: DivergenceOptions
   readonly #folder: KeptFolder
-  #comparing: RowComparison | undefined
+  #comparing: (RowComparison & { readonly name: string }) | undefined
   /** Bundles that this process has tried to compare. It tries each once. */
   readonly #tried = new Set<string>()
   readonly #end = new AbortController()
@@ -59,6 +59,26 @@ export class Divergence {
 
   get kept(): readonly Kept[] {
     return this.#folder.kept
+  }
+
+  get path(): string {
+    return this.#folder.path
+  }
+
+  look(): void {
+    this.#folder.look()
+  }
+
+  bytes(kept: Pick<Kept, 'name'>): number {
+    return this.#folder.bytes(kept)
+  }
+
+  isComparing(name: string): boolean {
+    return this.#comparing?.name === name
+  }
+
+  remove(kept: Pick<Kept, 'name'>): void {
+    this.#folder.remove(kept)
   }
 
   /**
@@ -230,7 +250,7 @@ export class Divergence {
     const { log, path } = this.#options
     const folder = `${this.#folder.path}/${kept.name}`
     try {
-      this.#comparing = compareRows(folder, path)
+      this.#comparing = { ...compareRows(folder, path), name: kept.name }
       const { rows, ...result } = await this.#comparing.result
       const isComplete = result.isComplete && kept.about.isComplete !== false
       await this.#folder.update(kept, { state: 'compared', rows, isComplete })

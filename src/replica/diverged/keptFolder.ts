@@ -12,7 +12,8 @@
  *                place on the page from 0, that the leader has as they are. They are left out:
  *                they would need overflow pages that are not kept
  *
- * While these are being written, the bundle is named NAME.partial; a crash makes it start again.
+ * While these are being written, the bundle is named NAME.partial; a crash makes it start again. It
+ * has that name too while it is removed. The next start removes what a crash left under it.
  * Afterwards `keptRowsProgram.ts` decodes the rows and adds:
  *
  *   database.db  the schema of the copy, and those rows of these pages that the leader lacks or
@@ -85,7 +86,23 @@ export interface Kept {
 const IMAGES = ['pages.bin', 'pages.txt', 'trees.txt']
 const PARTIAL = '.partial'
 
-export class KeptFolder {
+/** The bundles of a node, as who looks at them has them. */
+export interface KeptBundles {
+  /** Of the folder with all of them. */
+  readonly path: string
+  /** The oldest first; as of the last `look`, or the last change by this process. */
+  readonly kept: readonly Kept[]
+  /** Forgets bundles whose folders are gone. */
+  look(): void
+  /** Of a bundle's files, 0 when it is gone. */
+  bytes(kept: Pick<Kept, 'name'>): number
+  /** Whether its rows are being compared now. */
+  isComparing(name: string): boolean
+  /** Throws WRITE_FAILED. A crash leaves the whole bundle, or none after the next start. */
+  remove(kept: Pick<Kept, 'name'>): void
+}
+
+export class KeptFolder implements KeptBundles {
   readonly path: string
   readonly #ops: FileOps
   #kept: readonly Kept[]
@@ -162,8 +179,18 @@ export class KeptFolder {
     this.#removeImages(changed)
   }
 
+  /** A folder has no comparison of its own. */
+  isComparing(): boolean {
+    return false
+  }
+
   remove({ name }: Pick<Kept, 'name'>): void {
-    rmSync(`${this.path}/${name}`, { recursive: true, force: true })
+    const folder = `${this.path}/${name}`
+    // Without its name it is gone whole, whatever of it is left after a crash.
+    if (existsSync(folder)) {
+      this.#ops.rename('kept.unname', folder, `${folder}${PARTIAL}`)
+      this.#ops.erase('kept.erase', `${folder}${PARTIAL}`)
+    }
     this.#kept = this.#kept.filter((each) => each.name !== name)
   }
 
