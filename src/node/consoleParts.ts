@@ -2,6 +2,7 @@
 import type { ClusterAnswer, ClusterDesk } from '../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleClock } from '../api/consoleSession.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
+import type { LagHistory } from '../health/lagRing/lagHistory.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -17,9 +18,16 @@ export interface ConsoleSources {
   readonly audit: Pick<AuditLog, 'recent'>
   readonly clock: Clock
   readonly cluster: ClusterDesk
+  readonly lagHistory: Pick<LagHistory, 'newest'>
 }
 
-export function consoleParts({ report, audit, clock, cluster }: ConsoleSources): ConsolePart[] {
+export function consoleParts({
+  report,
+  audit,
+  clock,
+  cluster,
+  lagHistory,
+}: ConsoleSources): ConsolePart[] {
   return [
     {
       event: 'clock',
@@ -32,6 +40,7 @@ export function consoleParts({ report, audit, clock, cluster }: ConsoleSources):
       changing: (status) => ({ ...Object(status), uptimeSeconds: 0 }),
     },
     { event: 'lag', read: () => report.lag() },
+    { event: 'measured', read: () => lagHistory.newest() },
     {
       event: 'cluster',
       read: () => cluster.answer(),

@@ -9,6 +9,7 @@ import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import { archiveEvents } from '../health/archiveEvents.ts'
+import type { LagHistory } from '../health/lagRing/lagHistory.ts'
 import { NodeReport } from '../health/nodeReport.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import type { Lending } from '../proxy/lender.ts'
@@ -34,6 +35,7 @@ import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { newLagHistory } from './nodeLagHistory.ts'
 import { newClusterOverview } from './nodeOverview.ts'
 import { endAll, RunningNode } from './runningNode.ts'
 import { startableFolder } from './startCheck.ts'
@@ -87,13 +89,15 @@ async function startIn(
     snapshots: () => ground.snapshots?.report(),
     failedReads: () => traffic.failedReads.report(),
   })
+  const lagHistory = newLagHistory(ground, report, traffic)
+  started.lagHistory = lagHistory
   const events = new Events(
     { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
     view,
     () => archiveEvents(report.status()),
   )
   const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
-  const server = newServer({ ...ground, membership }, traffic, report, events, () =>
+  const server = newServer({ ...ground, membership, lagHistory }, traffic, report, events, () =>
     started.roles?.hasStarted ? started.roles : undefined,
   )
   started.server = server
@@ -115,7 +119,8 @@ async function startIn(
   metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
-  const parts = { ...ground, roles, server, health, traffic, hooks }
+  lagHistory.start()
+  const parts = { ...ground, roles, server, health, traffic, lagHistory, hooks }
   return new RunningNode(parts, databases, report, failed)
 }
 
@@ -135,7 +140,7 @@ function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
 
 /** Listens before the node has a role: requests learn that it starts. */
 function newServer(
-  ground: Ground & { readonly membership: Membership },
+  ground: Ground & { readonly membership: Membership; readonly lagHistory: LagHistory },
   traffic: Traffic,
   report: NodeReport,
   events: Events,

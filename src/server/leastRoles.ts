@@ -7,6 +7,7 @@ import { BACKUP_PATH } from '../api/backupNow.ts'
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import { CLUSTER_PATH } from '../api/clusterOverview.ts'
 import { CONSOLE_EVENTS_PATH, SESSION_PATH } from '../api/consoleSession.ts'
+import { LAG_HISTORY_PATH } from '../api/lagHistory.ts'
 import {
   DEPARTURE_PATH,
   LEAVE_PATH,
@@ -47,6 +48,7 @@ const PUBLIC: ReadonlySet<string> = new Set([
 export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   'GET /_walcast/status': 'read',
   'GET /_walcast/lag': 'read',
+  [`GET ${LAG_HISTORY_PATH}`]: 'read',
   'GET /_walcast/wait': 'read',
   'GET /_walcast/events': 'read',
   [`GET ${CLUSTER_PATH}`]: 'read',
