@@ -56,7 +56,9 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'note',
     'now',
     'overlap',
+    'points',
     'role',
+    'stage',
   ],
   ...['encrypt', 'seconds', 'sql', 'table', 'timeout', 'to', 'type', 'unix-socket', 'updates'],
   ...[

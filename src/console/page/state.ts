@@ -2,6 +2,7 @@
 import type { AuditEntry } from '../../api/audit.ts'
 import type { ClusterAnswer } from '../../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleEvent, ConsoleSession } from '../../api/consoleSession.ts'
+import type { LagPoint as MeasuredPoint } from '../../api/lagHistory.ts'
 import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 
 /** `away`: since when the node does not answer, ms in the browser's clock. */
@@ -38,6 +39,8 @@ export interface ConsoleState {
   readonly audit: readonly AuditEntry[]
   /** One a second, while the page was there. */
   readonly lagPoints: readonly LagPoint[]
+  /** The newest points of the history of lag: the last one still grows. */
+  readonly measured: readonly MeasuredPoint[]
 }
 
 export const FIRST_STATE: ConsoleState = {
@@ -52,6 +55,7 @@ export const FIRST_STATE: ConsoleState = {
   backups: undefined,
   audit: [],
   lagPoints: [],
+  measured: [],
 }
 
 /** A quarter of an hour. */
@@ -72,6 +76,8 @@ export function withEvent(state: ConsoleState, event: ConsoleEvent, data: string
     }
     case 'lag':
       return { ...state, lag: value as LagReport }
+    case 'measured':
+      return { ...state, measured: value as readonly MeasuredPoint[] }
     case 'cluster':
       return { ...state, cluster: value as ClusterAnswer }
     case 'backups':

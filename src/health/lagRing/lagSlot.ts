@@ -1,5 +1,5 @@
 /**
- * One slot of a lag ring: what a node measured in a stretch of time, in 256 bytes. docs/lag-ring.md
+ * One slot of a lag ring: what a node measured in a stretch of time, in 256 bytes. proto/LAGRING.md
  * describes the format. Pure.
  *
  * The tables below are the format: a number keeps its place for ever, and a new one gets the next.

@@ -1,6 +1,6 @@
 /**
  * The head of a lag ring, in 512 bytes: which format it has, how its slots lie, and whose it is.
- * docs/lag-ring.md describes it. Pure.
+ * proto/LAGRING.md describes it. Pure.
  */
 import { crc32 } from 'node:zlib'
 
