@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { pino } from 'pino'
-import { RingFile } from '../../src/health/lagRing/ringFile.ts'
 import { valuesFrom } from '../../src/health/lagRing/lagSlot.ts'
+import { RingFile } from '../../src/health/lagRing/ringFile.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { ConsoleBrowser, picture } from '../support/consoleBrowser.ts'
 import { labTest, waitLevel } from '../support/lab.ts'
@@ -58,13 +58,9 @@ labTest('the last week, a part of it, what happened; by mouse and by keyboard', 
   const main = page.getByRole('main')
   const values = main.locator('.chart-values').first()
   const command = main.locator('.command code')
-  await until('the hour goes on by itself', async () => {
-    const first = await values.locator('.when').textContent()
-    await page.waitForFunction(
-      `document.querySelector('.chart-values .when').textContent !== ${JSON.stringify(first)}`,
-    )
-    return true
-  })
+  const when = values.locator('.when')
+  const first = await when.getByText(' to ').textContent()
+  await until('the hour goes on by itself', async () => (await when.textContent()) !== first)
   await picture(page, 'lag-hour')
 
   await main.getByRole('button', { name: 'Week' }).click()
@@ -103,7 +99,9 @@ labTest('the last week, a part of it, what happened; by mouse and by keyboard', 
   const marks = main.locator('.mark')
   await marks.first().focus()
   await page.keyboard.press('ArrowRight')
-  assert.ok(await marks.nth(1).evaluate('(mark) => mark === document.activeElement'))
+  const told = await marks.nth(1).getAttribute('aria-label')
+  assert.equal(await main.locator('.mark:focus').getAttribute('aria-label'), told)
+  await main.locator('.mark-text').getByText(String(told)).waitFor()
 
   await main.getByLabel('Percentiles of').selectOption('applied')
   await command.getByText('--stage applied').waitFor()

@@ -23,7 +23,7 @@ labTest('the past of a node is there after a restart, with its gap and its event
   // Two looks, a second apart.
   await until('something was written and seen', async () => {
     await lab.prepare(db, "INSERT INTO log (who, body) VALUES ('a', 'b')")
-    return (await replica.status()).uptimeSeconds >= 3
+    return (await replica.status()).uptimeSeconds >= 4
   })
   await replica.stop()
   const rings = ['hour', 'week'].map((name) => `${replica.db}-walcast/lag-${name}.ring`)
@@ -50,36 +50,43 @@ labTest('the past of a node is there after a restart, with its gap and its event
   json.expectEnd()
   assert.equal((await json.ended).code, 0)
   assert.ok(JSON.parse(json.out.join('')).points.length >= 1)
-  for (const flags of [['--until', '1h'], ['--since', 'x'], ['--since', '1h', '--until', '2h']]) {
+  for (const flags of [
+    ['--until', '1h'],
+    ['--since', 'x'],
+    ['--since', '1h', '--until', '2h'],
+  ]) {
     const wrong = lab.cli(['lag', '--db', again.db, ...flags])
     wrong.expectEnd()
     assert.equal((await wrong.ended).code, 2, flags.join(' '))
   }
 })
 
-labTest('a copied ring of another node stays apart, and a crash in a write is no loss', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const leader = await lab.leader(db)
-  await until('it has looked', async () => (await leader.status()).uptimeSeconds >= 2)
-  await leader.stop()
-  const other = lab.path('other.db')
-  await makeDatabase(lab, other)
-  const first = await lab.leader(other)
-  await first.stop()
-  const [from, to] = [db, other].map((path) => `${path}-walcast/lag-week.ring`)
-  copyFileSync(from, to)
+labTest(
+  'a copied ring of another node stays apart, and a crash in a write is no loss',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const leader = await lab.leader(db)
+    await until('it has looked', async () => (await leader.status()).uptimeSeconds >= 4)
+    await leader.stop()
+    const other = lab.path('other.db')
+    await makeDatabase(lab, other)
+    const first = await lab.leader(other)
+    await first.stop()
+    const [from, to] = [db, other].map((path) => `${path}-walcast/lag-week.ring`)
+    copyFileSync(from, to)
 
-  const { role, options } = first
-  const failing = await startFailing(lab, role, options)
-  assert.deepEqual((await historyOf(failing.node, '?from=0')).points, [])
-  assert.deepEqual(readFileSync(`${to}.other-1`), readFileSync(from))
-  assert.equal(failing.node.logged('set a history of lag aside').length, 1)
-  await failing.fail({ ops: ['lag.write'], code: 'KILL', times: 1 })
-  failing.node.child.expectEnd()
-  await failing.node.child.ended
-  const after = await lab.restart(first)
-  const { points } = await historyOf(after, '?from=0')
-  assert.ok(points.length <= 1)
-  assert.equal(after.logged('cannot write the history of lag').length, 0)
-})
+    const { role, options } = first
+    const failing = await startFailing(lab, role, options)
+    assert.deepEqual((await historyOf(failing.node, '?from=0')).points, [])
+    assert.deepEqual(readFileSync(`${to}.other-1`), readFileSync(from))
+    assert.equal(failing.node.logged('set a history of lag aside').length, 1)
+    await failing.fail({ ops: ['lag.write'], code: 'KILL', times: 1 })
+    failing.node.child.expectEnd()
+    await failing.node.child.ended
+    const after = await lab.restart(first)
+    const { points } = await historyOf(after, '?from=0')
+    assert.ok(points.length <= 1)
+    assert.equal(after.logged('cannot write the history of lag').length, 0)
+  },
+)

@@ -95,7 +95,7 @@ export class Chart {
             stroke: colour(line.colour),
             width: 1.5,
             ...(line.dash ? { dash: [...line.dash] } : {}),
-            points: { show: false },
+            points: { show: true, size: 4, filter: lonelyPoints },
           })),
         ],
       },
@@ -151,6 +151,16 @@ function hooksOf({ marks, onZoom, onHover }: ChartOptions): uPlot.Hooks.Arrays {
         ]
       : [],
   }
+}
+
+/** A point between two holes is part of no line. */
+function lonelyPoints({ data }: uPlot, line: number): number[] {
+  const values = data[line] ?? []
+  const isThere = (at: number) => typeof values[at] === 'number'
+  const lonely: number[] = []
+  for (let at = 0; at < values.length; at++)
+    if (isThere(at) && !isThere(at - 1) && !isThere(at + 1)) lonely.push(at)
+  return lonely
 }
 
 function drawMarks({ ctx, bbox, valToPos }: uPlot, marks: readonly number[]): void {

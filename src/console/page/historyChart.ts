@@ -43,6 +43,8 @@ export class HistoryChart {
   readonly #said = el('div', { class: 'hidden-label', 'aria-live': 'polite' })
   #times: readonly number[] = []
   #looked: number | undefined
+  /** New data moves the chart below a pointer that is still. */
+  #isUpdating = false
 
   constructor(options: HistoryChartOptions, host: ChartHost) {
     this.#options = options
@@ -60,7 +62,9 @@ export class HistoryChart {
       },
       marks: () => (host.shown()?.events ?? []).map(({ at }) => Date.parse(at)),
       onZoom: (fromMs, toMs) => host.onZoom(fromMs, toMs),
-      onHover: (at) => host.onLook(at === undefined ? undefined : this.#times[at]),
+      onHover: (at) => {
+        if (!this.#isUpdating) host.onLook(at === undefined ? undefined : this.#times[at])
+      },
     })
     this.#chart.element.tabIndex = 0
     this.#chart.element.addEventListener('keydown', (event) => this.#onKey(event))
@@ -77,7 +81,13 @@ export class HistoryChart {
       this.#options.lines.map(({ read }) => read),
     )
     this.#times = data[0]
+    this.#isUpdating = true
     this.#chart.update(data)
+    // The chart draws in a microtask, and tells of its cursor then.
+    queueMicrotask(() => {
+      this.#chart.pointAt(this.#looked)
+      this.#isUpdating = false
+    })
     this.#tell()
   }
 

@@ -34,6 +34,7 @@ export function lagChart(stage: () => StageChoice): HistoryChartOptions {
       { label: 'p99', colour: '--warn', dash: [2, 2], read: percentile('p99Ms') },
       { label: 'behind', colour: '--bad', read: ({ lagMs }) => lagMs },
     ],
+    more: ({ role }) => (role === 'leader' ? 'replicas measure the percentiles' : ''),
   }
 }
 

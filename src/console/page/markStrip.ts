@@ -20,12 +20,12 @@ export class MarkStrip {
   readonly element: HTMLElement
   readonly #strip = el('div', { class: 'marks' })
   readonly #told = el('p', { class: 'note mark-text' })
-  /** The one that the tab key reaches. */
-  #current = 0
+  /** What the mark that the tab key reaches says. */
+  #current = ''
 
   constructor() {
     this.#strip.addEventListener('keydown', (event) => this.#onKey(event))
-    const tell = (event: Event) => this.#tell(event.target)
+    const tell = (event: Event) => this.#tell(event)
     this.#strip.addEventListener('pointerover', tell)
     this.#strip.addEventListener('focusin', tell)
     this.element = el('div', {}, this.#strip, this.#told)
@@ -40,35 +40,37 @@ export class MarkStrip {
       ...happened.map((group) => ({ group, x1: x(group.from), x2: x(group.to), y: EVENT_Y })),
       ...lasted.map((group) => ({ group, x1: x(group.from), x2: x(group.to), y: CAUSE_Y })),
     ]
+    const hadFocus = this.#strip.contains(document.activeElement)
     refill(this.#strip, all, () => {
       this.#told.textContent = all.length === 0 ? NOTHING : HINT
-      this.#current = Math.min(this.#current, Math.max(0, all.length - 1))
-      const shapes = all.map(({ group, ...place }, i) => shape(group, place, i === this.#current))
+      const there = all.findIndex(({ group }) => textOf(group) === this.#current)
+      const reached = Math.max(0, there)
+      const shapes = all.map(({ group, ...place }, i) => shape(group, place, i === reached))
       const size = { width: left + width + LEAST_PX, height: HEIGHT }
       return [svg('svg', { ...size, role: 'group', 'aria-label': 'What happened' }, ...shapes)]
     })
-  }
-
-  #marks(): SVGElement[] {
-    return [...this.#strip.querySelectorAll<SVGElement>('g')]
+    const isLost = hadFocus && !this.#strip.contains(document.activeElement)
+    if (isLost) this.#strip.querySelector<SVGElement>('g[tabindex="0"]')?.focus()
   }
 
   #onKey(event: KeyboardEvent): void {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
-    const marks = this.#marks()
-    const next = marks[this.#current + (by ?? 0)]
-    if (by === undefined || !next) return
+    if (by === undefined) return
+    const marks = [...this.#strip.querySelectorAll<SVGElement>('g')]
+    const next = marks[marks.findIndex((mark) => mark === document.activeElement) + by]
     event.preventDefault()
-    marks[this.#current]?.setAttribute('tabindex', '-1')
-    this.#current += by
-    next.setAttribute('tabindex', '0')
-    next.focus()
+    next?.focus()
   }
 
-  #tell(target: EventTarget | null): void {
+  #tell({ type, target }: Event): void {
     const mark = target instanceof Element ? target.closest('g') : null
     const text = mark?.getAttribute('aria-label')
-    if (text) this.#told.textContent = text
+    if (!mark || !text) return
+    this.#told.textContent = text
+    if (type !== 'focusin') return
+    this.#current = text
+    for (const each of this.#strip.querySelectorAll('g'))
+      each.setAttribute('tabindex', each === mark ? '0' : '-1')
   }
 }
 
@@ -78,12 +80,13 @@ interface Place {
   readonly y: number
 }
 
-function shape({ kind, texts }: MarkGroup, { x1, x2, y }: Place, isReached: boolean): SVGElement {
+function shape(group: MarkGroup, { x1, x2, y }: Place, isReached: boolean): SVGElement {
+  const { kind } = group
   const about = {
     class: `mark ${kind}`,
     role: 'img',
     tabindex: isReached ? 0 : -1,
-    'aria-label': texts.join(' · '),
+    'aria-label': textOf(group),
   }
   const width = Math.max(8, x2 - x1)
   const drawn =
@@ -93,4 +96,8 @@ function shape({ kind, texts }: MarkGroup, { x1, x2, y }: Place, isReached: bool
   // Large enough to be met by a finger.
   const reach = svg('rect', { x: x1 - 6, y: y - 8, width: width + 6, height: 16, class: 'reach' })
   return svg('g', about, reach, drawn)
+}
+
+function textOf({ texts }: MarkGroup): string {
+  return texts.join(' · ')
 }

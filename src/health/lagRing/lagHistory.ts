@@ -35,6 +35,8 @@ const LOOK_MS = 1000
 const HOUR_MS = 60 * 60_000
 const FINE_MS = 10_000
 const COARSE_MS = 60_000
+/** A question for the last hour may be under way for so long. */
+const LATE_MS = 2 * COARSE_MS
 /** A process that starts and ends often has more slots than time. */
 const SPARE_SLOTS = 40
 /** Questions that read the rings, and those that wait for that. */
@@ -111,7 +113,7 @@ export class LagHistory implements LagHistorySource {
     const atMs = nowMs()
     const toMs = Math.min(asked.toMs, atMs)
     const fromMs = Math.min(Math.max(asked.fromMs, atMs - LAG_HISTORY_MS), toMs)
-    const isRecent = fromMs >= atMs - HOUR_MS
+    const isRecent = fromMs >= atMs - HOUR_MS - LATE_MS
     const slots = isRecent
       ? await this.#fine.file.read(fromMs, toMs)
       : await this.#coarseSlots(fromMs, toMs)

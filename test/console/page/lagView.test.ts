@@ -75,7 +75,10 @@ const entryAt = (ms: number, action: AuditEntry['action'] = 'start'): AuditEntry
   by: 'ann',
 })
 
-const answerOf = (points: readonly LagPoint[], events: readonly AuditEntry[]): LagHistoryAnswer => ({
+const answerOf = (
+  points: readonly LagPoint[],
+  events: readonly AuditEntry[],
+): LagHistoryAnswer => ({
   node: 'node-a',
   at: new Date(NOW_MS).toISOString(),
   from: points[0]?.from ?? '',
@@ -135,7 +138,10 @@ test('marks that are too close become one, which tells a few of them', () => {
     ...eventMarks([{ ...entryAt(80_000, 'restore'), detail: '<b>x' }], 0),
   ]
   const [close, far] = grouped(marks, { fromMs: 0, toMs: 100_000 }, 0.05)
-  assert.deepEqual([close.kind, close.texts.length, close.from, close.to], ['failure', 2, 0.2, 0.21])
+  assert.deepEqual(
+    [close.kind, close.texts.length, close.from, close.to],
+    ['failure', 2, 0.2, 0.21],
+  )
   assert.match(far.texts[0], /restore done: <b>x$/)
   const many = Array.from({ length: 20 }, (_, i) => marks[i % 2])
   const [all] = grouped(many, { fromMs: 0, toMs: 1e9 }, 0.5)

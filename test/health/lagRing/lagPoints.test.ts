@@ -78,8 +78,14 @@ test('time that passed unseen belongs to no slot, whichever way the clock went',
     const after = [3000, 4000].map((ms) => sampleAt(jump + ms + by, { txid: 900 }))
     const { slots, rest } = measured([...before, ...after])
     const all = [...slots, ...(rest ? [rest] : [])]
-    assert.ok(all.every((slot) => slot.toMs - slot.fromMs <= 2000), `by ${by}`)
-    assert.equal(all.reduce((sum, { values }) => sum + values.transactions, 0), 0)
+    assert.ok(
+      all.every((slot) => slot.toMs - slot.fromMs <= 2000),
+      `by ${by}`,
+    )
+    assert.equal(
+      all.reduce((sum, { values }) => sum + values.transactions, 0),
+      0,
+    )
     assert.ok(Number.isNaN(slots[0]?.values.p50Ms))
   }
 })
@@ -121,8 +127,7 @@ test('however many slots: never more points than asked, nothing lost, the worst 
     assert.ok(Math.abs(summed - wanted) <= 1 + wanted * 0.01, `${summed} for ${wanted}`)
     const worst = Math.max(0, ...slots.map(({ values }) => values.lagMs))
     assert.ok(Math.abs(Math.max(0, ...told.map(({ lagMs }) => lagMs)) - worst) < 0.001)
-    for (const [i, point] of told.entries())
-      if (i > 0) assert.ok(told[i - 1].to <= point.from)
+    for (const [i, point] of told.entries()) if (i > 0) assert.ok(told[i - 1].to <= point.from)
   }
 })
 

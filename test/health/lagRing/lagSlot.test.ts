@@ -93,7 +93,10 @@ test('numbers and causes keep the places that files have them at', () => {
   )
   assert.equal(bytes.readUInt32LE(4), 2)
   assert.equal(bytes.readUInt32LE(8), 0x8004)
-  assert.deepEqual([16, 24, 32, 40 + 8 * 23].map((at) => bytes.readDoubleLE(at)), [3, 1000, 2000, 23])
+  assert.deepEqual(
+    [16, 24, 32, 40 + 8 * 23].map((at) => bytes.readDoubleLE(at)),
+    [3, 1000, 2000, 23],
+  )
   const page = readFileSync(new URL('../../../../proto/LAGRING.md', import.meta.url), 'utf8')
   const [, told = ''] = /^Bits of causes, from 0: ([^.]+)\./m.exec(page) ?? []
   const codes = [...told.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code)
