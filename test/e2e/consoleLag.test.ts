@@ -83,7 +83,6 @@ labTest('the last week, a part of it, what happened; by mouse and by keyboard', 
   await page.mouse.move(middle + 250, y, { steps: 4 })
   await page.mouse.up()
   await command.getByText('--until').waitFor()
-  await picture(page, 'lag-part')
   await main.getByRole('button', { name: 'Back' }).click()
   await command.getByText('--since 7d').waitFor()
 
@@ -96,6 +95,7 @@ labTest('the last week, a part of it, what happened; by mouse and by keyboard', 
   await command.getByText('--until').waitFor()
   await page.keyboard.press('Escape')
   await command.getByText('--since 7d').waitFor()
+  await bar.waitFor()
   const marks = main.locator('.mark')
   await marks.first().focus()
   await page.keyboard.press('ArrowRight')

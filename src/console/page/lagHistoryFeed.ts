@@ -24,7 +24,8 @@ export class LagHistoryFeed {
   #askedMs = 0
   #isLive = false
   #round = 0
-  answer: LagHistoryAnswer | undefined
+  /** The last answer, and what was asked for. */
+  answered: { readonly view: LagView; readonly answer: LagHistoryAnswer } | undefined
   refusal: Refusal | undefined
 
   constructor(parts: FeedParts) {
@@ -65,7 +66,7 @@ export class LagHistoryFeed {
     try {
       const answer = await ask(`${LAG_HISTORY_PATH}?from=${from}&to=${to}&points=${MAX_LAG_POINTS}`)
       if (!isWanted()) return
-      this.answer = answer
+      this.answered = { view, answer }
       this.refusal = undefined
     } catch (error) {
       if (!isWanted()) return

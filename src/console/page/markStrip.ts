@@ -57,7 +57,7 @@ export class MarkStrip {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key]
     if (by === undefined) return
     const marks = [...this.#strip.querySelectorAll<SVGElement>('g')]
-    const next = marks[marks.findIndex((mark) => mark === document.activeElement) + by]
+    const next = marks[marks.findIndex((mark) => mark.matches(':focus')) + by]
     event.preventDefault()
     next?.focus()
   }

@@ -168,16 +168,18 @@ class LagScreen implements MountedScreen {
 
   #draw(): void {
     const { nowMs, measured, audit, status } = this.#store.state
-    const { answer, refusal } = this.#feed
+    const { answered, refusal } = this.#feed
     this.#drawControls(nowMs)
     refill(this.#notice, refusal?.message, () => (refusal ? [notice('bad', refusal.message)] : []))
     const flags = sinceFlags(this.#view) + (this.#choice() ? ` --stage ${this.#choice()}` : '')
     const command = `walcast lag ${shellWord(status?.node ?? '')} ${flags}`
     refill(this.#command, command, () => [commandText(command)])
-    if (!answer) return
-    const isNow = this.#view.zooms.length === 0
+    if (!answered) return
+    // Until the answer is there the charts show what they have.
+    const { view, answer } = answered
+    const isNow = view.zooms.length === 0
     const newest = isNow && answer.pointSeconds <= 10 ? measured : []
-    const shown = shownHistory(answer, newest, isNow ? audit : [], windowOf(this.#view, nowMs))
+    const shown = shownHistory(answer, newest, isNow ? audit : [], windowOf(view, nowMs))
     this.#shown = shown
     for (const chart of this.#charts) chart.update(shown)
     const area = this.#charts[0]?.area
