@@ -39,6 +39,8 @@ const COARSE_MS = 60_000
 const LATE_MS = 2 * COARSE_MS
 /** A process that starts and ends often has more slots than time. */
 const SPARE_SLOTS = 40
+/** At the end of a process a slot shorter than this part of one is not worth its place. */
+const LEAST_PARTS = 6
 /** Questions that read the rings, and those that wait for that. */
 const QUESTIONS_AT_ONCE = 2
 const MAX_WAITING_QUESTIONS = 32
@@ -87,7 +89,7 @@ export class LagHistory implements LagHistorySource {
     const percentiles = () => this.#parts.percentiles()
     for (const { file, measure } of [this.#fine, this.#coarse]) {
       const slot = measure.running(percentiles)
-      if (slot) await file.append(slot)
+      if (slot && slot.toMs - slot.fromMs >= file.slotMs / LEAST_PARTS) await file.append(slot)
       await file.close()
     }
   }

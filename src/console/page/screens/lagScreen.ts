@@ -59,7 +59,7 @@ class LagScreen implements MountedScreen {
   readonly #strip = new MarkStrip()
   readonly #charts: readonly HistoryChart[]
   readonly #numbers = el('details')
-  readonly #table = el('div')
+  readonly #table = el('div', { class: 'lag-numbers' })
   readonly #command = el('div')
   readonly #feed: LagHistoryFeed
   #view: LagView = { span: 'hour', zooms: [] }
