@@ -29,7 +29,7 @@ export interface LagPoint {
   readonly measuredSeconds: number
   /** The role at its end. */
   readonly role: NodeRole
-  /** The most that this copy was behind; on a leader the slowest of the replicas that were there. */
+  /** The most that this copy was behind; on a leader its slowest replica that was there. */
   readonly lagMs: number
   /** From commit to visible here; null where nothing was applied, as on a leader. */
   readonly percentiles: LagPercentiles | null

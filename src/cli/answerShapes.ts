@@ -18,13 +18,13 @@ import {
   text,
 } from './shape.ts'
 
-const ROLE = oneOf(['leader', 'replica', 'standby'])
+export const ROLE = oneOf(['leader', 'replica', 'standby'])
 const PLACE = fields({ node: text, address: text })
 const POSITION = fields({ epoch: count, txid: count })
 const CAUSE = fields({ code: text, text })
 
 /** Actions and outcomes are any text, since a newer node may have more. */
-const ENTRY = fields(
+export const ENTRY = fields(
   {
     at: text,
     node: text,
@@ -147,34 +147,6 @@ const DATABASE_LAG = {
 
 /** `GET /_walcast/lag`. An older node has no `databases`. */
 export const LAG = fields(DATABASE_LAG, { databases: mapOf(fields(DATABASE_LAG)) })
-
-const TOLD_PERCENTILES = nullable(fields({ p50Ms: real, p95Ms: real, p99Ms: real }))
-
-const LAG_POINT = fields({
-  from: text,
-  to: text,
-  role: ROLE,
-  lagMs: real,
-  percentiles: TOLD_PERCENTILES,
-  stages: nullable(mapOf(TOLD_PERCENTILES)),
-  transactionsPerSecond: real,
-  bytesPerSecond: real,
-  walBytes: real,
-  heldWrites: count,
-  pauses: count,
-  longestPauseMs: real,
-  causes: listOf(text),
-})
-
-/** `GET /_walcast/lag/history`. */
-export const LAG_HISTORY = fields({
-  node: text,
-  from: text,
-  to: text,
-  pointSeconds: real,
-  points: listOf(LAG_POINT),
-  events: listOf(ENTRY),
-})
 
 const LOST = fields({ transactions: nullable(count), detail: text })
 

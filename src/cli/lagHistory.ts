@@ -13,8 +13,8 @@ import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { wallMs } from '../platform/time.ts'
 import { STAGES, type Stage } from '../replica/lag.ts'
-import { LAG_HISTORY } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
+import { LAG_HISTORY } from './lagShapes.ts'
 import { type NamedNode, namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import { formatBytes, formatMs, jsonLine, lines } from './queryCommand.ts'
@@ -39,8 +39,9 @@ export interface HistoryFlags extends WatchFlags {
 export const HISTORY_HELP = `
   --since TIME    show what the node remembers since then, up to a week: 2h, 3d, or an ISO time
   --until TIME    up to then [now]
-  --points N      in so many lines at most, from ${MIN_LAG_POINTS} to ${MAX_LAG_POINTS} [40]; each has the worst of its time
-  --stage STAGE   percentiles of one stage: ${STAGES.join(', ')} [all of them]`
+  --points N      in so many lines at most, from ${MIN_LAG_POINTS} to ${MAX_LAG_POINTS} [40]
+  --stage STAGE   percentiles of one stage: ${STAGES.join(', ')}
+Each line has the worst of its time.`
 
 /** Columns that a table of everything takes. */
 const WIDE_COLUMNS = 100

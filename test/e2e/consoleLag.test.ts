@@ -13,7 +13,7 @@ import { makeDatabase } from '../support/workload.ts'
 const MINUTE_MS = 60_000
 const DAY_MS = 24 * 60 * MINUTE_MS
 
-/** A week of minutes in the folder of a node to come: a day without any, and two hours of a cause. */
+/** A week of minutes in the folder of a node to come: a day without any, two hours of a cause. */
 async function remember(folder: string, node: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const ring = new RingFile({

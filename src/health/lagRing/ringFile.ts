@@ -85,7 +85,7 @@ export class RingFile {
     })
   }
 
-  /** The slots that end past `fromMs` and up to `toMs`, oldest first; none when it cannot be read. */
+  /** The slots that end past `fromMs` and up to `toMs`, oldest first. None on a failure. */
   read(fromMs: number, toMs: number): Promise<LagSlot[]> {
     return this.#inTurn(async () => {
       try {
