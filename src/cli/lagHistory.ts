@@ -7,7 +7,7 @@ import {
   MAX_LAG_POINTS,
   MIN_LAG_POINTS,
 } from '../api/lagHistory.ts'
-import { causeSpans, isGap } from '../api/lagSpans.ts'
+import { type CauseSpan, causeSpans, isGap } from '../api/lagSpans.ts'
 import { parseTime, TIME_FORMS } from '../backup/moment.ts'
 import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
@@ -17,7 +17,7 @@ import { auditTable } from './audit.ts'
 import { LAG_HISTORY } from './lagShapes.ts'
 import { type NamedNode, namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
-import { formatBytes, formatMs, jsonLine, lines } from './queryCommand.ts'
+import { formatBytes, formatMs, jsonLine, lines, shown } from './queryCommand.ts'
 import { type Column, table } from './table.ts'
 import type { Look } from './terminalLook.ts'
 import { showAnswers, type WatchFlags } from './watch.ts'
@@ -95,8 +95,8 @@ function timeOf(flag: string, text: string): number {
   const nowMs = wallMs()
   const atMs = parseTime(text, nowMs) ?? parseTime(`${text} ago`, nowMs)
   if (atMs !== undefined) return atMs
-  const shown = plainText(text, MAX_SHOWN_CHARS)
-  throw usage(`--${flag} wants 2h, or ${TIME_FORMS}; not "${shown}"`)
+  const given = plainText(text, MAX_SHOWN_CHARS)
+  throw usage(`--${flag} wants 2h, or ${TIME_FORMS}; not "${given}"`)
 }
 
 function pointsOf(text: string): number {
@@ -117,9 +117,10 @@ function usage(detail: string): WalcastError {
 
 export function lagHistoryText(answer: LagHistoryAnswer, look: Look, stage?: Stage): string {
   const { node, from, to, points, pointSeconds, events } = answer
-  const head = `${node}, ${timeText(from, look)} to ${timeText(to, look)}`
+  const head = shown(`${node}, ${timeText(from, look)} to ${timeText(to, look)}`)
   if (points.length === 0) return `${head}: nothing was measured\n`
-  const told = causeSpans(points, pointSeconds).map(({ code, fromMs, toMs }) => {
+  const spans = causeSpans(points, pointSeconds).filter(isInTime)
+  const told = spans.map(({ code, fromMs, toMs }) => {
     const [began, ended] = [fromMs, toMs].map((ms) => timeText(new Date(ms).toISOString(), look))
     return ['cause', `${code}: ${began} to ${ended}`] as const
   })
@@ -129,6 +130,11 @@ export function lagHistoryText(answer: LagHistoryAnswer, look: Look, stage?: Sta
     told.length > 0 ? `\n${lines(told, look)}` : '',
     events.length > 0 ? `\n${auditTable(events, look)}` : '',
   ].join('')
+}
+
+/** Another node may tell times that are none. */
+function isInTime({ fromMs, toMs }: CauseSpan): boolean {
+  return Number.isFinite(fromMs) && Number.isFinite(toMs)
 }
 
 function columnsOf(look: Look): Column[] {

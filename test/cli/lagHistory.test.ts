@@ -63,3 +63,13 @@ test('a time without measures says so', () => {
   const text = lagHistoryText({ ...ANSWER, points: [], events: [] }, FULL_LOOK)
   assert.match(text, /: nothing was measured\n$/)
 })
+
+test('a node that tells no times, or texts that would steer a terminal, is shown all the same', () => {
+  const [point] = ANSWER.points
+  const told = '\u001b[2J'
+  const points = [{ ...point, from: told, to: told, causes: point.causes }]
+  for (const look of [FULL_LOOK, { ...FULL_LOOK, isWide: false, columns: 80 }]) {
+    const text = lagHistoryText({ ...ANSWER, node: told, from: told, to: told, points }, look)
+    assert.ok(!text.includes('\u001b'), text)
+  }
+})
