@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import { valuesFrom } from '../../src/health/lagRing/lagSlot.ts'
 import { RingFile } from '../../src/health/lagRing/ringFile.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
-import { ConsoleBrowser, picture } from '../support/consoleBrowser.ts'
+import { ConsoleBrowser, picture, requireNoOverflow } from '../support/consoleBrowser.ts'
 import { labTest, waitLevel } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
@@ -108,6 +108,7 @@ labTest('the last week, a part of it, what happened; by mouse and by keyboard', 
   await main.getByText('The same numbers as a table').click()
   await main.getByRole('cell', { name: 'slow-link' }).first().waitFor()
   await page.setViewportSize({ width: 320, height: 700 })
+  await requireNoOverflow(page)
   await picture(page, 'lag-table')
   browser.requireNoFaults()
 })
