@@ -64,7 +64,7 @@ test('a time without measures says so', () => {
   assert.match(text, /: nothing was measured\n$/)
 })
 
-test('a node that tells no times, or texts that would steer a terminal, is shown all the same', () => {
+test('a node that tells no times, or texts that would steer a terminal, is shown anyhow', () => {
   const [point] = ANSWER.points
   const told = '\u001b[2J'
   const points = [{ ...point, from: told, to: told, causes: point.causes }]
