@@ -1062,6 +1062,11 @@ export const CATALOGUE = {
     'already {limit} notes for the audit log wait for the disk',
     'try again in a moment',
   ),
+  LAG_HISTORY_BUSY: entry(
+    503,
+    'already {limit} questions wait for the history of lag',
+    'try again in a moment',
+  ),
   CALLER_GONE: entry(
     503,
     'who asked went away while the node waited for {wanted}',

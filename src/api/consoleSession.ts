@@ -32,13 +32,15 @@ export interface SessionAnswer {
 
 /**
  * The events of `GET /_walcast/console/events`; the data of each is JSON. `clock` comes every
- * second and tells that the node lives. The others come when they have changed.
+ * second and tells that the node lives. The others come when they have changed. `measured`: the
+ * newest points of the history of lag, the last of which still grows.
  */
 export const CONSOLE_EVENTS = [
   'clock',
   'session',
   'node',
   'lag',
+  'measured',
   'cluster',
   'backups',
   'restore',

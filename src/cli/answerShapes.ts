@@ -18,13 +18,13 @@ import {
   text,
 } from './shape.ts'
 
-const ROLE = oneOf(['leader', 'replica', 'standby'])
+export const ROLE = oneOf(['leader', 'replica', 'standby'])
 const PLACE = fields({ node: text, address: text })
 const POSITION = fields({ epoch: count, txid: count })
 const CAUSE = fields({ code: text, text })
 
 /** Actions and outcomes are any text, since a newer node may have more. */
-const ENTRY = fields(
+export const ENTRY = fields(
   {
     at: text,
     node: text,

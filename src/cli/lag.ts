@@ -3,7 +3,9 @@ import type { DatabaseLag } from '../api/databaseStatus.ts'
 import type { LagReport } from '../api/nodeStatus.ts'
 import { STAGES } from '../replica/lag.ts'
 import { LAG } from './answerShapes.ts'
-import { nodeHelp } from './commandArguments.ts'
+import { NODE_FLAGS, nodeHelp, parseForNode } from './commandArguments.ts'
+import { HISTORY_FLAGS, HISTORY_HELP, showLagHistory } from './lagHistory.ts'
+import { withAgo } from './pastArguments.ts'
 import {
   formatBytes,
   formatMs,
@@ -14,15 +16,16 @@ import {
 } from './queryCommand.ts'
 import { table } from './table.ts'
 import { FULL_LOOK, type Look } from './terminalLook.ts'
-import { watchHelp } from './watch.ts'
+import { WATCH_FLAGS, watchHelp } from './watch.ts'
 
-const HELP = `walcast lag [NODE] [--db FILE] [--json] [--watch]
+const HELP = `walcast lag [NODE] [--db FILE] [--since TIME] [--json] [--watch]
 
 Shows how far a replica is behind its leader: now, and over the last minute, stage by stage.
+With --since it shows what the node remembers: percentiles, rates, WAL, held writes and pauses.
 
-${nodeHelp(9)}
-  --json      print the answer of /_walcast/lag unchanged
-${watchHelp(9)}
+${nodeHelp(13)}
+  --json          print the answer of /_walcast/lag, or of /_walcast/lag/history, unchanged
+${watchHelp(13)}${HISTORY_HELP}
 `
 
 const COLUMNS = [
@@ -30,7 +33,16 @@ const COLUMNS = [
   ...['p50', 'p95', 'p99', 'max'].map((heading) => ({ heading, isNumber: true })),
 ]
 
-export function runLag(args: readonly string[]): Promise<number> {
+export const FLAGS = { ...NODE_FLAGS, ...WATCH_FLAGS, ...HISTORY_FLAGS } as const
+
+export async function runLag(args: readonly string[]): Promise<number> {
+  const all = withAgo(args)
+  const { values, named } = parseForNode(all, FLAGS)
+  const asksPast = Object.keys(HISTORY_FLAGS).some((flag) => Object.hasOwn(values, flag))
+  if (asksPast && !values.help) {
+    await showLagHistory(values, named)
+    return 0
+  }
   return lookAt<LagReport>(
     { name: 'lag', path: '/_walcast/lag', help: HELP, shape: LAG, format: lagText },
     args,

@@ -1,11 +1,12 @@
 /** What a leader counts: capture and checkpoints. */
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import { systemClock } from '../platform/clock.ts'
+import type { CheckpointPauses } from './checkpointPauses.ts'
 import type { MetricsRegistry } from './metricsRegistry.ts'
 
 export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass' | 'onUnverified'>
 
-export function leaderMetrics(metrics: MetricsRegistry): LeaderMetrics {
+export function leaderMetrics(metrics: MetricsRegistry, pauses: CheckpointPauses): LeaderMetrics {
   const captured = metrics.counter('capture_transactions_total', 'Transactions captured')
   const frames = metrics.counter('capture_frames_total', 'WAL frames read and verified')
   const unverified = metrics.counter(
@@ -48,6 +49,7 @@ export function leaderMetrics(metrics: MetricsRegistry): LeaderMetrics {
       backfilled.inc(pass.backfilledFrames)
       duration.observe(pass.durationMs / 1000)
       if (pass.pauseMs > 0) pause.observe(pass.pauseMs / 1000)
+      pauses.add(pass.pauseMs)
       if (pass.yielded) yields.inc()
     },
   }

@@ -11,6 +11,7 @@ import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
 import type { ClaimKind } from '../security/claims.ts'
 import { applicationGauges, applicationMetrics } from './applicationMetrics.ts'
 import { archiveBusyMetric, backupGauges, backupMetrics, drillMetrics } from './backupMetrics.ts'
+import { CheckpointPauses } from './checkpointPauses.ts'
 import { databaseGauges, scrubGauges, scrubMetrics } from './databaseMetrics.ts'
 import { leaderMetrics } from './leaderMetrics.ts'
 import { MetricsRegistry } from './metricsRegistry.ts'
@@ -27,6 +28,8 @@ export interface NoticeMetrics {
   onHookDropped(hook: 'command' | 'webhook'): void
   /** An entry did not get into the audit log. */
   onAuditDropped(): void
+  /** A slot did not get into the history of lag. */
+  onLagSlotDropped(): void
 }
 
 /** Hears of changes of keys and members. */
@@ -45,6 +48,8 @@ export interface TokenMetrics {
 
 export class Metrics {
   readonly #metrics: MetricsRegistry
+  /** Of checkpoints in either role. */
+  readonly pauses = new CheckpointPauses()
 
   /** `withDefaults` adds those of the process; for a daemon, not for a library. */
   constructor(withDefaults: boolean) {
@@ -97,15 +102,26 @@ export class Metrics {
   }
 
   leader(): ReturnType<typeof leaderMetrics> {
-    return leaderMetrics(this.#metrics)
+    return leaderMetrics(this.#metrics, this.pauses)
   }
 
   replica(): ReturnType<typeof replicaMetrics> {
-    return replicaMetrics(this.#metrics, this.#refusedMessages())
+    return replicaMetrics(this.#metrics, this.#refusedMessages(), this.pauses)
   }
 
   scrub(): ReturnType<typeof scrubMetrics> {
     return scrubMetrics(this.#metrics)
+  }
+
+  /** What counters have counted: bytes of batches in either role, and requests that were held. */
+  async totals(): Promise<{ readonly bytes: number; readonly held: number }> {
+    const total = (name: string) => this.#metrics.total(name)
+    const [captured, received, held] = await Promise.all([
+      total('capture_bytes_total'),
+      total('receive_bytes_total'),
+      total('held_requests_total'),
+    ])
+    return { bytes: captured + received, held }
   }
 
   /** What feeds replicas, in either role. */
@@ -161,7 +177,15 @@ export class Metrics {
       'audit_entries_dropped_total',
       'Entries that the audit log lacks: the disk did not take them',
     )
-    return { onHookDropped: (hook) => hooks.inc({ hook }), onAuditDropped: () => audit.inc() }
+    const slots = this.#metrics.counter(
+      'lag_slots_dropped_total',
+      'Slots that the history of lag lacks: the disk did not take them',
+    )
+    return {
+      onHookDropped: (hook) => hooks.inc({ hook }),
+      onAuditDropped: () => audit.inc(),
+      onLagSlotDropped: () => slots.inc(),
+    }
   }
 
   /** Hears of what other nodes said that this one does not believe. */

@@ -42,6 +42,12 @@ export class MetricsRegistry {
     return known ?? new Histogram({ ...this.#about(name, help), buckets: SECONDS })
   }
 
+  /** What a counter without labels has counted; 0 before it is made. */
+  async total(name: string): Promise<number> {
+    const { values } = (await this.#known<Counter>(name)?.get()) ?? { values: [] }
+    return values.reduce((sum, { value }) => sum + value, 0)
+  }
+
   gauge(name: string, help: string, read: () => number): void {
     this.registry.removeSingleMetric(PREFIX + name)
     new Gauge({

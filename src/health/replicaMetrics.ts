@@ -1,6 +1,7 @@
 /** What a replica counts: what it receives and applies, checkpoints of its copy, and resyncs. */
 import type { Counter } from 'prom-client'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
+import type { CheckpointPauses } from './checkpointPauses.ts'
 import type { MetricsRegistry } from './metricsRegistry.ts'
 
 export type ReplicaMetrics = Omit<
@@ -12,6 +13,7 @@ export type ReplicaMetrics = Omit<
 export function replicaMetrics(
   metrics: MetricsRegistry,
   refused: Counter<'error'>,
+  pauses: CheckpointPauses,
 ): ReplicaMetrics {
   const received = metrics.counter('receive_bytes_total', 'Payload bytes received')
   const batches = metrics.counter('apply_batches_total', 'Batches made visible')
@@ -61,6 +63,7 @@ export function replicaMetrics(
     onCheckpoint(checkpoint) {
       passes.inc()
       pause.observe(checkpoint.pauseMs / 1000)
+      pauses.add(checkpoint.pauseMs)
     },
     onDurable: (syncMs) => durable.observe(syncMs / 1000),
     onDisconnected: (error) => disconnects.inc({ error }),

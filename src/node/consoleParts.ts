@@ -3,6 +3,7 @@ import type { ClusterAnswer, ClusterDesk } from '../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleClock } from '../api/consoleSession.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { PastDesk } from '../api/past.ts'
+import type { LagHistory } from '../health/lagRing/lagHistory.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -19,6 +20,7 @@ export interface ConsoleSources {
   readonly clock: Clock
   readonly cluster: ClusterDesk
   readonly past: Pick<PastDesk, 'report'>
+  readonly lagHistory: Pick<LagHistory, 'newest'>
 }
 
 export function consoleParts({
@@ -27,6 +29,7 @@ export function consoleParts({
   clock,
   cluster,
   past,
+  lagHistory,
 }: ConsoleSources): ConsolePart[] {
   return [
     {
@@ -40,6 +43,7 @@ export function consoleParts({
       changing: (status) => ({ ...Object(status), uptimeSeconds: 0 }),
     },
     { event: 'lag', read: () => report.lag() },
+    { event: 'measured', read: () => lagHistory.newest() },
     {
       event: 'cluster',
       read: () => cluster.answer(),

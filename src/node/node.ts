@@ -9,6 +9,7 @@ import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import { archiveEvents } from '../health/archiveEvents.ts'
+import type { LagHistory } from '../health/lagRing/lagHistory.ts'
 import { NodeReport } from '../health/nodeReport.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import type { Lending } from '../proxy/lender.ts'
@@ -36,6 +37,7 @@ import { newHandshakeReport } from './nodeClaims.ts'
 import type { NodeFolder, StartAs } from './nodeFolder.ts'
 import { type Ground, layGround, type Started } from './nodeGround.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { newLagHistory } from './nodeLagHistory.ts'
 import { newClusterOverview } from './nodeOverview.ts'
 import { NodePast } from './nodePast.ts'
 import { OptionsInForce } from './optionsInForce.ts'
@@ -93,6 +95,8 @@ async function startIn(
     snapshots: () => ground.snapshots?.report(),
     failedReads: () => traffic.failedReads.report(),
   })
+  const lagHistory = newLagHistory(ground, report, traffic)
+  started.lagHistory = lagHistory
   const events = new Events(
     { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
     view,
@@ -104,7 +108,7 @@ async function startIn(
   const past = new NodePast({ ...noted, onBusy: onArchiveBusy })
   started.past = past
   const server = newServer(
-    { ...ground, membership, pause, past, onArchiveBusy },
+    { ...ground, membership, pause, past, onArchiveBusy, lagHistory },
     traffic,
     report,
     events,
@@ -129,7 +133,8 @@ async function startIn(
   metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
-  const parts = { ...ground, roles, server, health, traffic, hooks, past }
+  lagHistory.start()
+  const parts = { ...ground, roles, server, health, traffic, lagHistory, hooks, past }
   return new RunningNode(parts, databases, report, failed)
 }
 
@@ -151,6 +156,7 @@ interface ServedParts {
   readonly membership: Membership
   readonly pause: ClusterPause
   readonly past: NodePast
+  readonly lagHistory: LagHistory
   onArchiveBusy(): void
 }
 

@@ -12,6 +12,7 @@ import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import type { WalcastError } from '../errors.ts'
+import type { LagHistory } from '../health/lagRing/lagHistory.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
@@ -35,6 +36,7 @@ export interface NodeParts {
   /** Undefined without --health. */
   readonly health: HealthServer | undefined
   readonly traffic: Traffic
+  readonly lagHistory: LagHistory
   readonly thread: SqliteThread
   /** Undefined without --backup. */
   readonly archiver: Archiver | undefined
@@ -143,6 +145,7 @@ export async function endAll({
   snapshots,
   past,
   archiveJournal,
+  lagHistory,
   traffic,
   server,
   health,
@@ -161,6 +164,8 @@ export async function endAll({
   const failures: unknown[] = []
   for (const end of [
     () => archiveJournal?.stop(),
+    // Before there is no role any more to measure.
+    () => lagHistory?.stop(),
     () => Promise.all([drills?.stop(), snapshots?.stop(), past?.stop()]),
     () => roles?.stop(),
     () => archiver?.stop(),

@@ -52,6 +52,8 @@ export type FileOp =
   | 'drills.write'
   | 'drills.rename'
   | 'drills.folder'
+  | 'lag.write'
+  | 'lag.aside'
 
 /** What `replace` writes: names its three steps. */
 export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left' | 'resume' | 'drills'

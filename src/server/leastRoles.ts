@@ -8,6 +8,7 @@ import { BUNDLE_ROWS_PATH, BUNDLE_SQL_PATH, BUNDLES_PATH } from '../api/bundles.
 import { POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import { CLUSTER_PATH } from '../api/clusterOverview.ts'
 import { CONSOLE_EVENTS_PATH, SESSION_PATH } from '../api/consoleSession.ts'
+import { LAG_HISTORY_PATH } from '../api/lagHistory.ts'
 import {
   DEPARTURE_PATH,
   LEAVE_PATH,
@@ -57,6 +58,7 @@ const PUBLIC: ReadonlySet<string> = new Set([
 export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   'GET /_walcast/status': 'read',
   'GET /_walcast/lag': 'read',
+  [`GET ${LAG_HISTORY_PATH}`]: 'read',
   'GET /_walcast/wait': 'read',
   'GET /_walcast/events': 'read',
   [`GET ${CLUSTER_PATH}`]: 'read',

@@ -12,10 +12,11 @@ import { SETTLE_PATH, type SettleAnswer } from '../api/settled.ts'
 import { WalcastError } from '../errors.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { Events } from './events.ts'
+import { addLagHistoryRoute, type LagHistoryParts } from './lagHistoryRoute.ts'
 
 const DEFAULT_WAIT_MS = 5000
 
-export interface StatusParts {
+export interface StatusParts extends LagHistoryParts {
   readonly databases: Databases
   readonly report: NodeReport
   readonly cluster: ClusterDesk
@@ -26,12 +27,14 @@ export interface StatusParts {
 
 export function addStatusRoutes(
   app: FastifyInstance,
-  { databases, report, cluster, events, limits }: StatusParts,
+  parts: StatusParts,
   isStillIn: (request: FastifyRequest) => boolean,
 ): void {
+  const { databases, report, cluster, events, limits } = parts
   app.get('/_walcast/status', async () => report.status())
   app.get(CLUSTER_PATH, async () => cluster.answer())
   app.get('/_walcast/lag', async () => report.lag())
+  addLagHistoryRoute(app, parts)
   app.get('/_walcast/wait', async (request) => {
     const { view, waits } = onlyDatabase(databases)
     const query = request.query as Record<string, string | undefined>

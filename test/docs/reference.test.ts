@@ -57,9 +57,11 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'note',
     'now',
     'overlap',
+    'points',
     'print-config',
     'reason',
     'role',
+    'stage',
   ],
   ...[
     'encrypt',

@@ -4,6 +4,7 @@
  */
 import type { OptionSpec } from '../../options/optionSpec.ts'
 import { CHOICES } from '../../options/optionValues.ts'
+import { STAGES } from '../../replica/lag.ts'
 import { TOKEN_ROLES } from '../../security/token.ts'
 import { type FlagKinds, NODE_FLAGS } from '../commandArguments.ts'
 import { COMMAND_NAMES, type CommandName } from '../commandTable.ts'
@@ -71,7 +72,7 @@ const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
   cluster: watched,
   config: async () => (await import('../config.ts')).FLAGS,
   status: watched,
-  lag: watched,
+  lag: async () => (await import('../lag.ts')).FLAGS,
   audit: async () => (await import('../audit.ts')).FLAGS,
   tail: async () => (await import('../tail.ts')).FLAGS,
   forget: async () => ({ ...HELP, node: NODE_FLAGS.node, db: NODE_FLAGS.db }),
@@ -109,6 +110,7 @@ const PATHS = ['db', 'config', 'identity', 'archive', 'from', 'open', 'restore -
 const NO_PATHS = ['diff --from', 'diverged --from']
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   role: TOKEN_ROLES,
+  stage: STAGES,
   type: ['text', 'json', 'bytes'],
   conflicts: ['keep', 'undo'],
   restart: ['never', 'on-failure', 'always'],

@@ -40,6 +40,15 @@ export function timeText(atMs: number, nowMs: number): string {
   return at.toDateString() === new Date(nowMs).toDateString() ? clock : `${dateText(at)} ${clock}`
 }
 
+/** A moment below an axis whose steps are that long: no more of it than tells the steps apart. */
+export function axisTimeText(atMs: number, stepSeconds: number): string {
+  const at = new Date(atMs)
+  const parts = [at.getHours(), at.getMinutes(), at.getSeconds()].map(twoDigits)
+  if (stepSeconds < 60) return parts.join(':')
+  const isMidnight = at.getHours() === 0 && at.getMinutes() === 0
+  return isMidnight ? dateText(at).slice(5) : parts.slice(0, 2).join(':')
+}
+
 export function bytesText(bytes: number): string {
   let value = bytes
   let unit = 0

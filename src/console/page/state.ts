@@ -2,6 +2,7 @@
 import type { AuditEntry } from '../../api/audit.ts'
 import type { ClusterAnswer } from '../../api/clusterOverview.ts'
 import type { ConsoleBackups, ConsoleEvent, ConsoleSession } from '../../api/consoleSession.ts'
+import type { LagPoint as MeasuredPoint } from '../../api/lagHistory.ts'
 import type { LagReport, NodeStatus } from '../../api/nodeStatus.ts'
 import type { RestoreReport } from '../../api/past.ts'
 
@@ -41,6 +42,8 @@ export interface ConsoleState {
   readonly audit: readonly AuditEntry[]
   /** One a second, while the page was there. */
   readonly lagPoints: readonly LagPoint[]
+  /** The newest points of the history of lag: the last one still grows. */
+  readonly measured: readonly MeasuredPoint[]
 }
 
 export const FIRST_STATE: ConsoleState = {
@@ -56,6 +59,7 @@ export const FIRST_STATE: ConsoleState = {
   restore: undefined,
   audit: [],
   lagPoints: [],
+  measured: [],
 }
 
 /** A quarter of an hour. */
@@ -76,6 +80,8 @@ export function withEvent(state: ConsoleState, event: ConsoleEvent, data: string
     }
     case 'lag':
       return { ...state, lag: value as LagReport }
+    case 'measured':
+      return { ...state, measured: value as readonly MeasuredPoint[] }
     case 'cluster':
       return { ...state, cluster: value as ClusterAnswer }
     case 'backups':

@@ -1,56 +1,104 @@
-/** How far copies are behind: now, in the last minute by stage, and since the page was opened. */
+/**
+ * How far copies are behind: now, and in the last hour, day or week, with what happened meanwhile.
+ * The hour goes on by itself; a part of any of them can be looked at closer.
+ */
+import type { LagHistoryAnswer } from '../../../api/lagHistory.ts'
 import type { LagReport } from '../../../api/nodeStatus.ts'
-import { Chart } from '../chart.ts'
-import { el, refill } from '../dom.ts'
+import { commandText, shellWord } from '../commandText.ts'
+import { el, refill, setAttributes } from '../dom.ts'
 import { bytesText, countText, durationText } from '../format.ts'
-import { lagSeries, rateSeries, walSeries } from '../lagSeries.ts'
-import { card, figure, table } from '../pieces.ts'
+import { HistoryChart } from '../historyChart.ts'
+import {
+  historyTable,
+  lagChart,
+  OTHER_CHARTS,
+  STAGE_TITLES,
+  type StageChoice,
+} from '../lagCharts.ts'
+import { type ShownHistory, shownHistory } from '../lagHistory.ts'
+import { LagHistoryFeed } from '../lagHistoryFeed.ts'
+import {
+  type LagView,
+  moved,
+  SPANS,
+  type Span,
+  sinceFlags,
+  windowOf,
+  zoomedBack,
+  zoomedIn,
+  zoomedTo,
+} from '../lagView.ts'
+import { MarkStrip } from '../markStrip.ts'
+import { button, card, figure, labelled, notice } from '../pieces.ts'
+import { ask, asRefusal } from '../requests.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
+import type { Store } from '../store.ts'
 import { causeList } from './causeList.ts'
-
-const CHART_PX = 160
 
 export const lagScreen: Screen = {
   id: 'lag',
   title: 'Lag',
   icon: 'lag',
   isFor: () => true,
-  mount: (root) => new LagScreen(root),
+  mount: (root, store) => new LagScreen(root, store),
 }
 
-/** What a commit goes through, in this order. */
-const STAGES: Readonly<Record<keyof LagReport['stages'], string>> = {
-  noticed: 'the leader reads it',
-  sent: 'it waits to be sent',
-  received: 'it is on its way',
-  applied: 'this node writes and shows it',
-}
+const STAGES = Object.keys(STAGE_TITLES) as readonly StageChoice[]
+const OF_SPANS = Object.keys(SPANS) as readonly Span[]
 
 class LagScreen implements MountedScreen {
+  readonly #store: Store
   readonly #figures = el('div', { class: 'figures' })
   readonly #causes = el('div', { class: 'causes' })
-  readonly #stages = el('div')
-  readonly #lag = chart('Lag since this page was opened', '--accent', durationText)
-  readonly #rate = chart('Transactions a second', '--good', (rate) => `${countText(rate)}/s`)
-  readonly #wal = chart('WAL in use', '--warn', bytesText)
+  readonly #spans = new Map<Span, HTMLButtonElement>()
+  readonly #back = button('Back', () => this.#show(zoomedBack(this.#view)))
+  readonly #later = button('Later', () => this.#move(1))
+  readonly #stage = el('select', { id: 'lag-stage' })
+  readonly #notice = el('div')
+  readonly #strip = new MarkStrip()
+  readonly #charts: readonly HistoryChart[]
+  readonly #numbers = el('details')
+  readonly #table = el('div', { class: 'lag-numbers' })
+  readonly #command = el('div')
+  readonly #feed: LagHistoryFeed
+  #view: LagView = { span: 'hour', zooms: [] }
+  #shown: ShownHistory | undefined
 
-  constructor(root: HTMLElement) {
+  constructor(root: HTMLElement, store: Store) {
+    this.#store = store
+    this.#feed = new LagHistoryFeed({
+      ask: (path) => ask<LagHistoryAnswer>('GET', path),
+      asRefusal,
+      onChange: () => this.update(store.state),
+    })
+    const options = [lagChart(() => this.#choice()), ...OTHER_CHARTS]
+    this.#charts = options.map((each) => this.#newChart(each))
+    this.#stage.append(
+      ...STAGES.map((stage) => el('option', { value: stage }, STAGE_TITLES[stage])),
+    )
+    this.#stage.addEventListener('change', () => this.#draw())
+    this.#numbers.append(el('summary', {}, 'The same numbers as a table'), this.#table)
+    this.#numbers.addEventListener('toggle', () => this.#draw())
     root.append(
       el('h1', {}, 'Lag'),
       this.#figures,
       this.#causes,
-      card('Lag since this page was opened', this.#lag.element),
-      card('The last minute, by stage', this.#stages),
-      card('Transactions a second', this.#rate.element),
-      card('WAL in use', this.#wal.element),
+      this.#controls(),
+      this.#notice,
+      card('What happened', this.#strip.element),
+      el('div', { class: 'charts' }, ...this.#charts.map(({ element }) => element)),
+      card('Numbers', this.#numbers),
+      card('The same on the command line', this.#command),
     )
   }
 
-  update({ status, lag, lagPoints }: ConsoleState): void {
+  update(state: ConsoleState): void {
+    const { status, lag, nowMs, link } = state
+    this.#feed.want(this.#view, nowMs, link.is === 'live')
     if (!status || !lag) return
-    const now = lagPoints.at(-1)?.lagMs ?? lag.lagMs
     const isLeader = status.role === 'leader'
+    const now = state.lagPoints.at(-1)?.lagMs ?? lag.lagMs
     refill(this.#figures, [now, isLeader, lag], () => [
       figure(
         'Now',
@@ -60,19 +108,97 @@ class LagScreen implements MountedScreen {
       ...(isLeader ? [] : percentiles(lag)),
     ])
     refill(this.#causes, status.causes, () => causeList(status.causes))
-    refill(this.#stages, [isLeader, lag.stages], () => [stageTable(isLeader, lag)])
-    this.#lag.update(lagSeries(lagPoints))
-    this.#rate.update(rateSeries(lagPoints))
-    this.#wal.update(walSeries(lagPoints))
+    this.#draw()
   }
 
   unmount(): void {
-    for (const each of [this.#lag, this.#rate, this.#wal]) each.close()
+    this.#feed.close()
+    for (const each of this.#charts) each.close()
   }
-}
 
-function chart(label: string, colour: string, text: (value: number) => string): Chart {
-  return new Chart({ label, lines: [{ label, colour }], heightPx: CHART_PX, text })
+  #newChart(options: ConstructorParameters<typeof HistoryChart>[0]): HistoryChart {
+    const nowMs = () => this.#store.state.nowMs
+    return new HistoryChart(options, {
+      shown: () => this.#shown,
+      nowMs,
+      onZoom: (fromMs, toMs) => this.#show(zoomedTo(this.#view, { fromMs, toMs }, nowMs())),
+      onZoomIn: (aboutMs) => this.#show(zoomedIn(this.#view, nowMs(), aboutMs)),
+      onZoomBack: () => this.#show(zoomedBack(this.#view)),
+      onLook: (seconds) => {
+        for (const chart of this.#charts) chart.look(seconds)
+      },
+    })
+  }
+
+  #controls(): HTMLElement {
+    const choices = OF_SPANS.map((span) => {
+      const choice = button(SPANS[span].title, () => this.#show({ span, zooms: [] }))
+      this.#spans.set(span, choice)
+      return choice
+    })
+    const group = (label: string, ...children: HTMLElement[]) =>
+      el('div', { class: 'button-group', role: 'group', 'aria-label': label }, ...children)
+    return el(
+      'div',
+      { class: 'filters' },
+      group('Span', ...choices),
+      group(
+        'Part of it',
+        button('Earlier', () => this.#move(-1)),
+        this.#later,
+        button('Zoom in', () => this.#show(zoomedIn(this.#view, this.#store.state.nowMs))),
+        this.#back,
+      ),
+      labelled('Percentiles of', this.#stage),
+    )
+  }
+
+  #move(by: -1 | 1): void {
+    this.#show(moved(this.#view, by, this.#store.state.nowMs))
+  }
+
+  #show(view: LagView): void {
+    this.#view = view
+    this.update(this.#store.state)
+  }
+
+  #choice(): StageChoice {
+    return STAGES.find((stage) => stage === this.#stage.value) ?? ''
+  }
+
+  #draw(): void {
+    const { nowMs, measured, audit, status } = this.#store.state
+    const { answered, refusal } = this.#feed
+    this.#drawControls(nowMs)
+    refill(this.#notice, refusal?.message, () => (refusal ? [notice('bad', refusal.message)] : []))
+    const flags = sinceFlags(this.#view) + (this.#choice() ? ` --stage ${this.#choice()}` : '')
+    const command = `walcast lag ${shellWord(status?.node ?? '')} ${flags}`
+    refill(this.#command, command, () => [commandText(command)])
+    if (!answered) return
+    // Until the answer is there the charts show what they have.
+    const { view, answer } = answered
+    const isNow = view.zooms.length === 0
+    const newest = isNow && answer.pointSeconds <= 10 ? measured : []
+    const shown = shownHistory(answer, newest, isNow ? audit : [], windowOf(view, nowMs))
+    this.#shown = shown
+    for (const chart of this.#charts) chart.update(shown)
+    const area = this.#charts[0]?.area
+    if (area) this.#strip.update(shown, area, nowMs)
+    if (!this.#numbers.open) return
+    // Once in ten seconds at most: whoever reads it is not to lose their place.
+    const whole = shown.points.slice(0, newest.length > 0 ? -1 : undefined)
+    refill(this.#table, [whole, this.#choice()], () => [historyTable(whole, this.#choice(), nowMs)])
+  }
+
+  #drawControls(nowMs: number): void {
+    const { span, zooms } = this.#view
+    for (const [each, choice] of this.#spans)
+      setAttributes(choice, { 'aria-pressed': each === span ? 'true' : 'false' })
+    const isZoomed = zooms.length > 0
+    setAttributes(this.#back, { 'aria-disabled': isZoomed ? undefined : 'true' })
+    const isAtEnd = windowOf(this.#view, nowMs).toMs >= nowMs - 1000
+    setAttributes(this.#later, { 'aria-disabled': isAtEnd ? 'true' : undefined })
+  }
 }
 
 function behind({ txidLag, bytesLag }: LagReport): string {
@@ -87,16 +213,4 @@ function percentiles({ p50Ms, p95Ms, p99Ms, maxMs }: LagReport): HTMLElement[] {
     figure('99 of 100', durationText(p99Ms), 'p99'),
     figure('Slowest', durationText(maxMs)),
   ]
-}
-
-function stageTable(isLeader: boolean, { stages }: LagReport): HTMLElement {
-  if (isLeader)
-    return el('p', { class: 'note' }, 'Replicas measure it: see the page of one of them.')
-  const heads = ['Stage', 'p50', 'p95', 'p99', 'Slowest', 'Commits']
-  const rows = Object.entries(STAGES).map(([stage, text]) => {
-    const { p50Ms, p95Ms, p99Ms, maxMs, count } = stages[stage as keyof typeof stages]
-    const cells = [p50Ms, p95Ms, p99Ms, maxMs].map((ms) => el('td', {}, durationText(ms)))
-    return el('tr', {}, el('th', { scope: 'row' }, text), ...cells, el('td', {}, countText(count)))
-  })
-  return table('Lag by stage', heads, rows)
 }
