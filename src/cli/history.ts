@@ -9,6 +9,7 @@ import { parseFlags } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { countOf, momentOf, PLACE_HELP, withAgo, withArchive } from './pastArguments.ts'
 import { formatBytes, jsonLine, shown } from './queryCommand.ts'
+import type { ReadProgress } from './readProgress.ts'
 
 const DEFAULT_LIMIT = 50
 /** Positions that --table looks at, when no time says where to begin. */
@@ -61,8 +62,8 @@ export async function runHistory(args: readonly string[]): Promise<number> {
     isJson: values.json ?? false,
   }
   const given = { flag: '--from', place: values.from, identity: values.identity }
-  return withArchive(given, async (archive) => {
-    await print(archive, wanted)
+  return withArchive(given, wanted.isJson, async (archive, reading) => {
+    await print(archive, wanted, reading)
     return 0
   })
 }
@@ -76,7 +77,7 @@ interface Wanted {
   readonly isJson: boolean
 }
 
-async function print(archive: PastArchive, wanted: Wanted): Promise<void> {
+async function print(archive: PastArchive, wanted: Wanted, reading: ReadProgress): Promise<void> {
   const { table, limit, isJson, hasTables } = wanted
   const [sinceMs, untilMs] = [
     await timeOf(archive, '--since', wanted.since, Number.NEGATIVE_INFINITY),
@@ -89,6 +90,7 @@ async function print(archive: PastArchive, wanted: Wanted): Promise<void> {
     entries.push(entry)
     if (entries.length > limit) entries.shift()
   }
+  reading.end()
   const output = new DataOutput(process.stdout)
   for (const entry of entries)
     if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry)))) return

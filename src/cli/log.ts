@@ -1,6 +1,6 @@
 /** The log of a node. */
 import pino, { type Logger } from 'pino'
-import { logSettings } from './logOptions.ts'
+import { hasTerminalLog, logSettings } from './logOptions.ts'
 import { shown } from './queryCommand.ts'
 
 /**
@@ -30,6 +30,10 @@ export async function createLog(
     ignore: 'name,pid,hostname',
     colorize: process.stderr.isTTY === true && !environment['NO_COLOR'],
     singleLine: true,
+    // A progress bar may stand in the line that this one begins.
+    ...(hasTerminalLog(args, environment) && {
+      customPrettifiers: { time: (time: string | object) => `\x1b[K[${time}]` },
+    }),
   })
   return pino({ ...options, redact, hooks: { streamWrite: forTerminal } }, stream)
 }

@@ -47,6 +47,12 @@ export function logSettings(
   }
 }
 
+/** Whether a person reads the log on a terminal that can replace a line. Throws USAGE. */
+export function hasTerminalLog(args: readonly string[], environment: NodeJS.ProcessEnv): boolean {
+  const isTerminal = process.stderr.isTTY === true && environment['TERM'] !== 'dumb'
+  return isTerminal && logSettings(args, environment).isPretty
+}
+
 function wordOf(
   { flag, words }: LogOption,
   args: readonly string[],

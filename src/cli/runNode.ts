@@ -6,17 +6,19 @@ import type { RunningNode } from '../node/runningNode.ts'
 import { setTimer } from '../platform/time.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { version } from '../version.ts'
+import { reportCopies } from './copyProgress.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'
+import { hasTerminalLog } from './logOptions.ts'
 import { nodeOptions } from './nodeArguments.ts'
 import { reloadAtHangup } from './reloadAtHangup.ts'
 
-/** `onRunning`: called once the node runs. */
+/** `isCopyExpected`: it is said when the first copy is level, however quick that is. */
 export async function runNode(
   as: StartAs,
   args: readonly string[],
-  onRunning: (node: RunningNode) => void = () => {},
+  { isCopyExpected = false }: { readonly isCopyExpected?: boolean } = {},
 ): Promise<number> {
   if (args.includes('--help')) {
     process.stdout.write(nodeHelp(as, args.includes('--all')))
@@ -35,8 +37,10 @@ export async function runNode(
   log.info({ role, db, listen, health, proxy, upstream, epoch, txid }, 'running')
   if (proxy && !upstream && !options.standby)
     log.warn('--proxy is set without --upstream; requests for the application get 503 here')
-  onRunning(node)
-  return untilStopped(node, signalled, (text) => log.info(text))
+  const hasBar = hasTerminalLog(args, process.env)
+  const say = (text: string) => log.info(text)
+  const endReport = reportCopies(node.view, say, { hasBar, isExpected: isCopyExpected })
+  return untilStopped(node, signalled, say).finally(endReport)
 }
 
 /**

@@ -17,7 +17,9 @@ import { flagError, joinNegatives } from './commandArguments.ts'
 import { namedNode } from './namedNode.ts'
 import { getJson, postJson } from './nodeClient.ts'
 import { type NodeTarget, targetText } from './nodeTarget.ts'
+import { ProgressOutput } from './progressOutput.ts'
 import { formatBytes, jsonLine, shown } from './queryCommand.ts'
+import { ScrubProgress } from './scrubProgress.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
 
 const HELP = `walcast verify --node NODE --node NODE [--node NODE...] [--json]
@@ -31,7 +33,7 @@ by itself: run verify again to see.
 
   --node NODE      id, HOST:PORT or URL of a node; give it at least twice
   --timeout TIME   how long a node may take to read its database [1h]
-  --json           print all answers and the verdict as JSON
+  --json           print all answers and the verdict as JSON; the progress goes to standard error
 
 Exit code: 0 when all states are the same and no page is rotten, else 1.
 `
@@ -59,7 +61,7 @@ export async function runVerify(args: readonly string[]): Promise<number> {
     })
   const targets: NodeTarget[] = []
   for (const node of nodes) targets.push(await namedNode({ node }, process.env))
-  const { scrubs, agreement } = await verify(targets, timeoutMs)
+  const { scrubs, agreement } = await verify(targets, timeoutMs, new ProgressOutput(json ?? false))
   const verdict: Verdict = {
     ok: agreement.same && scrubs.every(isSound),
     nodes: nodes.map((address, i) => ({ address, ...scrubs[i] })),
@@ -72,11 +74,12 @@ export async function runVerify(args: readonly string[]): Promise<number> {
 async function verify(
   nodes: readonly NodeTarget[],
   timeoutMs: number,
+  output: ProgressOutput,
 ): Promise<{ readonly scrubs: Asked<ScrubAnswer>[]; readonly agreement: Agreement }> {
-  const scrubs = await scrubAll(nodes, timeoutMs)
+  const scrubs = await scrubAll(nodes, timeoutMs, output)
   const isComplete = scrubs.every((scrub) => 'answer' in scrub)
   const agreement: Agreement = isComplete
-    ? await agree(nodes)
+    ? await agree(nodes, output).finally(() => output.end())
     : { same: false, isFinal: true, why: 'not every node answered' }
   return { scrubs, agreement }
 }
@@ -84,26 +87,22 @@ async function verify(
 async function scrubAll(
   nodes: readonly NodeTarget[],
   timeoutMs: number,
+  output: ProgressOutput,
 ): Promise<Asked<ScrubAnswer>[]> {
-  let done = 0
-  const say = () => progress(`reading every page: ${done} of ${nodes.length} nodes are done`)
-  say()
-  const scrubs = await Promise.all(
+  const watched = new ScrubProgress(nodes, output)
+  return Promise.all(
     nodes.map(async (node) => {
       const scrub = await attempt(
         postJson<ScrubAnswer>(node, SCRUB_PATH, process.env, SCRUBBED, timeoutMs),
       )
-      done++
-      say()
+      watched.onDone(node)
       return scrub
     }),
   )
-  progress('')
-  return scrubs
 }
 
 /** Asks until all nodes know a common position: one that lags or is repaired catches up. */
-async function agree(nodes: readonly NodeTarget[]): Promise<Agreement> {
+async function agree(nodes: readonly NodeTarget[], output: ProgressOutput): Promise<Agreement> {
   const endMs = monotonicMs() + COMMON_MS
   for (;;) {
     const asked = await Promise.all(
@@ -118,11 +117,8 @@ async function agree(nodes: readonly NodeTarget[]): Promise<Agreement> {
     const agreement: Agreement = failure
       ? { same: false, isFinal: false, why: 'failure' in failure ? failure.failure : '' }
       : agreementOf(known)
-    if (agreement.same || agreement.isFinal || monotonicMs() > endMs) {
-      progress('')
-      return agreement
-    }
-    progress(agreement.why)
+    if (agreement.same || agreement.isFinal || monotonicMs() > endMs) return agreement
+    output.wait(agreement.why)
     await delay(ASK_AGAIN_MS)
   }
 }
@@ -133,11 +129,6 @@ async function attempt<T>(asked: Promise<T>): Promise<Asked<T>> {
   } catch (error) {
     return { failure: error instanceof WalcastError ? error.line : messageOf(error) }
   }
-}
-
-/** On a terminal, one line that the next one replaces. */
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${shown(text)}`)
 }
 
 function format({ nodes, agreement, ok }: Verdict): string {

@@ -795,7 +795,7 @@ test('every scan looks rows up by key', () => {
     assert.ok('fields' in match)
     for (const kind of STATEMENT_ORDER) {
       const plan = pair.db
-        .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${rowQuery(match, kind, false)}`)
+        .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${rowQuery(match, kind)}`)
         .all()
       const [scan, search, ...more] = plan.map(({ detail }) => detail)
       assert.match(scan, /^SCAN a$/, name)
