@@ -11,6 +11,7 @@ import { chmodSync, rmSync } from '../platform/files.ts'
 import { identityHelp } from './archivePlace.ts'
 import { durationOf, parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { showHelp } from './helpOutput.ts'
 import {
   countOf,
   momentOf,
@@ -65,7 +66,7 @@ export const FLAGS = {
 export async function runAt(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(withAgo(args), FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [when, sql, extra] = positionals

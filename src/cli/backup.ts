@@ -12,6 +12,7 @@ import { sizeText } from '../health/causeText.ts'
 import { reportBackup } from './backupProgress.ts'
 import { BACKED_UP } from './backupShapes.ts'
 import { durationOf, NODE_FLAGS, nodeHelp, operator, parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson } from './nodeClient.ts'
 import { ProgressOutput } from './progressOutput.ts'
@@ -44,11 +45,11 @@ type Flags = ReturnType<typeof parseAll<typeof FLAGS>>
 export async function runBackup(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(args, FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [name = '', ...rest] = positionals
-  return subcommandOf({ now: backUpNow }, 'walcast backup', name)({ values, positionals: rest })
+  return subcommandOf({ now: backUpNow }, 'backup', name)({ values, positionals: rest })
 }
 
 async function backUpNow({ values, positionals }: Flags): Promise<number> {

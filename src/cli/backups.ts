@@ -14,6 +14,7 @@ import { wallMs } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { type Backups, backupsJson, backupsText } from './backupsText.ts'
 import { parseFlags } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { ProgressOutput } from './progressOutput.ts'
 import { jsonLine } from './queryCommand.ts'
 import { ReadProgress } from './readProgress.ts'
@@ -65,7 +66,7 @@ export async function runBackups(args: readonly string[]): Promise<number> {
   const flags = parseFlags(args, FLAGS)
   const { help, json = false, from, identity, cluster, verify = false, watch } = flags
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   if (verify && watch)

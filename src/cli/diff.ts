@@ -11,6 +11,7 @@ import { flagError, joinNegatives } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { closingLine, textReport } from './diffText.ts'
 import { reportFailure } from './failureReport.ts'
+import { showHelp } from './helpOutput.ts'
 import { momentOf, withAgo, withArchive } from './pastArguments.ts'
 import { ProgressOutput } from './progressOutput.ts'
 
@@ -61,7 +62,7 @@ const FAILURE = 3
 export async function runDiff(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse(args.includes('--archive') ? withAgo(args) : args)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const format = formatOf(values)

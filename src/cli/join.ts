@@ -4,6 +4,7 @@ import { joinCluster } from '../node/joining.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { parsePairingCode } from '../security/pairingCode.ts'
 import { version } from '../version.ts'
+import { showHelp } from './helpOutput.ts'
 import { installUnit, requireNoOther } from './installUnit.ts'
 import { createLog } from './log.ts'
 import { nodeCommand } from './nodeCommand.ts'
@@ -35,7 +36,7 @@ Ended on the way, the same command goes on where it was.
 
 export async function runJoin(args: readonly string[]): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const { code: text, rest, isUnit, unit } = argumentsIn(args)

@@ -14,6 +14,7 @@ import { existsSync } from '../platform/files.ts'
 import { setTimer } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { durationOf, parseFlags } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { usage } from './pastArguments.ts'
 import { ProgressOutput } from './progressOutput.ts'
 import { jsonLine } from './queryCommand.ts'
@@ -117,7 +118,7 @@ export async function runRestore(
 ): Promise<number> {
   const flags = parseFlags(args, FLAGS)
   if (flags.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const { from, to, into: node, point, json = false } = flags

@@ -13,6 +13,7 @@ import { Supervisor } from '../supervisor/supervisor.ts'
 import { version } from '../version.ts'
 import { reportCopies } from './copyProgress.ts'
 import { warnOfUnknownVariables } from './environment.ts'
+import { showHelp } from './helpOutput.ts'
 import { createLog } from './log.ts'
 import { hasTerminalLog } from './logOptions.ts'
 import { nodeOptions } from './nodeArguments.ts'
@@ -45,7 +46,7 @@ export async function runRun(
   { isCopyExpected = false }: { readonly isCopyExpected?: boolean } = {},
 ): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const given = runArguments(args, process.env)

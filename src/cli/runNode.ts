@@ -9,6 +9,7 @@ import { version } from '../version.ts'
 import { reportCopies } from './copyProgress.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { nodeHelp } from './help.ts'
+import { showHelp } from './helpOutput.ts'
 import { createLog } from './log.ts'
 import { hasTerminalLog } from './logOptions.ts'
 import { nodeOptions } from './nodeArguments.ts'
@@ -21,7 +22,7 @@ export async function runNode(
   { isCopyExpected = false }: { readonly isCopyExpected?: boolean } = {},
 ): Promise<number> {
   if (args.includes('--help')) {
-    process.stdout.write(nodeHelp(as, args.includes('--all')))
+    showHelp(nodeHelp(as, args.includes('--all')))
     return 0
   }
   const options = nodeOptions(as, args, process.env)

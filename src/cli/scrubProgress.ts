@@ -3,11 +3,12 @@
  * command waits for the last one.
  */
 import type { NodeTarget } from './nodeTarget.ts'
+import type { Progress } from './progress.ts'
 import type { ProgressOutput } from './progressOutput.ts'
 import { count, fields } from './shape.ts'
 import { StatusWatch } from './statusWatch.ts'
 
-interface Told {
+export interface ToldScrub {
   readonly pageSize: number
   readonly pages: number
   readonly scrub?: { readonly running?: { readonly page: number } }
@@ -19,38 +20,58 @@ const TOLD = fields(
   { scrub: fields({}, { running: fields({ page: count }) }) },
 )
 
-export class ScrubProgress {
-  readonly #nodes: readonly NodeTarget[]
-  readonly #output: ProgressOutput
+/** What all nodes together have read. */
+export class ScrubCount<Node> {
+  readonly #nodes: readonly Node[]
   /** In bytes. */
-  readonly #reads = new Map<NodeTarget, { readonly done: number; readonly total: number }>()
-  readonly #done = new Set<NodeTarget>()
-  readonly #watch: StatusWatch<Told>
+  readonly #reads = new Map<Node, { readonly done: number; readonly total: number }>()
+  readonly #done = new Set<Node>()
+
+  constructor(nodes: readonly Node[]) {
+    this.#nodes = nodes
+  }
+
+  hear(node: Node, { pageSize, pages, scrub }: ToldScrub): void {
+    const page = scrub?.running?.page ?? 0
+    this.#reads.set(node, { done: page * pageSize, total: pages * pageSize })
+  }
+
+  onDone(node: Node): void {
+    this.#done.add(node)
+  }
+
+  /** One that ended before it told its size does not count; any other may have any size. */
+  get progress(): Progress {
+    let [done, total] = [0, 0]
+    for (const [node, read] of this.#reads) {
+      done += this.#done.has(node) ? read.total : read.done
+      total += read.total
+    }
+    const isKnown = this.#nodes.every((node) => this.#reads.has(node) || this.#done.has(node))
+    const phase = 'reading every page'
+    return { phase, done, total: isKnown ? total : undefined, unit: 'bytes' }
+  }
+}
+
+export class ScrubProgress {
+  readonly #output: ProgressOutput
+  readonly #count: ScrubCount<NodeTarget>
+  readonly #watch: StatusWatch<ToldScrub>
+  #left: number
 
   constructor(nodes: readonly NodeTarget[], output: ProgressOutput) {
-    this.#nodes = nodes
     this.#output = output
-    this.#watch = new StatusWatch<Told>(nodes, TOLD, (node, told) => this.#heard(node, told))
+    this.#count = new ScrubCount(nodes)
+    this.#left = nodes.length
+    this.#watch = new StatusWatch<ToldScrub>(nodes, TOLD, (node, told) => {
+      this.#count.hear(node, told)
+      this.#output.show(this.#count.progress)
+    })
   }
 
   onDone(node: NodeTarget): void {
-    this.#done.add(node)
+    this.#count.onDone(node)
     this.#watch.leave(node)
-    if (this.#done.size === this.#nodes.length) this.#output.end()
-  }
-
-  #heard(node: NodeTarget, { pageSize, pages, scrub }: Told): void {
-    const page = scrub?.running?.page ?? 0
-    this.#reads.set(node, { done: page * pageSize, total: pages * pageSize })
-    const reads = this.#nodes.map((each) => {
-      const read = this.#reads.get(each)
-      return { done: (this.#done.has(each) ? read?.total : read?.done) ?? 0, total: read?.total }
-    })
-    const done = reads.reduce((sum, read) => sum + read.done, 0)
-    // One that is done before it has told its size does not count; any other may have any size.
-    const isKnown = this.#nodes.every((each) => this.#reads.has(each) || this.#done.has(each))
-    const total = reads.reduce((sum, read) => sum + (read.total ?? 0), 0)
-    const counted = { done, total: isKnown ? total : undefined }
-    this.#output.show({ phase: 'reading every page', ...counted, unit: 'bytes' })
+    if (--this.#left === 0) this.#output.end()
   }
 }

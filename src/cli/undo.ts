@@ -19,6 +19,7 @@ import { type UndoStep, undoHead, undoScript } from '../rowdiff/undoScript.ts'
 import { identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { showHelp } from './helpOutput.ts'
 import { databaseTarget } from './nodeTarget.ts'
 import { momentOf, PLACE_HELP, usage, withAgo, withArchive } from './pastArguments.ts'
 import { shown } from './queryCommand.ts'
@@ -82,7 +83,7 @@ interface Wanted {
 export async function runUndo(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(withAgo(args), FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [position, extra] = positionals

@@ -14,12 +14,14 @@ import { parseValue } from '../options/optionValues.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { getJson, postJson } from './nodeClient.ts'
 import { type NodeTarget, targetText } from './nodeTarget.ts'
 import { ProgressOutput } from './progressOutput.ts'
-import { formatBytes, jsonLine, shown } from './queryCommand.ts'
+import { formatBytes, jsonLine, lines, shown } from './queryCommand.ts'
 import { ScrubProgress } from './scrubProgress.ts'
+import { brokenText, type Look, lookOf } from './terminalLook.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
 
 const HELP = `walcast verify --node NODE --node NODE [--node NODE...] [--json]
@@ -51,7 +53,7 @@ interface Verdict {
 export async function runVerify(args: readonly string[]): Promise<number> {
   const { help, json, node: nodes = [], timeout = '1h' } = parse(args)
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const timeoutMs = Number(parseValue('timeout', 'duration', timeout))
@@ -67,7 +69,9 @@ export async function runVerify(args: readonly string[]): Promise<number> {
     nodes: nodes.map((address, i) => ({ address, ...scrubs[i] })),
     agreement,
   }
-  process.stdout.write(json ? jsonLine(verdict) : format(verdict))
+  process.stdout.write(
+    json ? jsonLine(verdict) : format(verdict, lookOf(process.stdout, process.env)),
+  )
   return verdict.ok ? 0 : 1
 }
 
@@ -131,19 +135,19 @@ async function attempt<T>(asked: Promise<T>): Promise<Asked<T>> {
   }
 }
 
-function format({ nodes, agreement, ok }: Verdict): string {
-  const lines = nodes.map((node) =>
-    'answer' in node
-      ? `${node.address}  ${describe(node.answer)}`
-      : `${node.address}  ${node.failure}`,
-  )
-  lines.push(
+function format({ nodes, agreement, ok }: Verdict, look: Look): string {
+  const told = nodes.map((node): [string, string] => [
+    shown(node.address),
+    'answer' in node ? describe(node.answer) : node.failure,
+  ])
+  const verdicts = [
     agreement.same
       ? `the same state at ${agreement.position}: ${agreement.checksum}`
       : `NOT VERIFIED: ${agreement.why}`,
-  )
-  if (!ok && agreement.same) lines.push('NOT VERIFIED: not every page holds what was written')
-  return lines.map((line) => `${shown(line)}\n`).join('')
+    ...(!ok && agreement.same ? ['NOT VERIFIED: not every page holds what was written'] : []),
+  ]
+  const texts = verdicts.map((line) => `${brokenText(shown(line), 2, look)}\n`)
+  return `${lines(told, look)}${texts.join('')}`
 }
 
 export function describe(scrub: ScrubAnswer): string {

@@ -37,7 +37,7 @@ export class ComparedRows {
 
   /** The name of a function that is true, and to be called once for each row. */
   define(name: string): string {
-    this.#db.function(name, { varargs: true }, () => {
+    this.#db.function(name, (_key: unknown) => {
       if (++this.#done % TOLD_EVERY === 0)
         this.#onRows(Math.min(this.#done, this.#total), this.#total)
       return 1
