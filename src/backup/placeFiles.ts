@@ -57,8 +57,8 @@ export class PlaceFiles {
   }
 
   /**
-   * Whether the file `last`, which ends at `at`, is still there. A loss is told; one that was merged
-   * into another, or to whose end a snapshot leads, is none.
+   * Whether the file `last`, which ends at `at`, is still there. A loss is told; a file that was
+   * merged into another, or to whose end a snapshot leads, is none.
    */
   async isThere(last: string, at: Stand): Promise<boolean> {
     const store = await this.#open()

@@ -1,4 +1,4 @@
-/** How far a piece of work is, and the texts that tell it: for logs, terminals and programs. Pure. */
+/** How far a piece of work is, and its texts for logs, terminals and programs. Pure. */
 import { rateText, sizeText } from '../health/causeText.ts'
 import { cutMiddle, displayWidth } from './displayWidth.ts'
 
@@ -21,7 +21,7 @@ export interface Pace {
   readonly secondsLeft: number | undefined
 }
 
-/** The rate is that of the last so many ms, or of the time between two looks when that is longer. */
+/** The rate is that of the last so many ms, or of a longer time between two looks. */
 const WINDOW_MS = 10_000
 /** Bars that a line may have, in columns: one of few lengths, so that it does not jump. */
 const BARS = [30, 20, 10] as const

@@ -25,8 +25,8 @@ const LOG_MS = 10_000
 /** Of that time: a timer may be early. */
 const EARLY = 0.9
 /**
- * Clears what is right of the cursor. The cursor waits at the left, so that whatever else is written
- * begins a line.
+ * Clears what is right of the cursor, which waits at the left: whatever else is written begins a
+ * line.
  */
 const CLEAR = '\x1b[K'
 

@@ -20,7 +20,7 @@ async function ended(child: ChildProcess): Promise<Ended> {
   return { told, code }
 }
 
-test('a reader that has left gets no stack trace, and the command ends as it does otherwise', async () => {
+test('a reader that has left gets no stack trace, and the command ends as usual', async () => {
   for (const [args, code, told] of [
     [['--help'], 0, ''],
     [['version'], 0, ''],

@@ -120,7 +120,7 @@ test('no line is wider than the terminal, whatever there is to tell', () => {
   )
 })
 
-test('a terminal has one line that changes, at most four times a second, and is clear at the end', (t) => {
+test('a terminal has one line that changes four times a second, and is clear at the end', (t) => {
   const time = new SteppedTime(t)
   const { stream, all } = written(TERMINAL)
   const output = new ProgressOutput(false, stream, { NO_COLOR: '1' })
