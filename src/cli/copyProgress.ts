@@ -46,11 +46,13 @@ export class CopyReport {
     if (progress) {
       this.#isUnderWay = true
       this.#output.show(progress)
-    } else if (this.#isUnderWay && isLevel(sample)) {
-      this.#isUnderWay = false
-      this.#output.end()
-      this.#say(`level with the leader at txid ${sample.txid}`)
+      return
     }
+    // A copy that was cut off is not told of again and again.
+    this.#output.end()
+    if (!this.#isUnderWay || !isLevel(sample)) return
+    this.#isUnderWay = false
+    this.#say(`level with the leader at txid ${sample.txid}`)
   }
 }
 
@@ -73,7 +75,16 @@ export function reportCopies(
   }
   const output = new ProgressOutput(false, hasBar ? process.stderr : lines)
   const report = new CopyReport(output, say, isExpected)
-  const look = () => report.look(view.status())
+  const look = () => {
+    let status: CopySample
+    try {
+      status = view.status()
+    } catch {
+      // A node that stops, or changes its role, may have none: that ends no node.
+      return
+    }
+    report.look(status)
+  }
   const timer = setRepeatingTimer(look, LOOK_MS).unref()
   look()
   return () => {

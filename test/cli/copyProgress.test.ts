@@ -1,7 +1,12 @@
 /** What a person reads while a copy of the leader's database is made. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CopyReport, type CopySample, copyProgress } from '../../src/cli/copyProgress.ts'
+import {
+  CopyReport,
+  type CopySample,
+  copyProgress,
+  reportCopies,
+} from '../../src/cli/copyProgress.ts'
 import { ProgressOutput } from '../../src/cli/progressOutput.ts'
 import { SteppedTime, written } from '../support/progressStream.ts'
 
@@ -34,6 +39,9 @@ test('it is said once when each copy is level, and nothing of what is quick', (t
     time.pass(6000)
   }
   assert.deepEqual(lines(), ['resync: 20 %, 20.0 MiB of 100.0 MiB, 2.0 MiB/s, 40 s left'])
+  report.look({ ...streaming(3), state: 'connecting' })
+  time.pass(60_000)
+  assert.equal(lines().length, 1, 'nothing is copied while the leader is away')
   report.look(streaming(9, 2))
   assert.deepEqual(said, [], 'some commits are missing yet')
   report.look(streaming(11))
@@ -52,4 +60,20 @@ test('a copy that is expected is told of even if nobody saw it come', () => {
   report.look({ state: 'connecting', txid: 0, lag: { txidLag: 0 } })
   report.look({ state: 'streaming', txid: 1, lag: { txidLag: 0 } })
   assert.deepEqual(said, ['level with the leader at txid 1'])
+})
+
+test('a node that has no status just now is asked again, and lives on', (t) => {
+  const time = new SteppedTime(t)
+  const said: string[] = []
+  let looks = 0
+  const status = () => {
+    looks++
+    throw new Error('it stops')
+  }
+  const end = reportCopies({ status }, (text) => said.push(text), { hasBar: false })
+  time.pass(3000)
+  assert.equal(looks, 4)
+  end()
+  time.pass(3000)
+  assert.deepEqual([looks, said], [4, []])
 })
