@@ -37,6 +37,8 @@ export interface PlaceReport {
    * unknown whether one is waiting.
    */
   readonly behindMs?: number
+  /** While a snapshot is written to the place: how far that is, in bytes of the database. */
+  readonly snapshotWriting?: { readonly done: number; readonly total: number }
   /** Whether a commit has been waiting for the place for longer than --backup-alert. */
   readonly isStalled: boolean
   /** Absent before the first, and with --drill off. */

@@ -8,7 +8,7 @@ import { monotonicMs } from '../platform/time.ts'
 import type { Stand } from './batchRecord.ts'
 import type { PlaceFile } from './placedFile.ts'
 import type { PlaceParts } from './placeParts.ts'
-import { storeSnapshot } from './snapshotFile.ts'
+import { type OnWriting, storeSnapshot } from './snapshotFile.ts'
 import type { TakenSnapshot } from './snapshotTaker.ts'
 
 const RETRY_MS = { min: 1000, max: 30_000 }
@@ -70,14 +70,14 @@ export class AddedSnapshot {
   }
 
   /** Ends when the copy is there; the writing goes on. Throws why there is none. */
-  async take(toPlace: PlaceFile, onStored: OnStored): Promise<void> {
+  async take(toPlace: PlaceFile, onStored: OnStored, onWriting?: OnWriting): Promise<void> {
     let isTaken = false
     await new Promise<void>((resolve) => {
       const store = async (taken: TakenSnapshot) => {
         this.#at = taken.at
         isTaken = true
         resolve()
-        onStored(await storeSnapshot(toPlace, taken, this.#parts.mark()), taken.at)
+        onStored(await storeSnapshot(toPlace, taken, this.#parts.mark(), onWriting), taken.at)
         this.#backoff.reset()
       }
       this.#storing = this.#parts

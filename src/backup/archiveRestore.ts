@@ -13,7 +13,14 @@ import { type ArchivedPosition, type BadPieces, startOf } from './historyPositio
 import { momentText } from './moment.ts'
 import { provenWay } from './provenWay.ts'
 import { type Restored, type RestoreSteps, restore } from './restore.ts'
-import { endOf, type PlannedFile, pieceName, planRestore, type StoredFile } from './restorePlan.ts'
+import {
+  bytesOf,
+  endOf,
+  type PlannedFile,
+  pieceName,
+  planRestore,
+  type StoredFile,
+} from './restorePlan.ts'
 import {
   type ClusterArchive,
   findTarget,
@@ -246,7 +253,7 @@ function wantedText({ txid }: Wanted, target: Target): string {
 }
 
 function planned(target: Target, files: readonly PlannedFile[]): PlannedRestore {
-  return { target, files, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) }
+  return { target, files, bytes: bytesOf(files) }
 }
 
 function later<T extends ArchivedPlace>(one: T | undefined, other: T | undefined): T | undefined {

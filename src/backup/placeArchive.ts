@@ -87,6 +87,7 @@ export class PlaceArchive {
       },
       isLevel: this.#isLevel(),
       isTakingSnapshot: this.#snapshots.isTaking,
+      writing: this.progress.writing,
       renewed: this.#snapshots.renewed,
       error: this.#rounds.error ?? this.#parts.log.error,
     }
@@ -146,6 +147,7 @@ export class PlaceArchive {
     const { place, logger, onFailed } = this.#parts
     this.#known = OTHERS.includes(failure.key) ? undefined : (this.#at ?? this.#known)
     this.#at = undefined
+    this.progress.writing = undefined
     if (failure.key === 'STOPPING') return
     if (isNew)
       logger.warn(
@@ -252,7 +254,7 @@ export class PlaceArchive {
     const store = async (taken: TakenSnapshot) => {
       const { at, timeMs, pages } = taken
       logger.info({ place, txid: at.txid, pages }, 'the archive begins with a snapshot; writing it')
-      this.#last = await storeSnapshot(toPlace, taken, mark())
+      this.#last = await storeSnapshot(toPlace, taken, mark(), this.progress.onWriting)
       this.#lookedMs = monotonicMs()
       this.#at = at
       this.#timeMs = timeMs

@@ -56,9 +56,14 @@ export class PlaceFiles {
     return true
   }
 
-  /** Whether the file `last`, which ends at `at`, is still there. A loss is told. */
+  /**
+   * Whether the file `last`, which ends at `at`, is still there. A loss is told; a file that was
+   * merged into another, or to whose end a snapshot leads, is none.
+   */
   async isThere(last: string, at: Stand): Promise<boolean> {
-    if (await this.#check.isThere(await this.#open(), last, at)) return true
+    const store = await this.#open()
+    if (await this.#check.isThere(store, last, at)) return true
+    if (await isReached(store, at)) return false
     const { place, logger, onFailed } = this.#parts
     logger.error(
       { place, file: last },

@@ -11,7 +11,15 @@ export class PlaceProgress {
   /** The last one. */
   snapshot: { readonly name: string; readonly at: Position } | undefined
 
+  /** The snapshot that is being written to the place, in bytes of the database. */
+  writing: { readonly done: number; readonly total: number } | undefined
+
+  readonly onWriting = (done: number, total: number): void => {
+    this.writing = { done, total }
+  }
+
   onSnapshot(name: string, at: Position): void {
+    this.writing = undefined
     this.snapshots++
     this.snapshot = { name, at }
   }

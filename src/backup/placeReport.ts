@@ -12,7 +12,7 @@ export function reportOf(
   leaderMs: number,
   alertMs: number,
 ): PlaceReport {
-  const { place, isArchiving, at, timeMs, renewed, error } = status
+  const { place, isArchiving, at, timeMs, writing, renewed, error } = status
   const behindMs = isArchiving ? behindOf(status, leaderMs) : undefined
   const round = upkeepOf(upkeep)
   return {
@@ -29,6 +29,7 @@ export function reportOf(
         }
       : {}),
     ...(behindMs === undefined ? {} : { behindMs }),
+    ...(writing ? { snapshotWriting: writing } : {}),
     ...(renewed ? { renewed: { at: iso(renewed.atMs), ...errorOf(renewed.found) } } : {}),
     ...(error ? { lastError: errorOf(error) } : {}),
     ...(round ? { upkeep: round } : {}),

@@ -5,7 +5,7 @@
 import type { ArchiveName } from '../../proto/archiveNames.ts'
 import type { Position } from '../../proto/position.ts'
 import { monotonicMs, wallMs } from '../platform/time.ts'
-import { AddedSnapshot } from './addedSnapshot.ts'
+import { AddedSnapshot, type OnStored } from './addedSnapshot.ts'
 import type { Stand } from './batchRecord.ts'
 import { type Finding, unsoundFile } from './contentFailures.ts'
 import type { PlaceFiles } from './placeFiles.ts'
@@ -30,7 +30,10 @@ export class PlaceSnapshots {
 
   constructor(host: PlaceSnapshotsHost) {
     this.#host = host
-    this.#added = new AddedSnapshot(host.parts, host.onEnded)
+    this.#added = new AddedSnapshot(host.parts, () => {
+      host.progress.writing = undefined
+      host.onEnded()
+    })
   }
 
   /** No file of changes goes past this one. */
@@ -114,6 +117,7 @@ export class PlaceSnapshots {
   async #take(unsound?: ArchiveName): Promise<void> {
     const toPlace = await this.#host.files.placing(unsound)
     const begunFor = this.#wish.now
-    await this.#added.take(toPlace, (name, at) => this.onStored(name, at, begunFor))
+    const onStored: OnStored = (name, at) => this.onStored(name, at, begunFor)
+    await this.#added.take(toPlace, onStored, this.#host.progress.onWriting)
   }
 }

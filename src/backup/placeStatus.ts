@@ -17,6 +17,8 @@ export interface PlaceStatus {
   readonly isLevel: boolean | undefined
   /** Whether a snapshot is wanted, or on its way into the place. */
   readonly isTakingSnapshot?: boolean
+  /** The snapshot that is being written to the place, in bytes of the database. */
+  readonly writing?: { readonly done: number; readonly total: number } | undefined
   /** The last snapshot that was taken because a file was found unsound. */
   readonly renewed: Renewed | undefined
   readonly error: WalcastError | undefined

@@ -159,6 +159,11 @@ function beginningOf({ name }: Piece): number {
   return name.kind === 'snapshot' ? name.txid - 0.5 : name.from.txid
 }
 
+/** What a restore on this way reads. */
+export function bytesOf(files: readonly PlannedFile[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
 /** The last position of a piece. */
 export function endOf(name: ArchiveName): ArchivedPlace {
   return name.kind === 'snapshot' ? name : name.to

@@ -21,18 +21,25 @@ interface Part {
   readonly isLast: boolean
 }
 
+/** Hears how much of the database is written, in bytes. */
+export type OnWriting = (done: number, total: number) => void
+
 /** Gives the name of the last file. */
 export async function storeSnapshot(
   place: PlaceFile,
   taken: TakenSnapshot,
   mark: FileMark,
+  onWriting: OnWriting = () => {},
 ): Promise<string> {
   const { incarnation, txid, checksum } = taken.at
+  const total = taken.pages * taken.pageSize
+  const onPage = (page: number) => onWriting(page * taken.pageSize, total)
+  onWriting(0, total)
   let name = ''
   for (const part of partsOf(taken)) {
     name = formatArchiveName({ kind: 'snapshot', incarnation, txid, ...part })
     const end = { txid, checksum: part.isLast ? checksum : NO_STATE }
-    await place(name, end, (append) => writePart(taken, part, mark, append))
+    await place(name, end, (append) => writePart(taken, part, { mark, append, onPage }))
   }
   return name
 }
@@ -49,18 +56,27 @@ function partsOf({ pages, pageSize }: TakenSnapshot): Part[] {
   }))
 }
 
+interface PartWriting {
+  readonly mark: FileMark
+  readonly append: Append
+  /** The pages up to this one are read, and are on their way. */
+  onPage(page: number): void
+}
+
 async function writePart(
   taken: TakenSnapshot,
   part: Part,
-  mark: FileMark,
-  append: Append,
+  { mark, append, onPage }: PartWriting,
 ): Promise<void> {
   const { at, timeMs, pageSize } = taken
   const { first, last, isLast } = part
   const header = headerOf(mark, { kind: 'snapshot', at, pageSize, from: undefined })
   const writer = await ArchiveFileWriter.begin(header, append, mark.recipients)
   const checksum = isLast ? at.checksum : NO_STATE
-  await writer.add({ txid: at.txid, checksum, timeMs, pages: last }, pagesOf(taken, first, last))
+  await writer.add(
+    { txid: at.txid, checksum, timeMs, pages: last },
+    pagesOf(taken, first, last, onPage),
+  )
   await writer.end({ continues: first > 1, isOpen: !isLast })
 }
 
@@ -68,6 +84,7 @@ async function* pagesOf(
   { path, pageSize }: TakenSnapshot,
   first: number,
   last: number,
+  onPage: (page: number) => void,
 ): AsyncGenerator<PageImage> {
   const fd = openSync(path, constants.O_RDONLY)
   try {
@@ -78,6 +95,7 @@ async function* pagesOf(
       for (let i = 0; i < pages; i++)
         if (from + i !== lockPage(pageSize))
           yield { number: from + i, bytes: images.subarray(i * pageSize, (i + 1) * pageSize) }
+      onPage(from + pages - 1)
     }
   } finally {
     closeSync(fd)

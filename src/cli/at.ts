@@ -4,12 +4,14 @@ import type { FoundPosition, PastArchive } from '../backup/past/pastArchive.ts'
 import { PastQuery } from '../backup/past/pastQuery.ts'
 import { restorePlace } from '../backup/replacedFile.ts'
 import { restore } from '../backup/restore.ts'
+import { bytesOf } from '../backup/restorePlan.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { systemFileOps } from '../platform/fileOps.ts'
 import { chmodSync, rmSync } from '../platform/files.ts'
 import { identityHelp } from './archivePlace.ts'
 import { durationOf, parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { showHelp } from './helpOutput.ts'
 import {
   countOf,
   momentOf,
@@ -19,6 +21,7 @@ import {
   withAgo,
   withArchive,
 } from './pastArguments.ts'
+import type { ReadProgress } from './readProgress.ts'
 import { type RowFormat, RowPrinter } from './rowPrinter.ts'
 
 const DEFAULT_TIMEOUT_MS = 60_000
@@ -63,7 +66,7 @@ export const FLAGS = {
 export async function runAt(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(withAgo(args), FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [when, sql, extra] = positionals
@@ -80,19 +83,19 @@ export async function runAt(args: readonly string[]): Promise<number> {
     timeoutMs: durationOf('--timeout', values.timeout) ?? DEFAULT_TIMEOUT_MS,
     isProven: values.prove ?? false,
   }
-  const { open, from, identity } = values
+  const { open, from, identity, json: isJson = false } = values
   const given = { flag: '--from', place: from, identity }
   if (open !== undefined) {
     requireFree(open)
-    return withArchive(given, async (archive) => {
-      await openAs(archive, await archive.find(moment), open)
+    return withArchive(given, isJson, async (archive, reading) => {
+      await openAs(archive, await archive.find(moment), open, reading)
       return 0
     })
   }
   const asked = new PastQuery()
   try {
-    return await withArchive(given, async (archive) => {
-      await answer(archive, await archive.find(moment), query, asked)
+    return await withArchive(given, isJson, async (archive, reading) => {
+      await answer(archive, await archive.find(moment), query, { asked, reading })
       return 0
     })
   } finally {
@@ -123,10 +126,12 @@ async function answer(
   archive: PastArchive,
   found: FoundPosition,
   query: Query,
-  asked: PastQuery,
+  { asked, reading }: { readonly asked: PastQuery; readonly reading: ReadProgress },
 ): Promise<void> {
   const pages = await archive.pages(found)
   if (query.isProven) await pages.prove()
+  // Rows come from now on, perhaps to the same terminal.
+  reading.end()
   const output = new DataOutput(process.stdout)
   const printer = new RowPrinter(query.format, query.limit, output)
   try {
@@ -150,8 +155,16 @@ function requireFree(path: string): void {
   }
 }
 
-async function openAs(archive: PastArchive, found: FoundPosition, path: string): Promise<void> {
-  await restore(path, await archive.opens(found), found.position, systemFileOps)
+async function openAs(
+  archive: PastArchive,
+  found: FoundPosition,
+  path: string,
+  reading: ReadProgress,
+): Promise<void> {
+  const way = await archive.way(found)
+  reading.begin('restoring', bytesOf(way))
+  await restore(path, archive.opensOf(way), found.position, systemFileOps)
+  reading.end()
   try {
     chmodSync(path, READ_ONLY)
   } catch (error) {

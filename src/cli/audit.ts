@@ -5,6 +5,7 @@ import { WalcastError } from '../errors.ts'
 import { parseNumber } from '../options/optionValues.ts'
 import { AUDIT } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import { jsonLine } from './queryCommand.ts'
@@ -30,7 +31,7 @@ export async function runAudit(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   const { help, limit = '20' } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const count = parseNumber('limit', limit)

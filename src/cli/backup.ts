@@ -9,10 +9,13 @@ import {
 import { momentText } from '../backup/moment.ts'
 import { WalcastError } from '../errors.ts'
 import { sizeText } from '../health/causeText.ts'
+import { reportBackup } from './backupProgress.ts'
 import { BACKED_UP } from './backupShapes.ts'
 import { durationOf, NODE_FLAGS, nodeHelp, operator, parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson } from './nodeClient.ts'
+import { ProgressOutput } from './progressOutput.ts'
 import { formatMs, jsonLine, lines } from './queryCommand.ts'
 import { subcommandOf } from './subcommand.ts'
 
@@ -42,11 +45,11 @@ type Flags = ReturnType<typeof parseAll<typeof FLAGS>>
 export async function runBackup(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(args, FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [name = '', ...rest] = positionals
-  return subcommandOf({ now: backUpNow }, 'walcast backup', name)({ values, positionals: rest })
+  return subcommandOf({ now: backUpNow }, 'backup', name)({ values, positionals: rest })
 }
 
 async function backUpNow({ values, positionals }: Flags): Promise<number> {
@@ -58,6 +61,7 @@ async function backUpNow({ values, positionals }: Flags): Promise<number> {
   if (timeoutMs > MAX_BACKUP_NOW_MS)
     throw new WalcastError('USAGE', { detail: '--timeout is 6h at most' })
   const node = await namedNode({ node: named ?? flag, db }, process.env)
+  const endReport = reportBackup(node, new ProgressOutput(json ?? false))
   const answer = await askJson<BackupNowAnswer>(
     {
       method: 'POST',
@@ -68,7 +72,7 @@ async function backUpNow({ values, positionals }: Flags): Promise<number> {
       body: { by: operator(), timeoutMs, snapshot },
     },
     BACKED_UP,
-  )
+  ).finally(endReport)
   process.stdout.write(json ? jsonLine(answer) : backedUpText(answer))
   return 0
 }

@@ -6,6 +6,7 @@ import { existsSync } from '../platform/files.ts'
 import { writeIdentity } from '../security/backupKeyFiles.ts'
 import { formatRecipient, newIdentity } from '../security/backupKeys.ts'
 import { parseFlags } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 
 const DEFAULT_PATH = 'walcast-backup.identity'
 const HELP = `walcast backup-key [--to FILE]
@@ -27,7 +28,7 @@ const MAX_SHOWN_CHARS = 500
 export async function runBackupKey(args: readonly string[]): Promise<number> {
   const { help, to = DEFAULT_PATH } = parseFlags(args, FLAGS)
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const path = plainText(to, MAX_SHOWN_CHARS)

@@ -14,8 +14,10 @@ import { wallMs } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { type Backups, backupsJson, backupsText } from './backupsText.ts'
 import { parseFlags } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
+import { ProgressOutput } from './progressOutput.ts'
 import { jsonLine } from './queryCommand.ts'
-import { RestoreProgressLine } from './restoreProgress.ts'
+import { ReadProgress } from './readProgress.ts'
 import { showAnswers, WATCH_FLAGS, watchHelp } from './watch.ts'
 
 const HELP = `walcast backups --from PLACE [--verify] [--json] [--watch]
@@ -32,7 +34,7 @@ see walcast backups name --help.
 ${identityHelp(15)}
   --cluster ID     of this cluster, when PLACE has archives of several
   --verify         also read every file and check every checksum in it
-  --json           print everything as one JSON object
+  --json           print everything as one JSON object; the progress goes to standard error
 ${watchHelp(14, '30s')}
 
 Of encrypted files that no identity opens it shows what their names and headers tell. --verify
@@ -64,13 +66,13 @@ export async function runBackups(args: readonly string[]): Promise<number> {
   const flags = parseFlags(args, FLAGS)
   const { help, json = false, from, identity, cluster, verify = false, watch } = flags
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   if (verify && watch)
     throw new WalcastError('USAGE', { detail: '--verify reads every file: not with --watch' })
   const place = await archivePlace({ flag: '--from', place: from, identity })
-  const progress = new RestoreProgressLine('verifying', json)
+  const progress = new ReadProgress(new ProgressOutput(json))
   let isSound = true
   await showAnswers<Backups>(
     {
@@ -93,16 +95,16 @@ async function look(
   { store, identities }: Awaited<ReturnType<typeof archivePlace>>,
   cluster: string | undefined,
   isVerified: boolean,
-  progress: RestoreProgressLine,
+  progress: ReadProgress,
 ): Promise<Backups> {
-  const archive = await Archive.list(store, { identities, onRead: (bytes) => progress.add(bytes) })
+  const archive = await Archive.list(store, { identities, onRead: progress.add })
   const found: BadPieces = new Map()
   const own = await clusterArchive(archive, cluster, found, headOfEnvelope)
   const summary = await summaryOf(own, found)
   const locked = await lockedFilesIn(own.archive, found)
   // A name that cannot be read hides no others.
   const points = await namedPoints(store, (name, error) => found.set(name, error))
-  if (isVerified) progress.begin(summary.bytes)
+  if (isVerified) progress.begin('verifying', summary.bytes)
   const checked = isVerified ? await checkedFiles(archive).finally(() => progress.end()) : undefined
   if (checked)
     await keepNotes(store, archive.files, checked, wallMs()).catch((error) => {

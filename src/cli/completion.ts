@@ -6,6 +6,7 @@ import { bashScript } from './completion/bash.ts'
 import { commandWords, SHELLS } from './completion/commandWords.ts'
 import { fishScript } from './completion/fish.ts'
 import { zshScript } from './completion/zsh.ts'
+import { showHelp } from './helpOutput.ts'
 
 const HELP = `walcast completion bash|zsh|fish
 
@@ -24,7 +25,7 @@ const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript } as const
 export async function runCompletion(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(args, { help: { type: 'boolean' } })
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const shell = SHELLS.find((known) => known === positionals[0])

@@ -1,68 +1,94 @@
-/** How far the first copy of a new node is, for the person who waits for it. */
-import { rateText, sizeText } from '../health/causeText.ts'
+/** How far a copy of the leader's database is: the first one of a new node, or a resync. */
+import type { DatabaseView } from '../api/databaseView.ts'
+import { cancelTimer, setRepeatingTimer } from '../platform/time.ts'
+import type { Progress } from './progress.ts'
+import { ProgressOutput, type ProgressStream } from './progressOutput.ts'
 
 /** What a node knows of its copy. */
 export interface CopySample {
   readonly state: string
   /** In pages of `pageSize` bytes; undefined while nothing is copied. */
   readonly sync?: { readonly remaining: number; readonly total: number; readonly pageSize: number }
+  /** 0 before the first copy. */
   readonly txid: number
   readonly lag: { readonly txidLag: number }
 }
 
-export interface CopyLine {
-  readonly text: string
-  /** Whether the copy is level, and no line follows. */
-  readonly isLast: boolean
+const LOOK_MS = 1000
+
+/** Undefined while no pages are compared or copied. Pages that are equal count as done. */
+export function copyProgress({ sync, txid }: CopySample): Progress | undefined {
+  if (!sync || sync.total === 0 || sync.pageSize === 0) return undefined
+  const total = sync.total * sync.pageSize
+  const done = total - sync.remaining * sync.pageSize
+  return { phase: txid === 0 ? 'first copy' : 'resync', done, total, unit: 'bytes' }
 }
 
-/** Of so many samples the rate is taken. */
-const WINDOW = 10
-
-interface Point {
-  readonly atMs: number
-  readonly bytes: number
+export function isLevel({ state, lag }: CopySample): boolean {
+  return state === 'streaming' && lag.txidLag === 0
 }
 
-/** How far something is that has a length, how fast it goes, and how long it takes yet. */
-export class ByteProgress {
-  readonly #what: string
-  readonly #points: Point[] = []
+/** Tells of one copy after the other, and when each is level with the leader. */
+export class CopyReport {
+  readonly #output: ProgressOutput
+  readonly #say: (text: string) => void
+  #isUnderWay: boolean
 
-  constructor(what: string) {
-    this.#what = what
+  /** `isExpected`: a copy is on its way, even if it ends before it is first seen. */
+  constructor(output: ProgressOutput, say: (text: string) => void, isExpected = false) {
+    this.#output = output
+    this.#say = say
+    this.#isUnderWay = isExpected
   }
 
-  next(bytes: number, total: number, atMs: number): string {
-    this.#points.push({ atMs, bytes })
-    if (this.#points.length > WINDOW) this.#points.shift()
-    const [first] = this.#points
-    const seconds = (atMs - first.atMs) / 1000
-    const perSecond = seconds > 0 ? (bytes - first.bytes) / seconds : 0
-    const percent = total > 0 ? Math.floor((100 * bytes) / total) : 100
-    const done = `${this.#what}: ${percent} %, ${sizeText(bytes)} of ${sizeText(total)}`
-    if (perSecond <= 0) return done
-    const left = Math.ceil((total - bytes) / perSecond)
-    return `${done}, ${rateText(perSecond)}, ${timeText(left)} left`
-  }
-}
-
-export class CopyProgress {
-  readonly #progress = new ByteProgress('first copy')
-
-  /** The line at that time; undefined while there is nothing to tell. */
-  next({ state, sync, txid, lag }: CopySample, atMs: number): CopyLine | undefined {
-    if (state === 'streaming' && lag.txidLag === 0)
-      return { text: `level with the leader at txid ${txid}`, isLast: true }
-    if (!sync || sync.total === 0 || sync.pageSize === 0) return undefined
-    const total = sync.total * sync.pageSize
-    const bytes = total - sync.remaining * sync.pageSize
-    return { text: this.#progress.next(bytes, total, atMs), isLast: false }
+  look(sample: CopySample): void {
+    const progress = copyProgress(sample)
+    if (progress) {
+      this.#isUnderWay = true
+      this.#output.show(progress)
+      return
+    }
+    // A copy that was cut off is not told of again and again.
+    this.#output.end()
+    if (!this.#isUnderWay || !isLevel(sample)) return
+    this.#isUnderWay = false
+    this.#say(`level with the leader at txid ${sample.txid}`)
   }
 }
 
-function timeText(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`
-  const minutes = Math.ceil(seconds / 60)
-  return minutes < 120 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`
+/**
+ * While a node runs: on a terminal with a log for people a line that changes, else lines of the
+ * log. The function that it gives ends it.
+ */
+export function reportCopies(
+  view: Pick<DatabaseView, 'status'>,
+  say: (text: string) => void,
+  { hasBar, isExpected = false }: { readonly hasBar: boolean; readonly isExpected?: boolean },
+): () => void {
+  const lines: ProgressStream = {
+    isTTY: false,
+    columns: 0,
+    write: (text: string | Uint8Array) => {
+      say(String(text).trimEnd())
+      return true
+    },
+  }
+  const output = new ProgressOutput(false, hasBar ? process.stderr : lines)
+  const report = new CopyReport(output, say, isExpected)
+  const look = () => {
+    let status: CopySample
+    try {
+      status = view.status()
+    } catch {
+      // A node that stops, or changes its role, may have none: that ends no node.
+      return
+    }
+    report.look(status)
+  }
+  const timer = setRepeatingTimer(look, LOOK_MS).unref()
+  look()
+  return () => {
+    cancelTimer(timer)
+    output.end()
+  }
 }

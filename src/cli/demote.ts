@@ -3,6 +3,7 @@ import { DEMOTE_PATH, type DemoteAnswer } from '../api/roleAnswers.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { DEMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { postChange } from './leadershipClient.ts'
 import { namedNode } from './namedNode.ts'
 import { formatMs, jsonLine, lines } from './queryCommand.ts'
@@ -24,7 +25,7 @@ export async function runDemote(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   const { help, json, leader } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const follow = leader === undefined ? {} : { leader: parseValue('leader', 'address', leader) }

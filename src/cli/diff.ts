@@ -11,7 +11,9 @@ import { flagError, joinNegatives } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { closingLine, textReport } from './diffText.ts'
 import { reportFailure } from './failureReport.ts'
+import { showHelp } from './helpOutput.ts'
 import { momentOf, withAgo, withArchive } from './pastArguments.ts'
+import { ProgressOutput } from './progressOutput.ts'
 
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
 walcast diff --from T1 --to T2 --archive PLACE [--json | --sql] [options]
@@ -60,13 +62,14 @@ const FAILURE = 3
 export async function runDiff(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse(args.includes('--archive') ? withAgo(args) : args)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const format = formatOf(values)
   const compare = comparisonOf(values, positionals)
+  const progress = new ProgressOutput(values.json ?? false)
   try {
-    const differs = await compare((paths) => printDifferences(paths, format, values))
+    const differs = await compare((paths) => printDifferences(paths, format, values, progress))
     return differs && !values['exit-zero'] ? DIFFER : 0
   } catch (error) {
     if (keyOf(error) === 'USAGE') throw error
@@ -80,7 +83,7 @@ type Print = (paths: readonly [string, string]) => Promise<boolean>
 
 /** Of two files, or of two states of an archive. Throws USAGE. */
 function comparisonOf(
-  { archive, identity, from, to }: Values,
+  { archive, identity, from, to, json: isJson = false }: Values,
   positionals: readonly string[],
 ): (print: Print) => Promise<boolean> {
   if (archive === undefined) {
@@ -93,7 +96,19 @@ function comparisonOf(
     throw usage('--archive takes no files: name the states by --from and --to')
   const [before, after] = [momentOf('--from', from), momentOf('--to', to ?? 'newest')]
   const given = { flag: '--archive', place: archive, identity }
-  return (print) => withArchive(given, (past) => withPastPair(past, before, after, print))
+  return (print) =>
+    withArchive(given, isJson, (past, reading) =>
+      withPastPair(
+        past,
+        before,
+        after,
+        (paths) => {
+          reading.end()
+          return print(paths)
+        },
+        (bytes) => reading.begin('reading the archive', bytes),
+      ),
+    )
 }
 
 /** The catalogue's cures for these are for a node. */
@@ -120,8 +135,13 @@ async function printDifferences(
   paths: readonly [string, string],
   format: Format,
   values: Values,
+  progress: ProgressOutput,
 ): Promise<boolean> {
-  const options = optionsOf(values, format)
+  const options = {
+    ...optionsOf(values, format),
+    onRows: (done: number, total: number) =>
+      progress.show({ phase: 'comparing', done, total, unit: 'rows' }),
+  }
   const output = new DataOutput(process.stdout)
   let last: Difference | undefined
   let differs = false
@@ -138,8 +158,12 @@ async function printDifferences(
     sql: () => sqlScript(differences(), { deletes, updates }),
   }[format]
   try {
-    for (const piece of pieces()) if (!(await output.write(piece))) return differs
+    for (const piece of pieces()) {
+      progress.clear()
+      if (!(await output.write(piece))) return differs
+    }
   } finally {
+    progress.end()
     // Differences found before a failure are printed too.
     await output.end()
   }

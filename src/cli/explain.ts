@@ -3,6 +3,7 @@ import { CATALOGUE } from '../errorCatalogue.ts'
 import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { nearestName } from './nearestName.ts'
 import { jsonLine } from './queryCommand.ts'
 
@@ -34,7 +35,7 @@ export interface Explanation {
 export async function runExplain(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(args, FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [given, extra] = positionals

@@ -3,6 +3,7 @@ import { REPLICAS_PATH } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
 import { FORGOTTEN } from './answerShapes.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { deleteJson } from './nodeClient.ts'
 
@@ -19,7 +20,7 @@ export async function runForget(args: readonly string[]): Promise<number> {
   const { help, node, db } = NODE_FLAGS
   const { values, positionals } = parseAll(args, { help, node, db })
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [replica, ...more] = positionals

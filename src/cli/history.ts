@@ -7,10 +7,16 @@ import { foldName } from '../sqlite/sqlText.ts'
 import { identityHelp } from './archivePlace.ts'
 import { parseFlags } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { cutMiddle } from './displayWidth.ts'
+import { showHelp } from './helpOutput.ts'
 import { countOf, momentOf, PLACE_HELP, withAgo, withArchive } from './pastArguments.ts'
 import { formatBytes, jsonLine, shown } from './queryCommand.ts'
+import type { ReadProgress } from './readProgress.ts'
+import { lookOf } from './terminalLook.ts'
 
 const DEFAULT_LIMIT = 50
+/** Of the list of tables, in a terminal that has no room for it. */
+const LEAST_COLUMNS = 9
 /** Positions that --table looks at, when no time says where to begin. */
 const MAX_LOOKED_AT = 10_000
 
@@ -28,6 +34,7 @@ ${identityHelp(15)}
   --limit N        the newest N positions [${DEFAULT_LIMIT}]
   --no-tables      leave the tables out: to tell them, the interior pages of the database are read
   --json           one JSON object a position
+  --wide           on a terminal, do not cut the list of tables
 
 With --table and without --since, the newest ${MAX_LOOKED_AT} positions are looked at.
 
@@ -44,12 +51,13 @@ export const FLAGS = {
   limit: { type: 'string' },
   'no-tables': { type: 'boolean' },
   json: { type: 'boolean' },
+  wide: { type: 'boolean' },
 } as const
 
 export async function runHistory(args: readonly string[]): Promise<number> {
   const values = parseFlags(withAgo(args), FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const wanted: Wanted = {
@@ -59,10 +67,11 @@ export async function runHistory(args: readonly string[]): Promise<number> {
     until: values.until,
     hasTables: !values['no-tables'],
     isJson: values.json ?? false,
+    isWide: values.wide ?? false,
   }
   const given = { flag: '--from', place: values.from, identity: values.identity }
-  return withArchive(given, async (archive) => {
-    await print(archive, wanted)
+  return withArchive(given, wanted.isJson, async (archive, reading) => {
+    await print(archive, wanted, reading)
     return 0
   })
 }
@@ -74,9 +83,10 @@ interface Wanted {
   readonly until: string | undefined
   readonly hasTables: boolean
   readonly isJson: boolean
+  readonly isWide: boolean
 }
 
-async function print(archive: PastArchive, wanted: Wanted): Promise<void> {
+async function print(archive: PastArchive, wanted: Wanted, reading: ReadProgress): Promise<void> {
   const { table, limit, isJson, hasTables } = wanted
   const [sinceMs, untilMs] = [
     await timeOf(archive, '--since', wanted.since, Number.NEGATIVE_INFINITY),
@@ -89,9 +99,11 @@ async function print(archive: PastArchive, wanted: Wanted): Promise<void> {
     entries.push(entry)
     if (entries.length > limit) entries.shift()
   }
+  reading.end()
+  const columns = lookOf(process.stdout, process.env, wanted.isWide).textColumns
   const output = new DataOutput(process.stdout)
   for (const entry of entries)
-    if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry)))) return
+    if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry, columns)))) return
   await output.end()
   if (entries.length === 0) process.stderr.write(`${noneText(wanted)}\n`)
 }
@@ -120,17 +132,17 @@ function touches({ tables }: HistoryEntry, table: string): boolean {
   return [...tables.keys()].some((name) => foldName(name) === foldName(table))
 }
 
-function line({ position, pageSize, changed, tables }: HistoryEntry): string {
+/** `columns`: those of the terminal, in which the list of tables is cut. */
+function line({ position, pageSize, changed, tables }: HistoryEntry, columns: number): string {
   const parts = [
     momentText(position.timeMs),
     nameOf(position).padStart(8),
     `${changed} page${changed === 1 ? '' : 's'}`.padStart(11),
     formatBytes(changed * pageSize).padStart(10),
-    sorted(tables)
-      .map(([name, pages]) => `${shown(name)} ${pages}`)
-      .join(', '),
-  ]
-  return `${parts.join('  ').trimEnd()}\n`
+  ].join('  ')
+  const names = sorted(tables).map(([name, pages]) => `${shown(name)} ${pages}`)
+  const room = Math.max(LEAST_COLUMNS, columns - parts.length - 2)
+  return `${parts}  ${cutMiddle(names.join(', '), room)}`.trimEnd().concat('\n')
 }
 
 /** The table with the most pages first. */

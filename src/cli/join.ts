@@ -1,13 +1,10 @@
 /** `walcast join`: makes this host a node of a cluster with a pairing code, and runs the node. */
-import type { Logger } from 'pino'
-import type { DatabaseView } from '../api/databaseView.ts'
 import { WalcastError } from '../errors.ts'
 import { joinCluster } from '../node/joining.ts'
-import { cancelTimer, monotonicMs, setRepeatingTimer } from '../platform/time.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { parsePairingCode } from '../security/pairingCode.ts'
 import { version } from '../version.ts'
-import { CopyProgress } from './copyProgress.ts'
+import { showHelp } from './helpOutput.ts'
 import { installUnit, requireNoOther } from './installUnit.ts'
 import { createLog } from './log.ts'
 import { nodeCommand } from './nodeCommand.ts'
@@ -36,15 +33,10 @@ which starts the application once the copy is whole.
 
 Ended on the way, the same command goes on where it was.
 `
-const LOOK_MS = 1000
-/** Between two lines of the log. */
-const LINE_MS = 10_000
-/** Clears what is left of the line before, and puts the next line in its place. */
-const REWRITE = '\x1b[K\r'
 
 export async function runJoin(args: readonly string[]): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const { code: text, rest, isUnit, unit } = argumentsIn(args)
@@ -63,12 +55,8 @@ export async function runJoin(args: readonly string[]): Promise<number> {
     await installUnit(plan)
     return 0
   }
-  const onRunning = (running: Running) => showProgress(running, log)
-  return command.name === 'run' ? runRun(rest, onRunning) : runNode('node', rest, onRunning)
-}
-
-interface Running {
-  readonly view: DatabaseView
+  const how = { isCopyExpected: true }
+  return command.name === 'run' ? runRun(rest, how) : runNode('node', rest, how)
 }
 
 interface JoinArguments extends UnitArguments {
@@ -83,24 +71,4 @@ function argumentsIn([code, ...others]: readonly string[]): JoinArguments {
   if (given.unit !== undefined && !given.isUnit)
     throw new WalcastError('USAGE', { detail: '--unit goes with --systemd' })
   return { code, ...given }
-}
-
-/** Until the copy is level: on a terminal one line that changes, otherwise lines of the log. */
-function showProgress(node: Running, log: Logger): void {
-  const progress = new CopyProgress()
-  const isTerminal = process.stderr.isTTY
-  let said = ''
-  let saidMs = Number.NEGATIVE_INFINITY
-  const look = () => {
-    const line = progress.next(node.view.status(), monotonicMs())
-    if (!line || (line.text === said && !line.isLast)) return
-    if (!isTerminal && !line.isLast && monotonicMs() - saidMs < LINE_MS) return
-    said = line.text
-    saidMs = monotonicMs()
-    if (line.isLast) cancelTimer(timer)
-    if (!isTerminal) log.info(line.text)
-    else process.stderr.write(line.isLast ? `${line.text}\x1b[K\n` : `${line.text}${REWRITE}`)
-  }
-  const timer = setRepeatingTimer(look, LOOK_MS).unref()
-  look()
 }

@@ -4,6 +4,7 @@ import { keyOf, WalcastError } from '../errors.ts'
 import { finishDeparture } from '../node/finishDeparture.ts'
 import { LEFT } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson, type Question } from './nodeClient.ts'
 import type { NodeTarget } from './nodeTarget.ts'
@@ -31,7 +32,7 @@ export async function runLeave(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   const { help, json, force = false } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const node = await namedNode(named, process.env)

@@ -1,6 +1,6 @@
 /** The log of a node. */
 import pino, { type Logger } from 'pino'
-import { logSettings } from './logOptions.ts'
+import { hasTerminalLog, logSettings } from './logOptions.ts'
 import { shown } from './queryCommand.ts'
 
 /**
@@ -26,10 +26,18 @@ export async function createLog(
   const stream = pretty({
     destination: 2,
     sync: true,
-    translateTime: 'HH:MM:ss.l',
+    // In local time, as the clock on the wall beside it, with its distance from UTC.
+    translateTime: 'SYS:HH:MM:ss.l o',
     ignore: 'name,pid,hostname',
     colorize: process.stderr.isTTY === true && !environment['NO_COLOR'],
     singleLine: true,
+    // Texts have the terminal's own colour: that is readable on light and on dark ground.
+    customColors: 'message:reset,greyMessage:reset',
+    useOnlyCustomProps: false,
+    // A progress bar may stand in the line that this one begins.
+    ...(hasTerminalLog(args, environment) && {
+      customPrettifiers: { time: (time: string | object) => `\x1b[K[${time}]` },
+    }),
   })
   return pino({ ...options, redact, hooks: { streamWrite: forTerminal } }, stream)
 }

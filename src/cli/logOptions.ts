@@ -54,6 +54,12 @@ export function logSettings(
   }
 }
 
+/** Whether a person reads the log on a terminal that can replace a line. Throws USAGE. */
+export function hasTerminalLog(args: readonly string[], environment: NodeJS.ProcessEnv): boolean {
+  const isTerminal = process.stderr.isTTY === true && environment['TERM'] !== 'dumb'
+  return isTerminal && logSettings(args, environment).isPretty
+}
+
 /** The same with where each came from. Throws what `logSettings` throws. */
 export function shownLogOptions(
   args: readonly string[],

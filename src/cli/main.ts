@@ -7,6 +7,8 @@ import { plainText } from '../plainText.ts'
 import { version } from '../version.ts'
 import { COMMAND_NAMES, type CommandName, isCommandName } from './commandTable.ts'
 import { reportFailure } from './failureReport.ts'
+import { showHelp } from './helpOutput.ts'
+import { tolerateLostReaders } from './lostOutput.ts'
 import { mainHelp } from './mainHelp.ts'
 import { nearestName } from './nearestName.ts'
 
@@ -86,7 +88,7 @@ async function run(word: string | undefined, args: readonly string[]): Promise<n
 async function help(words: readonly string[]): Promise<number> {
   const [word, ...rest] = words
   if (word !== undefined && !word.startsWith('-')) return named(word)([...rest, '--help'])
-  process.stdout.write(mainHelp())
+  showHelp(mainHelp())
   return 0
 }
 
@@ -121,6 +123,7 @@ function withHelpOfCommand(error: WalcastError): WalcastError {
 }
 
 const [word, ...args] = process.argv.slice(2)
+tolerateLostReaders()
 // What Node gives a program that ends before its work has: it stays if "run" never settles.
 process.exitCode = 13
 void run(word, args)

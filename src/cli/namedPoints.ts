@@ -9,6 +9,7 @@ import { plainText } from '../plainText.ts'
 import { wallMs } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { usage } from './pastArguments.ts'
 import { jsonLine } from './queryCommand.ts'
 import { positionJson, warningText } from './restoreText.ts'
@@ -57,7 +58,7 @@ async function run(
 ): Promise<number> {
   const { values: flags, positionals } = parseAll(args, FLAGS)
   if (flags.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [name, extra] = positionals

@@ -3,6 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { giveNewIdentity } from '../node/newIdentity.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { parseFlags } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { jsonLine } from './queryCommand.ts'
 
 const HELP = `walcast new-identity --db FILE [--name ID] [--json]
@@ -28,7 +29,7 @@ export const FLAGS = {
 export async function runNewIdentity(args: readonly string[]): Promise<number> {
   const { help, json, name, db = process.env['WALCAST_DB'] } = parseFlags(args, FLAGS)
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   if (!db) throw new WalcastError('USAGE', { detail: '--db FILE is required' })

@@ -7,6 +7,7 @@ import { WalcastError } from '../errors.ts'
 import { parsePairingCode } from '../security/pairingCode.ts'
 import { PAIRED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { bodyOf } from './nodeAnswer.ts'
 import { askNode } from './nodeClient.ts'
@@ -32,7 +33,7 @@ const MINUTE_MS = 60_000
 export async function runPair(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, NODE_FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const environment = process.env

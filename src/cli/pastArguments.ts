@@ -13,6 +13,8 @@ import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { wallMs } from '../platform/time.ts'
 import { archivePlace, type GivenArchive } from './archivePlace.ts'
+import { ProgressOutput } from './progressOutput.ts'
+import { ReadProgress } from './readProgress.ts'
 
 const MAX_SHOWN_CHARS = 100
 const AGO = /^-(\d[\d.a-z]*[a-z])$/i
@@ -54,16 +56,23 @@ function unlike(name: string, wanted: string, text: string): WalcastError {
   return usage(`${name} wants ${wanted}; not "${plainText(text, MAX_SHOWN_CHARS)}"`)
 }
 
-/** Runs with the archive that was given. Throws USAGE when none was. */
+/**
+ * Runs with the archive that was given. The progress tells what is read of it until `run` ends that
+ * or begins another phase. Throws USAGE when no archive was given.
+ */
 export async function withArchive<T>(
   given: GivenArchive,
-  run: (archive: PastArchive) => Promise<T>,
+  isJson: boolean,
+  run: (archive: PastArchive, reading: ReadProgress) => Promise<T>,
 ): Promise<T> {
   const { store, identities } = await archivePlace(given)
-  const archive = await PastArchive.open(store, identities)
+  const reading = new ReadProgress(new ProgressOutput(isJson))
+  const archive = await PastArchive.open(store, identities, reading.add)
+  reading.begin('reading the archive')
   try {
-    return await run(archive)
+    return await run(archive, reading)
   } finally {
+    reading.end()
     await archive.close()
   }
 }

@@ -2,6 +2,7 @@
 import { PROMOTE_PATH, type PromoteAnswer } from '../api/roleAnswers.ts'
 import { PROMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { postChange } from './leadershipClient.ts'
 import { lostText, placeText } from './leadershipText.ts'
 import { namedNode } from './namedNode.ts'
@@ -31,7 +32,7 @@ export async function runPromote(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   const { help, json, force = false, 'dry-run': dryRun = false } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const node = await namedNode(named, process.env)

@@ -3,6 +3,7 @@ import { sizeText } from '../health/causeText.ts'
 import { UNSEEN } from '../plainText.ts'
 import { NODE_FLAGS, parseForNode } from './commandArguments.ts'
 import { displayWidth, padded } from './displayWidth.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { getJson } from './nodeClient.ts'
 import type { Shape } from './shape.ts'
@@ -23,7 +24,7 @@ export interface QueryCommand<T> {
 export async function look<T>(command: QueryCommand<T>, args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, { ...NODE_FLAGS, ...WATCH_FLAGS })
   if (values.help) {
-    process.stdout.write(command.help)
+    showHelp(command.help)
     return 0
   }
   const node = await namedNode(named, process.env)

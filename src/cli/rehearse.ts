@@ -4,6 +4,7 @@
  */
 import { errorBody } from '../proxy/answer.ts'
 import { durationOf, NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { countText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
 import { namedNode } from './namedNode.ts'
 import { formatMs, jsonLine, lines } from './queryCommand.ts'
@@ -31,7 +32,7 @@ export async function runRehearse(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   const { help, json, to, timeout } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const timeoutMs = durationOf('timeout', timeout)

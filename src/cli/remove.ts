@@ -3,6 +3,7 @@ import { MEMBERS_PATH, type RemovedAnswer } from '../api/membership.ts'
 import { WalcastError } from '../errors.ts'
 import { REMOVED } from './answerShapes.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson, type Question } from './nodeClient.ts'
 import { jsonLine, shown } from './queryCommand.ts'
@@ -37,7 +38,7 @@ export async function runRemove(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(args, FLAGS)
   const { help, json, force = false } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [node, ...more] = positionals

@@ -14,12 +14,14 @@ import { existsSync } from '../platform/files.ts'
 import { setTimer } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { durationOf, parseFlags } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { usage } from './pastArguments.ts'
+import { ProgressOutput } from './progressOutput.ts'
 import { jsonLine } from './queryCommand.ts'
+import { ReadProgress } from './readProgress.ts'
 import { everyOf, restoreFollowing } from './restoreFollow.ts'
 import { restoreInto } from './restoreInto.ts'
 import { lockPlace } from './restoreLocks.ts'
-import { RestoreProgressLine } from './restoreProgress.ts'
 import { type RestoreMeans, runRestoreAt } from './restoreRun.ts'
 import {
   dryText,
@@ -78,7 +80,8 @@ ${positionHelp(23)}
   --as-far-as-possible     when files are missing or damaged: the last position before them
   --no-integrity-check     do not run SQLite's integrity check, and take the database as it was
   --dry-run                only say what would be read and replaced
-  --json                   print the plan, the progress and the result as JSON lines
+  --json                   print the plan and the result as JSON lines, and the progress as such
+                           lines on standard error
 
 "walcast backups --from PLACE" shows what an archive has.
 `
@@ -115,7 +118,7 @@ export async function runRestore(
 ): Promise<number> {
   const flags = parseFlags(args, FLAGS)
   if (flags.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const { from, to, into: node, point, json = false } = flags
@@ -130,7 +133,7 @@ export async function runRestore(
   const { cluster } = flags
   const named = point === undefined ? undefined : await pointNamed(store, point)
   const wanted = named ? { incarnation: named.incarnation, txid: named.txid, cluster } : given
-  const progress = new RestoreProgressLine('restoring', json)
+  const progress = new ReadProgress(new ProgressOutput(json))
   const list = async (cluster: string | undefined, bad: BadPieces = new Map(), onRead?: OnRead) =>
     clusterArchive(
       await Archive.list(store, { identities, ...(onRead && { onRead }) }),
@@ -140,9 +143,9 @@ export async function runRestore(
   const restoreOf = (isAsFarAsPossible: boolean) =>
     new ArchiveRestore({
       ...{ wanted, isAsFarAsPossible },
-      list: (bad) => list(wanted.cluster, bad, (bytes) => progress.add(bytes)),
-      held: new HeldFiles(store, (error) => process.stderr.write(unheldText(error))),
-      onBad: (name, error) => process.stderr.write(warningText(name, error)),
+      list: (bad) => list(wanted.cluster, bad, progress.add),
+      held: new HeldFiles(store, (error) => progress.say(unheldText(error))),
+      onBad: (name, error) => progress.say(warningText(name, error)),
     })
   const run = restoreOf(flags['as-far-as-possible'] ?? false)
   const { force = false, 'dry-run': isDry = false, 'no-integrity-check': isUnchecked } = flags

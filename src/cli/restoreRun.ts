@@ -7,12 +7,12 @@ import type { FileOps } from '../platform/fileOps.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { checkIntegrity, type IntegrityCheck } from '../sqlite/integrityCheck.ts'
 import { jsonLine, shown } from './queryCommand.ts'
-import type { RestoreProgressLine } from './restoreProgress.ts'
+import type { ReadProgress } from './readProgress.ts'
 import { type DoneRestore, planJson, planText, RESUMED_TEXT } from './restoreText.ts'
 
 export interface RestoreMeans {
   readonly run: ArchiveRestore
-  readonly progress: RestoreProgressLine
+  readonly progress: ReadProgress
   readonly isJson: boolean
   readonly isUnchecked: boolean
   readonly ops: FileOps
@@ -52,9 +52,7 @@ export async function runRestoreAt(
     ...(to.base === undefined ? {} : { base: to.base }),
     isUsedUp: to.isUsedUp === true,
     onResume: () =>
-      isJson
-        ? process.stdout.write(jsonLine({ event: 'resumed' }))
-        : process.stderr.write(RESUMED_TEXT),
+      isJson ? process.stdout.write(jsonLine({ event: 'resumed' })) : progress.say(RESUMED_TEXT),
     approve: async (side) => {
       progress.end()
       check = isUnchecked ? undefined : await checked(side, last)
@@ -66,8 +64,9 @@ export async function runRestoreAt(
   const onPlan = (plan: PlannedRestore) => {
     last = plan
     const text = isJson ? jsonLine(planJson(plan, to)) : planText(plan)
+    progress.end()
     process[isJson ? 'stdout' : 'stderr'].write(text)
-    progress.begin(plan.bytes)
+    progress.begin('restoring', plan.bytes)
   }
   try {
     const restored: Restored = await run.run(to.path, steps, ops, onPlan)

@@ -2,6 +2,7 @@
 import { ROTATE_KEY_PATH, type RotatedKeyAnswer } from '../api/membership.ts'
 import { ROTATED_KEY } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson, type Question } from './nodeClient.ts'
 import { jsonLine, shown } from './queryCommand.ts'
@@ -32,7 +33,7 @@ export async function runRotateKey(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   const { help, json, force = false } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const environment = process.env

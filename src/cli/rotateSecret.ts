@@ -8,6 +8,7 @@ import {
 import { WalcastError } from '../errors.ts'
 import { ROTATED_SECRET } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { parseLifetime } from './lifetime.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson, type Question } from './nodeClient.ts'
@@ -41,7 +42,7 @@ export async function runRotateSecret(args: readonly string[]): Promise<number> 
   const { values, named } = parseForNode(args, FLAGS)
   const { help, json, overlap = DEFAULT_OVERLAP, force = false } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const overlapMs = parseLifetime(overlap) ?? 0

@@ -1,6 +1,5 @@
 /** `walcast run`: a node, and the application as its child process. */
 import type { Logger } from 'pino'
-import type { DatabaseView } from '../api/databaseView.ts'
 import { WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
@@ -12,8 +11,11 @@ import { type ApplicationProcess, spawnApplication } from '../supervisor/applica
 import { type SupervisedNode, startSupervisedNode } from '../supervisor/supervisedNode.ts'
 import { Supervisor } from '../supervisor/supervisor.ts'
 import { version } from '../version.ts'
+import { reportCopies } from './copyProgress.ts'
 import { warnOfUnknownVariables } from './environment.ts'
+import { showHelp } from './helpOutput.ts'
 import { createLog } from './log.ts'
+import { hasTerminalLog } from './logOptions.ts'
 import { PRINT_CONFIG, printConfig, shownRun } from './printConfig.ts'
 import { reloadAtHangup } from './reloadAtHangup.ts'
 import { beforeCommand, type RunArguments, runArguments, withUpstream } from './runArguments.ts'
@@ -38,13 +40,13 @@ are those of walcast node: see walcast node --help.
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost'])
 
-/** `onRunning`: called once the node runs. */
+/** `isCopyExpected`: it is said when the first copy is level, however quick that is. */
 export async function runRun(
   args: readonly string[],
-  onRunning: (node: { readonly view: DatabaseView }) => void = () => {},
+  { isCopyExpected = false }: { readonly isCopyExpected?: boolean } = {},
 ): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const given = runArguments(args, process.env)
@@ -67,8 +69,12 @@ export async function runRun(
   const { role, position } = node.situation()
   const { epoch, txid } = position
   log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
-  onRunning(node)
-  return untilEnded(node, supervise(node, { ...given, ports }, log), signalled, log)
+  const endReport = reportCopies(node.view, (text) => log.info(text), {
+    hasBar: hasTerminalLog(args, process.env),
+    isExpected: isCopyExpected,
+  })
+  const supervisor = supervise(node, { ...given, ports }, log)
+  return untilEnded(node, supervisor, signalled, log).finally(endReport)
 }
 
 /**

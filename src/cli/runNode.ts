@@ -6,21 +6,24 @@ import type { RunningNode } from '../node/runningNode.ts'
 import { setTimer } from '../platform/time.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { version } from '../version.ts'
+import { reportCopies } from './copyProgress.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { nodeHelp } from './help.ts'
+import { showHelp } from './helpOutput.ts'
 import { createLog } from './log.ts'
+import { hasTerminalLog } from './logOptions.ts'
 import { givenOptions } from './nodeArguments.ts'
 import { PRINT_CONFIG, printConfig, programOptions } from './printConfig.ts'
 import { reloadAtHangup } from './reloadAtHangup.ts'
 
-/** `onRunning`: called once the node runs. */
+/** `isCopyExpected`: it is said when the first copy is level, however quick that is. */
 export async function runNode(
   as: StartAs,
   args: readonly string[],
-  onRunning: (node: RunningNode) => void = () => {},
+  { isCopyExpected = false }: { readonly isCopyExpected?: boolean } = {},
 ): Promise<number> {
   if (args.includes('--help')) {
-    process.stdout.write(nodeHelp(as, args.includes('--all')))
+    showHelp(nodeHelp(as, args.includes('--all')))
     return 0
   }
   const { options, origins } = givenOptions(as, args, process.env)
@@ -38,8 +41,10 @@ export async function runNode(
   log.info({ role, db, listen, health, proxy, upstream, epoch, txid }, 'running')
   if (proxy && !upstream && !options.standby)
     log.warn('--proxy is set without --upstream; requests for the application get 503 here')
-  onRunning(node)
-  return untilStopped(node, signalled, (text) => log.info(text))
+  const hasBar = hasTerminalLog(args, process.env)
+  const say = (text: string) => log.info(text)
+  const endReport = reportCopies(node.view, say, { hasBar, isExpected: isCopyExpected })
+  return untilStopped(node, signalled, say).finally(endReport)
 }
 
 /**

@@ -10,6 +10,7 @@ import { type SettingInfo, type Settings, settings } from '../settings/settings.
 import { isSettingType, type SettingValue, shownName } from '../settings/settingValue.ts'
 import { databaseError } from '../sqlite/databaseFiles.ts'
 import { parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { settingOf, settingsIn } from './settingsInput.ts'
 import { requireFlags, subcommandOf } from './subcommand.ts'
 import { table } from './table.ts'
@@ -93,7 +94,7 @@ const OF_ALL: readonly string[] = ['help', 'json', 'db', 'table']
 export async function runSettings(args: readonly string[]): Promise<number> {
   const { values: flags, positionals } = parseAll(args, FLAGS)
   if (flags.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [name = '', ...rest] = positionals

@@ -1,6 +1,7 @@
 /** `walcast switchover`: hands leadership over without losing a write. */
 import type { SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { durationOf, NODE_FLAGS, nodeHelp, operator, parseForNode } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { postSwitchover } from './leadershipClient.ts'
 import { countText, placeText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
 import { namedNode } from './namedNode.ts'
@@ -24,7 +25,7 @@ export async function runSwitchover(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   const { help, json, to, timeout } = values
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const timeoutMs = durationOf('timeout', timeout)

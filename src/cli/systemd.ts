@@ -3,6 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { startableFolder } from '../node/startCheck.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { version } from '../version.ts'
+import { showHelp } from './helpOutput.ts'
 import { installUnit } from './installUnit.ts'
 import { createLog } from './log.ts'
 import { type NodeCommand, nodeCommand } from './nodeCommand.ts'
@@ -32,7 +33,7 @@ A unit of that name that says something else is kept, and the command fails.
 
 export async function runSystemd(args: readonly string[]): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const { command, unit } = argumentsIn(args)

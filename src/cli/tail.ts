@@ -8,6 +8,7 @@ import { delay, wallMs } from '../platform/time.ts'
 import { STATUS } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, parseForNode } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { answerIn, bodyOf } from './nodeAnswer.ts'
 import { NodeLines } from './nodeLines.ts'
@@ -51,7 +52,7 @@ const REMOTE_MS = 500
 export async function runTail(args: readonly string[]): Promise<number> {
   const { values, named } = parseForNode(args, FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const most = countOf('--count', values.count) ?? Number.POSITIVE_INFINITY

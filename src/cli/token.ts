@@ -16,6 +16,7 @@ import { isPlain } from '../plainText.ts'
 import { isTokenId, parseToken, TOKEN_ROLES } from '../security/token.ts'
 import { CREATED_TOKEN, REVOKED_TOKEN, TOKENS } from './answerShapes.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { parseLifetime } from './lifetime.ts'
 import { namedNode } from './namedNode.ts'
 import { bodyOf } from './nodeAnswer.ts'
@@ -78,7 +79,7 @@ const TIMEOUT_MS = 30_000
 export async function runToken(args: readonly string[]): Promise<number> {
   const { values: flags, positionals } = parseAll(args, FLAGS)
   if (flags.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [name = '', ...rest] = positionals

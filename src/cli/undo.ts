@@ -19,9 +19,11 @@ import { type UndoStep, undoHead, undoScript } from '../rowdiff/undoScript.ts'
 import { identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { showHelp } from './helpOutput.ts'
 import { databaseTarget } from './nodeTarget.ts'
 import { momentOf, PLACE_HELP, usage, withAgo, withArchive } from './pastArguments.ts'
 import { shown } from './queryCommand.ts'
+import type { ReadProgress } from './readProgress.ts'
 import { noteInAudit } from './settledNode.ts'
 
 /** Rows in conflict that are listed. */
@@ -81,7 +83,7 @@ interface Wanted {
 export async function runUndo(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(withAgo(args), FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [position, extra] = positionals
@@ -95,8 +97,8 @@ export async function runUndo(args: readonly string[]): Promise<number> {
   const tables = table === undefined ? [] : [table]
   const wanted = { position, since, until, tables, winner: winnerOf(values.conflicts), db }
   const given = { flag: '--from', place: values.from, identity: values.identity }
-  await withArchive(given, (archive) =>
-    inTemporaryFolder((folder) => undo(archive, wanted, folder)),
+  await withArchive(given, false, (archive, reading) =>
+    inTemporaryFolder((folder) => undo(archive, wanted, folder, reading)),
   )
   return 0
 }
@@ -106,9 +108,15 @@ function winnerOf(side: string | undefined): Winner | undefined {
   throw usage('--conflicts wants keep or undo')
 }
 
-async function undo(archive: PastArchive, wanted: Wanted, folder: string): Promise<void> {
+async function undo(
+  archive: PastArchive,
+  wanted: Wanted,
+  folder: string,
+  reading: ReadProgress,
+): Promise<void> {
   const range = await rangeOf(archive, wanted)
-  const changes = await changed(archive, range, folder, wanted.tables)
+  const changes = await changed(archive, range, folder, { tables: wanted.tables, reading })
+  reading.end()
   const { size } = changes.conflicts
   if (size > 0) listConflicts(changes, wanted.winner)
   if (size > 0 && wanted.winner === undefined)
@@ -177,10 +185,13 @@ async function changed(
   archive: PastArchive,
   range: UndoRange,
   folder: string,
-  tables: readonly string[],
+  { tables, reading }: { readonly tables: readonly string[]; readonly reading: ReadProgress },
 ): Promise<RangeChanges> {
   try {
-    return await changesIn(archive, range, folder, tables)
+    return await changesIn(archive, range, folder, tables, {
+      onWhole: (bytes) => reading.begin('reading the archive', bytes),
+      onRows: (done, total) => reading.rows('comparing', done, total),
+    })
   } catch (error) {
     if (keyOf(error) === 'BAD_REQUEST') throw usage(messageOf(error))
     throw error

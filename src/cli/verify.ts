@@ -14,10 +14,14 @@ import { parseValue } from '../options/optionValues.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { getJson, postJson } from './nodeClient.ts'
 import { type NodeTarget, targetText } from './nodeTarget.ts'
-import { formatBytes, jsonLine, shown } from './queryCommand.ts'
+import { ProgressOutput } from './progressOutput.ts'
+import { formatBytes, jsonLine, lines, shown } from './queryCommand.ts'
+import { ScrubProgress } from './scrubProgress.ts'
+import { brokenText, type Look, lookOf } from './terminalLook.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
 
 const HELP = `walcast verify --node NODE --node NODE [--node NODE...] [--json]
@@ -31,7 +35,7 @@ by itself: run verify again to see.
 
   --node NODE      id, HOST:PORT or URL of a node; give it at least twice
   --timeout TIME   how long a node may take to read its database [1h]
-  --json           print all answers and the verdict as JSON
+  --json           print all answers and the verdict as JSON; the progress goes to standard error
 
 Exit code: 0 when all states are the same and no page is rotten, else 1.
 `
@@ -49,7 +53,7 @@ interface Verdict {
 export async function runVerify(args: readonly string[]): Promise<number> {
   const { help, json, node: nodes = [], timeout = '1h' } = parse(args)
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const timeoutMs = Number(parseValue('timeout', 'duration', timeout))
@@ -59,24 +63,27 @@ export async function runVerify(args: readonly string[]): Promise<number> {
     })
   const targets: NodeTarget[] = []
   for (const node of nodes) targets.push(await namedNode({ node }, process.env))
-  const { scrubs, agreement } = await verify(targets, timeoutMs)
+  const { scrubs, agreement } = await verify(targets, timeoutMs, new ProgressOutput(json ?? false))
   const verdict: Verdict = {
     ok: agreement.same && scrubs.every(isSound),
     nodes: nodes.map((address, i) => ({ address, ...scrubs[i] })),
     agreement,
   }
-  process.stdout.write(json ? jsonLine(verdict) : format(verdict))
+  process.stdout.write(
+    json ? jsonLine(verdict) : format(verdict, lookOf(process.stdout, process.env)),
+  )
   return verdict.ok ? 0 : 1
 }
 
 async function verify(
   nodes: readonly NodeTarget[],
   timeoutMs: number,
+  output: ProgressOutput,
 ): Promise<{ readonly scrubs: Asked<ScrubAnswer>[]; readonly agreement: Agreement }> {
-  const scrubs = await scrubAll(nodes, timeoutMs)
+  const scrubs = await scrubAll(nodes, timeoutMs, output)
   const isComplete = scrubs.every((scrub) => 'answer' in scrub)
   const agreement: Agreement = isComplete
-    ? await agree(nodes)
+    ? await agree(nodes, output).finally(() => output.end())
     : { same: false, isFinal: true, why: 'not every node answered' }
   return { scrubs, agreement }
 }
@@ -84,26 +91,22 @@ async function verify(
 async function scrubAll(
   nodes: readonly NodeTarget[],
   timeoutMs: number,
+  output: ProgressOutput,
 ): Promise<Asked<ScrubAnswer>[]> {
-  let done = 0
-  const say = () => progress(`reading every page: ${done} of ${nodes.length} nodes are done`)
-  say()
-  const scrubs = await Promise.all(
+  const watched = new ScrubProgress(nodes, output)
+  return Promise.all(
     nodes.map(async (node) => {
       const scrub = await attempt(
         postJson<ScrubAnswer>(node, SCRUB_PATH, process.env, SCRUBBED, timeoutMs),
       )
-      done++
-      say()
+      watched.onDone(node)
       return scrub
     }),
   )
-  progress('')
-  return scrubs
 }
 
 /** Asks until all nodes know a common position: one that lags or is repaired catches up. */
-async function agree(nodes: readonly NodeTarget[]): Promise<Agreement> {
+async function agree(nodes: readonly NodeTarget[], output: ProgressOutput): Promise<Agreement> {
   const endMs = monotonicMs() + COMMON_MS
   for (;;) {
     const asked = await Promise.all(
@@ -118,11 +121,8 @@ async function agree(nodes: readonly NodeTarget[]): Promise<Agreement> {
     const agreement: Agreement = failure
       ? { same: false, isFinal: false, why: 'failure' in failure ? failure.failure : '' }
       : agreementOf(known)
-    if (agreement.same || agreement.isFinal || monotonicMs() > endMs) {
-      progress('')
-      return agreement
-    }
-    progress(agreement.why)
+    if (agreement.same || agreement.isFinal || monotonicMs() > endMs) return agreement
+    output.wait(agreement.why)
     await delay(ASK_AGAIN_MS)
   }
 }
@@ -135,24 +135,19 @@ async function attempt<T>(asked: Promise<T>): Promise<Asked<T>> {
   }
 }
 
-/** On a terminal, one line that the next one replaces. */
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${shown(text)}`)
-}
-
-function format({ nodes, agreement, ok }: Verdict): string {
-  const lines = nodes.map((node) =>
-    'answer' in node
-      ? `${node.address}  ${describe(node.answer)}`
-      : `${node.address}  ${node.failure}`,
-  )
-  lines.push(
+function format({ nodes, agreement, ok }: Verdict, look: Look): string {
+  const told = nodes.map((node): [string, string] => [
+    shown(node.address),
+    'answer' in node ? describe(node.answer) : node.failure,
+  ])
+  const verdicts = [
     agreement.same
       ? `the same state at ${agreement.position}: ${agreement.checksum}`
       : `NOT VERIFIED: ${agreement.why}`,
-  )
-  if (!ok && agreement.same) lines.push('NOT VERIFIED: not every page holds what was written')
-  return lines.map((line) => `${shown(line)}\n`).join('')
+    ...(!ok && agreement.same ? ['NOT VERIFIED: not every page holds what was written'] : []),
+  ]
+  const texts = verdicts.map((line) => `${brokenText(shown(line), 2, look)}\n`)
+  return `${lines(told, look)}${texts.join('')}`
 }
 
 export function describe(scrub: ScrubAnswer): string {

@@ -21,8 +21,10 @@ import {
 } from '../sqlite/walScan.ts'
 import { parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { showHelp } from './helpOutput.ts'
 import { countOf } from './pastArguments.ts'
 import { jsonLine } from './queryCommand.ts'
+import { lookOf } from './terminalLook.ts'
 import {
   frameLine,
   isDamaged,
@@ -69,7 +71,7 @@ interface Wanted {
 export async function runWal(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseAll(args, FLAGS)
   if (values.help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const [path, extra] = positionals
@@ -102,7 +104,9 @@ async function show(files: WalFiles, wanted: Wanted): Promise<number> {
     if (text !== '' && !(await print(text))) return 0
   }
   const report = { ...head, header, end, ...behindOf(files, header, scan) }
-  await print(wanted.isJson ? tailJson(report) : walText(report, last))
+  await print(
+    wanted.isJson ? tailJson(report) : walText(report, last, lookOf(process.stdout, process.env)),
+  )
   await output.end()
   return isDamaged(report) ? 1 : 0
 }

@@ -12,7 +12,7 @@ import type {
 } from '../sqlite/walScan.ts'
 import { lines } from './queryCommand.ts'
 import { table } from './table.ts'
-import { FULL_LOOK } from './terminalLook.ts'
+import { FULL_LOOK, type Look } from './terminalLook.ts'
 
 interface FileView {
   readonly path: string
@@ -59,14 +59,19 @@ export function isDamaged(report: WalReport): boolean {
   return !hasStartedOver && published > (reached ?? 0)
 }
 
-export function walText(report: WalReport, last: readonly TransactionView[]): string {
-  const text = lines([
+export function walText(
+  report: WalReport,
+  last: readonly TransactionView[],
+  look: Look = FULL_LOOK,
+): string {
+  const pairs = [
     ...filePairs(report),
     ...headerPairs(report),
     ...framePairs(report),
     ...indexPairs(report),
     ...lockPairs(report),
-  ])
+  ]
+  const text = lines(pairs, look)
   const pageSize = report.header?.header?.pageSize
   return last.length > 0 && pageSize !== undefined
     ? `${text}\n${transactions(last, pageSize)}`

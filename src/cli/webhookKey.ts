@@ -3,6 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { ClusterSecrets, webhookKeyOf } from '../security/clusterSecrets.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { parseFlags } from './commandArguments.ts'
+import { showHelp } from './helpOutput.ts'
 
 const HELP = `walcast webhook-key
 
@@ -15,7 +16,7 @@ The secret is read from WALCAST_SECRET, or from the file that WALCAST_SECRET_FIL
 export async function runWebhookKey(args: readonly string[]): Promise<number> {
   const { help } = parseFlags(args, { help: { type: 'boolean' } })
   if (help) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   const secret = readSecret(process.env)

@@ -6,6 +6,7 @@ import { WalcastError } from '../errors.ts'
 import { createStatement } from '../sqlite/createStatement.ts'
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 import { foldName } from '../sqlite/sqlText.ts'
+import { ComparedRows, type OnRows } from './comparedRows.ts'
 import { AFTER, BEFORE, DatabasePair } from './databasePair.ts'
 import { type KeyParameters, keyParameters, objectionToKeyText } from './rowKeys.ts'
 import { foundKeysQuery, type RowKind, rowQuery } from './rowQueries.ts'
@@ -32,6 +33,8 @@ export interface DiffOptions {
    * database.
    */
   readonly isOneSided?: boolean
+  /** Hears how many rows were compared; not with `keys`. To count them reads the tables once. */
+  readonly onRows?: OnRows
 }
 
 export type Counts = Readonly<Record<RowKind, number>>
@@ -84,6 +87,8 @@ export type Difference =
 
 interface Comparison {
   readonly pair: DatabasePair
+  /** Of the function that counts the rows that are scanned. */
+  readonly counter: string | undefined
   readonly options: DiffOptions
   readonly decode: Decode
   readonly before: Schema
@@ -110,7 +115,8 @@ export function* diffDatabases(
     const schemas = readSchemas(pair.db)
     yield { type: 'begin', encoding: pair.encoding }
     const decode = decoderOf(pair.encoding)
-    yield* compare({ pair, options, decode, before: schemas[BEFORE], after: schemas[AFTER] })
+    const [before, after] = [schemas[BEFORE], schemas[AFTER]]
+    yield* compare({ pair, counter: undefined, options, decode, before, after })
   } catch (error) {
     throw pair.errorOf(error)
   } finally {
@@ -128,12 +134,13 @@ function* compare(comparison: Comparison): Generator<Difference, void, void> {
   requireFitting(options, matches)
   const tables: ComparedTable[] = []
   const skipped: SkippedTable[] = []
+  const counter = counterOf(comparison, matches)
   for (const match of matches) {
     if ('reason' in match) {
       skipped.push(match)
       yield { type: 'skipped', ...match }
     } else {
-      tables.push({ match, counts: yield* compareTable(comparison, match) })
+      tables.push({ match, counts: yield* compareTable({ ...comparison, counter }, match) })
     }
   }
   const missingKeys = findMissing(comparison, tables)
@@ -220,8 +227,7 @@ function* compareTable(
   yield { type: 'table', match, create, triggers, resolvesConflicts: /conflict/i.test(sql) }
   const counts = { removed: 0, added: 0, changed: 0 }
   let left = options.limit ?? Infinity
-  for (const kind of options.order ?? (['removed', 'changed', 'added'] as const)) {
-    if (kind === 'added' && options.isOneSided) continue
+  for (const kind of kindsOf(options)) {
     for (const raw of rawRows(comparison, match, kind)) {
       counts[kind]++
       if (left-- > 0) yield rowOf(comparison, match, kind, raw)
@@ -229,6 +235,24 @@ function* compareTable(
   }
   yield { type: 'counts', match, counts }
   return counts
+}
+
+function kindsOf({ order = ['removed', 'changed', 'added'], isOneSided }: DiffOptions): RowKind[] {
+  return order.filter((kind) => kind !== 'added' || !isOneSided)
+}
+
+function counterOf(
+  { pair, options }: Comparison,
+  matches: readonly (TableMatch | SkippedTable)[],
+): string | undefined {
+  const { onRows, keys = [] } = options
+  if (!onRows || keys.length > 0) return undefined
+  const rows = new ComparedRows(pair.db, onRows)
+  rows.begin(
+    matches.flatMap((match) => ('reason' in match ? [] : [match])),
+    kindsOf(options),
+  )
+  return rows.define('walcast_compared')
 }
 
 function creation(
@@ -243,12 +267,12 @@ function creation(
 }
 
 function rawRows(
-  { pair, options }: Comparison,
+  { pair, options, counter }: Comparison,
   match: TableMatch,
   kind: RowKind,
 ): Iterable<readonly RawValue[]> {
   const keys = options.keys ?? []
-  const sql = rowQuery(match, kind, keys.length > 0)
+  const sql = rowQuery(match, kind, { byKey: keys.length > 0, counter })
   if (sql === undefined) return []
   const statement = pair.db.prepare<unknown[], readonly RawValue[]>(sql).raw().safeIntegers()
   return keys.length > 0

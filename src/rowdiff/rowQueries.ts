@@ -13,28 +13,35 @@ export type RowKind = 'removed' | 'added' | 'changed'
 /**
  * Rows of one kind: the fields of the only row for `removed` and `added`, those before and then
  * those after for `changed`; all as RawValue. With `byKey` the query takes `KeyParameters`.
- * Undefined when there can be no such rows.
+ * Undefined when there can be no such rows. `counter`: the name of a function that is true and is
+ * called once for every row that is scanned.
  */
-export function rowQuery(match: TableMatch, kind: RowKind, byKey: boolean): string | undefined {
-  if (kind === 'changed') return changedQuery(match, byKey)
-  const [side, opposite]: [Side, Side] = kind === 'removed' ? [BEFORE, AFTER] : [AFTER, BEFORE]
-  const name = match.names[side]
-  return name === undefined ? undefined : oneSidedQuery(match, { side, opposite, byKey }, name)
-}
-
-interface OneSided {
-  readonly side: Side
-  readonly opposite: Side
-  readonly byKey: boolean
-}
-
-function oneSidedQuery(
+export function rowQuery(
   match: TableMatch,
-  { side, opposite, byKey }: OneSided,
-  name: string,
-): string {
+  kind: RowKind,
+  { byKey = false, counter }: RowQueryOptions = {},
+): string | undefined {
+  const conditions = counter === undefined ? [] : [`${counter}(a.${quoteName(match.key[0].name)})`]
+  if (kind === 'changed') return changedQuery(match, byKey, conditions)
+  if (byKey) conditions.push(keyCondition(match, 'a'))
+  return oneSidedQuery(match, scannedSide(kind), conditions)
+}
+
+export interface RowQueryOptions {
+  readonly byKey?: boolean
+  readonly counter?: string | undefined
+}
+
+/** The database whose rows are scanned. */
+export function scannedSide(kind: RowKind): Side {
+  return kind === 'added' ? AFTER : BEFORE
+}
+
+function oneSidedQuery(match: TableMatch, side: Side, conditions: string[]): string | undefined {
+  const opposite = side === BEFORE ? AFTER : BEFORE
+  const name = match.names[side]
+  if (name === undefined) return undefined
   const other = match.names[opposite]
-  const conditions = byKey ? [keyCondition(match, 'a')] : []
   let from = scan(side, name)
   if (other !== undefined) {
     from += ` LEFT JOIN ${opposite}.${quoteName(other)} AS b ON ${sameKey(match)}`
@@ -43,12 +50,16 @@ function oneSidedQuery(
   return `SELECT ${values(match, 'a')} FROM ${from}${where(conditions)}`
 }
 
-function changedQuery(match: TableMatch, byKey: boolean): string | undefined {
+function changedQuery(
+  match: TableMatch,
+  byKey: boolean,
+  counted: readonly string[],
+): string | undefined {
   const before = match.names[BEFORE]
   const after = match.names[AFTER]
   const differs = anyOf(match.fields.map(differing))
   if (before === undefined || after === undefined || differs === '') return undefined
-  const conditions = [differs]
+  const conditions = [...counted, differs]
   // Two keys may be equal to the key's collation and differ in bytes: either one names the row.
   if (byKey) conditions.push(`(${keyCondition(match, 'a')} OR ${keyCondition(match, 'b')})`)
   const from = joined(match, before, after)

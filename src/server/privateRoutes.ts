@@ -37,7 +37,7 @@ export interface PrivateParts
     ConsoleParts {
   readonly audit: AuditDesk
   readonly trust: TrustDesk & HealthParts['trust']
-  readonly tokens: TokenDesk & ConsoleParts['tokens'] & ProofParts['tokens']
+  readonly tokens: TokenDesk & ProofParts['tokens']
   readonly pairing: PairingDoor
   readonly inForce: OptionsDesk
   readonly membership: MembershipDesk

@@ -5,7 +5,7 @@
  */
 import type { Server as HttpServer, IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { listenError, WalcastError } from '../errors.ts'
 import { isLoopback } from '../hostPort.ts'

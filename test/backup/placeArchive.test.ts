@@ -402,14 +402,37 @@ test('changes go on while a snapshot that is asked for is written', async () => 
   // A second wish waits for the first one, which it is.
   place.wantSnapshot()
   assert.deepEqual([place.progress.snapshots, place.status.isTakingSnapshot], [1, true])
+  const total = states[now.at - 2].bytes.length
+  assert.deepEqual(place.status.writing, { done: 0, total })
   free()
   await until('it is there', () => place.progress.snapshots === 2)
+  assert.equal(place.status.writing, undefined)
   commit(1)
   await level()
   await place.stop()
   assert.equal(now.snapshots, 2)
   rmSync(join(folder, 'snapshots', first))
   await requireRestorable(folder, states[4])
+})
+
+test('a last file that is gone is no loss while others lead to its end', async () => {
+  const { folder, place, commit, level, failures } = newPlace()
+  place.start()
+  await level()
+  commit(2)
+  await level()
+  place.wantSnapshot()
+  await until('it is there', () => place.progress.snapshots === 2)
+  await level()
+  rmSync(join(folder, 'changes'), { recursive: true })
+  const { rounds } = place.progress
+  place.hurry()
+  await until('it has looked', () => place.progress.rounds > rounds)
+  commit(1)
+  await level()
+  await place.stop()
+  assert.deepEqual(failures, [])
+  await requireRestorable(folder, states[3])
 })
 
 test('a snapshot that cannot be written is told, and tried again', async () => {

@@ -57,6 +57,13 @@ function told(pair: Pair, options?: DiffOptions): string[] {
   )
 }
 
+/** What the comparison says of its rows. */
+function counted(pair: Pair, options: DiffOptions = {}): [number, number][] {
+  const heard: [number, number][] = []
+  differences(pair, { ...options, onRows: (done, total) => heard.push([done, total]) })
+  return heard
+}
+
 function scriptOf(pair: Pair, deletes: boolean, options: DiffOptions = {}): string {
   const found = diffDatabases(...pair, { ...options, order: STATEMENT_ORDER })
   return [...sqlScript(found, { deletes, updates: true })].join('')
@@ -795,7 +802,7 @@ test('every scan looks rows up by key', () => {
     assert.ok('fields' in match)
     for (const kind of STATEMENT_ORDER) {
       const plan = pair.db
-        .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${rowQuery(match, kind, false)}`)
+        .prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${rowQuery(match, kind)}`)
         .all()
       const [scan, search, ...more] = plan.map(({ detail }) => detail)
       assert.match(scan, /^SCAN a$/, name)
@@ -805,4 +812,25 @@ test('every scan looks rows up by key', () => {
     }
   }
   pair.close()
+})
+
+test('rows are counted on the way, each once for every question about it', () => {
+  const rows = (table: string, count: number) =>
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+    INSERT INTO ${table} SELECT i, 'row ' || i FROM n;`
+  const table = (name: string) => `CREATE TABLE ${name}(id INTEGER PRIMARY KEY, what);`
+  const text = 'CREATE TABLE k(id TEXT PRIMARY KEY, what) WITHOUT ROWID;'
+  const before = `${table('a')}${rows('a', 3000)}${text}${rows('k', 1000)}`
+  const pair = folder.pair(before, `${before}${table('b')}${rows('b', 500)}`)
+  // Those of both databases three times: what is gone, what is other, what is new.
+  const total = 3 * 4000 + 500
+  const heard = counted(pair)
+  assert.deepEqual(heard[0], [0, total])
+  assert.ok(heard.length > 10)
+  for (const [i, [done]] of heard.entries()) assert.equal(done, 1024 * i)
+  assert.ok(total - (heard[heard.length - 1]?.[0] ?? 0) < 1024)
+  assert.deepEqual(told(pair, { tables: ['a', 'k'] }), [])
+  assert.deepEqual(counted(pair, { tables: ['a'], isOneSided: true })[0], [0, 6000])
+  assert.deepEqual(counted(pair, { keys: ['7'] }), [], 'few rows are looked at')
+  assert.equal(rowsOf(pair, { onRows() {} }).length, 500)
 })

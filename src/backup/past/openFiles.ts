@@ -4,6 +4,7 @@
  */
 import { formatArchiveName } from '../../../proto/archiveNames.ts'
 import type { BackupIdentity } from '../../security/backupKeys.ts'
+import type { OnRead } from '../archive.ts'
 import { ArchiveFile } from '../archiveFile.ts'
 import type { PlannedFile, StoredFile } from '../restorePlan.ts'
 import type { OpenObject, Store } from '../stores/store.ts'
@@ -19,13 +20,16 @@ interface Opened {
 export class OpenFiles {
   readonly #store: Store
   readonly #identities: readonly BackupIdentity[]
+  readonly #onRead: OnRead
   readonly #files = new Map<string, Promise<ArchiveFile>>()
   /** Those used longest ago first. */
   readonly #opened = new Map<string, Opened>()
 
-  constructor(store: Store, identities: readonly BackupIdentity[]) {
+  /** `onRead` hears of all bytes that are read. */
+  constructor(store: Store, identities: readonly BackupIdentity[], onRead: OnRead = () => {}) {
     this.#store = store
     this.#identities = identities
+    this.#onRead = onRead
   }
 
   /** Throws ARCHIVE_BROKEN, ARCHIVE_LOCKED, ARCHIVE_MISSING, and what the store throws. */
@@ -43,8 +47,11 @@ export class OpenFiles {
 
   #open(file: StoredFile): Promise<ArchiveFile> {
     const name = formatArchiveName(file.name)
-    const read = (at: number, bytes: number) =>
-      this.#reading(name, (object) => object.read(at, bytes))
+    const read = async (at: number, bytes: number) => {
+      const found = await this.#reading(name, (object) => object.read(at, bytes))
+      this.#onRead(bytes)
+      return found
+    }
     const source = { name: `${this.#store.name}/${name}`, bytes: file.bytes, read }
     return ArchiveFile.open(source, this.#identities)
   }

@@ -6,6 +6,7 @@ import type { ArchivedPlace } from '../../../proto/archiveNames.ts'
 import { WalcastError } from '../../errors.ts'
 import type { BackupIdentity } from '../../security/backupKeys.ts'
 import { PageSet } from '../../sqlite/pageSet.ts'
+import type { OnRead } from '../archive.ts'
 import type { ArchiveFile } from '../archiveFile.ts'
 import { type Moment, momentText } from '../moment.ts'
 import { provenWay } from '../provenWay.ts'
@@ -38,19 +39,24 @@ export class PastArchive {
     store: Store,
     stored: readonly StoredFile[],
     identities: readonly BackupIdentity[],
+    onRead: OnRead | undefined,
   ) {
     this.#store = store
     this.#stored = stored
     this.#history = new HistoryLine(stored)
-    this.files = new OpenFiles(store, identities)
+    this.files = new OpenFiles(store, identities, onRead)
   }
 
-  /** Lists the files of a store. `identities`: those that may open encrypted files. */
+  /**
+   * Lists the files of a store. `identities`: those that may open encrypted files. `onRead` hears
+   * of all bytes that are read of them.
+   */
   static async open(
     store: Store,
     identities: readonly BackupIdentity[] = [],
+    onRead?: OnRead,
   ): Promise<PastArchive> {
-    return new PastArchive(store, await storedFiles(store), identities)
+    return new PastArchive(store, await storedFiles(store), identities, onRead)
   }
 
   close(): Promise<void> {
@@ -156,9 +162,9 @@ export class PastArchive {
     return pieces && changed
   }
 
-  /** What a restore of a position opens, in order. */
-  async opens(found: FoundPosition): Promise<(() => Promise<ArchiveFile>)[]> {
-    return (await this.way(found)).map((file) => () => this.files.open(file))
+  /** What a restore on this way opens, in order. */
+  opensOf(way: readonly PlannedFile[]): (() => Promise<ArchiveFile>)[] {
+    return way.map((file) => () => this.files.open(file))
   }
 
   async #last(line: readonly LinePart[]): Promise<FoundPosition> {

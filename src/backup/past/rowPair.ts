@@ -9,6 +9,7 @@ import { systemFileOps } from '../../platform/fileOps.ts'
 import { mkdtempSync, rmSync } from '../../platform/files.ts'
 import type { Moment } from '../moment.ts'
 import { restore } from '../restore.ts'
+import { bytesOf } from '../restorePlan.ts'
 import { makeChangedRows } from './changedRows.ts'
 import type { FoundPosition, PastArchive } from './pastArchive.ts'
 
@@ -17,6 +18,13 @@ export interface RowPair {
   readonly after: string
   /** Whether the files hold both states whole. */
   readonly isWhole: boolean
+}
+
+export interface PairPlace {
+  readonly folder: string
+  /** Of the files there. */
+  readonly name: string
+  readonly onWhole?: OnWhole | undefined
 }
 
 /** Runs with a folder of its own, private to this user, which is removed afterwards. */
@@ -29,25 +37,29 @@ export async function inTemporaryFolder<T>(run: (folder: string) => Promise<T>):
   }
 }
 
-/** `name`: of the files in `folder`. `before` is the earlier one. */
+/** Hears that states are restored whole, and how many bytes that reads. */
+export type OnWhole = (bytes: number) => void
+
+/** `before` is the earlier one. */
 export async function makeRowPair(
   archive: PastArchive,
   before: FoundPosition,
   after: FoundPosition,
-  folder: string,
-  name: string,
+  { folder, name, onWhole = () => {} }: PairPlace,
 ): Promise<RowPair> {
   const pair = {
     before: join(folder, `${name}-before.db`),
     after: join(folder, `${name}-after.db`),
   }
   if (await onChangedPages(archive, before, after, pair)) return { ...pair, isWhole: false }
-  for (const [path, found] of [
-    [pair.before, before],
-    [pair.after, after],
-  ] as const) {
+  const ways = [await archive.way(before), await archive.way(after)]
+  onWhole(bytesOf(ways.flat()))
+  for (const [i, [path, found]] of [
+    [pair.before, before] as const,
+    [pair.after, after] as const,
+  ].entries()) {
     rmSync(path, { force: true })
-    await restore(path, await archive.opens(found), found.position, systemFileOps)
+    await restore(path, archive.opensOf(ways[i]), found.position, systemFileOps)
   }
   return { ...pair, isWhole: true }
 }
@@ -75,13 +87,14 @@ export function withPastPair<T>(
   before: Moment,
   after: Moment,
   run: (paths: readonly [string, string]) => Promise<T>,
+  onWhole?: OnWhole,
 ): Promise<T> {
   return inTemporaryFolder(async (folder) => {
     const [from, to] = [await archive.find(before), await archive.find(after)]
     // The changes between them are the same in both directions.
     const isForward = from.position.txid <= to.position.txid
     const [earlier, later] = isForward ? [from, to] : [to, from]
-    const pair = await makeRowPair(archive, earlier, later, folder, 'past')
+    const pair = await makeRowPair(archive, earlier, later, { folder, name: 'past', onWhole })
     return run(isForward ? [pair.before, pair.after] : [pair.after, pair.before])
   })
 }

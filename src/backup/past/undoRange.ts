@@ -4,6 +4,7 @@
  */
 import Database from 'better-sqlite3'
 import { WalcastError } from '../../errors.ts'
+import type { OnRows } from '../../rowdiff/comparedRows.ts'
 import { type Difference, diffDatabases, type RowDifference } from '../../rowdiff/rowDiff.ts'
 import { STATEMENT_ORDER } from '../../rowdiff/rowStatements.ts'
 import { rowKey, transitionOf, type Winner } from '../../rowdiff/rowUndo.ts'
@@ -12,7 +13,7 @@ import type { UndoPlan, UndoTable } from '../../rowdiff/undoScript.ts'
 import type { TextEncoding } from '../../sqlite/databaseHeader.ts'
 import { foldName, quoteName } from '../../sqlite/sqlText.ts'
 import type { FoundPosition, PastArchive } from './pastArchive.ts'
-import { makeRowPair, type RowPair } from './rowPair.ts'
+import { makeRowPair, type OnWhole, type RowPair } from './rowPair.ts'
 
 export interface UndoRange {
   /** The position before the transactions, their last one, and the one that is current. */
@@ -44,18 +45,26 @@ export interface RangeChanges {
 const MAX_ROWS = 1_000_000
 const MAX_CONFLICTS = 100_000
 
+/** Hears how far it is. */
+export interface RangeObserver {
+  readonly onWhole?: OnWhole
+  readonly onRows?: OnRows
+}
+
 /** `folder`: of files that must stay while the result is used. Throws UNDO_REFUSED and more. */
 export async function changesIn(
   archive: PastArchive,
   { before, last, newest }: UndoRange,
   folder: string,
   tables: readonly string[],
+  { onWhole, onRows }: RangeObserver = {},
 ): Promise<RangeChanges> {
-  const undone = await makeRowPair(archive, before, last, folder, 'undone')
-  const found = undoneRows(undone, tables)
+  const undone = await makeRowPair(archive, before, last, { folder, name: 'undone', onWhole })
+  const found = undoneRows(undone, tables, onRows)
   const isLatest = last.position.txid === newest.position.txid
-  const later = isLatest ? undefined : await makeRowPair(archive, last, newest, folder, 'later')
-  const again: Again = later && found.keys.size > 0 ? changedAgain(later, found) : NOTHING
+  const place = { folder, name: 'later', onWhole }
+  const later = isLatest ? undefined : await makeRowPair(archive, last, newest, place)
+  const again: Again = later && found.keys.size > 0 ? changedAgain(later, found, onRows) : NOTHING
   const about = tablesIn(later?.after ?? undone.after, found.matches)
   return {
     encoding: found.encoding,
@@ -101,15 +110,19 @@ interface UndoneRows {
 function differencesOf(
   { before, after }: RowPair,
   tables: readonly string[],
+  onRows?: OnRows,
 ): Iterable<Difference> {
-  return diffDatabases(before, after, { tables, order: STATEMENT_ORDER })
+  return diffDatabases(before, after, {
+    ...{ tables, order: STATEMENT_ORDER },
+    ...(onRows && { onRows }),
+  })
 }
 
-function undoneRows(pair: RowPair, tables: readonly string[]): UndoneRows {
+function undoneRows(pair: RowPair, tables: readonly string[], onRows?: OnRows): UndoneRows {
   const keys = new Set<string>()
   const matches = new Map<string, TableMatch>()
   let encoding: TextEncoding = 'UTF-8'
-  for (const difference of differencesOf(pair, tables)) {
+  for (const difference of differencesOf(pair, tables, onRows)) {
     if (difference.type === 'begin') ({ encoding } = difference)
     if (difference.type === 'skipped') requireVirtual(difference)
     if (difference.type !== 'row') continue
@@ -123,10 +136,14 @@ function undoneRows(pair: RowPair, tables: readonly string[]): UndoneRows {
   return { encoding, matches, keys, pair, tables }
 }
 
-function changedAgain(later: RowPair, { keys, matches, pair, tables }: UndoneRows): Again {
+function changedAgain(
+  later: RowPair,
+  { keys, matches, pair, tables }: UndoneRows,
+  onRows?: OnRows,
+): Again {
   const changedLater = new Map<string, RowDifference>()
   const touched = [...matches.keys()]
-  for (const difference of differencesOf(later, touched)) {
+  for (const difference of differencesOf(later, touched, onRows)) {
     if (difference.type === 'table') {
       const undone = matches.get(difference.match.table)
       requireSameShape(difference.match, 'later ones')

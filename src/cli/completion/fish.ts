@@ -19,15 +19,23 @@ function __walcast_first
   test (count (commandline -opc)) -eq 1
 end
 
+function __walcast_application
+  contains -- -- (commandline -opc)
+end
+
 function __walcast_command
   set -l words (commandline -opc)
-  test (count $words) -gt 1; and test $words[2] = $argv[1]
+  test (count $words) -gt 1; and test $words[2] = $argv[1]; and not __walcast_application
 end
 
 complete -c walcast -f
 ${described.join('\n')}
 complete -c walcast -n __walcast_first -a help -d 'show the options of a command'
 complete -c walcast -n __walcast_first -a version -d 'show the version'
+complete -c walcast -n __walcast_first -l help -d 'show the commands'
+complete -c walcast -n __walcast_first -l version -d 'show the version'
+# What follows is a command of the application.
+complete -c walcast -n __walcast_application -F
 complete -c walcast -n '__walcast_command help' -a '${names}'
 ${lines.join('\n')}
 `

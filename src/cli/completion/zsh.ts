@@ -27,7 +27,8 @@ ${described}
     'version:show the version'
   )
   if (( CURRENT == 2 )) || [[ $command == help ]]; then
-    if (( CURRENT <= 3 )); then _describe command commands; fi
+    if [[ $PREFIX == -* ]]; then compadd -- --help --version
+    elif (( CURRENT <= 3 )); then _describe command commands; fi
     return
   fi
   # What follows is a command of the application.

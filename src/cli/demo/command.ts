@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../../errors.ts'
 import { parseNumber } from '../../options/optionValues.ts'
+import { showHelp } from '../helpOutput.ts'
 import { DemoFailure, DemoInterrupted } from './failure.ts'
 import { type DemoOptions, DemoRun } from './run.ts'
 import { createScreen } from './screen.ts'
@@ -41,7 +42,7 @@ interface Arguments extends DemoOptions {
 export async function runDemo(args: readonly string[]): Promise<number> {
   const options = parse(args)
   if (!options) {
-    process.stdout.write(HELP)
+    showHelp(HELP)
     return 0
   }
   try {

@@ -47,7 +47,7 @@ export interface ScrubStatus {
   /** End of the last whole pass, 0 before the first. */
   readonly lastPassMs: number
   readonly passes: number
-  /** The pass under way. */
+  /** The pass under way, that on demand before one in the background. */
   readonly running: { readonly page: number; readonly pages: number } | undefined
   /** Pages known to be wrong now, the first of them. */
   readonly rotten: readonly number[]
@@ -78,6 +78,8 @@ export class Scrubber {
   readonly #running = new Set<Promise<unknown>>()
   #pass: ScrubPass | undefined
   #demanded: Promise<PassResult> | undefined
+  /** Once it reads. */
+  #demandedNow: ScrubPass | undefined
   #timer: Timer | undefined
   #retryTimer: Timer | undefined
   #isRechecking = false
@@ -97,11 +99,12 @@ export class Scrubber {
   }
 
   get status(): ScrubStatus {
-    const pages = this.#pass && this.#host.pages()?.sums.pages
+    const pass = this.#demandedNow ?? this.#pass
+    const pages = pass && this.#host.pages()?.sums.pages
     return {
       lastPassMs: this.#lastPassMs,
       passes: this.#passes,
-      running: this.#pass && pages ? { page: Math.min(this.#pass.next, pages), pages } : undefined,
+      running: pass && pages ? { page: Math.min(pass.next, pages), pages } : undefined,
       rotten: this.#rotten.list(MAX_TOLD),
       rottenPages: this.#rotten.size,
       unexplained: this.#rotten.size + (this.#isStateRight ? 0 : 1) + (this.#isCut ? 1 : 0),
@@ -189,13 +192,18 @@ export class Scrubber {
         throw new WalcastError('SCRUB_NOT_NOW', { seconds: REST_LIMIT_MS / 1000 })
       await delay(REST_MS)
     }
-    const result = await new ScrubPass(
+    this.#demandedNow = new ScrubPass(
       this.#passHost(async () => {}),
       signal,
-    ).run()
-    if (signal.aborted) throw new WalcastError('STOPPING')
-    this.#finish(result)
-    return result
+    )
+    try {
+      const result = await this.#demandedNow.run()
+      if (signal.aborted) throw new WalcastError('STOPPING')
+      this.#finish(result)
+      return result
+    } finally {
+      this.#demandedNow = undefined
+    }
   }
 
   #finish(result: PassResult): void {

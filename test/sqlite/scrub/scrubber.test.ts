@@ -376,6 +376,18 @@ test('the rate holds, 0 is off, a pass on demand is joined and never waits', asy
   assert.ok(slow.scrubber.status.running)
   const [one, other] = [slow.scrubber.now(), slow.scrubber.now()]
   assert.equal(one, other)
+  const pageNow = () => slow.scrubber.status.running?.page ?? 0
+  const inBackground = pageNow()
+  let furthest = 0
+  let isOver = false
+  void one.finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
+    furthest = Math.max(furthest, pageNow())
+    await new Promise(setImmediate)
+  }
+  assert.ok(furthest > inBackground, 'the pass on demand is told of')
   assert.equal((await within('the pass on demand', one)).pagesRead, captured.pages.sums.pages)
   await slow.scrubber.stop()
   assert.equal(slow.seen.passes, 1)
