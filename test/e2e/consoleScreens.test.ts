@@ -1,39 +1,221 @@
 /**
  * Every screen of the console, of a node that leads and of one that follows: rules of
- * accessibility, windows of all sizes, the keyboard alone, and what each role may do.
+ * accessibility, windows of all sizes, the keyboard alone, and what each role may do. The screens
+ * and their actions are those that the page itself offers.
  */
 import assert from 'node:assert/strict'
 import { suite } from 'node:test'
-import { picture } from '../support/consoleBrowser.ts'
-import { goTo, inaccessible, menuOf, misfits } from '../support/consoleChecks.ts'
-import { openAs, pairOnPage } from '../support/consoleCluster.ts'
+import type { Page } from 'playwright-core'
+import { isEnough, TOKEN_ROLES, type TokenRole } from '../../src/security/tokenRoles.ts'
+import { type ConsoleBrowser, openConsole } from '../support/consoleBrowser.ts'
+import { goTo, inaccessible, menuOf, misfits, PHONE } from '../support/consoleChecks.ts'
+import { createdToken, newToken, openAs, pairOnPage } from '../support/consoleCluster.ts'
+import { focusedName, pressByKey, requireTabOrder } from '../support/consoleKeyboard.ts'
+import type { Lab } from '../support/lab.ts'
 import { sharedLab } from '../support/sharedLab.ts'
+import { until } from '../support/until.ts'
+import { Writer } from '../support/workload.ts'
 
-suite('the console of two nodes that were paired on the page', () => {
-  const consoleTest = sharedLab(async (lab) => {
-    const cluster = await pairOnPage(lab, ['--standby', '--backup', lab.path('archive')])
-    return cluster
-  })
+/** Longer than a login takes on a busy machine. */
+const SHORT_SESSION_MS = 15_000
+const NEEDS = /this needs the role (\w+)/
 
-  consoleTest('every screen and dialog is accessible and fits any window', async (_lab, cluster) => {
+interface FoundAction {
+  readonly name: string
+  /** Why it may not be used. */
+  readonly why: string
+}
+
+/** The buttons of a screen that open a dialog. */
+function actionsOf(page: Page): Promise<FoundAction[]> {
+  return page.evaluate<FoundAction[]>(
+    `[...document.querySelectorAll('main button')].filter(({ textContent }) =>
+      textContent.endsWith('…')).map((each) => {
+        const why = document.getElementById(each.getAttribute('aria-describedby') ?? '')
+        const name = each.getAttribute('aria-label') ?? each.textContent
+        const isRefused = each.getAttribute('aria-disabled') === 'true'
+        return { name, why: isRefused ? (why?.textContent ?? name) : '' }
+      })`,
+  )
+}
+
+/** A node writes while the page is worked with: what it shows is built anew each second. */
+function startWriter(lab: Lab, path: string): Writer {
+  return new Writer(lab, 'node', { path, name: 'w', seed: 1, pauseMs: 50 })
+}
+
+/**
+ * Opens each dialog of a screen by keyboard and leaves it. The focus cannot leave a dialog, and is
+ * back at its button afterwards.
+ */
+async function visitDialogs(page: Page, screen: string, done: Set<string>): Promise<string[]> {
+  const faults: string[] = []
+  for (const { name, why } of await actionsOf(page)) {
+    if (why || done.has(name)) continue
+    done.add(name)
+    await pressByKey(page, page.getByRole('main').getByRole('button', { name, exact: true }))
+    const dialog = page.getByRole('dialog')
+    await dialog.getByRole('button', { name: /^(Cancel|Close)$/ }).waitFor()
+    await dialog.getByText('Asking the node').waitFor({ state: 'detached' })
+    const what = `${name} on ${screen}`
+    faults.push(...(await inaccessible(page, what, 'dialog')), ...(await misfits(page, what, [PHONE])))
+    for (let i = 0; i < 6; i++) {
+      await page.keyboard.press('Tab')
+      const isInside =
+        'document.activeElement === document.body || !!document.activeElement.closest("dialog")'
+      assert.ok(await page.evaluate(isInside), `${what}: the focus leaves the dialog`)
+    }
+    await dialog.getByRole('button', { name: /^(Cancel|Close)$/ }).focus()
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'detached' })
+    assert.equal(await focusedName(page), name, `${what}: the focus goes back`)
+  }
+  return faults
+}
+
+suite('the console of two nodes that were paired on its page', () => {
+  const consoleTest = sharedLab((lab) =>
+    pairOnPage(lab, ['--standby', '--backup', lab.path('archive')]),
+  )
+
+  consoleTest('each screen and dialog: accessible, fits any window', async (lab, cluster) => {
+    const writer = startWriter(lab, cluster.leader.db)
     const faults: string[] = []
     for (const node of [cluster.leader, cluster.standby]) {
       const { page, context } = await openAs(cluster, node, cluster.admin)
       const menu = await menuOf(page)
-      assert.ok(menu.length >= 7)
+      assert.ok(menu.length >= 8 - Number(node === cluster.leader))
+      const done = new Set<string>()
       for (const entry of menu) {
         await goTo(page, entry)
-        const what = `${entry.title} of ${node === cluster.leader ? 'a' : 'b'}`
-        const at = performance.now()
-        faults.push(...(await misfits(page, what)))
-        const b = performance.now()
-        faults.push(...(await inaccessible(page, what)))
-        console.error(entry.id, b - at, performance.now() - b)
-        await picture(page, `x-${node === cluster.leader ? 'a' : 'b'}-${entry.id}`)
+        const what = `${entry.title} of ${node === cluster.leader ? 'node-a' : 'node-b'}`
+        faults.push(...(await misfits(page, what)), ...(await inaccessible(page, what)))
+        faults.push(...(await visitDialogs(page, what, done)))
       }
+      assert.ok(done.size >= 5, [...done].join())
       await context.close()
     }
+    await writer.stop()
     assert.deepEqual(faults, [])
     cluster.browser.requireNoFaults()
   })
+
+  consoleTest('the keyboard alone reaches everything, in order', async (lab, cluster) => {
+    const { page, context } = await openAs(cluster, cluster.standby, cluster.admin)
+    await page.emulateMedia({ reducedMotion: 'reduce' })
+    const writer = startWriter(lab, cluster.leader.db)
+    for (const entry of await menuOf(page)) {
+      const link = page.getByRole('link', { name: entry.title, exact: true })
+      await pressByKey(page, link)
+      await page.getByRole('heading', { level: 1, name: entry.title }).waitFor()
+      assert.equal(await focusedName(page), entry.title)
+      const names = await requireTabOrder(page, entry.title)
+      assert.equal(names[0], 'Skip to the content')
+    }
+    await writer.stop()
+    const moving = 'document.getAnimations().length'
+    assert.equal(await page.evaluate(moving), 0)
+    await context.close()
+    cluster.browser.requireNoFaults()
+  })
+
+  consoleTest('each role has its buttons, and the others say why not', async (lab, cluster) => {
+    const { leader } = cluster
+    const read = await actionsAs(cluster.browser, leader, await newToken(lab, leader, 'read'))
+    const needed = new Map(
+      read.map(({ name, why }) => [
+        plainName(name),
+        TOKEN_ROLES.find((r) => r === NEEDS.exec(why)?.[1]),
+      ]),
+    )
+    assert.ok(needed.size >= 5)
+    for (const role of ['operate', 'admin'] as const) {
+      const token = role === 'admin' ? cluster.admin : await newToken(lab, leader, role)
+      const found = await actionsAs(cluster.browser, leader, token)
+      assert.ok(found.length >= read.length)
+      for (const { name, why } of found) requireRole(name, why, needed.get(plainName(name)), role)
+    }
+    cluster.browser.requireNoFaults()
+  })
+
+  consoleTest('the lag of a replica that stands still is seen, and ends', async (lab, cluster) => {
+    const { page, context } = await openAs(cluster, cluster.leader, cluster.admin)
+    const writer = startWriter(lab, cluster.leader.db)
+    await page.getByRole('link', { name: 'This node' }).click()
+    const figure = (label: string) =>
+      page.locator('.figure').filter({ hasText: label }).locator('.value')
+    const first = await figure('Position').textContent()
+    await writer.advance(20)
+    await until(
+      'the position moves',
+      async () => (await figure('Position').textContent()) !== first,
+    )
+    cluster.standby.kill('SIGSTOP')
+    await page.getByText('needs attention').waitFor()
+    await page.getByRole('link', { name: 'Lag' }).click()
+    await until('the lag grows', async (saw) => {
+      const shown = (await figure('Now').first().textContent()) ?? ''
+      saw(shown)
+      return / s$|min/.test(shown)
+    })
+    cluster.standby.kill('SIGCONT')
+    await page.getByText('all well').waitFor()
+    await writer.stop()
+    await context.close()
+    cluster.browser.requireNoFaults()
+  })
+
+  consoleTest('a session that ends asks for a login, and goes on there', async (_lab, cluster) => {
+    const { page: mine, context } = await openAs(cluster, cluster.leader, cluster.admin)
+    const token = await createdToken(mine, 'read', SHORT_SESSION_MS)
+    await context.close()
+    const { page, context: short } = await openAs(cluster, cluster.leader, token)
+    await page.getByRole('link', { name: 'Timeline' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Timeline' }).waitFor()
+    await page.getByText('Your session has ended').waitFor()
+    assert.deepEqual(await inaccessible(page, 'login'), [])
+    assert.deepEqual(await misfits(page, 'login'), [])
+    await requireTabOrder(page, 'login')
+    await page.getByLabel('Token').fill(cluster.admin)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { level: 1, name: 'Timeline' }).waitFor()
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByLabel('Token').waitFor()
+    assert.equal(await page.getByText('Your session has ended').count(), 0)
+    await short.close()
+    cluster.browser.requireNoFaults()
+  })
 })
+
+/** Without the reason that the name of a refused button ends with. */
+function plainName(name: string): string {
+  return name.split(':')[0]
+}
+
+async function actionsAs(
+  browser: ConsoleBrowser,
+  node: { readonly url: string },
+  token: string,
+): Promise<FoundAction[]> {
+  const context = await browser.context(node.url)
+  const page = await openConsole(context, node, token)
+  const found: FoundAction[] = []
+  for (const entry of await menuOf(page)) {
+    await goTo(page, entry)
+    found.push(...(await actionsOf(page)))
+  }
+  await context.close()
+  return found
+}
+
+/** `needed`: by the word of the page to whoever may only read. */
+function requireRole(
+  name: string,
+  why: string,
+  needed: TokenRole | undefined,
+  role: TokenRole,
+): void {
+  const mayUse = needed !== undefined && isEnough(role, needed)
+  if (!needed) return
+  assert.equal(why === '', mayUse, `${name} for ${role}: ${why}`)
+}

@@ -30,16 +30,19 @@ export interface Window {
   readonly scale: number
 }
 
+export const PHONE: Window = { name: 'phone', width: 320, height: 640, scale: 2 }
+
 /** A narrow phone, and one usual screen at three zooms. */
 export const WINDOWS: readonly Window[] = [
-  { name: 'phone', width: 320, height: 640, scale: 2 },
+  PHONE,
   { name: '200 %', width: 720, height: 450, scale: 2 },
   { name: '100 %', width: 1440, height: 900, scale: 1 },
   { name: '80 %', width: 1800, height: 1125, scale: 0.8 },
 ]
 
 /** The screens that the menu of this page offers, in its order. */
-export function menuOf(page: Page): Promise<MenuEntry[]> {
+export async function menuOf(page: Page): Promise<MenuEntry[]> {
+  await page.locator('.menu a').first().waitFor()
   return page.evaluate<MenuEntry[]>(
     `[...document.querySelectorAll('.menu a')].map((each) => ({
       id: each.getAttribute('href').replace('#/', ''), title: each.textContent,
@@ -54,10 +57,10 @@ export async function goTo(page: Page, { id, title }: MenuEntry): Promise<void> 
 }
 
 /**
- * Serious findings of axe-core, in both themes. The page's policy allows no foreign script: the
- * browser is told to evaluate it, as its own console does.
+ * Serious findings of axe-core within `part`, in both themes. The page's policy allows no foreign
+ * script: the browser is told to evaluate it, as its own console does.
  */
-export async function inaccessible(page: Page, what: string): Promise<string[]> {
+export async function inaccessible(page: Page, what: string, part = 'html'): Promise<string[]> {
   if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(AXE)
   const found: string[] = []
   for (const colorScheme of THEMES) {
@@ -66,7 +69,7 @@ export async function inaccessible(page: Page, what: string): Promise<string[]> 
     const only = colorScheme === 'dark' ? { runOnly: ['color-contrast'] } : {}
     const options = JSON.stringify({ ...only, resultTypes: ['violations'] })
     const { violations } = await page.evaluate<{ violations: Violation[] }>(
-      `axe.run(document, ${options})`,
+      `axe.run('${part}', ${options})`,
     )
     const grave = violations.filter(({ impact }) => GRAVE.includes(impact)).map(violationText)
     found.push(...grave.map((text) => `${what}, ${colorScheme}: ${text}`))

@@ -4,6 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import type { BrowserContext, Page } from 'playwright-core'
+import { CONSOLE_HEADER } from '../../src/api/consoleSession.ts'
+import { TOKENS_PATH } from '../../src/api/tokens.ts'
 import type { TokenRole } from '../../src/security/tokenRoles.ts'
 import { ConsoleBrowser, openConsole } from './consoleBrowser.ts'
 import type { Lab } from './lab.ts'
@@ -19,10 +21,7 @@ export interface ConsoleCluster {
 }
 
 /** Begins with the leader alone. `flags`: of the node that joins. */
-export async function pairOnPage(
-  lab: Lab,
-  flags: readonly string[] = [],
-): Promise<ConsoleCluster> {
+export async function pairOnPage(lab: Lab, flags: readonly string[] = []): Promise<ConsoleCluster> {
   const leader = await startLeader(lab, {}, ['--tls', '--name', 'node-a', '--peer-look', '200ms'])
   const admin = await newToken(lab, leader, 'admin')
   const browser = await ConsoleBrowser.open(lab)
@@ -60,9 +59,24 @@ export async function newToken(
   const args = ['token', 'create', '--role', role, '--db', node.db, ...more]
   const { code, out, err } = await run(lab, args)
   assert.equal(code, 0, err)
-  const [token] = /wct_\w+/.exec(out) ?? []
+  const [token] = /wct_[\w-]+/.exec(out) ?? []
   assert.ok(token, out)
   return token
+}
+
+/** A new token that ends by itself, asked for by the page of an admin. */
+export async function createdToken(
+  page: Page,
+  role: TokenRole,
+  expiresMs: number,
+): Promise<string> {
+  const body = JSON.stringify(JSON.stringify({ role, expiresMs }))
+  const headers = JSON.stringify({ 'content-type': 'application/json', [CONSOLE_HEADER]: '1' })
+  const asked = `{ method: 'POST', headers: ${headers}, body: ${body} }`
+  const answer = await page.evaluate<{ token: string }>(
+    `fetch('${TOKENS_PATH}', ${asked}).then((answer) => answer.json())`,
+  )
+  return answer.token
 }
 
 /** A page of its own, logged in. */

@@ -46,7 +46,7 @@ function databaseCard(name: string, status: DatabaseStatus, nowMs: number): HTML
       ['File', el('span', { class: 'mono' }, db)],
       [
         'Size',
-        `${bytesText(pages * pageSize)}, ${plural(pages, 'page')} of ${bytesText(pageSize)}`,
+        `${bytesText(pages * pageSize)}, ${plural(pages, 'page')} of ${countText(pageSize)} B`,
       ],
       ['WAL', `${bytesText(walBytes)} in use, file of ${bytesText(walFileBytes)}`],
       ['Position', `${epoch}-${countText(txid)}`],

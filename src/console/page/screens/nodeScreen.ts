@@ -53,7 +53,7 @@ class NodeScreen implements MountedScreen {
       () => [
         facts([
           ['Database', db],
-          ['Pages', `${plural(pages, 'page')} of ${bytesText(pageSize)}`],
+          ['Pages', `${plural(pages, 'page')} of ${countText(pageSize)} B`],
           ['State checksum', checksum],
           ['Cluster', cluster || 'none yet'],
           ['Version', version],
