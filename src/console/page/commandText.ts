@@ -3,7 +3,7 @@ import { el, setText } from './dom.ts'
 import { icon } from './icons.ts'
 
 export function commandText(command: string): HTMLElement {
-  const code = el('code', {}, command)
+  const code = el('code', {}, ...wordsOf(command))
   const said = el('span', {}, 'Copy')
   const copy = el('button', { type: 'button', class: 'small', 'aria-label': 'Copy the command' })
   copy.append(icon('copy'), said)
@@ -11,6 +11,13 @@ export function commandText(command: string): HTMLElement {
     setText(said, (await copied(code)) ? 'Copied' : 'Marked'),
   )
   return el('div', { class: 'command' }, code, copy)
+}
+
+/** Lines end between words: a flag that is broken at its hyphens is read wrongly. */
+function wordsOf(command: string): (Node | string)[] {
+  return command
+    .split(' ')
+    .flatMap((word, i) => [...(i > 0 ? [' '] : []), el('span', { class: 'word' }, word)])
 }
 
 /** Over plain HTTP browsers copy nothing by themselves: then the text is only selected. */
