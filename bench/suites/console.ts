@@ -71,7 +71,7 @@ async function measure(context: Context, browser: Browser, replicas: number): Pr
   const visits: Visit[] = []
   for (let i = 0; i < context.options.rounds + WARM_UP_VISITS; i++) {
     context.progress(`console: ${replicas} replicas, visit ${i}`)
-    visits.push(await visit(browser, running.leaderAddress, replicas + 1))
+    visits.push(await visit(browser, running.leaderAddress ?? '', replicas + 1))
   }
   await groups.stop()
   await running.stop()

@@ -7,8 +7,12 @@ import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+/** Looks at a page that does not fit, a few frames apart. */
+const MAX_LOOKS = 40
+const FRAMES = 'new Promise((resolve) => setTimeout(() => requestAnimationFrame(resolve), 50))'
 const GRAVE: readonly unknown[] = ['serious', 'critical']
 const THEMES = ['light', 'dark'] as const
+type Theme = (typeof THEMES)[number]
 
 interface Violation {
   readonly id: string
@@ -57,13 +61,18 @@ export async function goTo(page: Page, { id, title }: MenuEntry): Promise<void> 
 }
 
 /**
- * Serious findings of axe-core within `part`, in both themes. The page's policy allows no foreign
- * script: the browser is told to evaluate it, as its own console does.
+ * Serious findings of axe-core within `part`. The page's policy allows no foreign script: the
+ * browser is told to evaluate it, as its own console does.
  */
-export async function inaccessible(page: Page, what: string, part = 'html'): Promise<string[]> {
+export async function inaccessible(
+  page: Page,
+  what: string,
+  part = 'html',
+  themes: readonly Theme[] = THEMES,
+): Promise<string[]> {
   if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(AXE)
   const found: string[] = []
-  for (const colorScheme of THEMES) {
+  for (const colorScheme of themes) {
     await page.emulateMedia({ colorScheme })
     // All but the colours are the same in both.
     const only = colorScheme === 'dark' ? { runOnly: ['color-contrast'] } : {}
@@ -94,12 +103,21 @@ export async function misfits(
   for (const { name, width, height, scale } of windows) {
     const metrics = { width, height, deviceScaleFactor: scale, mobile: false }
     await session.send('Emulation.setDeviceMetricsOverride', metrics)
-    const texts = await page.evaluate<string[]>(CUT_OFF)
+    const texts = await cutOff(page)
     found.push(...texts.map((text) => `${what}, ${name}: ${text}`))
   }
   await session.send('Emulation.clearDeviceMetricsOverride')
   await session.detach()
   return found
+}
+
+/** Charts and drawings take a new width some frames after the rest. */
+async function cutOff(page: Page): Promise<string[]> {
+  for (let looks = 1; ; looks++) {
+    const texts = await page.evaluate<string[]>(CUT_OFF)
+    if (texts.length === 0 || looks === MAX_LOOKS) return texts
+    await page.evaluate(FRAMES)
+  }
 }
 
 /**

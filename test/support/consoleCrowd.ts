@@ -44,7 +44,14 @@ async function answerAsReplicas(lab: Lab, { role: _role, ...leader }: NodeStatus
     if (node === AWAY) return void response.destroy()
     const lagMs = node === LATE ? LATE_MS : 0
     const lag = { ...leader.lag, connected: true, lagMs, txidLag: lagMs }
-    const own = { node, role: 'replica', state: 'streaming', leader: leader.node, lag, replicas: [] }
+    const own = {
+      node,
+      role: 'replica',
+      state: 'streaming',
+      leader: leader.node,
+      lag,
+      replicas: [],
+    }
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify({ ...leader, ...own }))
   })

@@ -64,7 +64,13 @@ function nodeShape(node: ClusterNode, box: Box, { isDense }: ClusterLayout): SVG
   const name = node.node || node.address
   const title = svg('title', {}, document.createTextNode(nodeText(node)))
   if (isDense && node.role !== 'leader')
-    return svg('g', {}, title, frame, text(centre, middle + 4, cutMiddle(name, DENSE_CHARS), 'id dense'))
+    return svg(
+      'g',
+      {},
+      title,
+      frame,
+      text(centre, middle + 4, cutMiddle(name, DENSE_CHARS), 'id dense'),
+    )
   return svg(
     'g',
     {},
