@@ -3,7 +3,7 @@
  * Without it each second of a busy cluster would take the focus from whoever works by keyboard.
  */
 
-const REACHABLE = 'a[href], button, input, select, [tabindex]'
+const REACHABLE = 'a[href], button, input, select, textarea, summary, [tabindex]'
 
 export interface FocusPlace {
   readonly tag: string
