@@ -133,7 +133,8 @@ const CUT_OFF = `(() => {
       if (scrolls(at)) return true
     return false
   }
-  const name = (each) => each.tagName + '.' + each.getAttribute('class') + ': ' + each.textContent.slice(0, 60)
+  const name = ({ tagName, className, textContent }) =>
+    tagName + '.' + className + ': ' + textContent.slice(0, 60)
   for (const each of document.body.querySelectorAll('*')) {
     const { left, right, width } = each.getBoundingClientRect()
     if (width < 2 || each.matches('.hidden-label, .skip')) continue
