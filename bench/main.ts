@@ -21,6 +21,7 @@ import { type KeptResult, type KeptRow, keepable, type Row, type SuiteResult } f
 import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
+import { consolePage } from './suites/console.ts'
 import { fanout } from './suites/fanout.ts'
 import { floor } from './suites/floor.ts'
 import { guest } from './suites/guest.ts'
@@ -52,6 +53,7 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   switchover,
   guest,
   restore,
+  console: consolePage,
 }
 /** CPU of other processes above which a warning is given. */
 const BUSY_PERCENT = 10

@@ -30,6 +30,7 @@ export const SUITE_NAMES = [
   'switchover',
   'guest',
   'restore',
+  'console',
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
@@ -97,9 +98,9 @@ const OPTIONS = {
     standard: { lag: '1,100', network: '1,100', other: '1' },
   },
   replicas: {
-    suites: ['lag', 'throughput', 'idle', 'fanout', 'guest'],
+    suites: ['lag', 'throughput', 'idle', 'fanout', 'guest', 'console'],
     help: 'replicas running, comma-separated',
-    standard: { lag: '1,2', fanout: '1,10,100', other: '1' },
+    standard: { lag: '1,2', fanout: '1,10,100', console: '1,60', other: '1' },
   },
   'per-process': { suites: ['fanout'], help: 'replicas per process', standard: '10' },
   relays: {
@@ -149,7 +150,7 @@ const OPTIONS = {
   rounds: {
     suites: SUITE_NAMES,
     help: 'rounds: how often everything is measured',
-    standard: { idle: '1', large: '1', switchover: '1', other: '3' },
+    standard: { idle: '1', large: '1', switchover: '1', console: '5', other: '3' },
   },
   pin: {
     suites: [

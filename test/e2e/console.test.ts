@@ -9,6 +9,7 @@ import {
   picture,
   requireNoOverflow,
 } from '../support/consoleBrowser.ts'
+import { inaccessible } from '../support/consoleChecks.ts'
 import { type Lab, labTest, waitLevel } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
@@ -201,6 +202,7 @@ labTest('the node goes away and comes back; the page says so, and fits any windo
   await page.getByText('This node does not answer since').waitFor()
   await figure(page, 'Role').getByText('leader').waitFor()
   await picture(page, 'node-away')
+  assert.deepEqual(await inaccessible(page, 'a node that is away'), [])
   leader.kill('SIGCONT')
   await page.getByText('all well').waitFor()
   await page.getByText('This node does not answer since').waitFor({ state: 'hidden' })

@@ -5,6 +5,7 @@
 import type { Action, Plan, PlanLine } from './actions.ts'
 import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
+import { focusAgain, focusPlaceOf } from './focusPlace.ts'
 import { sentence } from './format.ts'
 import { icon } from './icons.ts'
 import { button, newId, notice } from './pieces.ts'
@@ -37,7 +38,12 @@ class ActionDialog {
     this.#dialog.addEventListener('cancel', (event) => {
       if (this.#isRunning) event.preventDefault()
     })
-    this.#dialog.addEventListener('close', () => this.#dialog.remove())
+    const opener = document.activeElement && focusPlaceOf(document.activeElement)
+    this.#dialog.addEventListener('close', () => {
+      this.#dialog.remove()
+      // What opened it may have been built anew meanwhile.
+      if (document.activeElement === document.body && opener) focusAgain(document, opener)
+    })
   }
 
   open(): void {

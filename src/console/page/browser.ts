@@ -80,3 +80,8 @@ export function isOverheard(): boolean {
 export function every(then: () => void, everyMs: number): void {
   setInterval(then, everyMs)
 }
+
+/** A moment in the browser's measure of this load; only the first one of that name counts. */
+export function markOnce(name: string): void {
+  if (performance.getEntriesByName(name).length === 0) performance.mark(name)
+}

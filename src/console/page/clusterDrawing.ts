@@ -1,12 +1,12 @@
 /** The cluster as a drawing: nodes, and a line with its lag from the leader to each. */
 import type { ClusterAnswer, ClusterNode } from '../../api/clusterOverview.ts'
-import { type Box, type ClusterLayout, clusterLayout } from './clusterLayout.ts'
+import { type Box, type ClusterLayout, clusterLayout, frameAround } from './clusterLayout.ts'
 import { svg } from './dom.ts'
 import { cutMiddle, durationText, plural } from './format.ts'
-import { toneOfNode } from './health.ts'
+import { type Tone, toneOfNode } from './health.ts'
 
 const ID_CHARS = 18
-const DENSE_CHARS = 11
+const DENSE_CHARS = 14
 
 /** `width`: of the place that it fills, px. */
 export function clusterDrawing({ nodes }: ClusterAnswer, width: number): SVGElement {
@@ -15,7 +15,7 @@ export function clusterDrawing({ nodes }: ClusterAnswer, width: number): SVGElem
   const layout = clusterLayout(leaders.length, others.length, width)
   const [from] = leaders.length > 0 ? layout.boxes : []
   const below = layout.boxes.slice(leaders.length)
-  const lines = from ? others.map((node, i) => lineTo(node, from, below[i])) : []
+  const lines = from ? linesOf(from, others, below, layout) : []
   const shapes = [...leaders, ...others].map((node, i) => nodeShape(node, layout.boxes[i], layout))
   const attributes = {
     viewBox: `0 0 ${layout.width} ${layout.height}`,
@@ -34,13 +34,26 @@ function drawingText(leaders: readonly ClusterNode[], others: readonly ClusterNo
   return `${leads} leads, ${plural(others.length, 'other node')}, ${away} of them away`
 }
 
-function lineTo(node: ClusterNode, from: Box, to: Box | undefined): SVGElement {
+/** One to each node; where they stand close together, one to the frame around all of them. */
+function linesOf(
+  from: Box,
+  others: readonly ClusterNode[],
+  boxes: readonly Box[],
+  { isDense }: ClusterLayout,
+): SVGElement[] {
+  if (!isDense) return others.map((node, i) => lineTo(toneOfNode(node), from, boxes[i]))
+  const all = frameAround(boxes)
+  const { x, y, width, height } = all
+  return [lineTo('good', from, all), svg('rect', { x, y, width, height, rx: 8, class: 'group' })]
+}
+
+function lineTo(tone: Tone, from: Box, to: Box | undefined): SVGElement {
   if (!to) return svg('g', {})
   const [x1, y1] = [from.x + from.width / 2, from.y + from.height]
   const [x2, y2] = [to.x + to.width / 2, to.y]
   const middle = y1 + 28
   const path = `M${x1} ${y1}C${x1} ${middle} ${x2} ${y1} ${x2} ${Math.min(middle + 12, y2)}V${y2}`
-  return svg('path', { d: path, class: `link ${toneOfNode(node)}` })
+  return svg('path', { d: path, class: `link ${tone}` })
 }
 
 function nodeShape(node: ClusterNode, box: Box, { isDense }: ClusterLayout): SVGElement {
@@ -51,7 +64,13 @@ function nodeShape(node: ClusterNode, box: Box, { isDense }: ClusterLayout): SVG
   const name = node.node || node.address
   const title = svg('title', {}, document.createTextNode(nodeText(node)))
   if (isDense && node.role !== 'leader')
-    return svg('g', {}, title, frame, text(centre, middle + 4, cutMiddle(name, DENSE_CHARS), 'id'))
+    return svg(
+      'g',
+      {},
+      title,
+      frame,
+      text(centre, middle + 4, cutMiddle(name, DENSE_CHARS), 'id dense'),
+    )
   return svg(
     'g',
     {},

@@ -17,12 +17,14 @@ export interface ClusterLayout {
 }
 
 const ROOMY = { width: 172, height: 64, gap: 20 }
-const DENSE = { width: 92, height: 26, gap: 8 }
+const DENSE = { width: 104, height: 26, gap: 8 }
 /** More nodes below the leader than this are drawn small. */
 const MAX_ROOMY = 12
 /** Room for the lines between the leader and the first row. */
 const FALL = 56
 const MARGIN = 8
+/** Between boxes and the frame around them. */
+const PADDING = 6
 
 /** `leaders`: how many nodes stand on top. `width`: of the page, px. */
 export function clusterLayout(leaders: number, others: number, width: number): ClusterLayout {
@@ -46,4 +48,12 @@ function rowsOf(count: number, size: typeof ROOMY, width: number, from: number) 
   })
   const rows = Math.ceil(count / columns)
   return { boxes, end: from + rows * height + Math.max(0, rows - 1) * gap }
+}
+
+export function frameAround(boxes: readonly Box[]): Box {
+  const x = Math.min(...boxes.map((box) => box.x)) - PADDING
+  const y = Math.min(...boxes.map((box) => box.y)) - PADDING
+  const right = Math.max(...boxes.map((box) => box.x + box.width)) + PADDING
+  const end = Math.max(...boxes.map((box) => box.y + box.height)) + PADDING
+  return { x, y, width: right - x, height: end - y }
 }

@@ -4,7 +4,7 @@ import { icon } from './icons.ts'
 
 /** `label`: of the button, for whoever does not see it. */
 export function commandText(command: string, label = 'Copy the command'): HTMLElement {
-  const code = el('code', {}, command)
+  const code = el('code', {}, ...wordsOf(command))
   const said = el('span', {}, 'Copy')
   const copy = el('button', { type: 'button', class: 'small', 'aria-label': label })
   copy.append(icon('copy'), said)
@@ -12,6 +12,13 @@ export function commandText(command: string, label = 'Copy the command'): HTMLEl
     setText(said, (await copied(code)) ? 'Copied' : 'Marked'),
   )
   return el('div', { class: 'command' }, code, copy)
+}
+
+/** Lines end between words: a flag that is broken at its hyphens is read wrongly. */
+function wordsOf(command: string): (Node | string)[] {
+  return command
+    .split(' ')
+    .flatMap((word, i) => [...(i > 0 ? [' '] : []), el('span', { class: 'word' }, word)])
 }
 
 /** Over plain HTTP browsers copy nothing by themselves: then the text is only selected. */

@@ -3,6 +3,8 @@
  * Styles come from classes, since the policy of the page refuses style attributes.
  */
 
+import { focusAgain, focusPlaceOf } from './focusPlace.ts'
+
 export type Child = Node | string | number | false | null | undefined
 type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
 
@@ -45,14 +47,27 @@ export function setText(element: Element, text: string): void {
 const keys = new WeakMap<Element, string>()
 
 /**
- * Fills an element anew, only when what it shows has changed: the focus, a selection and an open
- * detail inside stay otherwise. `shown`: all that `build` draws, as JSON can say it.
+ * Fills an element anew, only when what it shows has changed. The focus inside stays with what has
+ * the same name, and tables stay scrolled as they are. `shown`: all that `build` draws, as JSON can
+ * say it.
  */
 export function refill(element: Element, shown: unknown, build: () => readonly Child[]): void {
   const key = JSON.stringify(shown) ?? ''
   if (keys.get(element) === key) return
+  // A button that goes while it is pressed down is never clicked: the next change will do.
+  if (keys.has(element) && element.matches(':active')) return
   keys.set(element, key)
+  const focused = element.contains(document.activeElement) ? document.activeElement : null
+  const place = focused && focusPlaceOf(focused)
+  const scrolled = scrollersIn(element).map(({ scrollLeft }) => scrollLeft)
   element.replaceChildren(...nodesOf(build()))
+  for (const [i, each] of scrollersIn(element).entries())
+    if (scrolled[i]) each.scrollLeft = scrolled[i]
+  if (place) focusAgain(element, place)
+}
+
+function scrollersIn(element: Element): Element[] {
+  return [...element.querySelectorAll('.scroll')]
 }
 
 function nodesOf(children: readonly Child[]): (Node | string)[] {

@@ -11,6 +11,11 @@ export function countText(count: number): string {
   return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
+/** As commands take it. */
+export function positionText(epoch: number | null, txid: number): string {
+  return `${epoch ?? '?'}-${txid}`
+}
+
 /** "1 transaction", "2 transactions". */
 export function plural(count: number, what: string): string {
   return `${countText(count)} ${what}${count === 1 ? '' : 's'}`

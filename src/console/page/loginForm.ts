@@ -6,7 +6,12 @@ import { sentence } from './format.ts'
 import { newId, notice } from './pieces.ts'
 import { asRefusal } from './requests.ts'
 
-export function loginForm(node: string, login: (token: string) => Promise<void>): HTMLElement {
+/** `wasIn`: a session has just ended. */
+export function loginForm(
+  node: string,
+  wasIn: boolean,
+  login: (token: string) => Promise<void>,
+): HTMLElement {
   const input = el('input', {
     id: newId(),
     type: 'password',
@@ -26,6 +31,7 @@ export function loginForm(node: string, login: (token: string) => Promise<void>)
     el('p', {}, 'This is the console of node ', el('b', {}, node), '.'),
     // So that a password manager tells the tokens of nodes apart.
     el('input', { name: 'username', autocomplete: 'username', value: node, hidden: true }),
+    wasIn && notice('quiet', 'Your session has ended. Log in again to go on where you were.'),
     isOverheard() && notice('warn', 'This page came without TLS: the network can read your token.'),
     el('label', { for: input.id }, 'Token'),
     input,

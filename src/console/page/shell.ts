@@ -1,6 +1,6 @@
 /** The frame of the page: top bar, word of a lost connection, menu, and one screen at a time. */
 import { AwayNotice } from './awayNotice.ts'
-import { every } from './browser.ts'
+import { every, markOnce } from './browser.ts'
 import { el, refill, setAttributes } from './dom.ts'
 import { icon } from './icons.ts'
 import type { NodeLink } from './link.ts'
@@ -14,6 +14,8 @@ import type { Store } from './store.ts'
 import { TopBar } from './topBar.ts'
 
 const SECOND_MS = 1000
+/** When the page first showed its node, as the browser's own measure of a load has it. */
+const FIRST_STATE_MARK = 'walcast-first-state'
 
 export class Shell {
   readonly #store: Store
@@ -26,12 +28,14 @@ export class Shell {
   /** What `main` shows: a screen, or what stands in for one. */
   #shown: Screen | 'login' | 'waiting' | undefined
   #mounted: MountedScreen | undefined
+  /** Whoever logs out here is not told that the session has ended. */
+  #isLeaving = false
 
   constructor(root: HTMLElement, store: Store, link: NodeLink) {
     this.#store = store
     this.#link = link
     this.#away = new AwayNotice(() => void link.retry())
-    this.#bar = new TopBar(() => void link.logout().catch(() => link.retry()))
+    this.#bar = new TopBar(() => void this.#leave())
     const skip = el('a', { class: 'skip', href: '#main' }, 'Skip to the content')
     skip.addEventListener('click', (event) => {
       event.preventDefault()
@@ -60,6 +64,7 @@ export class Shell {
     this.#drawMenu(state, shown)
     if (shown !== this.#shown) this.#show(shown, state)
     this.#mounted?.update(state)
+    if (this.#mounted) markOnce(FIRST_STATE_MARK)
   }
 
   #wanted(state: ConsoleState): Screen | 'login' | 'waiting' {
@@ -70,16 +75,23 @@ export class Shell {
 
   #show(shown: Screen | 'login' | 'waiting', state: ConsoleState): void {
     this.#mounted?.unmount?.()
+    const wasIn = this.#mounted !== undefined && !this.#isLeaving
     this.#mounted = undefined
     this.#shown = shown
     this.#main.replaceChildren()
     if (shown === 'waiting') this.#main.append(el('p', { class: 'busy' }, 'Asking the node…'))
-    else if (shown === 'login') this.#showLogin(state)
+    else if (shown === 'login') this.#showLogin(state, wasIn)
     else this.#mounted = shown.mount(this.#main, this.#store)
   }
 
-  #showLogin({ node }: ConsoleState): void {
-    this.#main.append(loginForm(node, (token) => this.#link.login(token)))
+  async #leave(): Promise<void> {
+    this.#isLeaving = true
+    await this.#link.logout().catch(() => this.#link.retry())
+    this.#isLeaving = false
+  }
+
+  #showLogin({ node }: ConsoleState, wasIn: boolean): void {
+    this.#main.append(loginForm(node, wasIn, (token) => this.#link.login(token)))
     this.#main.querySelector('input')?.focus()
   }
 
@@ -101,5 +113,7 @@ export class Shell {
       ),
     )
     setAttributes(this.#menu, { hidden: there.length < 2 })
+    if (shown !== this.#shown)
+      this.#menu.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' })
   }
 }

@@ -16,8 +16,8 @@ export class TopBar {
 
   constructor(onLogout: () => void) {
     this.#onLogout = onLogout
-    const brand = el('a', { class: 'brand', href: '#/', 'aria-label': 'walcast, first screen' })
-    brand.append(icon('mark'), this.#node)
+    const where = el('span', { class: 'hidden-label' }, ', first screen')
+    const brand = el('a', { class: 'brand', href: '#/' }, icon('mark'), this.#node, where)
     this.element = el(
       'header',
       { class: 'top-bar' },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Box, clusterLayout } from '../../../src/console/page/clusterLayout.ts'
+import { type Box, clusterLayout, frameAround } from '../../../src/console/page/clusterLayout.ts'
 import { cutMiddle } from '../../../src/console/page/format.ts'
 
 function overlap(a: Box, b: Box): boolean {
@@ -24,7 +24,10 @@ test('no node covers another, and none lies outside, at any width', () => {
         }
         for (const [i, box] of layout.boxes.entries())
           for (const other of layout.boxes.slice(i + 1)) assert.ok(!overlap(box, other))
-        assert.ok(layout.boxes.slice(leaders).every(({ y }) => leaders === 0 || y > 64))
+        const below = layout.boxes.slice(leaders)
+        const frame = frameAround(below)
+        if (below.length > 0) assert.ok(frame.x >= 0 && frame.x + frame.width <= width)
+        assert.ok(below.every(({ y }) => leaders === 0 || y > 64))
       },
     ),
   )

@@ -7,6 +7,7 @@ import {
   countText,
   durationText,
   plural,
+  positionText,
   sentence,
   timeText,
 } from '../../../src/console/page/format.ts'
@@ -31,6 +32,7 @@ test('durations have two units at most', () => {
 
 test('counts, sizes and sentences', () => {
   assert.equal(countText(1_234_567), '1,234,567')
+  assert.equal(positionText(2, 1_234_567), '2-1234567')
   assert.equal(countText(999), '999')
   assert.equal(plural(1, 'transaction'), '1 transaction')
   assert.equal(plural(1200, 'transaction'), '1,200 transactions')

@@ -11,6 +11,8 @@ import { refusalText } from '../permission.ts'
 import { badge, button, card, GuardedButton, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
+import type { Store } from '../store.ts'
+import { NodeFilter } from './nodeFilter.ts'
 import { PauseCard } from './pauseCard.ts'
 
 const MIN_DRAWING_PX = 280
@@ -20,20 +22,22 @@ export const clusterScreen: Screen = {
   title: 'Cluster',
   icon: 'cluster',
   isFor: () => true,
-  mount: (root) => new ClusterScreen(root),
+  mount: (root, store) => new ClusterScreen(root, store),
 }
 
 class ClusterScreen implements MountedScreen {
   readonly #drawing = el('div', { class: 'scroll' })
   readonly #list = el('div')
   readonly #pause = new PauseCard()
+  readonly #filter: NodeFilter
   readonly #pair = new GuardedButton('Pair a new node…', () => openAction(pair()))
 
-  constructor(root: HTMLElement) {
+  constructor(root: HTMLElement, store: Store) {
+    this.#filter = new NodeFilter(() => this.update(store.state))
     root.append(
       el('h1', {}, 'Cluster'),
       card('Nodes and links', this.#drawing),
-      card('Nodes', this.#list, this.#pair.element),
+      card('Nodes', this.#filter.element, this.#list, this.#pair.element),
       this.#pause.element,
     )
   }
@@ -46,8 +50,11 @@ class ClusterScreen implements MountedScreen {
     const width = Math.max(MIN_DRAWING_PX, Math.floor(this.#drawing.clientWidth))
     refill(this.#drawing, [cluster.nodes, width], () => [clusterDrawing(cluster, width)])
     const minute = Math.floor(nowMs / 60_000)
-    refill(this.#list, [cluster.nodes, minute, state.session, state.link.is], () => [
-      nodeTable(cluster, state),
+    const nodes = this.#filter.wanted(cluster.nodes)
+    refill(this.#list, [nodes, minute, state.session, state.link.is], () => [
+      nodes.length === 0
+        ? el('p', { class: 'note' }, 'No node is like that.')
+        : nodeTable({ ...cluster, nodes }, state),
     ])
   }
 }

@@ -3,7 +3,7 @@ import type { DatabaseStatus, ScrubReport } from '../../../api/databaseStatus.ts
 import { openAction } from '../actionDialog.ts'
 import { verifyPages } from '../checkActions.ts'
 import { el, refill } from '../dom.ts'
-import { agoText, bytesText, countText, plural } from '../format.ts'
+import { agoText, bytesText, countText, plural, positionText } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { card, facts, GuardedButton, notice } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
@@ -46,10 +46,10 @@ function databaseCard(name: string, status: DatabaseStatus, nowMs: number): HTML
       ['File', el('span', { class: 'mono' }, db)],
       [
         'Size',
-        `${bytesText(pages * pageSize)}, ${plural(pages, 'page')} of ${bytesText(pageSize)}`,
+        `${bytesText(pages * pageSize)}, ${plural(pages, 'page')} of ${countText(pageSize)} B`,
       ],
       ['WAL', `${bytesText(walBytes)} in use, file of ${bytesText(walFileBytes)}`],
-      ['Position', `${epoch}-${countText(txid)}`],
+      ['Position', positionText(epoch, txid)],
       ['State checksum', el('span', { class: 'mono' }, checksum)],
       ['Pages checked', scrub ? scrubText(scrub, nowMs) : 'not here'],
     ]),

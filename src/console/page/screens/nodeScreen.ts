@@ -1,7 +1,15 @@
 /** This node at a glance: its role and position, what needs attention, and who follows it. */
 import type { ReplicaStatus } from '../../../feed/replicaStatus.ts'
 import { el, refill } from '../dom.ts'
-import { agoText, bytesText, countText, durationText, plural, timeText } from '../format.ts'
+import {
+  agoText,
+  bytesText,
+  countText,
+  durationText,
+  plural,
+  positionText,
+  timeText,
+} from '../format.ts'
 import { roleTone } from '../health.ts'
 import { badge, card, facts, figure, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
@@ -38,7 +46,7 @@ class NodeScreen implements MountedScreen {
     const connected = replicas.filter((replica) => replica.connected).length
     refill(this.#figures, [role, roleSince, state, epoch, txid, walBytes, replicas, nowMs], () => [
       figure('Role', badge(roleTone(role), role), sinceText(roleSince, nowMs)),
-      figure('Position', `${epoch}-${countText(txid)}`, state),
+      figure('Position', positionText(epoch, txid), state),
       figure('WAL', bytesText(walBytes), `database ${bytesText(pages * pageSize)}`),
       figure('Replicas', `${connected} of ${replicas.length}`, 'connected'),
     ])
@@ -53,7 +61,7 @@ class NodeScreen implements MountedScreen {
       () => [
         facts([
           ['Database', db],
-          ['Pages', `${plural(pages, 'page')} of ${bytesText(pageSize)}`],
+          ['Pages', `${plural(pages, 'page')} of ${countText(pageSize)} B`],
           ['State checksum', checksum],
           ['Cluster', cluster || 'none yet'],
           ['Version', version],
@@ -87,7 +95,7 @@ function replicaRow(replica: ReplicaStatus, nowMs: number): HTMLElement {
     {},
     el('th', { scope: 'row', title: address }, node),
     el('td', {}, connected ? badge('good', state) : badge('bad', 'away')),
-    el('td', { class: 'number' }, txid === null ? '' : `${epoch}-${countText(txid)}`),
+    el('td', { class: 'number' }, txid === null ? '' : positionText(epoch, txid)),
     el('td', { class: 'number' }, durationText(lagMs)),
     el('td', { class: 'number' }, connected ? 'now' : agoText(nowMs - Date.parse(lastSeen))),
   )

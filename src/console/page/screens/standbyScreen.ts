@@ -8,7 +8,7 @@ import { openAction } from '../actionDialog.ts'
 import { setTimer } from '../browser.ts'
 import { Chart } from '../chart.ts'
 import { el, refill } from '../dom.ts'
-import { countText, durationText, plural, sentence, timeText } from '../format.ts'
+import { countText, durationText, plural, positionText, sentence, timeText } from '../format.ts'
 import { lagSeries } from '../lagSeries.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
@@ -124,7 +124,7 @@ class StandbyScreen implements MountedScreen {
   #copyFigure({ status, lag }: ConsoleState): HTMLElement {
     const behind = lag && lag.txidLag > 0 ? `${plural(lag.txidLag, 'transaction')} behind` : 'level'
     const said = `${behind} with what the leader announced`
-    return figure('This copy', `${status?.epoch ?? 0}-${countText(status?.txid ?? 0)}`, said)
+    return figure('This copy', positionText(status?.epoch ?? 0, status?.txid ?? 0), said)
   }
 
   #ageFigure({ lag, nowMs }: ConsoleState): HTMLElement {
