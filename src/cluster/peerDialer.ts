@@ -80,6 +80,15 @@ export class NotInTime extends Error {
 /** Where a peer fails to prove itself: in TLS, by its key, or by the secret of the cluster. */
 export type Unproven = 'tls' | 'key' | 'secret'
 
+export class PeerUnproven extends WalcastError {
+  readonly by: Unproven
+
+  constructor(address: string, detail: string, by: Unproven) {
+    super('PEER_UNPROVEN', { address, detail })
+    this.by = by
+  }
+}
+
 export class PeerDialer {
   readonly #parts: PeerDialerParts
   /** HOST:PORT of nodes that take no plain text; the one heard of last comes last. */
@@ -208,7 +217,7 @@ export class PeerDialer {
   /** The error of somebody at an address who proves nothing; counted. */
   unproven(address: string, detail: string, by: Unproven = 'secret'): WalcastError {
     this.#parts.onUnproven?.(address, detail)
-    return new WalcastError('PEER_UNPROVEN', { address, detail, by })
+    return new PeerUnproven(address, detail, by)
   }
 }
 

@@ -1,5 +1,5 @@
 /** Why another node gave no answer, as an operator reads it, and what to do about it. Pure. */
-import { NotInTime, type Unproven } from '../cluster/peerDialer.ts'
+import { NotInTime, PeerUnproven, type Unproven } from '../cluster/peerDialer.ts'
 import { keyOf, messageOf, systemCode, WalcastError } from '../errors.ts'
 
 /** A cause has a cause of its own at most so often. */
@@ -62,14 +62,9 @@ function textOf(error: unknown): string | undefined {
   return code.startsWith('HPE_') ? NO_NODE : BY_CODE[code]
 }
 
-function textOfKnown({ key, details }: WalcastError): string | undefined {
-  if (key === 'NODE_ANSWER') return `${NO_NODE} (it answers ${details['detail']})`
-  if (key !== 'PEER_UNPROVEN') return undefined
-  const by = String(details['by'])
-  const say = isUnproven(by) ? UNPROVEN[by] : UNPROVEN.secret
-  return say(String(details['detail']))
-}
-
-function isUnproven(by: string): by is Unproven {
-  return Object.hasOwn(UNPROVEN, by)
+function textOfKnown(error: WalcastError): string | undefined {
+  const detail = String(error.details['detail'])
+  if (error.key === 'NODE_ANSWER') return `${NO_NODE} (it answers ${detail})`
+  if (error.key !== 'PEER_UNPROVEN') return undefined
+  return UNPROVEN[error instanceof PeerUnproven ? error.by : 'secret'](detail)
 }

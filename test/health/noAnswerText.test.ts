@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PeerCalls } from '../../src/cluster/peerCalls.ts'
-import { NotInTime, PeerDialer } from '../../src/cluster/peerDialer.ts'
+import { NotInTime, PeerDialer, PeerUnproven } from '../../src/cluster/peerDialer.ts'
 import { PeerReads } from '../../src/cluster/peerReads.ts'
 import { requestOver } from '../../src/cluster/peerRequest.ts'
 import { WalcastError } from '../../src/errors.ts'
@@ -59,8 +59,8 @@ test('what no test can make a machine do', () => {
   const code = (name: string) => Object.assign(new Error(name), { code: name })
   assert.match(noAnswerText(code('ENOTFOUND')), /host name is not known here/)
   assert.match(noAnswerText(code('EHOSTUNREACH')), /no network leads to that host/)
-  const removed = { address: 'x:1', detail: 'its key was removed', by: 'key' }
-  assert.match(noAnswerText(new WalcastError('PEER_UNPROVEN', removed)), /\(walcast pair\)/)
+  const removed = new PeerUnproven('x:1', 'its key was removed', 'key')
+  assert.match(noAnswerText(removed), /\(walcast pair\)/)
   const told = new WalcastError('UNAUTHORIZED', { message: 'the clock is off' })
   assert.equal(noAnswerText(told), 'the clock is off')
   const odd = new WalcastError('NODE_UNREACHABLE', { url: 'x:1', detail: 'odd' }, new Error('odd'))

@@ -2,9 +2,12 @@
 import { el, setText } from './dom.ts'
 import { icon } from './icons.ts'
 
+export function commandText(command: string): HTMLElement {
+  return copyable(el('code', {}, ...wordsOf(command)), 'Copy the command')
+}
+
 /** `label`: of the button, for whoever does not see it. */
-export function commandText(command: string, label = 'Copy the command'): HTMLElement {
-  const code = el('code', {}, ...wordsOf(command))
+export function copyable(code: HTMLElement, label: string): HTMLElement {
   const said = el('span', {}, 'Copy')
   const copy = el('button', { type: 'button', class: 'small', 'aria-label': label })
   copy.append(icon('copy'), said)

@@ -9,7 +9,7 @@ import {
   DEFAULT_PAGE_ROWS,
 } from '../../../api/bundles.ts'
 import { type KeptPage, type KeptSql, MAX_CHOSEN_ROWS } from '../../../replica/diverged/keptRow.ts'
-import { commandText, shellWord } from '../commandText.ts'
+import { commandText, copyable, shellWord } from '../commandText.ts'
 import { el, refill, setText } from '../dom.ts'
 import { plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
@@ -196,7 +196,7 @@ function sqlParts(
 ): Node[] {
   const what = updates ? 'overwritten' : 'in conflict, left alone as comments'
   const said = `${plural(inserted, 'row')} inserted, ${plural(conflicts, 'row')} ${what}.`
-  const script = commandText(sql, 'Copy the SQL')
+  const script = copyable(el('code', {}, sql), 'Copy the SQL')
   script.classList.add('sql')
   return [
     notice(
