@@ -5,7 +5,7 @@
  */
 import { dirname, join } from 'node:path'
 import { messageOf, systemCode, WalcastError, writeError } from '../../errors.ts'
-import { type FileOps, makeFolder, syncFolder } from '../../platform/fileOps.ts'
+import { type FileOps, syncFolder } from '../../platform/fileOps.ts'
 import {
   closeSync,
   constants,
@@ -21,6 +21,7 @@ import {
 import { openPlain } from '../../platform/plainFiles.ts'
 import { randomBytes } from '../../platform/random.ts'
 import { nextTurn, wallMs } from '../../platform/time.ts'
+import { giveFolderOwner, makeOwnedFolder } from './folderOwner.ts'
 import { requireReachable, unreachable } from './folderPlace.ts'
 import {
   type Append,
@@ -85,10 +86,11 @@ export class DirectoryStore implements Store {
     if (existsSync(path)) return false
     requireReachable(this.name)
     const begun = join(dirname(path), `.begun-${randomBytes(8).toString('hex')}`)
-    makeFolder(dirname(path))
+    makeOwnedFolder(dirname(path), this.name)
     this.#sweep(dirname(path))
     const fd = openBegun(begun)
     try {
+      giveFolderOwner(fd, dirname(path))
       await this.#fill(fd, begun, write)
       this.#ops.publish(begun, path)
       return true
@@ -149,7 +151,7 @@ function discard(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
-    if (systemCode(error) === undefined) throw error
+    if (systemCode(error) === '') throw error
   }
 }
 
