@@ -7,6 +7,7 @@ import { foldName } from '../sqlite/sqlText.ts'
 import { identityHelp } from './archivePlace.ts'
 import { parseFlags } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
+import { tablesText } from './historyTables.ts'
 import { countOf, momentOf, PLACE_HELP, withAgo, withArchive } from './pastArguments.ts'
 import { formatBytes, jsonLine, shown } from './queryCommand.ts'
 
@@ -91,7 +92,7 @@ async function print(archive: PastArchive, wanted: Wanted): Promise<void> {
   }
   const output = new DataOutput(process.stdout)
   for (const entry of entries)
-    if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry)))) return
+    if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry, table)))) return
   await output.end()
   if (entries.length === 0) process.stderr.write(`${noneText(wanted)}\n`)
 }
@@ -120,15 +121,16 @@ function touches({ tables }: HistoryEntry, table: string): boolean {
   return [...tables.keys()].some((name) => foldName(name) === foldName(table))
 }
 
-function line({ position, pageSize, changed, tables }: HistoryEntry): string {
+function line(
+  { position, pageSize, changed, tables }: HistoryEntry,
+  table: string | undefined,
+): string {
   const parts = [
     momentText(position.timeMs),
     nameOf(position).padStart(8),
     `${changed} page${changed === 1 ? '' : 's'}`.padStart(11),
     formatBytes(changed * pageSize).padStart(10),
-    sorted(tables)
-      .map(([name, pages]) => `${shown(name)} ${pages}`)
-      .join(', '),
+    tablesText(sorted(tables), table),
   ]
   return `${parts.join('  ').trimEnd()}\n`
 }
