@@ -1,6 +1,6 @@
 /**
- * While a command holds the write lock of a database, writers of the application wait for it. Ctrl-Z
- * at its terminal would stop it there, and them with it for as long as it is forgotten.
+ * While a command holds the write lock of a database, writers of the application wait for it.
+ * Ctrl-Z at its terminal would stop it there, and them with it for as long as it is forgotten.
  */
 
 /** `onAsked`: the terminal asks the command to stop (SIGTSTP), and it does not. */

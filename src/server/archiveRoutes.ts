@@ -4,8 +4,8 @@
  *
  * A few requests are answered at once. Each has its turn from before its body is read until its
  * answer is made, and sent or of no use any more: neither slow readers nor those who leave pile up
- * work. A reader that takes its answer too slowly loses its connection. Readers have their turns one
- * after another, so that one token holds up none of the others. Who reads files is told.
+ * work. A reader that takes its answer too slowly loses its connection. Readers have their turns
+ * one after another, so that one token holds up none of the others. Who reads files is told.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {

@@ -143,7 +143,7 @@ test('a place that is a file is not reached', async () => {
   await assert.rejects(store.open('x/a'), isCode('STORE_UNREACHABLE'))
 })
 
-test('what root writes into the archive of another user belongs to that user', async () => {
+test('notes that root writes into the archive of another user belong to that user', async () => {
   assert.equal(process.getuid?.(), 0, 'this writes as root: run it as root')
   const { store, folder } = newStore()
   const ownersOf = (...names: string[]) =>
@@ -151,13 +151,13 @@ test('what root writes into the archive of another user belongs to that user', a
   await put(store, 'points/own.json', '{}')
   assert.deepEqual(ownersOf('', 'points', 'points/own.json'), Array(3).fill([0, 0]))
   chownSync(folder, 4321, 1234)
-  await put(store, 'broken/1-a.json', '{}')
-  await put(store, 'changes/0/a.wca', 'x')
+  for (const name of ['broken/1-a.json', 'pins/a.json', 'points/later.json'])
+    await put(store, name, '{}')
   assert.deepEqual(
-    ownersOf('broken', 'broken/1-a.json', 'changes', 'changes/0', 'changes/0/a.wca'),
+    ownersOf('broken', 'broken/1-a.json', 'pins', 'pins/a.json', 'points/later.json'),
     Array(5).fill([4321, 1234]),
   )
-  // Each folder counts by itself.
-  await put(store, 'points/later.json', '{}')
-  assert.deepEqual(ownersOf('points/later.json'), [[0, 0]])
+  // What holds pages is nobody else's to read.
+  await put(store, 'changes/0/a.wca', 'x')
+  assert.deepEqual(ownersOf('changes/0', 'changes/0/a.wca'), Array(2).fill([0, 0]))
 })

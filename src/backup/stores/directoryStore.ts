@@ -5,7 +5,7 @@
  */
 import { dirname, join } from 'node:path'
 import { messageOf, systemCode, WalcastError, writeError } from '../../errors.ts'
-import { type FileOps, syncFolder } from '../../platform/fileOps.ts'
+import { type FileOps, makeFolder, syncFolder } from '../../platform/fileOps.ts'
 import {
   closeSync,
   constants,
@@ -21,7 +21,7 @@ import {
 import { openPlain } from '../../platform/plainFiles.ts'
 import { randomBytes } from '../../platform/random.ts'
 import { nextTurn, wallMs } from '../../platform/time.ts'
-import { giveFolderOwner, makeOwnedFolder } from './folderOwner.ts'
+import { giveFolderOwner, isNoteName, makeNoteFolder } from './folderOwner.ts'
 import { requireReachable, unreachable } from './folderPlace.ts'
 import {
   type Append,
@@ -86,11 +86,13 @@ export class DirectoryStore implements Store {
     if (existsSync(path)) return false
     requireReachable(this.name)
     const begun = join(dirname(path), `.begun-${randomBytes(8).toString('hex')}`)
-    makeOwnedFolder(dirname(path), this.name)
+    const isNote = isNoteName(name)
+    if (isNote) makeNoteFolder(dirname(path), this.name)
+    else makeFolder(dirname(path))
     this.#sweep(dirname(path))
     const fd = openBegun(begun)
     try {
-      giveFolderOwner(fd, dirname(path))
+      if (isNote) giveFolderOwner(fd, this.name)
       await this.#fill(fd, begun, write)
       this.#ops.publish(begun, path)
       return true

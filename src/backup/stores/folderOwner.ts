@@ -1,11 +1,11 @@
 /**
- * Who owns what is written into the folder of an archive. A command of root there, such as
- * `walcast restore` or `backups --verify`, may write into the archive of another user. The node of
- * that user could not read a file of root, and no longer remove anything then.
+ * Who owns the notes in the folder of an archive: pins, names, what is broken. A command of root,
+ * such as `walcast restore` or `backups --verify`, writes some into the archive of another user.
+ * The node of that user could not read a note of root, and no longer remove anything then.
  *
- * Descriptors only, and no names: the owner of the folder may put something else under a name.
+ * Files with pages stay as who writes them makes them: nobody gets to read the database by this.
+ * Descriptors only, and no names: the owner of a folder may put something else under a name.
  */
-import { dirname, resolve } from 'node:path'
 import { systemCode } from '../../errors.ts'
 import { makeFolder } from '../../platform/fileOps.ts'
 import {
@@ -19,10 +19,15 @@ import {
 } from '../../platform/files.ts'
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
+const NOTE = /^(?:pins|removals|points|broken)\//
+
+export function isNoteName(name: string): boolean {
+  return NOTE.test(name)
+}
 
 /**
- * Gives the open file the owner and the group of the folder, as far as this user may. It stays as
- * it is when both have one owner.
+ * Gives what is open the owner and the group of the folder, as far as this user may. It stays as it
+ * is when both have one owner.
  */
 export function giveFolderOwner(fd: number, folder: string): void {
   const { uid, gid } = statSync(folder)
@@ -36,18 +41,15 @@ export function giveFolderOwner(fd: number, folder: string): void {
 }
 
 /**
- * Makes a folder, and those above it up to `root`, where they are not there; each with the owner of
- * the one above. Throws as `makeFolder` does.
+ * Makes a folder of notes in `archive`, with its owner, if it is not there. Throws as `makeFolder`
+ * does.
  */
-export function makeOwnedFolder(folder: string, root: string): void {
+export function makeNoteFolder(folder: string, archive: string): void {
   if (existsSync(folder)) return
-  const isRoot = resolve(folder) === resolve(root)
-  if (!isRoot) makeOwnedFolder(dirname(folder), root)
   makeFolder(folder)
-  if (isRoot) return
   const fd = openSync(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   try {
-    giveFolderOwner(fd, dirname(folder))
+    giveFolderOwner(fd, archive)
   } finally {
     closeSync(fd)
   }

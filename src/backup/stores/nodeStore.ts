@@ -25,7 +25,7 @@ const HEAD_BYTES = 256 * 1024
  * are about a gigabyte.
  */
 const MAX_OBJECTS = 2_000_000
-/** Folders of an archive that a node of an earlier version refuses to list: it writes none there. */
+/** Folders that a node of an earlier version refuses to list: it has nothing there. */
 const LATER_FOLDERS: ReadonlySet<string> = new Set(['broken'])
 /** The node forgets a list that it is not asked for in time, or that others need the room of. */
 const MAX_LISTINGS = 4

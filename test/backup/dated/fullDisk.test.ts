@@ -1,4 +1,4 @@
-/** A disk that was full: dated snapshots go on soon after it has room, whatever the backoff says. */
+/** A disk that was full: dated snapshots go on soon after it has room, whatever the backoff. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
