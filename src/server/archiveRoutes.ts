@@ -32,10 +32,13 @@ import {
   textOf,
 } from './requestFields.ts'
 
-/** A restore asks for four parts at once: two of them go on, whoever asks for more. */
-const READS = { atOnce: 8, maxWaiting: 128, atOnceEach: 4, maxWaitingEach: 32 }
+/**
+ * A restore asks for four parts at once, and any command for a dozen lists: two of them go on,
+ * whoever asks for more, and ten commands of one asker wait.
+ */
+const READS = { atOnce: 8, maxWaiting: 256, atOnceEach: 4, maxWaitingEach: 128 }
 /** Of pins and names that are written, whose bodies may be large: a restore writes one. */
-const NOTES = { atOnce: 2, maxWaiting: 16, atOnceEach: 1, maxWaitingEach: 8 }
+const NOTES = { atOnce: 2, maxWaiting: 32, atOnceEach: 1, maxWaitingEach: 16 }
 /** For an answer to be taken: no command waits longer for one. */
 const SEND_MS = 120_000
 

@@ -287,10 +287,10 @@ test('a request past those that wait is refused, and counted', async () => {
   addArchiveRoutes(app, { ...parts, onArchiveRead: assert.fail, onArchiveBusy }, placeOf)
   const ask = (asker: string) =>
     app.inject({ url: OBJECT_PATH, headers: { asker } }).then((answer) => answer.json().code)
-  const asked = Array.from({ length: 4 + 32 }, () => ask('0'))
+  const asked = Array.from({ length: 4 + 128 }, () => ask('0'))
   assert.equal(await ask('0'), 'WALCAST_NODE_ARCHIVE_BUSY', 'one asker has its share')
   // The next one has turns at once. Others fill what is left.
-  for (let i = 4 + 32; i < 8 + 128; i++) asked.push(ask(String(1 + Math.floor((i - 36) / 32))))
+  for (let i = 4 + 128; i < 8 + 256; i++) asked.push(ask(String(1 + Math.floor((i - 132) / 100))))
   assert.equal(await ask('other'), 'WALCAST_NODE_ARCHIVE_BUSY')
   assert.equal(refused, 2)
   opened.resolve()
