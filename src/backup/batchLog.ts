@@ -10,7 +10,7 @@ import { asWalcastError, WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import { closeSync, existsSync } from '../platform/files.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
-import { type BatchHead, encodeHead, HEAD_BYTES, messageSum, type Stand } from './batchRecord.ts'
+import { type BatchHead, HEAD_BYTES, messageSum, type Stand } from './batchRecord.ts'
 import type { LogReader } from './logReader.ts'
 import {
   createLog,
@@ -20,6 +20,7 @@ import {
   type Segment,
   segmentsIn,
 } from './logSegments.ts'
+import { PendingBatches } from './pendingBatches.ts'
 import { type LogSpans, SegmentSpans } from './segmentSpans.ts'
 
 /** Small batches are written together. */
@@ -63,13 +64,12 @@ export class BatchLog {
   readonly #ops: FileOps
   readonly #observer: BatchLogObserver
   readonly #segments: Segment[]
+  readonly #pending: PendingBatches
   /** Number of the newest file that there was. */
   #newest: number
   /** Of the last write. */
   #error: WalcastError | undefined
   #fd: number | undefined
-  #pending: Buffer[] = []
-  #pendingBytes = 0
   #timer: Timer | undefined
   #writing: Promise<void> | undefined
   #erasing: Promise<unknown> = Promise.resolve()
@@ -82,6 +82,7 @@ export class BatchLog {
   ) {
     this.#folder = folder
     this.#limits = limits
+    this.#pending = new PendingBatches(limits.maxPendingBytes)
     this.#ops = ops
     this.#observer = observer
     this.#segments = segmentsIn(folder)
@@ -103,7 +104,7 @@ export class BatchLog {
   }
 
   get pendingBytes(): number {
-    return this.#pendingBytes
+    return this.#pending.bytes
   }
 
   /** Why it cannot be written to; undefined when the last write went well. */
@@ -121,17 +122,14 @@ export class BatchLog {
 
   /** `message` must not change. False when too much waits to be written: it was not taken. */
   append(head: BatchHead, message: Buffer): boolean {
-    const bytes = HEAD_BYTES + message.length
-    if (this.#pendingBytes + bytes > this.#limits.maxPendingBytes) return false
-    this.#pending.push(encodeHead(head), message)
-    this.#pendingBytes += bytes
+    if (!this.#pending.add(head, message)) return false
     if (!this.#writing) this.#timer ??= setTimer(() => this.#begin(), FLUSH_MS)
     return true
   }
 
   /** Resolves when everything appended so far can be read, or is lost. */
   async settled(): Promise<void> {
-    if (this.#pending.length > 0 && !this.#writing) this.#begin()
+    if (this.#pending.isWaiting && !this.#writing) this.#begin()
     await this.#writing
   }
 
@@ -197,23 +195,21 @@ export class BatchLog {
   }
 
   async #write(): Promise<void> {
-    while (this.#pending.length > 0) {
-      const bytes = Buffer.concat(this.#pending)
-      this.#pending = []
+    while (this.#pending.isWaiting) {
+      const bytes = this.#pending.next()
       try {
         await this.#writeOut(bytes)
         this.#error = undefined
+        this.#pending.onWritten(bytes.length)
       } catch (error) {
         const isAgain = this.#error !== undefined
         this.#error = asWalcastError(error)
         this.#endSegment()
         if (this.#segments.at(-1)?.bytes === 0) this.#erase(this.#segments.pop())
         // What was appended meanwhile follows from what is lost.
-        this.#pending = []
-        this.#pendingBytes = bytes.length
+        this.#pending.drop()
         this.#observer.onFailed(this.#error, isAgain)
       }
-      this.#pendingBytes -= bytes.length
     }
   }
 

@@ -9,6 +9,7 @@ import { parseFlags } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { cutMiddle } from './displayWidth.ts'
 import { showHelp } from './helpOutput.ts'
+import { tablesText } from './historyTables.ts'
 import { countOf, momentOf, PLACE_HELP, withAgo, withArchive } from './pastArguments.ts'
 import { formatBytes, jsonLine, shown } from './queryCommand.ts'
 import type { ReadProgress } from './readProgress.ts'
@@ -103,7 +104,7 @@ async function print(archive: PastArchive, wanted: Wanted, reading: ReadProgress
   const columns = lookOf(process.stdout, process.env, wanted.isWide).textColumns
   const output = new DataOutput(process.stdout)
   for (const entry of entries)
-    if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry, columns)))) return
+    if (!(await output.write(isJson ? jsonLine(json(entry)) : line(entry, table, columns)))) return
   await output.end()
   if (entries.length === 0) process.stderr.write(`${noneText(wanted)}\n`)
 }
@@ -133,16 +134,19 @@ function touches({ tables }: HistoryEntry, table: string): boolean {
 }
 
 /** `columns`: those of the terminal, in which the list of tables is cut. */
-function line({ position, pageSize, changed, tables }: HistoryEntry, columns: number): string {
+function line(
+  { position, pageSize, changed, tables }: HistoryEntry,
+  table: string | undefined,
+  columns: number,
+): string {
   const parts = [
     momentText(position.timeMs),
     nameOf(position).padStart(8),
     `${changed} page${changed === 1 ? '' : 's'}`.padStart(11),
     formatBytes(changed * pageSize).padStart(10),
   ].join('  ')
-  const names = sorted(tables).map(([name, pages]) => `${shown(name)} ${pages}`)
   const room = Math.max(LEAST_COLUMNS, columns - parts.length - 2)
-  return `${parts}  ${cutMiddle(names.join(', '), room)}`.trimEnd().concat('\n')
+  return `${parts}  ${cutMiddle(tablesText(sorted(tables), table), room)}`.trimEnd().concat('\n')
 }
 
 /** The table with the most pages first. */

@@ -124,12 +124,12 @@ export class IntoNode {
   }
 
   /**
-   * Commits the content of `side`. Throws INTO_ABORTED, and then nothing was changed; or
-   * INTO_UNCONFIRMED.
+   * Commits the content of `side`. `onHeld`: the write lock is held, and writers wait. Throws
+   * INTO_ABORTED, and then nothing was changed; or INTO_UNCONFIRMED.
    */
-  async commit(side: string, what: string): Promise<Committed> {
+  async commit(side: string, what: string, onHeld: () => void): Promise<Committed> {
     const { here } = this
-    const held = await this.#transfer(side, what)
+    const held = await this.#transfer(side, what, onHeld)
     const { node, before, point } = held
     try {
       await syncLog(here.db)
@@ -148,13 +148,14 @@ export class IntoNode {
     }
   }
 
-  async #transfer(side: string, what: string) {
+  async #transfer(side: string, what: string, onHeld: () => void) {
     const { holdMs } = this.#order
     const { target, db, status } = this.here
     const { node } = status
     try {
       const { beganMs, ...held } = await transferContent(side, db, holdMs, {
         prepare: async () => {
+          onHeld()
           const beganMs = monotonicMs()
           const untilMs = beganMs + holdMs
           const settled = await inTime(settledNode(target, holdMs), untilMs)

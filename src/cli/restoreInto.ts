@@ -9,6 +9,7 @@ import { formatBytes, jsonLine, shown } from './queryCommand.ts'
 import { lockBeside } from './restoreLocks.ts'
 import { type RestoreMeans, runRestoreAt } from './restoreRun.ts'
 import { checkText, type DoneRestore, planJson, positionJson, textOf } from './restoreText.ts'
+import { unstopped } from './unstopped.ts'
 
 /** What the command that goes back needs too. */
 export interface GivenFlags {
@@ -45,10 +46,12 @@ export async function restoreInto(
     lock: () => lockBeside(path),
     approve: async (side) => into.requireRoom(statSync(side).size),
     publish: async (side) => {
-      if (!isJson) process.stderr.write(HOLDING)
+      const say = (text: string) => !isJson && process.stderr.write(text)
+      say(TAKING)
       let isAborted = false
       try {
-        committed.push(await into.commit(side, positionText(plan.target)))
+        const commit = () => into.commit(side, positionText(plan.target), () => say(HOLDING))
+        committed.push(await unstopped(commit, () => process.stderr.write(NOT_STOPPED)))
       } catch (error) {
         isAborted = keyOf(error) === 'INTO_ABORTED'
         throw error
@@ -77,6 +80,9 @@ async function removeUsed(path: string): Promise<void> {
   }
 }
 
+const NOT_STOPPED =
+  'not stopped: writers would wait for as long; Ctrl-C ends it, and changes nothing\n'
+const TAKING = 'taking the write lock of the database\n'
 const HOLDING = 'writers wait now: the archive gets the state before, and the leader the new one\n'
 
 function alreadyText({ here }: IntoNode, { target }: PlannedRestore): string {

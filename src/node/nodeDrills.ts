@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import type { Databases } from '../api/databases.ts'
 import { onlyDatabase } from '../api/databases.ts'
 import type { Archiver } from '../backup/archiver.ts'
+import { unfitness } from '../backup/drill/drillCheck.ts'
 import { clearFolder, runDrill } from '../backup/drill/drillProcess.ts'
 import { type DrillFailure, type DrillProof, DrillRecords } from '../backup/drill/drillRecords.ts'
 import { Drills } from '../backup/drill/drills.ts'
 import { nextTimeOf } from '../backup/drill/drillTimes.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { NodeSetup } from '../database/engine.ts'
+import { messageOf } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { type AuditParts, tellAudit } from './auditedChange.ts'
@@ -64,6 +66,7 @@ function drillsOf(ground: DrillGround, archiver: Archiver): Drills | undefined {
       return known.find((each) => each.epoch === epoch && each.txid === txid)?.checksum
     },
     run: runDrill,
+    onFirst: () => void warnOfCheck(setup),
     onEnd(place, end) {
       if (!('kind' in end)) {
         onFailed(place, end.code)
@@ -73,6 +76,15 @@ function drillsOf(ground: DrillGround, archiver: Archiver): Drills | undefined {
       tellAudit(ground, { action: 'drill', outcome, by: BY, detail: detailOf(place, end) })
     },
   })
+}
+
+/** A drill restores what the database is now, in a while. Never rejects. */
+async function warnOfCheck({ options, log }: NodeSetup): Promise<void> {
+  const { db, drillCheck } = options
+  if (drillCheck === undefined) return
+  const detail = await unfitness(db, drillCheck).catch(messageOf)
+  if (detail !== undefined)
+    log.warn({ detail }, 'the query of --drill-check fails on the database as it is now')
 }
 
 function detailOf(place: string, end: DrillProof | DrillFailure): string {

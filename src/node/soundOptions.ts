@@ -4,12 +4,15 @@ import { isEverywhere } from '../hostPort.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { optionProblems } from '../options/optionProblems.ts'
+import { queryProblem } from '../sqlite/queryProblem.ts'
 import type { StartAs } from './nodeFolder.ts'
 
 /** Throws USAGE, which names every problem at once, or SELF_LEADER. */
 export function requireSoundOptions(options: NodeOptions, as: StartAs): void {
-  const { leader, listen } = options
+  const { leader, listen, drillCheck } = options
   const problems = optionProblems(options)
+  const wrong = drillCheck === undefined ? undefined : queryProblem(drillCheck)
+  if (wrong !== undefined) problems.push(`--drill-check is not a query that gives rows: ${wrong}`)
   if (as === 'replica' && !leader) problems.push('a replica needs --leader HOST:PORT')
   const own = ownAddress(options)
   if (isEverywhere(addressOf(own)))

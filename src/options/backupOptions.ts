@@ -23,6 +23,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
       'which node archives: a replica, and the leader while none does (replica), the leader ' +
       '(leader), or each node with this option (this)',
     default: 'replica',
+    needs: 'backup',
     roles: BOTH,
     common: true,
   },
@@ -35,6 +36,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
       'what of the archive stays restorable for how long: every position of a week, then the ' +
       'last one of a day, then of a month; all keeps everything, and grows for ever',
     default: DEFAULT_KEEP,
+    needs: 'backup',
     roles: BOTH,
     common: true,
   },
@@ -46,6 +48,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     help:
       'file of recipients, of walcast backup-key, for whom the archive is encrypted; this node ' +
       'cannot read it then',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -56,6 +59,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     help: 'time from one file of the archive to the next while there are commits',
     default: '500ms',
     least: '50ms',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -66,6 +70,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     help: 'pause between two rounds that merge files of the archive and remove what --keep lets go',
     default: '60s',
     least: '1s',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -78,6 +83,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
       'goes on with a snapshot',
     default: '1GiB',
     least: '64MiB',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -88,6 +94,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     help: 'batches in memory that are not in that log yet',
     default: '64MiB',
     least: '8MiB',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -98,6 +105,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     help: 'a commit that a place lacks for longer counts as an archive that stands still',
     default: '60s',
     least: '1s',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -109,6 +117,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
       'when the node that archives restores the newest position of each place, to prove it: a ' +
       'cron expression in local time, daily (at a time that comes from its id) or off',
     default: 'daily',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -117,6 +126,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     kind: 'query',
     value: 'SQL',
     help: 'a query that must give one row that begins with 1, or the drill fails',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -127,6 +137,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
     help: 'bytes that a drill reads of an archive in a second',
     default: '32MiB',
     least: '64KiB',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -138,6 +149,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
       'room that a drill leaves on the disk of the database, and a restore at the console on its ' +
       'own; without it they fail',
     default: '1GiB',
+    needs: 'backup',
     roles: BOTH,
   },
   {
@@ -178,6 +190,7 @@ export const BACKUP_OPTIONS: readonly OptionSpec[] = [
       'which dated snapshots stay: a number of the newest, and as in --keep the last one of each ' +
       'hour, day or month up to an age, such as 96,30d:daily',
     default: '96',
+    needs: 'snapshotTo',
     roles: BOTH,
   },
 ]

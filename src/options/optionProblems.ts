@@ -4,6 +4,7 @@
  */
 
 import type { NodeOptions } from './nodeOptions.ts'
+import type { OptionSpec } from './optionSpec.ts'
 import { NODE_OPTIONS } from './options.ts'
 import { parseValue } from './optionValues.ts'
 
@@ -12,7 +13,12 @@ const LEAST_FRAME_BYTES = 24 + 512
 
 /** One text for each mistake; empty when there is none. */
 export function optionProblems(options: NodeOptions): string[] {
-  return [...tooSmall(options), ...inWrongOrder(options), ...contradictions(options)]
+  return [
+    ...tooSmall(options),
+    ...inWrongOrder(options),
+    ...contradictions(options),
+    ...withoutNeeded(options),
+  ]
 }
 
 function tooSmall(options: NodeOptions): string[] {
@@ -48,4 +54,24 @@ function contradictions(options: NodeOptions): string[] {
   if ((snapshotEveryMs === undefined) !== (snapshotTo === undefined))
     problems.push('--snapshot-every and --snapshot-to go together')
   return problems
+}
+
+/** Options that would be taken in silence, and do nothing. */
+function withoutNeeded(options: NodeOptions): string[] {
+  return NODE_OPTIONS.flatMap((spec) => {
+    const { needs, flag } = spec
+    if (needs === undefined || isGiven(options[needs]) || isAsUsual(options, spec)) return []
+    const needed = NODE_OPTIONS.find(({ key }) => key === needs)
+    return [`--${flag} wants --${needed?.flag}`]
+  })
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && !(Array.isArray(value) && value.length === 0)
+}
+
+/** Whether it is not given, or says what holds without it. */
+function isAsUsual(options: NodeOptions, { key, flag, kind, default: usual }: OptionSpec): boolean {
+  const value = options[key]
+  return value === undefined || (usual !== undefined && value === parseValue(flag, kind, usual))
 }

@@ -42,6 +42,8 @@ export interface OptionSpec {
   /** The value 0 turns it off. */
   readonly zeroIsOff?: boolean
   readonly required?: boolean
+  /** Without that option it does nothing, and giving it is a mistake. */
+  readonly needs?: 'backup' | 'snapshotTo'
   readonly roles: readonly ('leader' | 'replica')[]
   /** Whether `--help` shows it; `--help --all` shows every option. */
   readonly common?: boolean

@@ -21,6 +21,8 @@ export interface SchemaEntry {
 
 /** Small pages: most such databases have many tables and few rows. */
 const PAGE_BYTES = 1024
+/** Tables or indexes. */
+const CREATED_AT_ONCE = 500
 /** SQLite's own tables are left out, but for the one that AUTOINCREMENT cannot do without. */
 const SEQUENCE = 'sqlite_sequence'
 
@@ -102,22 +104,33 @@ function inOneGo(db: Database.Database, write: () => void): void {
   db.transaction(write).immediate()
 }
 
-/** Root pages of so many new empty b-trees; the schema is empty afterwards. */
+/**
+ * Root pages of so many new empty b-trees; the schema is empty afterwards. It never has many: each
+ * CREATE goes through all of it.
+ */
 function allocate(
   db: Database.Database,
   tables: number,
   indexes: number,
 ): { readonly table: number[]; readonly index: number[] } {
-  // An index needs a table. When there is none to make, its page stays unused.
-  for (let i = 0; i < Math.max(tables, indexes > 0 ? 1 : 0); i++) db.exec(`CREATE TABLE t${i} (x)`)
-  for (let i = 0; i < indexes; i++) db.exec(`CREATE INDEX i${i} ON t0 (x)`)
-  const rootsOf = (type: string) =>
-    db
-      .prepare<[string], number>('SELECT rootpage FROM sqlite_schema WHERE type = ?')
-      .pluck()
-      .all(type)
-  const roots = { table: rootsOf('table').slice(0, tables), index: rootsOf('index') }
-  db.exec('DELETE FROM sqlite_schema')
+  const roots: { readonly table: number[]; readonly index: number[] } = { table: [], index: [] }
+  const rootsOf = db
+    .prepare<[string], number>('SELECT rootpage FROM sqlite_schema WHERE type = ?')
+    .pluck()
+  const create = (type: 'table' | 'index', count: number, sqlOf: (i: number) => string) => {
+    for (let left = count; left > 0; left -= CREATED_AT_ONCE) {
+      // An index needs a table, whose page stays unused.
+      if (type === 'index') db.exec('CREATE TABLE t (x)')
+      for (let i = 0; i < Math.min(left, CREATED_AT_ONCE); i++) db.exec(sqlOf(i))
+      roots[type].push(...rootsOf.all(type))
+      db.exec('DELETE FROM sqlite_schema')
+      // Reads the schema again.
+      db.pragma('writable_schema = RESET')
+      db.pragma('writable_schema = ON')
+    }
+  }
+  create('table', tables, (i) => `CREATE TABLE t${i} (x)`)
+  create('index', indexes, (i) => `CREATE INDEX i${i} ON t (x)`)
   return roots
 }
 

@@ -129,10 +129,13 @@ export class Access {
   /** Where a request came from, for the audit log. */
   placeOf(request: FastifyRequest): Place {
     const { raw, ip } = request
-    if (this.#options.isLocal(raw)) return { text: THIS_PLACE, passesOn: true }
+    if (this.#options.isLocal(raw)) return { text: THIS_PLACE, asker: THIS_PLACE, passesOn: true }
     const holder = this.#holders.get(raw)
-    if (holder) return { text: `token ${holder.id}, ${ip}`, passesOn: false }
-    return { text: ip, passesOn: true }
+    if (holder) {
+      const asker = `token ${holder.id}`
+      return { text: `${asker}, ${ip}`, asker, passesOn: false }
+    }
+    return { text: ip, asker: ip, passesOn: true }
   }
 
   /** Why nothing is found at the path of a request. */

@@ -4,7 +4,8 @@
  *
  * A few requests are answered at once. Each has its turn from before its body is read until its
  * answer is made, and sent or of no use any more: neither slow readers nor those who leave pile up
- * work. A reader that takes its answer too slowly loses its connection. Who reads files is told.
+ * work. A reader that takes its answer too slowly loses its connection. Readers have their turns
+ * one after another, so that one token holds up none of the others. Who reads files is told.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
@@ -18,8 +19,8 @@ import {
 } from '../api/archiveObjects.ts'
 import { MAX_NOTE_BYTES } from '../backup/retention/noteObject.ts'
 import { WalcastError } from '../errors.ts'
+import { FairTurns } from '../platform/fairTurns.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
-import { Turns } from '../platform/turns.ts'
 import type { ProofParts } from './answerProofs.ts'
 import { ArchiveReaders } from './archiveReaders.ts'
 import {
@@ -31,11 +32,13 @@ import {
   textOf,
 } from './requestFields.ts'
 
-const AT_ONCE = 8
-const MAX_WAITING = 128
+/**
+ * A restore asks for four parts at once, and any command for a dozen lists: two of them go on,
+ * whoever asks for more, and ten commands of one asker wait.
+ */
+const READS = { atOnce: 8, maxWaiting: 256, atOnceEach: 4, maxWaitingEach: 128 }
 /** Of pins and names that are written, whose bodies may be large: a restore writes one. */
-const NOTES_AT_ONCE = 2
-const MAX_NOTES_WAITING = 16
+const NOTES = { atOnce: 2, maxWaiting: 32, atOnceEach: 1, maxWaitingEach: 16 }
 /** For an answer to be taken: no command waits longer for one. */
 const SEND_MS = 120_000
 
@@ -43,7 +46,7 @@ export interface ArchiveParts {
   readonly archive: ArchiveDesk
   /** Hears of each reader once an hour. `place`: which one of --backup. */
   onArchiveRead(reader: string, place: number): void
-  /** A request was refused: too many wait. */
+  /** A request was refused: too many wait, all together or of who asks. */
   onArchiveBusy(): void
 }
 
@@ -63,13 +66,13 @@ export function addArchiveRoutes(
   sendMs = SEND_MS,
 ): void {
   const readers = new ArchiveReaders(nowMs, onArchiveRead)
-  const turns = new Turns(AT_ONCE, MAX_WAITING)
-  const noteTurns = new Turns(NOTES_AT_ONCE, MAX_NOTES_WAITING)
+  const turns = new FairTurns(READS)
+  const noteTurns = new FairTurns(NOTES)
   /** What is being made for requests; it resolves at its end, however that is. */
   const works = new WeakMap<FastifyRequest, Promise<void>>()
-  const inTurn = (from: Turns) => async (request: FastifyRequest, reply: FastifyReply) => {
+  const inTurn = (from: FairTurns) => async (request: FastifyRequest, reply: FastifyReply) => {
     requireNoForeignPage(request)
-    const leave = await from.take()
+    const leave = await from.take(placeOf(request).asker)
     if (!leave) {
       onArchiveBusy()
       throw new WalcastError('NODE_ARCHIVE_BUSY', { node: record().node })

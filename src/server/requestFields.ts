@@ -13,6 +13,8 @@ export type Given = Readonly<Record<string, unknown>>
 /** Where a request came from, for the audit log. */
 export interface Place {
   readonly text: string
+  /** Whose share of what is bounded it takes: a token, wherever it comes from, or an address. */
+  readonly asker: string
   /** Whether who asks may pass on another one's name and place: a node does. */
   readonly passesOn: boolean
 }

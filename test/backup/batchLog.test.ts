@@ -16,6 +16,7 @@ import { after, test } from 'node:test'
 import { BatchLog, type BatchLogLimits } from '../../src/backup/batchLog.ts'
 import { HEAD_BYTES } from '../../src/backup/batchRecord.ts'
 import { recordAfter } from '../../src/backup/logSearch.ts'
+import { PendingBatches } from '../../src/backup/pendingBatches.ts'
 import { keyOf, WalcastError } from '../../src/errors.ts'
 import { createFileOps, type FileOps, systemFileOps } from '../../src/platform/fileOps.ts'
 import { A, headsOf, stand } from '../support/batchLogs.ts'
@@ -277,4 +278,23 @@ test('a batch is looked for in those files alone that may have it', async () => 
     assert.ok(await recordAfter(log, stand(txid), undefined), `txid ${txid}`)
   assert.equal(await recordAfter(log, stand(99), undefined), undefined)
   await log.close()
+})
+
+test('a large batch makes room bit by bit, and is not copied whole', () => {
+  const size = 3 * 1024 ** 2
+  const message = Buffer.alloc(size)
+  const [head] = headsOf(stand(1), stand(2), [message])
+  const pending = new PendingBatches(5 * (size + HEAD_BYTES))
+  for (let i = 0; i < 5; i++) assert.equal(pending.add(head, message), true)
+  assert.equal(pending.add(head, message), false)
+  const written = pending.next()
+  assert.equal(written.length, 2 * (size + HEAD_BYTES))
+  assert.equal(pending.add(head, message), false, 'it counts until it is written')
+  pending.onWritten(written.length)
+  assert.equal(pending.add(head, message), true)
+  assert.equal(pending.next().length, written.length)
+  assert.equal(pending.next().length, written.length)
+  assert.equal(pending.isWaiting, false)
+  pending.drop()
+  assert.equal(pending.bytes, 0)
 })

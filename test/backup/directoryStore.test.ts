@@ -1,6 +1,7 @@
 /** An archive in a folder: objects are whole or not there, and never change. */
 import assert from 'node:assert/strict'
 import {
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -140,4 +141,23 @@ test('a place that is a file is not reached', async () => {
   writeFileSync(folder, 'no folder')
   await assert.rejects(store.list('x'), isCode('STORE_UNREACHABLE'))
   await assert.rejects(store.open('x/a'), isCode('STORE_UNREACHABLE'))
+})
+
+test('notes that root writes into the archive of another user belong to that user', async () => {
+  assert.equal(process.getuid?.(), 0, 'this writes as root: run it as root')
+  const { store, folder } = newStore()
+  const ownersOf = (...names: string[]) =>
+    names.map((name) => statSync(join(folder, name))).map(({ uid, gid }) => [uid, gid])
+  await put(store, 'points/own.json', '{}')
+  assert.deepEqual(ownersOf('', 'points', 'points/own.json'), Array(3).fill([0, 0]))
+  chownSync(folder, 4321, 1234)
+  for (const name of ['broken/1-a.json', 'pins/a.json', 'points/later.json'])
+    await put(store, name, '{}')
+  assert.deepEqual(
+    ownersOf('broken', 'broken/1-a.json', 'pins', 'pins/a.json', 'points/later.json'),
+    Array(5).fill([4321, 1234]),
+  )
+  // What holds pages is nobody else's to read.
+  await put(store, 'changes/0/a.wca', 'x')
+  assert.deepEqual(ownersOf('changes/0', 'changes/0/a.wca'), Array(2).fill([0, 0]))
 })

@@ -10,6 +10,7 @@ import { Archive } from '../../src/backup/archive.ts'
 import { ArchiveRestore } from '../../src/backup/archiveRestore.ts'
 import { HeldListings } from '../../src/backup/heldListings.ts'
 import { clusterArchive } from '../../src/backup/restoreTarget.ts'
+import { brokenNotes } from '../../src/backup/retention/brokenNotes.ts'
 import {
   forgetPoint,
   MAX_NAMED_POINTS,
@@ -22,6 +23,7 @@ import { storedFiles } from '../../src/backup/storedFiles.ts'
 import { DirectoryStore } from '../../src/backup/stores/directoryStore.ts'
 import { NodeStore } from '../../src/backup/stores/nodeStore.ts'
 import type { Store } from '../../src/backup/stores/store.ts'
+import { WalcastError } from '../../src/errors.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { type BackupIdentity, newIdentity } from '../../src/security/backupKeys.ts'
 import { writeArchive } from '../support/archiveFolders.ts'
@@ -254,4 +256,32 @@ test('other bytes than were asked for are refused', async () => {
   }
   await assert.rejects(later(answer(7, whole)), isCode('NODE_ANSWER'))
   await assert.rejects(later(answer(whole, whole + 1)), isCode('ARCHIVE_BROKEN'))
+})
+
+test('a node of an earlier version, which lists no notes of broken files, has none', async () => {
+  const refuse = async (folder: string) => {
+    throw new WalcastError('BAD_REQUEST', { detail: `${folder} is none of an archive` })
+  }
+  const { store } = site({ list: refuse })
+  assert.deepEqual(await store.list('broken'), [])
+  assert.deepEqual(await brokenNotes(store), [])
+  await assert.rejects(store.list('points'), isCode('BAD_REQUEST'))
+  const away = async () => {
+    throw new WalcastError('NODE_UNREACHABLE', { url: 'http://node', detail: 'x' })
+  }
+  await assert.rejects(site({ list: away }).store.list('broken'), isCode('NODE_UNREACHABLE'))
+})
+
+test('what a node lists is bounded in all folders together, and a folder counts once', async () => {
+  const list = async (folder: string) => ({
+    place: '',
+    objects: ['a', 'b', 'c'].map((name) => ({ name: `${folder}/${name}`, bytes: 1 })),
+    isMore: false,
+  })
+  const refuse = async () => assert.fail()
+  const objects = { list, read: refuse, writeNote: refuse, removeNote: refuse }
+  const store = new NodeStore('http://node', objects, 6)
+  for (const folder of ['snapshots', 'changes/0', 'changes/0', 'snapshots'])
+    assert.equal((await store.list(folder)).length, 3)
+  await assert.rejects(store.list('changes/1'), isCode('NODE_ANSWER'))
 })

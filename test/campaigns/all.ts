@@ -4,6 +4,7 @@
  */
 import { labTest } from '../support/lab.ts'
 import { startNotes } from '../support/notesCluster.ts'
+import { campaignRuns, campaignSteps } from '../support/propertyRuns.ts'
 import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
 import { ARCHIVE_STEPS, archiveCrashes } from './archiveCrashes.ts'
 import { ARCHIVE_FAULTS, archiveDisks } from './archiveDisks.ts'
@@ -16,16 +17,17 @@ import { REOPENED, reopenedCopies, reopenedInRestarts } from './reopenedCopies.t
 import { COMMANDS, rogueCommands } from './rogueCommands.ts'
 import { promotionCrashes, ROLE_STEPS, switchoverCrashes } from './roleCrashes.ts'
 
-labTest('forty leader restarts under a writer keep almost nothing aside', (lab, t) =>
-  leaderRestarts(lab, t, 40),
+const LEADER_RESTARTS = campaignRuns(40)
+labTest(`${LEADER_RESTARTS} leader restarts under a writer keep almost nothing aside`, (lab, t) =>
+  leaderRestarts(lab, t, LEADER_RESTARTS),
 )
 
 labTest('a replica killed at any step of the apply comes back intact', (lab) =>
-  applyCrashes(lab, APPLY_STEPS),
+  applyCrashes(lab, campaignSteps(APPLY_STEPS)),
 )
 
 labTest('a replica killed at any step of keeping rows aside loses none of them', (lab, t) =>
-  keptRowCrashes(lab, t, KEEPING_STEPS),
+  keptRowCrashes(lab, t, campaignSteps(KEEPING_STEPS)),
 )
 
 labTest('a switchover survives a death at each step of writing a role', (lab, t) =>
@@ -36,17 +38,19 @@ labTest('a promotion survives a death at each step of writing the role', (lab, t
   promotionCrashes(lab, t, ROLE_STEPS),
 )
 
+const OPENINGS = campaignRuns(20_000)
 for (const [state, options] of Object.entries(REOPENED))
-  labTest(`20,000 openings of a copy without an error while it is ${state}`, (lab) =>
-    reopenedCopies(lab, options, 20_000),
+  labTest(`${OPENINGS} openings of a copy without an error while it is ${state}`, (lab) =>
+    reopenedCopies(lab, options, OPENINGS),
   )
 
 labTest('another user can reopen the copy without errors over three restarts of its node', (lab) =>
   reopenedInRestarts(lab, 3),
 )
 
-labTest('2,000 writes are read at once where they were sent', async (lab) =>
-  ownWrites(lab, await startNotes(lab), 2000),
+const WRITES = campaignRuns(2000)
+labTest(`${WRITES} writes are read at once where they were sent`, async (lab) =>
+  ownWrites(lab, await startNotes(lab), WRITES),
 )
 
 labTest('no command gives a stranger a secret, a signature or its question', (lab) =>
@@ -54,17 +58,18 @@ labTest('no command gives a stranger a secret, a signature or its question', (la
 )
 
 labTest('a host killed or out of room at any step of a join joins with the same command', (lab) =>
-  joinCrashes(lab, JOIN_CRASHES),
+  joinCrashes(lab, campaignSteps(JOIN_CRASHES)),
 )
 
 labTest('a node killed at any step of archiving leaves everything restorable', (lab) =>
-  archiveCrashes(lab, ARCHIVE_STEPS),
+  archiveCrashes(lab, campaignSteps(ARCHIVE_STEPS)),
 )
 
 labTest('whatever disk fails, an archive tells it and is level afterwards', (lab) =>
-  archiveDisks(lab, ARCHIVE_FAULTS),
+  archiveDisks(lab, campaignSteps(ARCHIVE_FAULTS)),
 )
 
-labTest('twenty restarts of a node that archives need one snapshot', (lab, t) =>
-  archiveRestarts(lab, t, 20),
+const ARCHIVE_RESTARTS = campaignRuns(20)
+labTest(`${ARCHIVE_RESTARTS} restarts of a node that archives need one snapshot`, (lab, t) =>
+  archiveRestarts(lab, t, ARCHIVE_RESTARTS),
 )

@@ -87,6 +87,18 @@ test('limits that are too small, or in the wrong order, are refused', () => {
   assert.deepEqual(problems({ scrubRate: 0 }), [])
   for (const [given, said] of [
     [{ scrubRate: 4 }, ['--scrub-rate wants at least 64KiB, or 0 to turn it off, not 4 bytes']],
+    [{ keep: '3d:all' }, ['--keep wants --backup']],
+    [{ keep: '3d:all', backup: [] }, ['--keep wants --backup']],
+    [
+      { drillCheck: 'SELECT 1', backupRecipients: 'a', drill: 'off' },
+      [
+        '--backup-recipients wants --backup',
+        '--drill wants --backup',
+        '--drill-check wants --backup',
+      ],
+    ],
+    [{ snapshotKeep: '3' }, ['--snapshot-keep wants --snapshot-to']],
+    [{ keep: '3d:all', drillCheck: 'SELECT 1', backup: ['a'] }, []],
     [{ softWalFrames: 0 }, ['--soft-wal wants at least 10, not 0']],
     [{ softWalFrames: 900 }, ['--soft-wal 900 is above --hard-wal 850']],
     [

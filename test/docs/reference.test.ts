@@ -87,7 +87,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'since',
     'until',
   ],
-  ...['moves', 'systemd', 'unit', 'values', 'version'],
+  ...['moves', 'short', 'systemd', 'unit', 'values', 'version'],
   ...['as-far-as-possible', 'at', 'cluster', 'dry-run', 'from', 'incarnation', 'position', 'txid'],
   ...[
     'every',

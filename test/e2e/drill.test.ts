@@ -151,8 +151,10 @@ labTest('a drill refuses a disk without room, and an encrypted place is checked'
   await node.stop()
   assert.equal(existsSync(`${db}-walcast/backup/drill`), false)
 
-  const full = [...EVERY_SECOND, '--backup', plain, '--drill-reserve', '1000000GiB']
+  const check = ['--drill-check', 'SELECT 1 FROM nowhere']
+  const full = [...EVERY_SECOND, '--backup', plain, '--drill-reserve', '1000000GiB', ...check]
   const other = await (await lab.leader(db, { flags: full })).ready()
   const refused = await drilled(other, ({ drillFailure: failure }) => failure !== undefined)
   assert.equal(refused.drillFailure?.code, 'DRILL_NO_ROOM')
+  await other.child.errorLine((line) => /no such table: nowhere.*--drill-check fails/.test(line))
 })

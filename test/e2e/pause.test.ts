@@ -20,6 +20,11 @@ async function pair(lab: Lab): Promise<readonly [TestNode, TestNode]> {
   await until('the leader knows its replica', async () =>
     (await leader.status()).members?.some(({ address }) => address === replica.address),
   )
+  for (const node of [leader, replica])
+    await until('it knows the keys of its cluster', async () => {
+      const { status } = await node.get('/_walcast/tokens')
+      return status === 200
+    })
   return [leader, replica]
 }
 

@@ -141,8 +141,10 @@ labTest('what cannot come back is not replaced: late archives, kills, refusals',
   await session.rows('BEGIN IMMEDIATE')
   await session.rows('INSERT INTO late VALUES (7)')
   const begun = lab.cli(args)
-  await begun.errorLine((line) => line.startsWith('writers wait now'))
+  await begun.errorLine((line) => line.startsWith('taking the write lock'))
+  assert.doesNotMatch(begun.tail(), /writers wait now/)
   await session.rows('COMMIT')
+  await begun.errorLine((line) => line.startsWith('writers wait now'))
   const eager = lab.modernSql(db, { timeoutMs: 0 })
   await until('the command has the lock', async () => {
     const { error } = await eager.attempt('BEGIN IMMEDIATE')
@@ -150,6 +152,8 @@ labTest('what cannot come back is not replaced: late archives, kills, refusals',
     return error
   })
   const waiting = session.rows('INSERT INTO late VALUES (8)')
+  begun.kill('SIGTSTP')
+  await begun.errorLine((line) => line.startsWith('not stopped: writers would wait'))
   begun.expectEnd()
   begun.kill('SIGKILL')
   await begun.ended

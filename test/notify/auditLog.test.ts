@@ -242,7 +242,7 @@ test('GET /_walcast/audit answers with the last entries', async (t) => {
   addAuditRoutes(
     app,
     () => source,
-    () => ({ text: 'local', passesOn: false }),
+    () => ({ text: 'local', asker: 'local', passesOn: false }),
   )
   app.setErrorHandler((error, _request, reply) => {
     const { status, key } = asWalcastError(error)

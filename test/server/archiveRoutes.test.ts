@@ -6,7 +6,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
-import Fastify from 'fastify'
+import Fastify, { type FastifyRequest } from 'fastify'
 import {
   type ArchiveAsker,
   type ArchiveObjects,
@@ -60,7 +60,7 @@ async function site() {
   const nowMs = () => now.ms
   const onArchiveRead = (reader: string, place: number) => void reads.push(`${place} ${reader}`)
   const onArchiveBusy = assert.fail
-  const placeOf = () => ({ text: now.reader, passesOn: false })
+  const placeOf = () => ({ text: now.reader, asker: now.reader, passesOn: false })
   addArchiveRoutes(app, { archive, record, nowMs, onArchiveRead, onArchiveBusy }, placeOf)
   const ask = async (
     method: 'GET' | 'POST' | 'DELETE',
@@ -280,12 +280,19 @@ test('a request past those that wait is refused, and counted', async () => {
   }
   const parts = { archive, record: () => ({ node: 'n' }) as never, nowMs: () => NOW }
   const onArchiveBusy = () => void refused++
-  const placeOf = () => ({ text: 'a', passesOn: false })
+  const placeOf = ({ headers }: FastifyRequest) => {
+    const asker = String(headers['asker'])
+    return { text: asker, asker, passesOn: false }
+  }
   addArchiveRoutes(app, { ...parts, onArchiveRead: assert.fail, onArchiveBusy }, placeOf)
-  const ask = () => app.inject({ url: OBJECT_PATH }).then((answer) => answer.json().code)
-  const asked = Array.from({ length: 8 + 128 }, ask)
-  assert.equal(await ask(), 'WALCAST_NODE_ARCHIVE_BUSY')
-  assert.equal(refused, 1)
+  const ask = (asker: string) =>
+    app.inject({ url: OBJECT_PATH, headers: { asker } }).then((answer) => answer.json().code)
+  const asked = Array.from({ length: 4 + 128 }, () => ask('0'))
+  assert.equal(await ask('0'), 'WALCAST_NODE_ARCHIVE_BUSY', 'one asker has its share')
+  // The next one has turns at once. Others fill what is left.
+  for (let i = 4 + 128; i < 8 + 256; i++) asked.push(ask(String(1 + Math.floor((i - 132) / 100))))
+  assert.equal(await ask('other'), 'WALCAST_NODE_ARCHIVE_BUSY')
+  assert.equal(refused, 2)
   opened.resolve()
   assert.deepEqual(new Set(await Promise.all(asked)), new Set(['WALCAST_NODE_ARCHIVE']))
 })
@@ -303,7 +310,7 @@ async function listening(t: TestContext, notes = new Deferred<void>()) {
     ...{ archive: { open: async () => objects as never }, record: () => ({ node: 'n' }) as never },
     ...{ nowMs: () => NOW, onArchiveRead() {}, onArchiveBusy() {} },
   }
-  addArchiveRoutes(app, parts, () => ({ text: 'a', passesOn: false }), 50)
+  addArchiveRoutes(app, parts, () => ({ text: 'a', asker: 'a', passesOn: false }), 50)
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.after(() => app.close())
   const { port } = app.server.address() as AddressInfo
@@ -362,7 +369,9 @@ test('who leaves gives up its turn only when what it asked for is done', async (
   const told = { onArchiveRead: assert.fail, onArchiveBusy: assert.fail }
   let arrived = 0
   app.addHook('onRequest', async () => void arrived++)
-  addArchiveRoutes(app, { ...parts, ...told }, () => ({ text: 'a', passesOn: false }))
+  // Two who ask have all turns.
+  const placeOf = () => ({ text: 'a', asker: String(arrived % 2), passesOn: false })
+  addArchiveRoutes(app, { ...parts, ...told }, placeOf)
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const asked = { port, host: '127.0.0.1', path: NOTE_PATH, method: 'DELETE' }

@@ -26,7 +26,7 @@ test('a wait is ended when its caller closes the connection, and by nothing else
       }),
   }
   const archivist = { claim: assert.fail, decline: assert.fail }
-  addArchivistRoutes(app, { archivist, backup }, () => ({ text: 'a', passesOn: false }))
+  addArchivistRoutes(app, { archivist, backup }, () => ({ text: 'a', asker: 'a', passesOn: false }))
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const ask = () => {

@@ -25,7 +25,11 @@ for (const isGone of [false, true])
       },
       end: () => ended.resolve(),
     }
-    addMemberRoutes(app, desk as MembershipDesk, () => ({ text: 'here', passesOn: false }))
+    addMemberRoutes(app, desk as MembershipDesk, () => ({
+      text: 'here',
+      asker: 'here',
+      passesOn: false,
+    }))
     await app.listen({ port: 0, host: '127.0.0.1' })
     const accepted = once(app.server, 'connection')
     const client = connect((app.server.address() as AddressInfo).port, '127.0.0.1')

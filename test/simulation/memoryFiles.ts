@@ -163,6 +163,7 @@ export class MemoryFiles {
         this.#opened(fd).mode = mode
       },
       lchownSync: () => {},
+      fchownSync: () => {},
     }
   }
 

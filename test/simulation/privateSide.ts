@@ -60,7 +60,7 @@ export class PrivateSide {
     // The routes use no more of it.
     const instance = app as unknown as FastifyInstance
     addHealthRoutes(instance, health, () => this.isStopping)
-    addRoleRoutes(instance, roles, ({ ip }) => ({ text: ip, passesOn: true }))
+    addRoleRoutes(instance, roles, ({ ip }) => ({ text: ip, asker: ip, passesOn: true }))
   }
 
   /** Never rejects. */

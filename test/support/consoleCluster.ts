@@ -44,7 +44,7 @@ async function pairingCode(page: Page): Promise<string> {
   await dialog.getByRole('button', { name: 'Make a code' }).click()
   const told = await dialog.getByText('walcast join').textContent()
   await dialog.getByRole('button', { name: 'Close' }).click()
-  const [, code] = /^walcast join ([0-9A-Z]+)$/.exec(told ?? '') ?? []
+  const [, code] = /^walcast join ([0-9A-Z]+) --db FILE --listen HOST:PORT$/.exec(told ?? '') ?? []
   assert.ok(code, told ?? '')
   return code
 }

@@ -25,6 +25,7 @@ import { SnapshotTaker } from '../snapshotTaker.ts'
 import { WakeablePause } from '../wakeablePause.ts'
 import { removeFolder } from './datedFolder.ts'
 import { DatedPlace, type DatedPlaceParts, type SoundSnapshot } from './datedPlace.ts'
+import { FullDisk } from './fullDisk.ts'
 
 export interface DatedParts extends DatedPlaceParts {
   readonly db: string
@@ -32,11 +33,16 @@ export interface DatedParts extends DatedPlaceParts {
   readonly ops: FileOps
   /** `isFirst`: the one before was made. */
   onFailed(error: WalcastError, isFirst: boolean): void
+  /** Bytes that are free where `path` is; undefined when it cannot be told. Replaced in tests. */
+  freeAt?(path: string): number | undefined
 }
 
 /** After the first failure, and while the database is not ready. */
 const AGAIN_MS = 10_000
-/** After many failures: each may cost the copy and the check of the whole database. */
+/**
+ * After many failures: each may cost the copy and the check of the whole database. A disk that was
+ * full is looked at each `AGAIN_MS` meanwhile.
+ */
 const MAX_AGAIN_MS = 10 * 60_000
 /** Overdue is what lacks for so many pauses. */
 const OVERDUE_PAUSES = 2
@@ -54,6 +60,7 @@ export class DatedSnapshots implements BatchFollower {
   /** When the newest snapshot had what the database had. */
   #levelMs = monotonicMs()
   #error: WalcastError | undefined
+  #full: FullDisk | undefined
   #running: Promise<void> | undefined
 
   constructor(parts: DatedParts) {
@@ -113,7 +120,15 @@ export class DatedSnapshots implements BatchFollower {
   }
 
   async #run(): Promise<void> {
-    while (!this.#pause.isEnded) await this.#pause.wait(await this.#round())
+    while (!this.#pause.isEnded) await this.#wait(await this.#round())
+  }
+
+  /** Ends early when a disk that was full has room. */
+  async #wait(ms: number): Promise<void> {
+    const full = this.#full
+    const lookMs = full ? Math.min(this.#parts.everyMs, AGAIN_MS) : ms
+    for (let leftMs = ms; leftMs > 0 && !this.#pause.isEnded && !full?.hasRoom; leftMs -= lookMs)
+      await this.#pause.wait(Math.min(leftMs, lookMs))
   }
 
   /** Never rejects. Gives how long to wait. */
@@ -123,10 +138,12 @@ export class DatedSnapshots implements BatchFollower {
     try {
       const waitMs = await this.#advance()
       this.#error = undefined
+      this.#full = undefined
       this.#backoff.reset()
       return waitMs ?? againMs
     } catch (error) {
       const failure = asWalcastError(error)
+      this.#full = undefined
       if (failure.key === 'STOPPING' || failure.key === 'STARTING') return againMs
       const isFirst = this.#error === undefined
       if (this.#error?.key !== failure.key)
@@ -135,9 +152,18 @@ export class DatedSnapshots implements BatchFollower {
           'cannot make a dated snapshot; trying again',
         )
       this.#error = failure
+      this.#full = this.#fullDisk(failure)
       onFailed(failure, isFirst)
       return this.#backoff.nextMs()
     }
+  }
+
+  #fullDisk({ key, details }: WalcastError): FullDisk | undefined {
+    const { path } = details
+    if (key !== 'DISK_FULL' || typeof path !== 'string') return undefined
+    const state = this.#source?.state()
+    const bytes = state ? state.source.sums.pages * state.pageSize : 0
+    return new FullDisk(path, bytes, this.#parts.freeAt)
   }
 
   /** Gives when the next one is due, ms from now; undefined while the database is not ready. */

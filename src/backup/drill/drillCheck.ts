@@ -26,6 +26,25 @@ export async function requireCheck(path: string, sql: string, position: string):
   }
 }
 
+/**
+ * Why the query would fail on the database as it is, such as a table that is not there yet. The
+ * query is prepared, and not run. Undefined when nothing is wrong, or another program is at work.
+ */
+export async function unfitness(path: string, sql: string): Promise<string | undefined> {
+  const thread = new SqliteThread()
+  try {
+    const [opened, explained] = await thread.attempt(
+      openReadOnly(CONNECTION, path),
+      rows(CONNECTION, `EXPLAIN ${sql}`),
+      close(CONNECTION),
+    )
+    const isWrong = opened?.ok && explained && !explained.ok && explained.code === 'SQLITE_ERROR'
+    return isWrong ? explained.detail : undefined
+  } finally {
+    await thread.stop([])
+  }
+}
+
 function problemIn(asked: { readonly ok: boolean; readonly value?: unknown }): string | undefined {
   const found = Array.isArray(asked.value) ? asked.value : []
   if (found.length !== 1) return `it gives ${found.length} rows, and not one`

@@ -34,6 +34,8 @@ export interface DrillParts {
   checksumOf(position: { readonly epoch: number; readonly txid: number }): string | undefined
   /** Rejects with STOPPING when the signal aborts. */
   run(order: DrillOrder, signal: AbortSignal): Promise<DrillAnswer>
+  /** This node archives to a place for the first time. */
+  onFirst(): void
   /** A drill has ended, and was not interrupted. */
   onEnd(place: string, end: DrillProof | DrillFailure): void
 }
@@ -54,6 +56,7 @@ export class Drills {
   readonly #known = new Map<string, Known>()
   readonly #times = new Map<string, PlaceTimes>()
   #running: Promise<void> | undefined
+  #hasBegun = false
 
   constructor(parts: DrillParts) {
     this.#parts = parts
@@ -97,6 +100,8 @@ export class Drills {
     }
     if (at && timeMs !== undefined) this.#known.set(place, { at, timeMs })
     if (!this.#known.has(place)) return
+    if (!this.#hasBegun) this.#parts.onFirst()
+    this.#hasBegun = true
     const record = this.recordOf(place)
     if (!record) void this.#keep(place, { sinceMs: nowMs })
     const lastMs = record?.lastMs

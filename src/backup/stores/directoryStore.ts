@@ -21,6 +21,7 @@ import {
 import { openPlain } from '../../platform/plainFiles.ts'
 import { randomBytes } from '../../platform/random.ts'
 import { nextTurn, wallMs } from '../../platform/time.ts'
+import { giveFolderOwner, isNoteName, makeNoteFolder } from './folderOwner.ts'
 import { requireReachable, unreachable } from './folderPlace.ts'
 import {
   type Append,
@@ -85,10 +86,13 @@ export class DirectoryStore implements Store {
     if (existsSync(path)) return false
     requireReachable(this.name)
     const begun = join(dirname(path), `.begun-${randomBytes(8).toString('hex')}`)
-    makeFolder(dirname(path))
+    const isNote = isNoteName(name)
+    if (isNote) makeNoteFolder(dirname(path), this.name)
+    else makeFolder(dirname(path))
     this.#sweep(dirname(path))
     const fd = openBegun(begun)
     try {
+      if (isNote) giveFolderOwner(fd, this.name)
       await this.#fill(fd, begun, write)
       this.#ops.publish(begun, path)
       return true
@@ -149,7 +153,7 @@ function discard(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
-    if (systemCode(error) === undefined) throw error
+    if (systemCode(error) === '') throw error
   }
 }
 

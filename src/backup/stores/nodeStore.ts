@@ -3,8 +3,12 @@
  * pins, which hold what is read, and names of positions. The node may be of another make, so what
  * it answers is compared with what it was asked for.
  */
-import { type ArchiveObjects, MAX_RANGE_BYTES } from '../../api/archiveObjects.ts'
-import { WalcastError } from '../../errors.ts'
+import {
+  type ArchiveObjects,
+  type ListedObjects,
+  MAX_RANGE_BYTES,
+} from '../../api/archiveObjects.ts'
+import { keyOf, WalcastError } from '../../errors.ts'
 import { MAX_NOTE_BYTES } from '../retention/noteObject.ts'
 import {
   type Append,
@@ -16,19 +20,28 @@ import {
 
 /** These come with the question how large an object is: a small one takes no second question. */
 const HEAD_BYTES = 256 * 1024
-/** Objects of one folder: years of an archive that nothing merges. */
-const MAX_OBJECTS = 4_000_000
+/**
+ * Objects of all folders: more than an archive has that nothing merges for a week. In memory they
+ * are about a gigabyte.
+ */
+const MAX_OBJECTS = 2_000_000
+/** Folders that a node of an earlier version refuses to list: it has nothing there. */
+const LATER_FOLDERS: ReadonlySet<string> = new Set(['broken'])
 /** The node forgets a list that it is not asked for in time, or that others need the room of. */
 const MAX_LISTINGS = 4
 
 export class NodeStore implements Store {
   readonly name: string
   readonly #objects: ArchiveObjects
+  readonly #maxObjects: number
+  /** How many objects each folder had, or has so far. */
+  readonly #counts = new Map<string, number>()
 
   /** `name`: the place as people name it. */
-  constructor(name: string, objects: ArchiveObjects) {
+  constructor(name: string, objects: ArchiveObjects, maxObjects = MAX_OBJECTS) {
     this.name = name
     this.#objects = objects
+    this.#maxObjects = maxObjects
   }
 
   async list(prefix: string): Promise<readonly StoredObject[]> {
@@ -45,7 +58,7 @@ export class NodeStore implements Store {
     const found: StoredObject[] = []
     let listing = ''
     for (let after = ''; ; after = found[found.length - 1].name) {
-      const page = await this.#objects.list(prefix, after, listing)
+      const page = await this.#page(prefix, after, listing)
       const { objects, isMore } = page
       if (after !== '' && (page.listing ?? '') !== listing) return undefined
       listing = page.listing ?? ''
@@ -55,9 +68,20 @@ export class NodeStore implements Store {
           throw this.#strange('with a list that is not the one of the folder')
         found.push({ name, bytes })
       }
-      if (!isMore) return found
-      if (objects.length === 0 || found.length > MAX_OBJECTS)
+      this.#counts.set(prefix, found.length)
+      const all = [...this.#counts.values()].reduce((sum, count) => sum + count, 0)
+      if (!isMore && all <= this.#maxObjects) return found
+      if (objects.length === 0 || all > this.#maxObjects)
         throw this.#strange('with a list that does not end')
+    }
+  }
+
+  async #page(prefix: string, after: string, listing: string): Promise<ListedObjects> {
+    try {
+      return await this.#objects.list(prefix, after, listing)
+    } catch (error) {
+      if (!LATER_FOLDERS.has(prefix) || keyOf(error) !== 'BAD_REQUEST') throw error
+      return { place: this.name, objects: [], isMore: false }
     }
   }
 

@@ -20,7 +20,7 @@ export class PauseNotice {
   update(state: ConsoleState): void {
     const paused = state.session ? state.status?.paused : undefined
     this.element.hidden = paused === undefined
-    this.#resume.update(refusalText(state, 'operate'))
+    this.#resume.update(paused && refusalText(state, 'operate'))
     refill(this.#text, paused, () => {
       if (!paused) return []
       const until = timeText(Date.parse(paused.until), state.nowMs)
