@@ -29,8 +29,8 @@ interface FoundAction {
 /** The buttons of a screen that open a dialog. */
 function actionsOf(page: Page): Promise<FoundAction[]> {
   return page.evaluate<FoundAction[]>(
-    `[...document.querySelectorAll('main button')].filter(({ textContent }) =>
-      textContent.endsWith('…')).map((each) => {
+    `[...document.querySelectorAll('main button')].filter((each) =>
+      each.textContent.endsWith('…') && each.getClientRects().length > 0).map((each) => {
         const why = document.getElementById(each.getAttribute('aria-describedby') ?? '')
         const name = each.getAttribute('aria-label') ?? each.textContent
         const isRefused = each.getAttribute('aria-disabled') === 'true'

@@ -47,7 +47,7 @@ async function served(t: TestContext, { bundles }: ReturnType<typeof shelf>) {
       return answer
     },
   }
-  addBundleRoutes(app, desk, () => ({ text: '10.0.0.1', passesOn: false }))
+  addBundleRoutes(app, desk, () => ({ text: '10.0.0.1', asker: '10.0.0.1', passesOn: false }))
   const ask = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object) => {
     const answer = await app.inject({ method, url, ...(payload ? { payload } : {}) })
     return { status: answer.statusCode, body: answer.json(), headers: answer.headers }

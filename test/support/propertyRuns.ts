@@ -1,7 +1,7 @@
 /**
- * How often a costly test repeats itself with other random input: a fifth in `npm test`, all of it
- * in `npm run campaigns`, which sets TEST_CAMPAIGN, and two fifths with `--short`. Each time the
- * input is new.
+ * How often a costly test repeats itself with other random input: one of so many parts, a fifth
+ * unless given, in `npm test`, all of it in `npm run campaigns`, which sets TEST_CAMPAIGN, and two
+ * fifths with `--short`. Each time the input is new.
  */
 import { randomInt } from 'node:crypto'
 
@@ -10,9 +10,9 @@ const IS_SHORT = CAMPAIGN === 'short'
 /** With `--short`, one of so many. */
 const PART = 3
 
-export function propertyRuns(inCampaign: number): number {
-  const fifths = IS_SHORT ? 2 : CAMPAIGN ? 5 : 1
-  return Math.ceil((inCampaign * fifths) / 5)
+export function propertyRuns(inCampaign: number, parts = 5): number {
+  const part = IS_SHORT ? 2 / 5 : CAMPAIGN ? 1 : 1 / parts
+  return Math.ceil(inCampaign * part)
 }
 
 /** Repetitions of a campaign, of `whole` without `--short`. */

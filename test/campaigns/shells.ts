@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { COMMAND_NAMES } from '../../../src/cli/commandTable.ts'
-import { commandWords } from '../../../src/cli/completion/commandWords.ts'
-import { fishScript } from '../../../src/cli/completion/fish.ts'
-import { zshScript } from '../../../src/cli/completion/zsh.ts'
-import { offeredByFish, offeredByZsh } from '../../support/completingShells.ts'
+import { COMMAND_NAMES } from '../../src/cli/commandTable.ts'
+import { commandWords } from '../../src/cli/completion/commandWords.ts'
+import { fishScript } from '../../src/cli/completion/fish.ts'
+import { zshScript } from '../../src/cli/completion/zsh.ts'
+import { offeredByFish, offeredByZsh } from '../support/completingShells.ts'
 
 const COMMANDS = await commandWords()
 const folder = mkdtempSync(join(tmpdir(), 'walcast-shells-'))
