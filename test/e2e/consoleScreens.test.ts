@@ -93,7 +93,7 @@ suite('the console of two nodes that were paired on its page', () => {
         const what = `${entry.title} of ${node === cluster.leader ? 'the leader' : 'the standby'}`
         // The colours are the same on both nodes.
         const themes = node === cluster.standby ? undefined : (['light'] as const)
-        faults.push(...(await misfits(page, what)))
+        faults.push(...(await misfits(page, what, node === cluster.standby ? undefined : [PHONE])))
         faults.push(...(await inaccessible(page, what, 'html', themes)))
         faults.push(...(await visitDialogs(page, what, done)))
       }

@@ -30,6 +30,7 @@ async function start(lab: Lab) {
     'on-role-change = "true --key S3CRET"',
     `drill-check = "select '${MARKUP}'"`,
     'log-level = "debug"',
+    `backup = "${lab.path('archive')}"`,
   ]
   writeFileSync(config, `# of this host\n${lines.join('\n')}\n`)
   const environment = { WALCAST_SECRET: SECRET, WALCAST_READ_WAIT: '2500ms' }

@@ -65,6 +65,7 @@ const STOP = `(() => {
 })()`
 
 /** How many elements that can be seen take the focus by Tab. */
-const REACHABLE = `[...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]
+const REACHABLE = `[...document.querySelectorAll(
+    'a[href], button, input, select, textarea, summary, [tabindex]')]
   .filter((each) => each.tabIndex >= 0 && !each.disabled && each.getClientRects().length > 0)
   .length`
