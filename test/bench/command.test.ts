@@ -80,32 +80,3 @@ test('a signal stops the bench, its nodes and programs, and leaves nothing behin
     [],
   )
 })
-
-test('--json is one object with ratios, and the reason why a peer was skipped', async () => {
-  const short = ['--seconds', '1', '--warmup', '0.5', '--warmup-rate', '100']
-  const peers = ['--peers', 'push-continuous,litefs', '--json']
-  const { code, stdout, stderr } = await bench([
-    ...['lag', ...ONE_CASE, ...short, ...peers],
-    ...['--out', join(folder, 'out')],
-  ])
-  assert.equal(code, 0, stderr)
-  const result = JSON.parse(stdout) as Record<string, unknown> & { rows: Record<string, unknown>[] }
-  assert.deepEqual([result['suite'], typeof result['machine']], ['lag', 'object'])
-  const [walcast, push, litefs] = result.rows
-  for (const [row, system] of [
-    [walcast, 'walcast'],
-    [push, 'push-continuous'],
-  ] as const) {
-    assert.deepEqual(
-      [row['system'], row['rate'], row['rounds'], row['identical']],
-      [system, 50, 1, true],
-    )
-    assert.ok(Number(row['p50Ms']) > 0 && Number(row['p99Ms']) >= Number(row['p50Ms']))
-  }
-  assert.deepEqual([litefs['system'], litefs['rounds'], litefs['p50Ms']], ['litefs', 0, null])
-  assert.match(String(litefs['skipped']), /litefs/)
-  const ratios = Object(result['ratios'])
-  const expected = Number(walcast['p50Ms']) / Number(push['p50Ms'])
-  assert.ok(Math.abs(ratios['p50 walcast/push-continuous@50'] / expected - 1) < 0.01)
-  assert.deepEqual(running(), [])
-})

@@ -153,3 +153,26 @@ test('http measures reads, writes and lag at the proxies, and leaves nothing beh
   assert.ok('read p50 proxy/direct connections 2' in Object(ratios))
   assert.deepEqual(running(), [])
 })
+
+test('lag measures beside a peer, gives ratios, and says why a peer was skipped', async () => {
+  const one = ['--rates', '50', '--rounds', '1', '--pages', '1', '--replicas', '1']
+  const short = ['--seconds', '1', '--warmup', '0.5', '--warmup-rate', '100']
+  const peers = ['--readers', 'idle', '--peers', 'push-continuous,litefs']
+  const { rows, ratios } = await bench('lag', ...one, ...short, ...peers)
+  const [walcast, push, litefs] = rows
+  for (const [row, system] of [
+    [walcast, 'walcast'],
+    [push, 'push-continuous'],
+  ] as const) {
+    assert.deepEqual(
+      [row['system'], row['rate'], row['rounds'], row['identical']],
+      [system, 50, 1, true],
+    )
+    assert.ok(numberOf(row, 'p50Ms') > 0 && numberOf(row, 'p99Ms') >= numberOf(row, 'p50Ms'))
+  }
+  assert.deepEqual([litefs['system'], litefs['rounds'], litefs['p50Ms']], ['litefs', 0, null])
+  assert.match(String(litefs['skipped']), /litefs/)
+  const expected = numberOf(walcast, 'p50Ms') / numberOf(push, 'p50Ms')
+  assert.ok(Math.abs(Number(ratios['p50 walcast/push-continuous@50']) / expected - 1) < 0.01)
+  assert.deepEqual(running(), [])
+})

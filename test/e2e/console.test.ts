@@ -146,6 +146,16 @@ labTest(
     assert.match(last?.by ?? '', /^console \(token /)
     await visitScreens(page, standby)
 
+    await page.getByRole('link', { name: 'Cluster' }).click()
+    await page.getByRole('button', { name: 'Rehearse node-a' }).click()
+    await dialog.getByText('walcast rehearse --to node-a').waitFor()
+    await dialog.getByRole('button', { name: 'Rehearse', exact: true }).click()
+    await dialog.getByText('Leadership went there and back.').waitFor()
+    await dialog.getByText('node-a leads in epoch 3; node-b follows').waitFor()
+    await dialog.getByText('node-b leads in epoch 4; node-a follows').waitFor()
+    await picture(page, 'rehearsed')
+    await dialog.getByRole('button', { name: 'Close' }).click()
+
     // The other one stands by now, and the one that leads dies.
     const other = await openConsole(await browser.context(leader.url), leader, operate)
     await other.getByText('node-b leads and answers').waitFor()
@@ -166,7 +176,7 @@ labTest(
     await other.keyboard.press('Space')
     await confirm.focus()
     await other.keyboard.press('Enter')
-    await asked.getByText('node-a leads in epoch 3').waitFor()
+    await asked.getByText('node-a leads in epoch 5').waitFor()
     await picture(other, 'promoted')
     await asked.getByRole('button', { name: 'Close' }).click()
     await figure(other, 'Role').getByText('leader').waitFor()

@@ -218,6 +218,9 @@ async function actionsAs(
   const found: FoundAction[] = []
   for (const entry of await menuOf(page)) {
     await goTo(page, entry)
+    // The list comes when the node has asked the others.
+    if (entry.id === 'cluster')
+      await page.getByRole('button', { name: /^Rehearse node-b/ }).waitFor()
     found.push(...(await actionsOf(page)))
   }
   await context.close()

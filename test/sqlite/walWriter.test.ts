@@ -24,6 +24,7 @@ import { frameOffset } from '../../src/sqlite/walFormat.ts'
 import { INDEX_BLOCK_BYTES, type WalIndexHeader } from '../../src/sqlite/walIndexFormat.ts'
 import { WalIndexReader } from '../../src/sqlite/walIndexReader.ts'
 import { WalWriter } from '../../src/sqlite/walWriter.ts'
+import { propertyRuns } from '../support/propertyRuns.ts'
 import { PythonSqlite } from '../support/pythonSqlite.ts'
 import {
   type Change,
@@ -351,7 +352,10 @@ for (const pageSize of PAGE_SIZES) {
           source.close()
         }
       }),
-      { numRuns: pageSize === 512 || pageSize === 4096 ? 12 : 6, endOnFailure: true },
+      {
+        numRuns: propertyRuns(pageSize === 512 || pageSize === 4096 ? 30 : 15),
+        endOnFailure: true,
+      },
     )
   })
 }

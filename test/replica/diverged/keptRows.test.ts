@@ -293,7 +293,7 @@ test('exactly the rows that the new state lacks, or that differ there, are kept'
           rmSync(path, { recursive: true })
       },
     ),
-    { numRuns: propertyRuns(150) },
+    { numRuns: propertyRuns(150, 8) },
   )
 })
 
@@ -502,6 +502,6 @@ test('no damage makes it throw or loop', async () => {
       records.close()
       rmSync(bundle.folder, { recursive: true })
     }),
-    { numRuns: propertyRuns(150) },
+    { numRuns: propertyRuns(150, 8) },
   )
 })

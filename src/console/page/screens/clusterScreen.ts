@@ -9,6 +9,7 @@ import { agoText, countText, durationText, sentence, timeText } from '../format.
 import { roleTone, toneOfNode } from '../health.ts'
 import { refusalText } from '../permission.ts'
 import { badge, button, card, GuardedButton, table } from '../pieces.ts'
+import { rehearse } from '../rehearseAction.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
@@ -130,7 +131,10 @@ function actionsOf(node: ClusterNode, cluster: ClusterAnswer, state: ConsoleStat
   return el('div', { class: 'row-actions' }, ...buttons)
 }
 
-function possible(node: ClusterNode, { asked }: ClusterAnswer): (readonly [string, Action])[] {
+function possible(
+  node: ClusterNode,
+  { asked, leader }: ClusterAnswer,
+): (readonly [string, Action])[] {
   if (node.node === '') return []
   const { role, lagMs, isReachable, causes } = node
   if (role === 'leader') {
@@ -140,7 +144,11 @@ function possible(node: ClusterNode, { asked }: ClusterAnswer): (readonly [strin
   if (!isReachable) return [['Forget', forget(node)], ...removal(node)]
   const reasons = causes.map(({ text }) => sentence(text))
   const behind = lagMs === null ? 'an unknown time' : durationText(lagMs)
-  return [['Switch over', switchoverTo(node.node, reasons, behind)], ...removal(node)]
+  return [
+    ['Switch over', switchoverTo(node.node, reasons, behind)],
+    ...(leader ? ([['Rehearse', rehearse(node.node, leader, reasons, behind)]] as const) : []),
+    ...removal(node),
+  ]
 }
 
 function removal(node: ClusterNode): (readonly [string, Action])[] {

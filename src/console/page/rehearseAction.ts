@@ -1,0 +1,73 @@
+/** A rehearsal of a failover: leadership really goes to a node and back, and both ways are told. */
+import { CLUSTER_PATH, type ClusterAnswer } from '../../api/clusterOverview.ts'
+import { SWITCHOVER_PATH, type SwitchoverAnswer } from '../../api/roleAnswers.ts'
+import { type Action, BY, line, type PlanLine } from './actions.ts'
+import { nowMs, setTimer } from './browser.ts'
+import { switchedLines } from './clusterActions.ts'
+import { shellWord } from './commandText.ts'
+import { ask, asRefusal } from './requests.ts'
+
+/** How long the first leader may take to follow, before leadership is handed back to it. */
+const FOLLOW_MS = 30_000
+const ASK_AGAIN_MS = 500
+
+/** `behind`: how far the copy of `node` is, in words. */
+export function rehearse(
+  node: string,
+  leader: string,
+  reasons: readonly string[],
+  behind: string,
+): Action {
+  return {
+    title: 'Rehearse a failover to this node',
+    does: `Leadership really goes to ${node}, and back to ${leader}.`,
+    needs: 'operate',
+    plan: async () => ({
+      lines: [
+        ...reasons.map((reason) => line('warn', reason)),
+        line('good', 'No write is lost.'),
+        line('quiet', `Writes wait for a moment, twice; this copy is ${behind} behind.`),
+      ],
+      command: `walcast rehearse --to ${shellWord(node)}`,
+      accepts: undefined,
+      button: 'Rehearse',
+      isDangerous: false,
+      run: () => rehearsedLines(node, leader),
+    }),
+  }
+}
+
+/** Throws Refusal when the way there fails, with nothing changed. */
+async function rehearsedLines(node: string, leader: string): Promise<readonly PlanLine[]> {
+  const there = await goOver(node)
+  try {
+    await untilFollows(leader)
+    return [
+      line('good', 'Leadership went there and back.'),
+      ...switchedLines(there),
+      ...switchedLines(await goOver(leader)),
+    ]
+  } catch (error) {
+    return [
+      line('bad', `The way back failed: ${asRefusal(error).message}.`),
+      ...switchedLines(there),
+      line('quiet', `To hand back: walcast switchover --to ${shellWord(leader)}`),
+    ]
+  }
+}
+
+/** A node that follows passes it on to the leader. */
+function goOver(to: string): Promise<SwitchoverAnswer> {
+  return ask<SwitchoverAnswer>('POST', SWITCHOVER_PATH, { to, by: `${BY} (rehearsal)` })
+}
+
+/** But not for ever: the switchover then says why the node is not fit. */
+async function untilFollows(node: string): Promise<void> {
+  const endMs = nowMs() + FOLLOW_MS
+  while (nowMs() < endMs) {
+    const there = await ask<ClusterAnswer>('GET', CLUSTER_PATH).catch(() => undefined)
+    const found = there?.nodes.find((each) => each.node === node)
+    if (found?.isReachable && found.role !== 'leader' && found.state === 'streaming') return
+    await new Promise<void>((resolve) => setTimer(resolve, ASK_AGAIN_MS))
+  }
+}
