@@ -27,8 +27,8 @@ export interface Asking {
 }
 
 /**
- * Kills the program once `signal` aborts, and throws STOPPING then. Throws DRILL_ENDED, or what
- * `asking` says, when it gives no answer.
+ * Kills the program once `signal` aborts, and throws STOPPING then, unless it has answered: what it
+ * says that it has done is done. Throws DRILL_ENDED, or what `asking` says, when it gives no answer.
  */
 export function askProgram(
   program: Program,
@@ -72,8 +72,8 @@ export function askProgram(
     child.once('close', (code, killedBy) => {
       signal.removeEventListener('abort', end)
       const detail = failure.trim() || `it ended with ${killedBy ?? code}`
-      if (signal.aborted) reject(new WalcastError('STOPPING'))
-      else if (answer) resolve(answer)
+      if (answer) resolve(answer)
+      else if (signal.aborted) reject(new WalcastError('STOPPING'))
       else reject(new WalcastError(ended, { detail }))
     })
     // A process that has ended takes nothing; its end tells why.

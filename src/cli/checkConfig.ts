@@ -11,7 +11,9 @@ const HELP = `walcast check-config [options] [-- COMMAND ARGS...]
 
 Checks the options of a node as walcast node, or walcast run with a COMMAND, would read them: flags,
 environment, and the file of --config. Names every mistake at once, and an unknown key or variable
-with the one that was probably meant. Starts and writes nothing. Exit codes: 0 sound, 2 not.
+with the one that was probably meant. Starts and writes nothing.
+
+Exit code: 0 when they are sound, else 1 or 2.
 
   options    those of walcast node and walcast run: see walcast node --help --all
 `

@@ -20,7 +20,7 @@ import { askPast } from '../backup/past/pastProcess.ts'
 import { PastRestores } from '../backup/past/pastRestores.ts'
 import { isTaken, requireRestoredName } from '../backup/past/restoredPlace.ts'
 import type { NodeSetup } from '../database/engine.ts'
-import { keyOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { makeFolder } from '../platform/fileOps.ts'
 import { freeBytes } from '../platform/freeBytes.ts'
 import { cancelTimer, setTimer, wallMs } from '../platform/time.ts'
@@ -57,7 +57,15 @@ export class NodePast implements PastDesk {
     this.#workFolder = join(this.#folder, `.restoring-${node()}`)
     this.#queries = new PastAskers(QUERIES, node)
     this.#looks = new PastAskers(LOOKS, node)
-    this.#restores = new PastRestores({ workFolder: this.#workFolder, node })
+    this.#restores = new PastRestores({
+      workFolder: this.#workFolder,
+      node,
+      onLeft: (error) =>
+        setup.log.warn(
+          { folder: this.#workFolder, error: messageOf(error) },
+          'cannot remove what is left of a restore; it is tried again at the next one',
+        ),
+    })
   }
 
   contents(place: number, { reader }: PastAsker, gone: AbortSignal): Promise<PastContents> {

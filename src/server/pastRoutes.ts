@@ -43,7 +43,7 @@ export function addPastRoutes(
   const asked = (request: FastifyRequest, reply: FastifyReply) => {
     const { given, by } = orderIn(request, placeOf)
     void reply.header('cache-control', 'no-store')
-    const asker: PastAsker = { reader: placeOf(request).text, by }
+    const asker: PastAsker = { reader: placeOf(request).asker, by }
     return { given, asker }
   }
   app.get(PAST_PATH, async (request, reply) => {
@@ -52,7 +52,7 @@ export function addPastRoutes(
   })
   app.get(PAST_PLAN_PATH, async (request, reply) => {
     const { given, asker } = asked(request, reply)
-    return past.plan(momentIn(given), textOf(given, 'file'), asker, goneOf(reply))
+    return past.plan(momentIn(given), fileIn(given), asker, goneOf(reply))
   })
   app.post(PAST_QUERY_PATH, async (request, reply) => {
     const { given, asker } = asked(request, reply)
@@ -67,7 +67,7 @@ export function addPastRoutes(
   })
   app.post(PAST_RESTORE_PATH, async (request, reply) => {
     const { given, asker } = asked(request, reply)
-    const name = textOf(given, 'file')
+    const name = fileIn(given)
     const isForced = flagOf(given, 'force')
     const restore = past.restore({ ...momentIn(given), name, isForced }, asker)
     return reply.code(202).send({ restore })
@@ -109,6 +109,12 @@ async function* sent(
       cancelTimer(late)
     }
   }
+}
+
+/** Undefined: a download. An empty name is none of a file. Throws BAD_REQUEST. */
+function fileIn(given: Given): string | undefined {
+  if (given['file'] === '') throw new WalcastError('BAD_REQUEST', { detail: 'file has no name' })
+  return textOf(given, 'file')
 }
 
 /** Throws BAD_REQUEST. */

@@ -46,9 +46,14 @@ export function addRoleRoutes(
   post(PROMOTE_PATH, (given, by) =>
     started().promote({ force: flagOf(given, 'force'), dryRun: flagOf(given, 'dryRun') }, by),
   )
-  post(DEMOTE_PATH, (given, by) =>
-    started().demote({ leader: addressIn(given, 'leader'), epoch: countOf(given, 'epoch') }, by),
-  )
+  app.post(DEMOTE_PATH, async (request) => {
+    const { given, by } = orderIn(request, placeOf)
+    const epoch = countOf(given, 'epoch')
+    // With it a node says in which epoch it leads, which no pause of role changes holds up.
+    if (epoch !== undefined && !placeOf(request).passesOn)
+      throw new WalcastError('BAD_REQUEST', { detail: 'epoch is for nodes, not for tokens' })
+    return started().demote({ leader: addressIn(given, 'leader'), epoch }, by)
+  })
   post(SWITCHOVER_PATH, (given, by) =>
     started().switchover({ to: textOf(given, 'to'), timeoutMs: countOf(given, 'timeoutMs') }, by),
   )

@@ -56,6 +56,12 @@ labTest('nobody changes roles during a pause, and any node ends it', async (lab)
   assert.match(shown.out, /role changes +PAUSED until/)
   const demoted = await leader.post('/_walcast/demote', {})
   assert.match(demoted.text, /WALCAST_ROLE_CHANGES_PAUSED/)
+  const created = await command(lab, 'token', 'create', '--role', 'operate', '--db', leader.db)
+  const asNode = await fetch(`${leader.url}/_walcast/demote?epoch=9`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${created.out.split('\n')[0]}` },
+  })
+  assert.equal(asNode.status, 400, 'no token goes around it in the name of a node')
 
   leader.kill('SIGKILL')
   await leader.child.ended

@@ -32,6 +32,8 @@ export interface PastRestoresParts {
   readonly workFolder: string
   /** Id of this node. */
   node(): string
+  /** What is left over cannot be removed, or a file not be closed. It is tried again later. */
+  onLeft(error: unknown): void
   readonly readyMs?: number
 }
 
@@ -61,7 +63,7 @@ export class PastRestores {
     const under = this.#job?.report
     if (under && isUnderWay(under.state))
       throw this.#busy(`a restore of ${under.position} is under way, begun by ${under.by}`)
-    this.#clear()
+    this.#remove()
     makeFolder(this.#parts.workFolder)
     const id = randomBytes(16).toString('hex')
     const beganAt = iso()
@@ -166,7 +168,7 @@ export class PastRestores {
       close: async (isWhole) => {
         if (!isOpen) return
         isOpen = false
-        await file.close()
+        await file.close().catch((error) => this.#parts.onLeft(error))
         if (job.report.state !== 'ready') return
         if (isWhole) this.#turn(job, 'done')
         else this.#await(job)
@@ -179,7 +181,16 @@ export class PastRestores {
     throw this.#gone('another one was begun since, or the node was started')
   }
 
+  /** A disk that takes nothing must not end the node. */
   #clear(): void {
+    try {
+      this.#remove()
+    } catch (error) {
+      this.#parts.onLeft(error)
+    }
+  }
+
+  #remove(): void {
     rmSync(this.#parts.workFolder, { recursive: true, force: true })
   }
 

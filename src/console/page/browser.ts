@@ -23,8 +23,13 @@ export function random(): number {
  * also ends when `init.signal` aborts.
  */
 export function send(path: string, init: RequestInit, limitMs: number): Promise<Response> {
-  const late = AbortSignal.timeout(limitMs)
-  const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
+  const ended = new AbortController()
+  const end = ({ target }: Event) => ended.abort(Object(target).reason)
+  for (const each of [AbortSignal.timeout(limitMs), init.signal]) {
+    if (each?.aborted) ended.abort(each.reason)
+    else each?.addEventListener('abort', end)
+  }
+  const { signal } = ended
   return fetch(path, { ...init, signal, credentials: 'same-origin', redirect: 'error' })
 }
 

@@ -1,6 +1,7 @@
 /** The end of a bundle of rows that a node kept aside. */
 import { BUNDLES_PATH, type BundleInfo, type RemovedBundle } from '../../api/bundles.ts'
 import { type Action, BY, line, type PlanLine } from './actions.ts'
+import { shellWord } from './commandText.ts'
 import { bytesText, plural } from './format.ts'
 import { ask } from './requests.ts'
 
@@ -13,7 +14,7 @@ export function removeBundle(name: string): Action {
       const { bundle } = await removal(name, true)
       return {
         lines: lossLines(bundle),
-        command: `walcast diverged delete ${name}`,
+        command: `walcast diverged delete ${shellWord(name)}`,
         accepts: 'It may be the last copy of these rows: I accept that they are lost.',
         button: 'Delete the bundle',
         isDangerous: true,

@@ -83,7 +83,7 @@ export function historyTable(
   stage: StageChoice,
   nowMs: number,
 ): HTMLElement {
-  const rows = points.toReversed().map((point) => {
+  const rows = [...points].reverse().map((point) => {
     const { from, role, lagMs, walBytes, heldWrites, pauses, longestPauseMs, causes } = point
     const { transactionsPerSecond: rate, bytesPerSecond } = point
     const percentiles = percentilesOf(point, stage)

@@ -5,27 +5,8 @@ import type { LagPoint } from './state.ts'
 /** A pause between two points that is no second: the page or the node was away. */
 const GAP_MS = 5000
 
-export function lagSeries(points: readonly LagPoint[]): ChartData {
-  return seriesOf(points, ({ lagMs }) => lagMs)
-}
-
-export function walSeries(points: readonly LagPoint[]): ChartData {
-  return seriesOf(points, ({ walBytes }) => walBytes)
-}
-
-/** Transactions a second, between a point and the one before it. */
-export function rateSeries(points: readonly LagPoint[]): ChartData {
-  return seriesOf(points, ({ atMs, txid }, before) => {
-    if (!before || atMs <= before.atMs) return null
-    return Math.max(0, ((txid - before.txid) * 1000) / (atMs - before.atMs))
-  })
-}
-
 /** With a hole where nothing came, so that no line is drawn over it. */
-function seriesOf(
-  points: readonly LagPoint[],
-  read: (point: LagPoint, before: LagPoint | undefined) => number | null,
-): ChartData {
+export function lagSeries(points: readonly LagPoint[]): ChartData {
   const [times, values]: [number[], (number | null)[]] = [[], []]
   for (const [i, point] of points.entries()) {
     const last = i > 0 ? points[i - 1] : undefined
@@ -35,7 +16,7 @@ function seriesOf(
       values.push(null)
     }
     times.push(point.atMs / 1000)
-    values.push(read(point, isGap ? undefined : last))
+    values.push(point.lagMs)
   }
   return [times, values]
 }

@@ -1,7 +1,10 @@
 /** Which time the screen of lag shows: a span up to now, or a part of it. Pure. */
 
+/** The stream brings the newest slots only: what is between them and the answer is asked for. */
+const ASK_HOUR_MS = 15_000
+
 export const SPANS = {
-  hour: { title: 'Hour', ms: 60 * 60_000, since: '1h', askAgainMs: 5 * 60_000 },
+  hour: { title: 'Hour', ms: 60 * 60_000, since: '1h', askAgainMs: ASK_HOUR_MS },
   day: { title: 'Day', ms: 24 * 60 * 60_000, since: '1d', askAgainMs: 60_000 },
   week: { title: 'Week', ms: 7 * 24 * 60 * 60_000, since: '7d', askAgainMs: 5 * 60_000 },
 } as const

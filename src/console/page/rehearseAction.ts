@@ -27,6 +27,8 @@ export function rehearse(
         ...reasons.map((reason) => line('warn', reason)),
         line('good', 'No write is lost.'),
         line('quiet', `Writes wait for a moment, twice; this copy is ${behind} behind.`),
+        line('warn', `Keep this page open: if it goes away in between, ${node} leads.`),
+        line('quiet', 'The command also tells what a crash would have lost.'),
       ],
       command: `walcast rehearse --to ${shellWord(node)}`,
       accepts: undefined,

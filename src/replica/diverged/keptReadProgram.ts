@@ -16,6 +16,8 @@ import type { KeptPage, KeptSql } from './keptRow.ts'
 /** Of the lines of one page, and of the columns of its rows. A page has at least one row. */
 const MAX_PAGE_BYTES = 1024 * 1024
 const MAX_PAGE_FIELDS = 5000
+/** Of the lines of chosen rows together: all of them are in memory at once. */
+const MAX_CHOSEN_BYTES = 16 * 1024 * 1024
 
 type PageOrder = Extract<ReadOrder, { readonly type: 'page' }>
 type SqlOrder = Extract<ReadOrder, { readonly type: 'sql' }>
@@ -129,10 +131,12 @@ function sql({ folder, live, table, rows, updates }: SqlOrder): KeptSql {
 }
 
 function linesAt(folder: string, rows: readonly number[]): RowLine[] {
+  let leftBytes = MAX_CHOSEN_BYTES
   return withList(folder, (list) =>
-    rows.map((at) => {
-      const { line } = list.row(at)
-      if (line) return line
+    [...new Set(rows)].map((at) => {
+      const { line, next } = list.row(at)
+      leftBytes -= next - at
+      if (line && leftBytes >= 0) return line
       throw new WalcastError('BUNDLE_SQL_TOO_LARGE', { limit: MAX_SQL_CHARS })
     }),
   )

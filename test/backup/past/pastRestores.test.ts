@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import type { RestoreResult } from '../../../src/api/past.ts'
 import { PastAskers } from '../../../src/backup/past/pastAskers.ts'
@@ -31,7 +31,9 @@ function site(readyMs = 60_000) {
   const workFolder = join(root, String(++made), 'work')
   mkdirSync(workFolder, { recursive: true })
   writeFileSync(join(workFolder, 'left'), 'of a crash')
-  const restores = new PastRestores({ workFolder, node: () => 'n', readyMs })
+  const left: unknown[] = []
+  const onLeft = (error: unknown) => left.push(error)
+  const restores = new PastRestores({ workFolder, node: () => 'n', readyMs, onLeft })
   const about = (kind: 'file' | 'download'): RestoreAbout => ({
     ...{ kind, place: '/archive', position: 'newest', by: 'me', file: 'f' },
     nameOf: (position) => `app-${position}.db`,
@@ -46,8 +48,22 @@ function site(readyMs = 60_000) {
     result.resolve(RESULT)
   }
   const reached = (state: string) => until(state, () => restores.report()?.state === state)
-  return { restores, workFolder, about, run, finish, result, reached }
+  return { restores, workFolder, about, run, finish, result, reached, left }
 }
+
+test('a disk that lets nothing be removed ends no node, and no restore but the next', async () => {
+  const { restores, workFolder, about, run, result, reached, left } = site()
+  const { id } = restores.begin(about('file'), run)
+  // No folder any more: what is below it can neither be found nor removed.
+  const folder = dirname(workFolder)
+  rmSync(folder, { recursive: true })
+  writeFileSync(folder, 'a file')
+  result.resolve(RESULT)
+  await reached('done')
+  assert.equal(left.length, 1)
+  assert.throws(() => restores.begin(about('file'), run), { code: 'ENOTDIR' })
+  assert.equal(restores.report()?.id, id)
+})
 
 test('a file is sent whole once, and is gone then', async () => {
   const { restores, workFolder, about, run, finish, reached } = site()

@@ -48,6 +48,8 @@ class BackupsScreen implements MountedScreen {
     this.#restore.update(state)
     for (const [i, report] of places.entries())
       this.#cardOf(report.place, i + 1).update(report, state.nowMs, refused)
+    const there = places.map(({ place }, i) => keyOf(place, i + 1))
+    for (const [key, each] of this.#places) if (!there.includes(key)) this.#drop(key, each)
     const minute = Math.floor(state.nowMs / 60_000)
     refill(this.#others, [places.length === 0, snapshots, minute], () => [
       ...(places.length === 0 ? [noArchive()] : []),
@@ -60,13 +62,25 @@ class BackupsScreen implements MountedScreen {
   }
 
   #cardOf(place: string, number: number): PlaceCard {
-    const known = this.#places.get(place)
+    const key = keyOf(place, number)
+    const known = this.#places.get(key)
     if (known) return known
     const made = new PlaceCard(place, number)
-    this.#places.set(place, made)
+    this.#places.set(key, made)
     this.#root.insertBefore(made.element, this.#others)
     return made
   }
+
+  #drop(key: string, gone: PlaceCard): void {
+    gone.stop()
+    gone.element.remove()
+    this.#places.delete(key)
+  }
+}
+
+/** The node is asked by number: after a restart with other places it is that of another one. */
+function keyOf(place: string, number: number): string {
+  return `${number} ${place}`
 }
 
 function noArchive(): HTMLElement {

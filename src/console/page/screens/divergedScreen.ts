@@ -1,6 +1,7 @@
 /** What this node kept aside because its leader may lack it: bundles, their rows, their end. */
 import { BUNDLES_PATH, type BundleInfo, type BundlesAnswer } from '../../../api/bundles.ts'
 import { openAction } from '../actionDialog.ts'
+import { shellWord } from '../commandText.ts'
 import { lostRows, removeBundle } from '../divergedActions.ts'
 import { el, refill } from '../dom.ts'
 import { bytesText, plural, timeText } from '../format.ts'
@@ -37,6 +38,8 @@ class DivergedScreen implements MountedScreen {
   #asked: string | undefined
   #card: KeptRowsCard | undefined
   #open = ''
+
+  #round = 0
 
   constructor(root: HTMLElement, store: Store) {
     this.#store = store
@@ -110,15 +113,23 @@ class DivergedScreen implements MountedScreen {
     )
   }
 
+  unmount(): void {
+    this.#round++
+  }
+
+  /** Of two questions the later one counts. */
   async #load(): Promise<void> {
+    const round = ++this.#round
+    let [bundles, failure] = [this.#bundles, '']
     try {
-      const { bundles } = await ask<BundlesAnswer>('GET', BUNDLES_PATH)
-      this.#bundles = bundles
-      this.#failure = ''
+      bundles = (await ask<BundlesAnswer>('GET', BUNDLES_PATH)).bundles
     } catch (error) {
       const { code, message, cure } = asRefusal(error)
-      this.#failure = `${message}; ${cure} (${code})`
+      failure = `${message}; ${cure} (${code})`
     }
+    if (round !== this.#round) return
+    this.#bundles = bundles
+    this.#failure = failure
     this.update(this.#store.state)
   }
 }
@@ -161,6 +172,6 @@ function othersText({ cluster, node }: ConsoleState): string {
     cluster?.nodes.filter((each) => each.node !== node && (each.bundles ?? 0) > 0) ?? []
   if (others.length === 0) return ''
   const each = others.map((other) => `${other.node} (${plural(other.bundles ?? 0, 'bundle')})`)
-  const command = `walcast diverged list --node ${others[0].node}`
+  const command = `walcast diverged list --node ${shellWord(others[0].node)}`
   return `Other nodes keep rows aside: ${each.join(', ')}. Open their consoles, or: ${command}`
 }

@@ -20,6 +20,7 @@ export class PlacePast {
     this.#picked = picked
     this.#download = new GuardedButton('Download…', () => openAction(downloadOf(picked())))
     this.#query = new PastQueryForm(picked)
+    this.#name.addEventListener('input', () => this.update(this.#why))
     this.element = el(
       'div',
       { class: 'stack' },
@@ -42,7 +43,8 @@ export class PlacePast {
   /** `why`: no past may be read. */
   update(why: string | undefined): void {
     this.#why = why
-    this.#restore.update(why)
+    const isNamed = this.#name.value.trim() !== ''
+    this.#restore.update(why ?? (isNamed ? undefined : 'Give the file a name.'))
     this.#download.update(why)
     this.#query.update(why)
   }

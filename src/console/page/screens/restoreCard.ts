@@ -1,6 +1,7 @@
 /** The restore that was last asked of this node: how far it is, how it ended, its file. */
 import { PAST_FILE_PATH, type RestoreReport } from '../../../api/past.ts'
 import { openAction } from '../actionDialog.ts'
+import { BY } from '../actions.ts'
 import { el, refill, setAttributes } from '../dom.ts'
 import { bytesText, durationText, sentence, timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
@@ -53,7 +54,7 @@ function saidOf(
 ): readonly (HTMLElement | undefined)[] {
   const { id, kind, state, position, place, file, by, beganAt, bytes, totalBytes } = restore
   const { result, error } = restore
-  const query = new URLSearchParams({ id, by: 'console' })
+  const query = new URLSearchParams({ id, by: BY })
   const link = el(
     'a',
     { class: 'button', href: `${PAST_FILE_PATH}?${query}`, download: file },
