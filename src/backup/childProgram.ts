@@ -28,7 +28,7 @@ export interface Asking {
 
 /**
  * Kills the program once `signal` aborts, and throws STOPPING then, unless it has answered: what it
- * says that it has done is done. Throws DRILL_ENDED, or what `asking` says, when it gives no answer.
+ * says that it has done is done. Throws DRILL_ENDED, or what `asking` says, without an answer.
  */
 export function askProgram(
   program: Program,
