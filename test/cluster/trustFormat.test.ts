@@ -114,9 +114,12 @@ test('each field has a kind and a bound', () => {
       assert.throws(() => parseTrust(changed(path, value)), Error, `${path}: ${String(value)}`)
 })
 
+/** What a mistake makes of values. */
+const NO_JSON = fc.constantFrom('', 'undefined', 'NaN', '[object Object]', '1,2')
+
 test('no text makes the reader do anything but read or refuse', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json(), fc.jsonValue().map(String)), (text) => {
+    fc.property(fc.oneof(fc.string(), fc.json(), NO_JSON), (text) => {
       try {
         parseTrust(text)
       } catch (error) {
