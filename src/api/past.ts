@@ -112,7 +112,7 @@ export interface RestoreReport {
   readonly kind: 'file' | 'download'
   readonly state: RestoreState
   readonly place: string
-  /** EPOCH-TXID, or what was asked for until that is known. */
+  /** EPOCH-TXID; before it is known, what was asked for. */
   readonly position: string
   /** Path of the file, or the name under which a browser saves it. */
   readonly file: string

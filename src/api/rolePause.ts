@@ -1,4 +1,4 @@
-/** A pause of role changes: while an operator works, nobody promotes, demotes or switches over. */
+/** A pause of role changes: operators cannot promote, demote or switch over until it ends. */
 import type { ToldInfo } from './membership.ts'
 
 /** `POST` pauses, `DELETE` resumes. Any node takes both, also while there is no leader. */

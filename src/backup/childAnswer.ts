@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { asWalcastError } from '../errors.ts'
 import { NEWS } from './childProgram.ts'
 
-/** Nobody waits for what is asked on a schedule: it has the least claim on the processor. */
+/** Scheduled work yields to all other processes: nobody waits for it. */
 const { PRIORITY_LOW, PRIORITY_BELOW_NORMAL } = constants.priority
 
 /**

@@ -27,8 +27,8 @@ export interface Asking {
 }
 
 /**
- * Kills the program once `signal` aborts, and throws STOPPING then, unless it has answered: what it
- * says that it has done is done. Throws DRILL_ENDED, or what `asking` says, without an answer.
+ * Kills the program once `signal` aborts, and throws STOPPING then. An answer that came before
+ * counts: its work is done. Throws DRILL_ENDED, or what `asking` says, without an answer.
  */
 export function askProgram(
   program: Program,

@@ -8,21 +8,15 @@ import { bytesOf } from '../backup/restorePlan.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { systemFileOps } from '../platform/fileOps.ts'
 import { chmodSync, rmSync } from '../platform/files.ts'
+import { withAgo } from './agoArguments.ts'
 import { identityHelp } from './archivePlace.ts'
 import { durationOf, parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { showHelp } from './helpOutput.ts'
-import {
-  countOf,
-  momentOf,
-  PLACE_HELP,
-  positionText,
-  usage,
-  withAgo,
-  withArchive,
-} from './pastArguments.ts'
+import { countOf, momentOf, PLACE_HELP, positionText, withArchive } from './pastArguments.ts'
 import type { ReadProgress } from './readProgress.ts'
 import { type RowFormat, RowPrinter } from './rowPrinter.ts'
+import { usage } from './usage.ts'
 
 const DEFAULT_TIMEOUT_MS = 60_000
 /** The file that --open makes: nobody writes to the past. */

@@ -6,14 +6,16 @@ import { plainText } from '../plainText.ts'
 import { type Difference, type DiffOptions, diffDatabases } from '../rowdiff/rowDiff.ts'
 import { jsonLines } from '../rowdiff/rowJson.ts'
 import { STATEMENT_ORDER, sqlScript } from '../rowdiff/rowStatements.ts'
+import { withAgo } from './agoArguments.ts'
 import { identityHelp } from './archivePlace.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { closingLine, textReport } from './diffText.ts'
 import { reportFailure } from './failureReport.ts'
 import { showHelp } from './helpOutput.ts'
-import { momentOf, withAgo, withArchive } from './pastArguments.ts'
+import { momentOf, withArchive } from './pastArguments.ts'
 import { ProgressOutput } from './progressOutput.ts'
+import { usage } from './usage.ts'
 
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
 walcast diff --from T1 --to T2 --archive PLACE [--json | --sql] [options]
@@ -211,10 +213,6 @@ function parse(args: readonly string[]) {
 }
 
 type Values = ReturnType<typeof parse>['values']
-
-function usage(detail: string, cause?: unknown): WalcastError {
-  return new WalcastError('USAGE', { detail }, cause)
-}
 
 function pathsOf(positionals: readonly string[]): [string, string] {
   const [before, after] = positionals

@@ -10,7 +10,6 @@ import {
   DEFAULT_PAGE_ROWS,
   type RemovedBundle,
 } from '../api/bundles.ts'
-import { WalcastError } from '../errors.ts'
 import { parseNumber } from '../options/optionValues.ts'
 import {
   type KeptPage,
@@ -25,9 +24,10 @@ import { DataOutput } from './dataOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson, type Question } from './nodeClient.ts'
 import { formatBytes, jsonLine } from './queryCommand.ts'
-import { requireFlags, subcommandOf } from './subcommand.ts'
+import { type NodeSubcommand, runSubcommand } from './subcommand.ts'
 import { shown } from './table.ts'
 import { lookOf } from './terminalLook.ts'
+import { usage } from './usage.ts'
 
 const HELP = `walcast diverged list
 walcast diverged rows NAME [--table TABLE] [--from ROW] [--limit N]
@@ -73,17 +73,12 @@ export const FLAGS = {
 
 type Flags = ReturnType<typeof parseAll<typeof FLAGS>>['values']
 
-interface Command {
-  readonly argument: 'NAME' | undefined
-  readonly flags: readonly string[]
-  run(flags: Flags, name: string): Promise<void>
-}
-
-const COMMANDS: Readonly<Record<string, Command>> = {
+const NAME = 'the name of a bundle: walcast diverged list'
+const COMMANDS: Readonly<Record<string, NodeSubcommand<Flags>>> = {
   list: { argument: undefined, flags: ['wide'], run: list },
-  rows: { argument: 'NAME', flags: ['table', 'from', 'limit', 'wide'], run: rows },
-  sql: { argument: 'NAME', flags: ['table', 'rows', 'updates'], run: sql },
-  delete: { argument: 'NAME', flags: ['dry-run'], run: remove },
+  rows: { argument: NAME, flags: ['table', 'from', 'limit', 'wide'], run: rows },
+  sql: { argument: NAME, flags: ['table', 'rows', 'updates'], run: sql },
+  delete: { argument: NAME, flags: ['dry-run'], run: remove },
 }
 /** Rows are compared for up to a minute, after a wait for others. */
 const TIMEOUT_MS = 180_000
@@ -94,17 +89,7 @@ export async function runDiverged(args: readonly string[]): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const [name = '', ...rest] = positionals
-  const command = subcommandOf(COMMANDS, 'diverged', name)
-  const most = command.argument === undefined ? 0 : 1
-  if (rest.length !== most)
-    throw usage(
-      most === 0
-        ? `diverged ${name} takes no argument`
-        : `diverged ${name} takes the name of a bundle: walcast diverged list`,
-    )
-  requireFlags(flags, [...Object.keys(NODE_FLAGS), ...command.flags], `diverged ${name}`)
-  await command.run(flags, rest[0] ?? '')
+  await runSubcommand(COMMANDS, 'diverged', flags, positionals)
   return 0
 }
 
@@ -162,8 +147,4 @@ async function asking(flags: Flags, method: Question['method'], path: string): P
   const environment = process.env
   const node = await namedNode(flags, environment)
   return { method, node, path, environment, timeoutMs: TIMEOUT_MS }
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

@@ -1,11 +1,12 @@
 /** `walcast explain CODE`: what an error of the catalogue means, and what to do. */
 import { CATALOGUE } from '../errorCatalogue.ts'
-import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
+import { type ErrorCode, isErrorCode } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { parseAll } from './commandArguments.ts'
 import { showHelp } from './helpOutput.ts'
 import { nearestName } from './nearestName.ts'
 import { jsonLine } from './queryCommand.ts'
+import { usage } from './usage.ts'
 
 const PREFIX = 'WALCAST_'
 
@@ -131,8 +132,4 @@ function wrapped(text: string, indent: string): string {
     else lines.push(word)
   }
   return lines.map((line) => `${indent}${line}`).join('\n')
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

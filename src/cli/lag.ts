@@ -2,10 +2,10 @@
 import type { DatabaseLag } from '../api/databaseStatus.ts'
 import type { LagReport } from '../api/nodeStatus.ts'
 import { STAGES } from '../replica/lag.ts'
+import { withAgo } from './agoArguments.ts'
 import { LAG } from './answerShapes.ts'
 import { NODE_FLAGS, nodeHelp, parseForNode } from './commandArguments.ts'
 import { HISTORY_FLAGS, HISTORY_HELP, showLagHistory } from './lagHistory.ts'
-import { withAgo } from './pastArguments.ts'
 import {
   formatBytes,
   formatMs,

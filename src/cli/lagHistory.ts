@@ -9,7 +9,6 @@ import {
 } from '../api/lagHistory.ts'
 import { type CauseSpan, causeSpans, isGap } from '../api/lagSpans.ts'
 import { parseTime, TIME_FORMS } from '../backup/moment.ts'
-import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { wallMs } from '../platform/time.ts'
 import { STAGES, type Stage } from '../replica/lag.ts'
@@ -20,6 +19,7 @@ import { getJson } from './nodeClient.ts'
 import { formatBytes, formatMs, jsonLine, lines, shown } from './queryCommand.ts'
 import { type Column, table } from './table.ts'
 import type { Look } from './terminalLook.ts'
+import { usage } from './usage.ts'
 import { showAnswers, type WatchFlags } from './watch.ts'
 
 export const HISTORY_FLAGS = {
@@ -109,10 +109,6 @@ function stageOf(text: string): Stage {
   const stage = STAGES.find((each) => each === text)
   if (stage === undefined) throw usage(`--stage wants one of ${STAGES.join(', ')}`)
   return stage
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }
 
 export function lagHistoryText(answer: LagHistoryAnswer, look: Look, stage?: Stage): string {

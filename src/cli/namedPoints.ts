@@ -10,9 +10,9 @@ import { wallMs } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
 import { showHelp } from './helpOutput.ts'
-import { usage } from './pastArguments.ts'
 import { jsonLine } from './queryCommand.ts'
 import { positionJson, warningText } from './restoreText.ts'
+import { usage } from './usage.ts'
 import { POSITION_FLAGS, positionHelp, wantedOf } from './wantedPosition.ts'
 
 const MAX_SHOWN_CHARS = 100

@@ -9,15 +9,15 @@ import {
 } from '../backup/moment.ts'
 import { nameOf, PastArchive } from '../backup/past/pastArchive.ts'
 import type { PastPosition } from '../backup/past/pastPages.ts'
-import { WalcastError } from '../errors.ts'
+import type { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { wallMs } from '../platform/time.ts'
 import { archivePlace, type GivenArchive } from './archivePlace.ts'
 import { ProgressOutput } from './progressOutput.ts'
 import { ReadProgress } from './readProgress.ts'
+import { usage } from './usage.ts'
 
 const MAX_SHOWN_CHARS = 100
-const AGO = /^-(\d[\d.a-z]*[a-z])$/i
 
 export const PLACE_HELP = `\
 PLACE is a folder, s3://BUCKET/PREFIX?region=REGION (docs/backup/s3.md), or a node that archives:
@@ -28,14 +28,6 @@ A TIME is an ISO time, with or without zone (local): 2026-11-30, 2026-11-30T14:0
 in the clock of the leader. A POSITION is an epoch and a txid such as 3-120, or a txid alone. newest
 is the last one in the archive. The name that "walcast backups name" gave a position stands for it;
 write point:NAME for one that begins with a digit or reads as something else.`
-
-/** `-6h` is no flag: it becomes `6h ago`. */
-export function withAgo(args: readonly string[]): string[] {
-  return args.map((arg) => {
-    const ago = AGO.exec(arg)?.[1]
-    return ago === undefined ? arg : `${ago} ago`
-  })
-}
 
 /** `name`: of the argument. Throws USAGE. */
 export function momentOf(name: string, text: string | undefined): Moment {
@@ -88,8 +80,4 @@ export function countOf(flag: string, text: string | undefined): number | undefi
 /** `3-120 of 2026-11-30 14:00:00.123 +01:00` */
 export function positionText(position: PastPosition): string {
   return `${nameOf(position)} of ${momentText(position.timeMs)}`
-}
-
-export function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

@@ -15,7 +15,6 @@ import { setTimer } from '../platform/time.ts'
 import { archivePlace, identityHelp } from './archivePlace.ts'
 import { durationOf, parseFlags } from './commandArguments.ts'
 import { showHelp } from './helpOutput.ts'
-import { usage } from './pastArguments.ts'
 import { ProgressOutput } from './progressOutput.ts'
 import { jsonLine } from './queryCommand.ts'
 import { ReadProgress } from './readProgress.ts'
@@ -32,6 +31,7 @@ import {
   unheldText,
   warningText,
 } from './restoreText.ts'
+import { usage } from './usage.ts'
 import { POSITION_FLAGS, positionHelp, wantedWithPoint } from './wantedPosition.ts'
 
 /** Writers of the application wait at most so long, plus the transaction itself. */

@@ -10,11 +10,11 @@ import { WalcastError } from '../errors.ts'
 import { removeAside } from '../platform/files.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { FollowReport } from './followReport.ts'
-import { usage } from './pastArguments.ts'
 import { jsonLine } from './queryCommand.ts'
 import { lockPlace } from './restoreLocks.ts'
 import { type RestoreMeans, runRestoreAt } from './restoreRun.ts'
 import { restoredJson, restoredText } from './restoreText.ts'
+import { usage } from './usage.ts'
 
 const MIN_EVERY_MS = 100
 const MAX_EVERY_MS = 3_600_000

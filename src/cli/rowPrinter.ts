@@ -1,5 +1,6 @@
 /** Rows of a query as text, JSON lines or CSV. */
 import type { RowSink } from '../backup/past/pastQuery.ts'
+import { csvLine, csvText } from '../csv.ts'
 import {
   decoderOf,
   isBytes,
@@ -100,12 +101,4 @@ function csvValue(value: SqlValue): string {
   if (isBytes(value)) return value.hex
   if (typeof value === 'string') return csvText(value)
   return typeof value === 'number' ? realText(value) : String(value)
-}
-
-function csvText(text: string): string {
-  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-function csvLine(cells: readonly string[]): string {
-  return `${cells.join(',')}\r\n`
 }

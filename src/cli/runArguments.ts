@@ -1,6 +1,5 @@
 /** Arguments of `walcast run`: its own, those of its node, and after `--` the command. */
 import { constants } from 'node:os'
-import { WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { DEFAULT_ORIGIN, type OptionOrigin } from '../options/optionOrigin.ts'
 import { parseValue } from '../options/optionValues.ts'
@@ -13,6 +12,7 @@ import type {
 import { executablePath } from './executable.ts'
 import { environmentName, lastingArguments } from './nodeArguments.ts'
 import { defaultOf, OWN_FLAGS, OWN_OPTIONS, type OwnFlag } from './runOptions.ts'
+import { usage } from './usage.ts'
 
 export interface RunArguments {
   readonly rules: SupervisionRules
@@ -161,8 +161,4 @@ function signalOf(text: string): NodeJS.Signals {
   )
   if (!name) throw usage(`--role-signal wants the name of a signal such as SIGUSR1, not "${text}"`)
   return name as NodeJS.Signals
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

@@ -15,6 +15,7 @@ import { settingOf, settingsIn } from './settingsInput.ts'
 import { requireFlags, subcommandOf } from './subcommand.ts'
 import { table } from './table.ts'
 import { type Look, lookOf, timeText } from './terminalLook.ts'
+import { usage } from './usage.ts'
 
 const HELP = `walcast settings get NAME
 walcast settings set NAME [VALUE] [--encrypt] [--type text|json|bytes]
@@ -222,8 +223,4 @@ function typeOf(value: SettingValue): string {
 
 function missing(name: string, path: string): WalcastError {
   return new WalcastError('SETTING_MISSING', { name: shownName(name), path })
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

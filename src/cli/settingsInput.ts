@@ -3,10 +3,11 @@
  * value to be encrypted never comes from an argument: other users of the machine see arguments, and
  * shells keep them.
  */
-import { messageOf, WalcastError } from '../errors.ts'
+import { messageOf } from '../errors.ts'
 import { readFileSync } from '../platform/files.ts'
 import type { JsonValue, SettingType, SettingValue } from '../settings/settingValue.ts'
 import { askSecret } from './secretPrompt.ts'
+import { usage } from './usage.ts'
 
 const MAX_INPUT_BYTES = 64 * 1024 * 1024
 const STDIN = '-'
@@ -84,8 +85,4 @@ function parsed(text: string, what: string): JsonValue {
   } catch {
     throw usage(`${what} is not JSON`)
   }
-}
-
-function usage(detail: string, cause?: unknown): WalcastError {
-  return new WalcastError('USAGE', { detail }, cause)
 }

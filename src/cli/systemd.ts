@@ -1,5 +1,4 @@
 /** `walcast systemd`: writes the unit that runs a node here, alone or with its application. */
-import { WalcastError } from '../errors.ts'
 import { startableFolder } from '../node/startCheck.ts'
 import { readSecret } from '../security/givenSecret.ts'
 import { version } from '../version.ts'
@@ -11,6 +10,7 @@ import { beforeCommand } from './runArguments.ts'
 import { unitArguments } from './unitArguments.ts'
 import { planUnit } from './unitPlan.ts'
 import { asUser } from './unitUser.ts'
+import { usage } from './usage.ts'
 
 const HELP = `walcast systemd [node] --db FILE --listen HOST:PORT [options]
 walcast systemd run --db FILE --listen HOST:PORT [options] -- COMMAND ARGS...
@@ -69,8 +69,4 @@ function argumentsIn(args: readonly string[]): {
         : 'run takes a command: walcast systemd run OPTIONS -- COMMAND ARGS...',
     )
   return { command: nodeCommand(rest, process.env), unit }
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

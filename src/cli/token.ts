@@ -22,9 +22,10 @@ import { namedNode } from './namedNode.ts'
 import { bodyOf } from './nodeAnswer.ts'
 import { askJson, askNode, getJson, type Question } from './nodeClient.ts'
 import { jsonLine } from './queryCommand.ts'
-import { requireFlags, subcommandOf } from './subcommand.ts'
+import { type NodeSubcommand, runSubcommand } from './subcommand.ts'
 import { shown, table } from './table.ts'
 import { lookOf, timeText } from './terminalLook.ts'
+import { usage } from './usage.ts'
 
 const HELP = `walcast token create --role ROLE [--expires TIME] [--note TEXT]
 walcast token list
@@ -62,14 +63,7 @@ export const FLAGS = {
 
 type Flags = ReturnType<typeof parseAll<typeof FLAGS>>['values']
 
-interface Command {
-  /** What it takes beside the flags of all. */
-  readonly argument: 'ID' | undefined
-  readonly flags: readonly string[]
-  run(flags: Flags, id: string): Promise<void>
-}
-
-const COMMANDS: Readonly<Record<string, Command>> = {
+const COMMANDS: Readonly<Record<string, NodeSubcommand<Flags>>> = {
   create: { argument: undefined, flags: ['role', 'expires', 'note'], run: create },
   list: { argument: undefined, flags: ['wide'], run: list },
   revoke: { argument: 'ID', flags: [], run: revoke },
@@ -82,12 +76,7 @@ export async function runToken(args: readonly string[]): Promise<number> {
     showHelp(HELP)
     return 0
   }
-  const [name = '', ...rest] = positionals
-  const command = subcommandOf(COMMANDS, 'token', name)
-  const most = command.argument === undefined ? 0 : 1
-  if (rest.length !== most) throw usage(`token ${name} takes ${command.argument ?? 'no argument'}`)
-  requireFlags(flags, [...Object.keys(NODE_FLAGS), ...command.flags], `token ${name}`)
-  await command.run(flags, rest[0] ?? '')
+  await runSubcommand(COMMANDS, 'token', flags, positionals)
   return 0
 }
 
@@ -166,8 +155,4 @@ function lifetimeMs(text: string): number {
   if (ms < 1 || ms > MAX_TOKEN_MS)
     throw usage('--expires wants a time such as 12h, 90d or 1y, at most 10y')
   return ms
-}
-
-function usage(detail: string): WalcastError {
-  return new WalcastError('USAGE', { detail })
 }

@@ -16,15 +16,17 @@ import type { Winner } from '../rowdiff/rowUndo.ts'
 import type { SqlValue } from '../rowdiff/rowValues.ts'
 import { oneLineLiteral } from '../rowdiff/sqlLiteral.ts'
 import { type UndoStep, undoHead, undoScript } from '../rowdiff/undoScript.ts'
+import { withAgo } from './agoArguments.ts'
 import { identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { showHelp } from './helpOutput.ts'
 import { databaseTarget } from './nodeTarget.ts'
-import { momentOf, PLACE_HELP, usage, withAgo, withArchive } from './pastArguments.ts'
+import { momentOf, PLACE_HELP, withArchive } from './pastArguments.ts'
 import { shown } from './queryCommand.ts'
 import type { ReadProgress } from './readProgress.ts'
 import { noteInAudit } from './settledNode.ts'
+import { usage } from './usage.ts'
 
 /** Rows in conflict that are listed. */
 const MAX_LISTED = 100

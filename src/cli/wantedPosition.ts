@@ -2,7 +2,8 @@
 import { parsePosition } from '../../proto/position.ts'
 import type { Wanted } from '../backup/restoreTarget.ts'
 import { parseNumber } from '../options/optionValues.ts'
-import { timeOf, usage } from './pastArguments.ts'
+import { timeOf } from './pastArguments.ts'
+import { usage } from './usage.ts'
 
 export const POSITION_FLAGS = {
   at: { type: 'string' },

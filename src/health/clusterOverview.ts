@@ -12,6 +12,7 @@ import {
 import type { DatabaseView } from '../api/databaseView.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { NodePlace } from '../api/roleAnswers.ts'
+import type { PauseInfo } from '../api/rolePause.ts'
 import type { PeerReads } from '../cluster/peerReads.ts'
 import { plainText } from '../plainText.ts'
 import { monotonicMs } from '../platform/time.ts'
@@ -40,6 +41,7 @@ export interface ClusterOverviewParts {
   /** HOST:PORT from --leader. */
   readonly givenLeader: string | undefined
   readonly report: { status(): NodeStatus }
+  readonly pause: { readonly now: PauseInfo | undefined }
   readonly view: Pick<DatabaseView, 'role' | 'leaderAddress' | 'leaderAt'>
   readonly reads: Pick<PeerReads, 'read'>
   /** Judges the numbers that other nodes claim. */
@@ -90,7 +92,7 @@ export class ClusterOverview implements ClusterDesk {
       isRemoved,
     }
     const { node: asked, cluster } = own.status
-    const { paused } = this.#parts.report.status()
+    const paused = this.#parts.pause.now
     return { asked, cluster, database, ...clusterNodes(sights), ...(paused ? { paused } : {}) }
   }
 

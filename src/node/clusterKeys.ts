@@ -22,6 +22,7 @@ import { newKey } from '../security/valueEncryption.ts'
 import { type AuditParts, audited } from './auditedChange.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
 import { rewrapDataKeys } from './dataKeyRewrap.ts'
+import { knownTrust } from './knownTrust.ts'
 import { tellMembers } from './toldMembers.ts'
 
 export interface ClusterKeysParts extends AuditParts {
@@ -116,10 +117,7 @@ export class ClusterKeys {
 
   /** Throws OPEN_CLUSTER, or STARTING before the cluster is known. */
   file(): TrustFile {
-    const { trust } = this.#parts
-    if (trust.secrets.isOpen) throw new WalcastError('OPEN_CLUSTER')
-    if (trust.digest === '') throw new WalcastError('STARTING')
-    return trust.file
+    return knownTrust(this.#parts.trust)
   }
 
   async #rewrapAtLeader(id: string, by: string): Promise<number> {

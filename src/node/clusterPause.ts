@@ -1,18 +1,12 @@
 /** Pauses and resumes role changes in the whole cluster. */
 import type { PauseAnswer, PauseDesk, PauseInfo } from '../api/rolePause.ts'
 import { pauseIn, withoutPause, withPause } from '../cluster/pauseSetting.ts'
-import type { TrustFile } from '../cluster/trustFile.ts'
-import { WalcastError } from '../errors.ts'
-import type { ClusterSecrets } from '../security/clusterSecrets.ts'
 import { type AuditParts, audited } from './auditedChange.ts'
+import { knownTrust, type TrustInUse } from './knownTrust.ts'
 import { type TellingParts, tellMembers } from './toldMembers.ts'
 
 export interface ClusterPauseParts extends AuditParts, TellingParts {
-  readonly trust: TellingParts['trust'] & {
-    readonly file: TrustFile
-    readonly digest: string
-    readonly secrets: Pick<ClusterSecrets, 'isOpen'>
-  }
+  readonly trust: TellingParts['trust'] & TrustInUse
 }
 
 export class ClusterPause implements PauseDesk {
@@ -40,7 +34,7 @@ export class ClusterPause implements PauseDesk {
     const untilMs = nowMs + forMs
     const detail = `until ${isoTime(untilMs)}${reason === '' ? '' : `: ${reason}`}`
     await audited(this.#parts, { action: 'pause', by, detail }, () =>
-      this.#file().change((record) =>
+      knownTrust(this.#parts.trust).change((record) =>
         withPause(record, this.#node, { untilMs, by, reason }, nowMs),
       ),
     )
@@ -52,7 +46,9 @@ export class ClusterPause implements PauseDesk {
     const was = this.now
     const detail = was ? `before ${was.until}` : 'nothing was paused here'
     await audited(this.#parts, { action: 'resume', by, detail }, () =>
-      this.#file().insist((record) => withoutPause(record, this.#node, clock.nowMs())),
+      knownTrust(this.#parts.trust).insist((record) =>
+        withoutPause(record, this.#node, clock.nowMs()),
+      ),
     )
     return this.#answer()
   }
@@ -63,14 +59,6 @@ export class ClusterPause implements PauseDesk {
 
   get #node(): string {
     return this.#parts.nodeFile.record.node
-  }
-
-  /** Throws OPEN_CLUSTER, or STARTING before the cluster is known. */
-  #file(): TrustFile {
-    const { trust } = this.#parts
-    if (trust.secrets.isOpen) throw new WalcastError('OPEN_CLUSTER')
-    if (trust.digest === '') throw new WalcastError('STARTING')
-    return trust.file
   }
 }
 

@@ -4,9 +4,13 @@ import { PeerReads } from '../cluster/peerReads.ts'
 import { ClusterOverview } from '../health/clusterOverview.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import { ownAddress } from '../options/address.ts'
+import type { ClusterPause } from './clusterPause.ts'
 import type { Ground } from './nodeGround.ts'
 
-export function newClusterOverview(ground: Ground, report: NodeReport): ClusterOverview {
+export function newClusterOverview(
+  ground: Ground & { readonly pause: ClusterPause },
+  report: NodeReport,
+): ClusterOverview {
   const { databases, setup, calls, claims, trust, members, clock } = ground
   const { name, view } = onlyDatabase(databases)
   const { peerTimeoutMs, leader: givenLeader } = setup.options
@@ -16,6 +20,7 @@ export function newClusterOverview(ground: Ground, report: NodeReport): ClusterO
     peerTimeoutMs,
     givenLeader,
     report,
+    pause: ground.pause,
     view,
     reads: new PeerReads(calls),
     claims,

@@ -7,10 +7,10 @@ import {
   type BundleDesk,
   DEFAULT_PAGE_ROWS,
 } from '../api/bundles.ts'
-import { WalcastError } from '../errors.ts'
 import { MAX_CHOSEN_ROWS, MAX_PAGE_ROWS } from '../replica/diverged/keptRow.ts'
 import { goneOf } from './goneCaller.ts'
 import {
+  badRequest,
   countOf,
   flagOf,
   type Given,
@@ -87,8 +87,4 @@ function rowsIn(given: Given): number[] {
   const isList = Array.isArray(rows) && rows.length <= MAX_CHOSEN_ROWS
   if (isList && rows.every((row) => Number.isSafeInteger(row) && row >= 0)) return rows
   throw badRequest(`rows is not a list of at most ${MAX_CHOSEN_ROWS} rows`)
-}
-
-function badRequest(detail: string): WalcastError {
-  return new WalcastError('BAD_REQUEST', { detail })
 }

@@ -10,7 +10,7 @@ import {
   MAX_LAG_POINTS,
   MIN_LAG_POINTS,
 } from '../api/lagHistory.ts'
-import { WalcastError } from '../errors.ts'
+import { badRequest } from './requestFields.ts'
 
 const DEFAULT_POINTS = 120
 const HOUR_MS = 60 * 60_000
@@ -52,8 +52,4 @@ function timeIn(query: Query, name: string): number | undefined {
   const atMs = isIso ? Date.parse(text) : Number.NaN
   if (Number.isFinite(atMs)) return atMs
   throw badRequest(`${name} is neither an ISO time with zone nor milliseconds since 1970`)
-}
-
-function badRequest(detail: string): WalcastError {
-  return new WalcastError('BAD_REQUEST', { detail })
 }

@@ -11,11 +11,18 @@ import {
   ROTATE_KEY_PATH,
   ROTATE_SECRET_PATH,
 } from '../api/membership.ts'
-import { WalcastError } from '../errors.ts'
 import { isNodeId } from '../nodeId.ts'
 import { headerOf } from '../proxy/headers.ts'
 import { REPLICA_AUTH_HEADER, senderOf } from '../security/requestSignature.ts'
-import { countOf, flagOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
+import {
+  badRequest,
+  countOf,
+  flagOf,
+  type Given,
+  orderIn,
+  type Place,
+  textOf,
+} from './requestFields.ts'
 
 export function addMemberRoutes(
   app: FastifyInstance,
@@ -69,8 +76,4 @@ function senderIn(request: FastifyRequest): string {
   const sender = senderOf(headerOf(request.raw, REPLICA_AUTH_HEADER))
   if (!sender) throw badRequest('only a node leaves in its own name')
   return sender.node
-}
-
-function badRequest(detail: string): WalcastError {
-  return new WalcastError('BAD_REQUEST', { detail })
 }

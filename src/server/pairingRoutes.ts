@@ -9,6 +9,7 @@ import { connectionKeys } from '../security/connectionKeys.ts'
 import type { JoinClaim } from '../security/pairingProof.ts'
 import {
   addressIn,
+  badRequest,
   countOf,
   type Given,
   orderIn,
@@ -72,8 +73,4 @@ function matched(given: Given, name: string, pattern: RegExp): string {
   const text = textOf(given, name) ?? ''
   if (!pattern.test(text)) throw badRequest(`${name} is malformed or missing`)
   return text
-}
-
-function badRequest(detail: string): WalcastError {
-  return new WalcastError('BAD_REQUEST', { detail })
 }

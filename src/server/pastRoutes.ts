@@ -23,7 +23,15 @@ import {
 import { WalcastError } from '../errors.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
 import { goneOf } from './goneCaller.ts'
-import { countOf, flagOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
+import {
+  badRequest,
+  countOf,
+  flagOf,
+  type Given,
+  orderIn,
+  type Place,
+  textOf,
+} from './requestFields.ts'
 
 /** A reader that takes nothing of a file for so long loses its connection. */
 const STALL_MS = 60_000
@@ -113,21 +121,21 @@ async function* sent(
 
 /** Undefined: a download. An empty name is none of a file. Throws BAD_REQUEST. */
 function fileIn(given: Given): string | undefined {
-  if (given['file'] === '') throw new WalcastError('BAD_REQUEST', { detail: 'file has no name' })
+  if (given['file'] === '') throw badRequest('file has no name')
   return textOf(given, 'file')
 }
 
 /** Throws BAD_REQUEST. */
 function momentIn(given: Given): PastMoment {
   const at = textOf(given, 'at')
-  if (at === undefined) throw new WalcastError('BAD_REQUEST', { detail: 'at is needed' })
+  if (at === undefined) throw badRequest('at is needed')
   return { place: countOf(given, 'place') ?? 1, at, incarnation: textOf(given, 'incarnation') }
 }
 
 /** Throws BAD_REQUEST. */
 function idIn(given: Given): string {
   const id = textOf(given, 'id')
-  if (id === undefined) throw new WalcastError('BAD_REQUEST', { detail: 'id is needed' })
+  if (id === undefined) throw badRequest('id is needed')
   return id
 }
 
@@ -139,6 +147,6 @@ function sqlIn(given: Given): string {
       detail: `sql is no text of 1 to ${MAX_SQL_CHARS} characters`,
     })
   // SQLite would read up to it, and no more.
-  if (sql.includes('\0')) throw new WalcastError('BAD_REQUEST', { detail: 'sql has a NUL in it' })
+  if (sql.includes('\0')) throw badRequest('sql has a NUL in it')
   return sql
 }

@@ -7,8 +7,7 @@ import {
   PAUSE_PATH,
   type PauseDesk,
 } from '../api/rolePause.ts'
-import { WalcastError } from '../errors.ts'
-import { countOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
+import { badRequest, countOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
 
 export function addPauseRoutes(
   app: FastifyInstance,
@@ -26,7 +25,7 @@ export function addPauseRoutes(
 function lengthIn(given: Given): number {
   const forMs = countOf(given, 'forMs')
   if (forMs !== undefined && forMs >= MIN_PAUSE_MS && forMs <= MAX_PAUSE_MS) return forMs
-  throw new WalcastError('BAD_REQUEST', { detail: 'forMs is not from 1 minute to 24 hours' })
+  throw badRequest('forMs is not from 1 minute to 24 hours')
 }
 
 /** Throws BAD_REQUEST. */
@@ -34,5 +33,5 @@ function reasonIn(given: Given): string {
   const reason = textOf(given, 'reason') ?? ''
   if (reason.length <= MAX_REASON_CHARS) return reason
   const detail = `reason has more than ${MAX_REASON_CHARS} characters`
-  throw new WalcastError('BAD_REQUEST', { detail })
+  throw badRequest(detail)
 }

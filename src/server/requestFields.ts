@@ -57,11 +57,15 @@ export function operatorOf(given: Given, { text, passesOn }: Place): string {
   return `${by.slice(0, MAX_BY_CHARS - text.length - 3)} (${text})`
 }
 
+export function badRequest(detail: string): WalcastError {
+  return new WalcastError('BAD_REQUEST', { detail })
+}
+
 export function textOf(given: Given, name: string): string | undefined {
   const value = given[name]
   if (value === undefined || value === null || value === '') return undefined
   if (typeof value !== 'string' || value.length > 1024 || !isPlain(value))
-    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not a text` })
+    throw badRequest(`${name} is not a text`)
   return value
 }
 
@@ -69,8 +73,7 @@ export function addressIn(given: Given, name: string): string | undefined {
   const text = textOf(given, name)
   if (text === undefined) return undefined
   // It goes into the role file, where a wrong one would keep the node from starting.
-  if (!parseHostPort(text))
-    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
+  if (!parseHostPort(text)) throw badRequest(`${name} is not HOST:PORT`)
   return text
 }
 
@@ -79,7 +82,7 @@ export function countOf(given: Given, name: string): number | undefined {
   if (value === undefined || value === null || value === '') return undefined
   const count = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
   if (!Number.isSafeInteger(count) || Number(count) < 0)
-    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not a whole number` })
+    throw badRequest(`${name} is not a whole number`)
   return Number(count)
 }
 
@@ -87,5 +90,5 @@ export function flagOf(given: Given, name: string): boolean {
   const value = given[name]
   if (value === undefined || value === false || value === 'false' || value === '0') return false
   if (value === true || value === 'true' || value === '1') return true
-  throw new WalcastError('BAD_REQUEST', { detail: `${name} is neither true nor false` })
+  throw badRequest(`${name} is neither true nor false`)
 }

@@ -7,10 +7,9 @@ import {
   type TokenDesk,
   type TokenRequest,
 } from '../api/tokens.ts'
-import { WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { isTokenId, TOKEN_ROLES } from '../security/token.ts'
-import { countOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
+import { badRequest, countOf, type Given, orderIn, type Place, textOf } from './requestFields.ts'
 
 export function addTokenRoutes(
   app: FastifyInstance,
@@ -42,8 +41,4 @@ function wantedIn(given: Given): TokenRequest {
   if (expiresMs !== undefined && (expiresMs < 1 || expiresMs > MAX_TOKEN_MS))
     throw badRequest('expiresMs is not from 1 ms to 10 years')
   return { role, note: plainText(note, MAX_NOTE_CHARS), expiresMs }
-}
-
-function badRequest(detail: string): WalcastError {
-  return new WalcastError('BAD_REQUEST', { detail })
 }

@@ -22,6 +22,7 @@ function overviewAt(addresses: () => readonly string[], ...secrets: readonly str
     peerTimeoutMs: 3000,
     givenLeader: undefined,
     report: { status: () => statusOf('node-a', 'leader') },
+    pause: { now: undefined },
     view: {
       role: () => 'leader',
       leaderAddress: () => '',

@@ -22,7 +22,7 @@ export class FullDisk {
     this.#enoughBytes = (free(path) ?? 0) + grown
   }
 
-  /** False also while nobody can tell. */
+  /** False also when it is not known. */
   get hasRoom(): boolean {
     return (this.#free(this.#path) ?? 0) >= this.#enoughBytes
   }

@@ -6,11 +6,10 @@ import type { Action, Plan, PlanLine } from './actions.ts'
 import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
 import { focusAgain, focusPlaceOf } from './focusPlace.ts'
-import { sentence } from './format.ts'
 import { icon } from './icons.ts'
-import { button, newId, notice } from './pieces.ts'
+import { button, newId } from './pieces.ts'
 import { qrCode } from './qrCode.ts'
-import { asRefusal } from './requests.ts'
+import { refusalNotice } from './refusalNotice.ts'
 
 export function openAction(action: Action): void {
   new ActionDialog(action).open()
@@ -99,14 +98,7 @@ class ActionDialog {
   }
 
   #showError(error: unknown, again: () => void): void {
-    const { code, message, cure } = asRefusal(error)
-    const said = notice(
-      'bad',
-      el('p', {}, `${sentence(message)}.`),
-      cure !== '' && el('p', {}, `What to do: ${cure}.`),
-      el('p', { class: 'code' }, code),
-    )
-    this.#show([said], [this.#closer('Close'), button('Ask again', again)])
+    this.#show([refusalNotice(error)], [this.#closer('Close'), button('Ask again', again)])
   }
 
   #closer(text: string, kind = ''): HTMLButtonElement {

@@ -1,5 +1,6 @@
 /** Values of a query on the past, as cells of a table and of a CSV file. Pure. */
 import type { PastRows, PastValue } from '../../api/past.ts'
+import { csvLine, csvText } from '../../csv.ts'
 
 /** Of a cell on the page; the files that are saved have all of it. */
 const MAX_CELL_CHARS = 120
@@ -23,16 +24,12 @@ export function cellOf(value: PastValue): Cell {
 /** RFC 4180, as `walcast at --csv`: NULL is nothing, an empty text is quoted, a blob is in hex. */
 export function csvOf({ columns, rows }: Pick<PastRows, 'columns' | 'rows'>): string {
   const lines = [columns.map(csvText), ...rows.map((row) => row.map(csvValue))]
-  return lines.map((line) => `${line.join(',')}\r\n`).join('')
+  return lines.map(csvLine).join('')
 }
 
 function csvValue(value: PastValue): string {
   if (value === null) return ''
   return typeof value === 'string' ? csvText(value) : plainOf(value)
-}
-
-function csvText(text: string): string {
-  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
 function kindOf(value: Exclude<PastValue, null>): Cell['kind'] {

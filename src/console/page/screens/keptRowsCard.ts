@@ -25,9 +25,9 @@ export class KeptRowsCard {
   readonly #bundle: BundleInfo
   readonly #state: () => ConsoleState
   readonly #filter = el('select', { id: newId() })
-  readonly #all = el('input', { type: 'checkbox', id: newId() })
+  readonly #all = el('input', { type: 'checkbox' })
   readonly #count = el('span', { class: 'note', role: 'status' })
-  readonly #updates = el('input', { type: 'checkbox', id: newId() })
+  readonly #updates = el('input', { type: 'checkbox' })
   readonly #rows = el('div', { class: 'kept-rows', 'aria-live': 'polite' })
   readonly #pages = el('div', { class: 'row-buttons' })
   readonly #result = el('div', { class: 'stack', 'aria-live': 'polite' })
@@ -96,13 +96,9 @@ export class KeptRowsCard {
   }
 
   #fail(error: unknown, again: () => void): void {
-    const { code, message, cure } = asRefusal(error)
     this.#boxes.clear()
     this.#pages.replaceChildren()
-    this.#rows.replaceChildren(
-      notice('bad', el('p', {}, `${message}; ${cure}`), el('p', { class: 'code' }, code)),
-      button('Ask again', again),
-    )
+    this.#rows.replaceChildren(refused(error), button('Ask again', again))
   }
 
   #show({ rows, next, detail }: KeptPage, from: number): void {
@@ -173,12 +169,14 @@ export class KeptRowsCard {
       this.#result.replaceChildren(...sqlParts(answer, updates, command))
     } catch (error) {
       if (round !== this.#sqlRound) return
-      const { code, message, cure } = asRefusal(error)
-      this.#result.replaceChildren(
-        notice('bad', el('p', {}, `${message}; ${cure}`), el('p', { class: 'code' }, code)),
-      )
+      this.#result.replaceChildren(refused(error))
     }
   }
+}
+
+function refused(error: unknown): HTMLElement {
+  const { code, message, cure } = asRefusal(error)
+  return notice('bad', el('p', {}, `${message}; ${cure}`), el('p', { class: 'code' }, code))
 }
 
 function tableOptions({ tables }: BundleInfo): HTMLElement[] {

@@ -10,10 +10,11 @@ import { BY } from '../actions.ts'
 import { nowMs } from '../browser.ts'
 import { commandText, shellWord } from '../commandText.ts'
 import { el, refill } from '../dom.ts'
-import { plural, sentence, timeText } from '../format.ts'
+import { plural, timeText } from '../format.ts'
 import { cellOf, csvOf } from '../pastValues.ts'
 import { button, GuardedButton, labelled, newId, notice, table } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { refusalNotice } from '../refusalNotice.ts'
+import { ask } from '../requests.ts'
 import type { PickedMoment } from '../restoreActions.ts'
 import { saveJson, saveText } from '../savedFile.ts'
 
@@ -91,7 +92,7 @@ export class PastQueryForm {
       this.#answer.replaceChildren(...answered(rows))
     } catch (error) {
       this.#answer.replaceChildren(
-        running.signal.aborted ? el('p', { class: 'note' }, 'Stopped.') : refused(error),
+        running.signal.aborted ? el('p', { class: 'note' }, 'Stopped.') : refusalNotice(error),
       )
     } finally {
       this.#running = undefined
@@ -129,14 +130,4 @@ function cell(value: PastValue): HTMLElement {
   const { text, whole, kind } = cellOf(value)
   if (kind === 'null') return el('td', {}, el('span', { class: 'null' }, text))
   return el('td', { class: kind, title: whole }, text)
-}
-
-function refused(error: unknown): HTMLElement {
-  const { code, message, cure } = asRefusal(error)
-  return notice(
-    'bad',
-    el('p', {}, `${sentence(message)}.`),
-    cure !== '' && el('p', {}, `What to do: ${cure}.`),
-    el('p', { class: 'code' }, code),
-  )
 }

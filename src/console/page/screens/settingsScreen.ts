@@ -1,9 +1,9 @@
 /** Tokens, the secret and the keys that all members share, and the options of this node. */
 import type { KeyInfo, OptionsAnswer } from '../../../api/optionsInForce.ts'
 import { OPTIONS_PATH } from '../../../api/optionsInForce.ts'
-import { setTimer } from '../browser.ts'
 import { el } from '../dom.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { Poll } from '../poll.ts'
+import { ask } from '../requests.ts'
 import { parseRoute, routeText } from '../routes.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -26,7 +26,6 @@ export const settingsScreen: Screen = {
 const NO_KEYS: readonly KeyInfo[] = []
 
 class SettingsScreen implements MountedScreen {
-  readonly #store: Store
   readonly #tokens: TokensSection
   readonly #keys = new KeysSection()
   readonly #options = new OptionsSection()
@@ -35,11 +34,9 @@ class SettingsScreen implements MountedScreen {
   #failure = ''
   /** The section that the address named last. */
   #named = ''
-  #cancel: () => void = () => {}
-  #isMounted = true
+  readonly #poll: Poll
 
   constructor(root: HTMLElement, store: Store) {
-    this.#store = store
     this.#tokens = new TokensSection(store)
     this.#sections = {
       tokens: this.#tokens.element,
@@ -47,7 +44,16 @@ class SettingsScreen implements MountedScreen {
       options: this.#options.element,
     }
     root.append(el('h1', {}, 'Settings'), links(), ...Object.values(this.#sections))
-    void this.#ask()
+    this.#poll = new Poll(
+      async () => {
+        this.#answer = await ask<OptionsAnswer>('GET', OPTIONS_PATH)
+      },
+      (failure) => {
+        this.#failure = failure
+        this.update(store.state)
+      },
+      ASK_MS,
+    )
   }
 
   update(state: ConsoleState): void {
@@ -59,8 +65,7 @@ class SettingsScreen implements MountedScreen {
   }
 
   unmount(): void {
-    this.#isMounted = false
-    this.#cancel()
+    this.#poll.close()
     this.#tokens.unmount()
   }
 
@@ -71,18 +76,6 @@ class SettingsScreen implements MountedScreen {
     const heading = this.#sections[name]?.querySelector('h2')
     heading?.scrollIntoView()
     heading?.focus({ preventScroll: true })
-  }
-
-  async #ask(): Promise<void> {
-    try {
-      this.#answer = await ask<OptionsAnswer>('GET', OPTIONS_PATH)
-      this.#failure = ''
-    } catch (error) {
-      this.#failure = asRefusal(error).message
-    }
-    if (!this.#isMounted) return
-    this.update(this.#store.state)
-    this.#cancel = setTimer(() => void this.#ask(), ASK_MS)
   }
 }
 

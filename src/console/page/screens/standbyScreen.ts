@@ -5,14 +5,14 @@
 import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { FITNESS_PATH, type FitnessAnswer } from '../../../api/roleAnswers.ts'
 import { openAction } from '../actionDialog.ts'
-import { setTimer } from '../browser.ts'
 import { Chart } from '../chart.ts'
 import { el, refill } from '../dom.ts'
 import { countText, durationText, plural, positionText, sentence, timeText } from '../format.ts'
 import { lagSeries } from '../lagSeries.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { Poll } from '../poll.ts'
+import { ask } from '../requests.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
@@ -44,7 +44,6 @@ function sinceText(leader: ClusterNode | undefined, nowMs: number): string {
 }
 
 class StandbyScreen implements MountedScreen {
-  readonly #store: Store
   readonly #figures = el('div', { class: 'figures' })
   readonly #causes = el('div', { class: 'causes' })
   readonly #against = el('div')
@@ -53,11 +52,9 @@ class StandbyScreen implements MountedScreen {
   readonly #button: GuardedButton
   #fitness: FitnessAnswer | undefined
   #failure = ''
-  #cancel: () => void = () => {}
-  #isMounted = true
+  readonly #poll: Poll
 
   constructor(root: HTMLElement, store: Store) {
-    this.#store = store
     this.#button = new GuardedButton(
       'Make me primary…',
       () => openAction(makePrimary(store.state.node)),
@@ -77,7 +74,16 @@ class StandbyScreen implements MountedScreen {
       card('Lag since this page was opened', this.#chart.element),
       card('Last proven restore', this.#proven),
     )
-    void this.#askOthers()
+    this.#poll = new Poll(
+      async () => {
+        this.#fitness = await ask<FitnessAnswer>('GET', FITNESS_PATH)
+      },
+      (failure) => {
+        this.#failure = failure
+        this.update(store.state)
+      },
+      ASK_MS,
+    )
   }
 
   update(state: ConsoleState): void {
@@ -102,8 +108,7 @@ class StandbyScreen implements MountedScreen {
   }
 
   unmount(): void {
-    this.#isMounted = false
-    this.#cancel()
+    this.#poll.close()
     this.#chart.close()
   }
 
@@ -171,17 +176,5 @@ class StandbyScreen implements MountedScreen {
       el('p', {}, 'No leader answers. Against this node speaks:'),
       el('ul', {}, ...fitness.reasons.map((reason) => el('li', {}, sentence(reason)))),
     )
-  }
-
-  async #askOthers(): Promise<void> {
-    try {
-      this.#fitness = await ask<FitnessAnswer>('GET', FITNESS_PATH)
-      this.#failure = ''
-    } catch (error) {
-      this.#failure = asRefusal(error).message
-    }
-    if (!this.#isMounted) return
-    this.update(this.#store.state)
-    this.#cancel = setTimer(() => void this.#askOthers(), ASK_MS)
   }
 }

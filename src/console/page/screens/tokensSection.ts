@@ -8,12 +8,12 @@ import {
 import { TOKEN_ROLES, type TokenRole } from '../../../security/tokenRoles.ts'
 import { createToken, revokeToken } from '../accessActions.ts'
 import { openAction } from '../actionDialog.ts'
-import { setTimer } from '../browser.ts'
 import { el, refill } from '../dom.ts'
 import { timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { button, GuardedButton, labelled, notice, section, table } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { Poll } from '../poll.ts'
+import { ask } from '../requests.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
 
@@ -22,18 +22,15 @@ const ASK_MS = 3000
 
 export class TokensSection {
   readonly element: HTMLElement
-  readonly #store: Store
   readonly #list = el('div')
   readonly #role = el('select', { id: 'token-role' })
   readonly #note = el('input', { id: 'token-note', maxlength: MAX_NOTE_CHARS })
   readonly #create = new GuardedButton('Create a token…', () => this.#make(), 'primary')
   #tokens: readonly TokenInfo[] | undefined
   #failure = ''
-  #cancel: () => void = () => {}
-  #isMounted = true
+  readonly #poll: Poll
 
   constructor(store: Store) {
-    this.#store = store
     this.#role.append(...TOKEN_ROLES.map((role) => el('option', { value: role }, role)))
     this.#role.value = 'read'
     const fields = el(
@@ -44,7 +41,18 @@ export class TokensSection {
       this.#create.element,
     )
     this.element = section('Tokens', fields, this.#list)
-    void this.#ask()
+    this.#poll = new Poll(
+      async () => {
+        const { state } = store
+        if (!state.isOpen && !refusalText(state, 'admin'))
+          this.#tokens = (await ask<TokensAnswer>('GET', TOKENS_PATH)).tokens
+      },
+      (failure) => {
+        this.#failure = failure
+        this.update(store.state)
+      },
+      ASK_MS,
+    )
   }
 
   update(state: ConsoleState): void {
@@ -54,8 +62,7 @@ export class TokensSection {
   }
 
   unmount(): void {
-    this.#isMounted = false
-    this.#cancel()
+    this.#poll.close()
   }
 
   #make(): void {
@@ -72,20 +79,6 @@ export class TokensSection {
       ['Token', 'Role', 'Note', 'Made', 'Ends', ''],
       this.#tokens.map((token) => tokenRow(token, state)),
     )
-  }
-
-  async #ask(): Promise<void> {
-    try {
-      const state = this.#store.state
-      if (!state.isOpen && !refusalText(state, 'admin'))
-        this.#tokens = (await ask<TokensAnswer>('GET', TOKENS_PATH)).tokens
-      this.#failure = ''
-    } catch (error) {
-      this.#failure = asRefusal(error).message
-    }
-    if (!this.#isMounted) return
-    this.update(this.#store.state)
-    this.#cancel = setTimer(() => void this.#ask(), ASK_MS)
   }
 }
 

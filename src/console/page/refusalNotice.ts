@@ -1,0 +1,15 @@
+/** A refusal as the page shows it: what happened, what to do, and its code. */
+import { el } from './dom.ts'
+import { sentence } from './format.ts'
+import { notice } from './pieces.ts'
+import { asRefusal } from './requests.ts'
+
+export function refusalNotice(error: unknown): HTMLElement {
+  const { code, message, cure } = asRefusal(error)
+  return notice(
+    'bad',
+    el('p', {}, `${sentence(message)}.`),
+    cure !== '' && el('p', {}, `What to do: ${cure}.`),
+    el('p', { class: 'code' }, code),
+  )
+}
