@@ -490,6 +490,26 @@ export const CATALOGUE = {
     'role changes are paused until {until} by {by}{reason}',
     'wait, or end the pause: walcast resume',
   ),
+  ELECTION_AWAY: entry(
+    503,
+    '{service} does not answer as a lock service does: {detail}',
+    'repair it; no node is promoted meanwhile, and walcast cluster shows who leads',
+  ),
+  ELECTION_UNFIT: entry(
+    503,
+    'leases in {service} would not be safe: {detail}',
+    'use another lock service; see docs/operating/automatic-failover.md',
+  ),
+  LEASE_HELD: entry(
+    409,
+    'node {node} holds the lease of the leader',
+    'walcast switchover moves it; when that node is gone its lease ends by itself',
+  ),
+  LEASE_LOST: entry(
+    503,
+    'this node does not hold the lease of the leader: {detail}',
+    'send it to the leader: walcast cluster shows it',
+  ),
   SWITCHOVER_FAILED: entry(
     503,
     'the switchover to {to} was given up: {detail}',

@@ -11,7 +11,26 @@ export interface RoleOptions {
   readonly fenceWhenAloneMs?: number
 }
 
-export interface NodeOptions extends RoleOptions, CrowdOptions, TlsOptions {
+export interface ElectionOptions {
+  /** `static`, `etcd`, `consul`, or the `s3://` place of an object store. */
+  readonly election: string
+  /** Origins. */
+  readonly etcd?: readonly string[]
+  readonly consul?: string
+  readonly electionPrefix: string
+  readonly electionUser?: string
+  /** Paths. */
+  readonly electionCa?: string
+  readonly electionCert?: string
+  readonly electionKey?: string
+  readonly ttlMs: number
+  /** Transactions; undefined: it depends on what the leader acknowledges. */
+  readonly maxLoss?: number
+  readonly priority: number
+  readonly neverLead: boolean
+}
+
+export interface NodeOptions extends RoleOptions, ElectionOptions, CrowdOptions, TlsOptions {
   readonly db: string
   readonly listen: string
   readonly health?: string

@@ -2,6 +2,7 @@
 import { BACKUP_OPTIONS } from './backupOptions.ts'
 import { COPY_OPTIONS } from './copyOptions.ts'
 import { CROWD_OPTIONS } from './crowdOptions.ts'
+import { ELECTION_OPTIONS } from './electionOptions.ts'
 import { FEED_OPTIONS } from './feedOptions.ts'
 import type { OptionSpec } from './optionSpec.ts'
 import { PROXY_OPTIONS } from './proxyOptions.ts'
@@ -15,6 +16,7 @@ const REST = 'Node'
 const GROUPS: readonly (readonly [string, readonly OptionSpec[]])[] = [
   ['TLS', TLS_OPTIONS],
   ['Leadership', [...ROLE_OPTIONS, ...LEADERSHIP_OPTIONS]],
+  ['Automatic failover', ELECTION_OPTIONS],
   ['Capture and feed', FEED_OPTIONS],
   ['Copy', COPY_OPTIONS],
   ['Backup', BACKUP_OPTIONS],

@@ -3,6 +3,7 @@
  * wrong order.
  */
 
+import { ELECTION_OPTIONS } from './electionOptions.ts'
 import type { NodeOptions } from './nodeOptions.ts'
 import type { OptionSpec } from './optionSpec.ts'
 import { NODE_OPTIONS } from './options.ts'
@@ -17,6 +18,7 @@ export function optionProblems(options: NodeOptions): string[] {
     ...tooSmall(options),
     ...inWrongOrder(options),
     ...contradictions(options),
+    ...electionProblems(options),
     ...withoutNeeded(options),
   ]
 }
@@ -54,6 +56,25 @@ function contradictions(options: NodeOptions): string[] {
   if ((snapshotEveryMs === undefined) !== (snapshotTo === undefined))
     problems.push('--snapshot-every and --snapshot-to go together')
   return problems
+}
+
+function electionProblems(options: NodeOptions): string[] {
+  const { election, etcd, consul, electionCert, electionKey, electionUser } = options
+  const problems: string[] = []
+  if ((election === 'etcd') !== (etcd !== undefined))
+    problems.push('--election etcd and --etcd go together')
+  if ((election === 'consul') !== (consul !== undefined))
+    problems.push('--election consul and --consul go together')
+  if ((electionCert === undefined) !== (electionKey === undefined))
+    problems.push('--election-cert and --election-key go together')
+  if (electionUser !== undefined && election !== 'etcd')
+    problems.push('--election-user wants --election etcd')
+  if (election !== 'static') return problems
+  const vain = ELECTION_OPTIONS.filter((spec) => {
+    const isNamed = ['election', 'etcd', 'consul', 'electionUser'].includes(spec.key)
+    return !isNamed && options[spec.key] !== false && !isAsUsual(options, spec)
+  })
+  return [...problems, ...vain.map(({ flag }) => `--${flag} wants --election`)]
 }
 
 /** Options that would be taken in silence, and do nothing. */

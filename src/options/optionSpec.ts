@@ -13,6 +13,8 @@ export type OptionKind =
   | 'number'
   | 'url'
   | 'origin'
+  | 'origins'
+  | 'election'
   | 'prefixes'
   | 'place'
   | 'places'

@@ -65,6 +65,13 @@ export function parseValue(
       return parseUrl(flag, text)
     case 'origin':
       return parseOrigin(flag, text)
+    case 'origins': {
+      const origins = text.split(',').flatMap((origin) => origin.trim() || [])
+      if (origins.length === 0) throw usage(flag, text, 'URLs such as http://127.0.0.1:2379')
+      return origins.map((origin) => parseOrigin(flag, origin))
+    }
+    case 'election':
+      return parseElection(flag, text)
     case 'prefixes':
       return text
         .split(',')
@@ -183,6 +190,13 @@ function parsePlace(flag: string, text: string): string {
   if (text === '' || text.includes('\0') || (isUrl && !text.startsWith('s3://')))
     throw usage(flag, '...', 'folders, or URLs such as s3://bucket/prefix')
   return text
+}
+
+/** Parses a word, or the URL of a bucket. */
+function parseElection(flag: string, text: string): string {
+  if (['static', 'etcd', 'consul'].includes(text)) return text
+  if (text.startsWith('s3://')) return parsePlace(flag, text)
+  throw usage(flag, '...', 'static, etcd, consul or s3://BUCKET/PREFIX')
 }
 
 /** Parses `daily`, `off` or a cron expression of five or six fields, without a year. */

@@ -6,6 +6,7 @@
 import { BACKUP_OPTIONS } from './backupOptions.ts'
 import { COPY_OPTIONS } from './copyOptions.ts'
 import { CROWD_OPTIONS } from './crowdOptions.ts'
+import { ELECTION_OPTIONS } from './electionOptions.ts'
 import { FEED_OPTIONS } from './feedOptions.ts'
 import { BOTH, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { PROXY_OPTIONS } from './proxyOptions.ts'
@@ -151,6 +152,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     roles: BOTH,
   },
   ...ROLE_OPTIONS,
+  ...ELECTION_OPTIONS,
   ...UPSTREAM_OPTIONS,
   ...PROXY_OPTIONS,
   ...CROWD_OPTIONS,
