@@ -13,8 +13,9 @@
  * A request whose answer was lost may have been carried out, or may still be, minutes later:
  *
  * - A late renewal, amendment or release does nothing once anyone has written since: its ETag is
- *   gone for good, since each write has a nonce. If nobody has, it makes the lease of a holder that
- *   no longer counts on it look new, and others wait one TTL more. Nobody acts on it.
+ *   gone for good, since each write has a nonce. If nobody has, a lease looks new on which its
+ *   holder no longer counts, and others wait one TTL more. So a holder that asked for a release
+ *   counts on its lease no more, whatever the answer.
  * - A late `take` does nothing either once anyone has written since. If nobody has, the object
  *   names a holder that does not know of it: nobody leads by it, and others wait.
  * - In both cases the object names a lease of this process on which nobody counts: an orphan. The
@@ -34,28 +35,15 @@ import {
   type Look,
   MAX_ELECTION_BYTES,
 } from './leaseService.ts'
-import {
-  away,
-  type Condition,
-  type ElectionObjects,
-  S3Objects,
-  type UntilMs,
-} from './s3/electionObjects.ts'
-import {
-  formatLead,
-  type LeadContent,
-  MAX_LEAD_BYTES,
-  MAX_TTL_MS,
-  parseLead,
-} from './s3/leadObject.ts'
+import { away, type ElectionObjects, S3Objects, type UntilMs } from './s3/electionObjects.ts'
+import { LeadChain, type NextLead, newNonce } from './s3/leadChain.ts'
+import { type LeadContent, MAX_TTL_MS } from './s3/leadObject.ts'
 import { ObjectNotes } from './s3/objectNotes.ts'
 import { watchByPolls } from './s3/polls.ts'
 import { probeObjects } from './s3/probe.ts'
-import { ABSENT, type Sighting, Sightings } from './s3/sightings.ts'
+import type { Sighting } from './s3/sightings.ts'
 
-const LEAD = 'lead'
 const INSTANCE_BYTES = 12
-const NONCE_BYTES = 16
 /** Of one write that finds the object changed by its own earlier ones. */
 const MAX_ROUNDS = 4
 /** A look in so many parts of the TTL, where nothing tells of changes. */
@@ -89,7 +77,7 @@ export class S3Lease implements LeaseService {
   readonly #timeoutMs: number
   readonly #ttlMs: number
   readonly #pollMs: number
-  readonly #seen: Sightings
+  readonly #lead: LeadChain
   readonly #notes: ObjectNotes
   /** What the names of all leases of this process begin with. */
   readonly #instance: string
@@ -107,7 +95,7 @@ export class S3Lease implements LeaseService {
     this.#timeoutMs = setup.timeoutMs
     this.#ttlMs = Math.min(Math.ceil(setup.ttlMs), MAX_TTL_MS)
     this.#pollMs = pollMs ?? this.#ttlMs / POLLS_IN_TTL
-    this.#seen = new Sightings(this.#ttlMs)
+    this.#lead = new LeadChain(objects, this.#ttlMs)
     this.#notes = new ObjectNotes(objects, setup.node, this.#ttlMs)
     this.#instance = `${setup.node}.${randomBytes(INSTANCE_BYTES).toString('hex')}.`
   }
@@ -118,24 +106,24 @@ export class S3Lease implements LeaseService {
 
   async look(): Promise<Look> {
     const until = this.#until()
-    const sighting = await this.#read(until)
+    const sighting = await this.#lead.read(until)
     if (!this.#isOrphan(sighting)) return this.#lookOf(sighting)
-    return this.#lookOf((await this.#releaseOrphan(sighting, until)) ?? sighting)
+    return this.#lookOf(await this.#releaseOrphan(sighting, until))
   }
 
   async take(mark: string, value: string): Promise<Lease | undefined> {
     requireShort(value)
     const until = this.#until()
-    const last = this.#seen.last
-    const sighting = last?.etag === mark ? last : await this.#read(until)
+    const last = this.#lead.last
+    const sighting = last?.etag === mark ? last : await this.#lead.read(until)
     if (sighting.etag !== mark || !this.#isFree(sighting)) return undefined
     const id = `${this.#instance}${++this.#leases}`
     return this.#whileWriting(async () => {
       const sentMs = monotonicMs()
-      const content = this.#contentOf({ value, holder: id })
-      const isWritten = await this.#write(content, sighting.etag, until)
-      if (!isWritten && !isSame((await this.#read(until)).content, content)) return undefined
+      const { isWritten } = await this.#lead.replace(sighting, { value, holder: id }, until)
+      if (!isWritten) return undefined
       this.#held = { id, sentMs }
+      this.#releaseNonce = undefined
       return { id, ttlMs: this.#ttlMs, sentMs }
     })
   }
@@ -156,9 +144,9 @@ export class S3Lease implements LeaseService {
     return (await this.#change(lease, change)) !== undefined
   }
 
-  publish(note: string): Promise<void> {
+  async publish(note: string): Promise<void> {
     requireShort(note)
-    return this.#notes.publish(note, this.#until())
+    await this.#notes.publish(note, this.#until())
   }
 
   keepNote(): Promise<void> {
@@ -193,33 +181,6 @@ export class S3Lease implements LeaseService {
     return monotonicMs() + this.#timeoutMs
   }
 
-  async #read(until: UntilMs): Promise<Sighting> {
-    const stored = await this.#objects.read(LEAD, MAX_LEAD_BYTES, until)
-    if (!stored) return this.#seen.saw(ABSENT, undefined)
-    const content = parseLead(stored.text)
-    if (!content) throw away(this.name, `${LEAD} is not what walcast writes there`)
-    return this.#seen.saw(stored.etag, content)
-  }
-
-  #contentOf({ value, holder }: Required<Change>): LeadContent {
-    const nonce = randomBytes(NONCE_BYTES).toString('hex')
-    return { value, holder, ttlMs: this.#ttlMs, count: this.#seen.nextCount, nonce }
-  }
-
-  #changed(before: LeadContent, change: Change): LeadContent {
-    const content = this.#contentOf({ ...before, ...change })
-    if (content.holder !== '') return content
-    this.#releaseNonce ??= content.nonce
-    return { ...content, nonce: this.#releaseNonce }
-  }
-
-  /** Undefined when the object no longer has that ETag. */
-  async #write(content: LeadContent, etag: string, until: UntilMs): Promise<Sighting | undefined> {
-    const condition: Condition = etag === ABSENT ? 'new' : { etag }
-    const next = await this.#objects.write(LEAD, formatLead(content), condition, until)
-    return next === undefined ? undefined : this.#seen.saw(next, content)
-  }
-
   /** When the request was sent that changed it; undefined when the lease has ended. */
   async #change({ id }: Lease, change: Change): Promise<number | undefined> {
     if (this.#hasLapsed(id)) return undefined
@@ -227,8 +188,8 @@ export class S3Lease implements LeaseService {
   }
 
   async #changeOwn(id: string, change: Change, until: UntilMs): Promise<number | undefined> {
-    const last = this.#seen.last
-    let sighting = last?.content?.holder === id ? last : await this.#read(until)
+    const { last } = this.#lead
+    let sighting = last?.content?.holder === id ? last : await this.#lead.read(until)
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const sentMs = monotonicMs()
       const before = sighting.content
@@ -237,16 +198,22 @@ export class S3Lease implements LeaseService {
         this.#forget(id)
         return isDone ? sentMs : undefined
       }
-      const content = this.#changed(before, change)
-      const isWritten = await this.#write(content, sighting.etag, until)
-      if (!isWritten) sighting = await this.#read(until)
-      if (isWritten || isSame(sighting.content, content)) {
-        if (content.holder === '') this.#forget(id)
+      const replaced = await this.#lead.replace(sighting, this.#changed(before, change), until)
+      if (replaced.isWritten) {
+        if (change.holder === '') this.#forget(id)
         else if (this.#held?.id === id) this.#held = { id, sentMs }
         return sentMs
       }
+      sighting = replaced.sighting
     }
-    throw away(this.name, `${LEAD} changes faster than it can be written`)
+    throw away(this.name, 'the lease changes faster than it can be written')
+  }
+
+  #changed({ value, holder }: LeadContent, change: Change): NextLead {
+    const next = { value, holder, ...change }
+    if (next.holder !== '') return next
+    this.#releaseNonce ??= newNonce()
+    return { ...next, nonce: this.#releaseNonce }
   }
 
   #forget(id: string): void {
@@ -279,20 +246,22 @@ export class S3Lease implements LeaseService {
     return this.#held?.id !== content.holder || this.#hasLapsed(content.holder)
   }
 
-  /** Undefined when that failed: then it stays an orphan, or another one has taken the lease. */
-  async #releaseOrphan({ etag, content }: Sighting, until: UntilMs): Promise<Sighting | undefined> {
-    if (!content) return undefined
+  /** What is there then. When that failed it stays an orphan, which this process may take. */
+  async #releaseOrphan(orphan: Sighting, until: UntilMs): Promise<Sighting> {
+    const { value } = orphan.content ?? {}
+    if (value === undefined) return orphan
     try {
-      const released = this.#contentOf({ value: content.value, holder: '' })
-      return await this.#whileWriting(() => this.#write(released, etag, until))
+      const released = { value, holder: '' }
+      const replace = () => this.#lead.replace(orphan, released, until)
+      return (await this.#whileWriting(replace)).sighting
     } catch (error) {
-      if (error instanceof WalcastError) return undefined
+      if (error instanceof WalcastError) return orphan
       throw error
     }
   }
 
   #isFree(sighting: Sighting): boolean {
-    return this.#seen.isFree(sighting) || this.#isOrphan(sighting)
+    return this.#lead.isFree(sighting) || this.#isOrphan(sighting)
   }
 
   #lookOf(sighting: Sighting): Look {
@@ -306,7 +275,7 @@ export class S3Lease implements LeaseService {
 
   /** What `watch` tells of: renewals are no change. */
   #stateSeen(): string {
-    const last = this.#seen.last
+    const last = this.#lead.last
     if (!last) return ''
     const { value, holder } = last.content ?? {}
     return JSON.stringify([value, holder, this.#isFree(last)])
@@ -314,14 +283,9 @@ export class S3Lease implements LeaseService {
 
   /** When what was seen last becomes free; undefined when it is. */
   #freeLaterMs(): number | undefined {
-    const last = this.#seen.last
-    return !last || this.#isFree(last) ? undefined : this.#seen.freeAtMs(last)
+    const last = this.#lead.last
+    return !last || this.#isFree(last) ? undefined : this.#lead.freeAtMs(last)
   }
-}
-
-/** Whether they are one write. */
-function isSame(a: LeadContent | undefined, b: LeadContent): boolean {
-  return a?.nonce === b.nonce && a.value === b.value
 }
 
 function requireShort(text: string): void {
