@@ -40,6 +40,8 @@ export type Fault =
   | 'half an answer'
   /** Half of the body is stored, and nobody is told. */
   | 'half stored'
+  /** It is done twice, as something on its way may send it, and the second answer comes. */
+  | 'sent twice'
   /** Nothing is done and nothing comes. */
   | 'silence'
   /** It is done, and nothing comes. */
@@ -184,6 +186,7 @@ export async function s3Server(
           : first !== bucket
             ? refusal('NoSuchBucket')
             : answer(made, fault === 'half stored' ? halved(exchange) : exchange)
+    if (fault === 'sent twice') doIt()
     if (fault === 'done later') return void made.doLate.push(doIt)
     const reply = await (method === 'PUT' && behaviour.replaces === 'two at once'
       ? doneAMomentLater(made, exchange, doIt)

@@ -118,6 +118,13 @@ test('a store whose reads are behind its writes is refused', async (t) => {
   assert.match(error.message, /a read does not give what was written last/)
 })
 
+test('a probe finds that keys may not see that an object is not there', async (t) => {
+  const { a } = await stand(t, {}, { hidesMissing: true })
+  const error = await failureOf(a.probe())
+  assert.equal(error.key, 'ELECTION_AWAY')
+  assert.match(error.message, /403 AccessDenied; give these keys the rights that docs\/backup\/s3/)
+})
+
 test('a probe leaves nothing, and two at once do not mislead each other', async (t) => {
   const { server, a, b } = await stand(t)
   await Promise.all([a.probe(), b.probe()])
@@ -171,6 +178,20 @@ test('a renewal that was done though its answer was lost is known again', async 
     assert.equal(await a.amend(renewed, 'a leads still'), true)
     assert.equal((await b.look()).value, 'a leads still')
   }
+})
+
+test('a write that something on its way has sent twice is known by its nonce', async (t) => {
+  const { server, a, b } = await stand(t)
+  const { mark } = await a.look()
+  spoilNextWrite(server, 'sent twice')
+  const lease = await a.take(mark, '1')
+  assert.ok(lease)
+  spoilNextWrite(server, 'sent twice')
+  assert.ok(await a.renew(lease))
+  spoilNextWrite(server, 'sent twice')
+  assert.equal(await a.release(lease, '2'), true)
+  const { value, isHeld } = await b.look()
+  assert.deepEqual([value, isHeld], ['2', false])
 })
 
 test('an amendment that was lost is written by the next one or not at all', async (t) => {

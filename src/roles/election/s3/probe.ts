@@ -8,7 +8,7 @@
 import { keyOf, WalcastError } from '../../../errors.ts'
 import { randomBytes } from '../../../platform/random.ts'
 import { monotonicMs } from '../../../platform/time.ts'
-import type { Condition, ElectionObjects } from './electionObjects.ts'
+import type { Condition, ElectionObjects, StoredText } from './electionObjects.ts'
 
 const NAME_BYTES = 12
 const MAX_PROBE_BYTES = 1024
@@ -40,7 +40,10 @@ class Probe {
       await this.#refuses(WRONG, 'If-Match with a wrong ETag')
       const second = await this.#oneOf({ etag: first }, 'If-Match')
       await this.#refuses({ etag: first }, 'If-Match with the ETag before')
+      // Only for the rights: a list may be behind.
+      await this.#objects.list(this.#name, this.#until())
       await this.#remove()
+      if (await this.#read()) throw this.#unfit('a read gives what was removed')
       await this.#refuses({ etag: second }, 'If-Match over an object that is gone')
       await this.#oneOf('new', 'If-None-Match: *')
     } finally {
@@ -58,7 +61,7 @@ class Probe {
     if (winners.length > 1)
       throw this.#unfit(`of ${RIVALS} writes at once with ${header} several succeed`)
     if (!winner) throw this.#unfit(`of ${RIVALS} writes at once with ${header} none succeeds`)
-    const read = await this.#objects.read(this.#name, MAX_PROBE_BYTES, this.#until())
+    const read = await this.#read()
     if (read?.text !== texts[winner.i])
       throw this.#unfit('a read does not give what was written last')
     if (read.etag !== winner.etag)
@@ -87,6 +90,10 @@ class Probe {
         throw this.#unfit(`it refuses conditional writes: ${detailOf(error)}`)
       throw error
     }
+  }
+
+  #read(): Promise<StoredText | undefined> {
+    return this.#objects.read(this.#name, MAX_PROBE_BYTES, this.#until())
   }
 
   #remove(): Promise<void> {
