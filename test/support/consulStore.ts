@@ -157,7 +157,10 @@ export class ConsulStore {
       case 'check-session':
         if (!there) return `failed to check session, key "${Key}" doesn't exist`
         if ((there.Session ?? '') !== Session)
-          return `failed session check for key "${Key}", current session "${there.Session ?? ''}" != "${Session}"`
+          return [
+            `failed session check for key "${Key}", `,
+            `current session "${there.Session ?? ''}" != "${Session}"`,
+          ].join('')
         return there
       default:
         return `unknown KV verb "${Verb}"`

@@ -1,4 +1,4 @@
-/** Durations as Go writes them (`24h0m0s`, `1.5s`, `300ms`): https://pkg.go.dev/time#ParseDuration */
+/** Durations as Go writes them: `24h0m0s`, `1.5s`, `300ms` (https://pkg.go.dev/time). */
 
 const UNITS_MS: Readonly<Record<string, number>> = {
   ns: 1e-6,
