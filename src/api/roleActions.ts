@@ -12,6 +12,24 @@ import type {
 export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** Tells a node that another process has its id. */
 export const TWIN_PATH = '/_walcast/twin'
+/** Asks a member whether the leader goes on while the lock service is away. */
+export const AGREE_PATH = '/_walcast/agree'
+
+/** What a leader asks a member. */
+export interface AgreementAsked {
+  /** Id of the leader, and the epoch in which it leads. */
+  readonly node: string
+  readonly epoch: number
+  /** How long the member is not to be promoted by itself. */
+  readonly forMs: number
+}
+
+export interface AgreementGiven {
+  readonly agrees: boolean
+  /** Why not, for people; '' when it agrees. */
+  readonly why: string
+}
+
 export interface TakeOver extends Position {
   /** State checksum at that position. */
   readonly checksum: string
@@ -65,6 +83,8 @@ export interface RoleActions {
    * process exits.
    */
   twin(address: string): Promise<void>
+  /** The leader that asks goes on while the lock service is away, or not. Throws CLAIM_REFUSED. */
+  agree(asked: AgreementAsked): AgreementGiven
   fitness(): Promise<FitnessAnswer>
   /**
    * Takes a replica that is away off the list. The change is durable when it resolves, if the disk

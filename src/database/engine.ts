@@ -116,6 +116,8 @@ export interface EngineParts {
   readonly archived: ArchivedWaits
   /** The archive and dated snapshots; undefined without either. */
   readonly follower?: BatchFollower | undefined
+  /** Whether what that replica confirms may be counted on. On the hot path. */
+  countsReplica(node: string): boolean
   /** The position of this node moved, or what it knows of the leader's. */
   onMoved(): void
   /**

@@ -69,6 +69,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       raiseCeiling: (txidCeiling) => nodeFile.update({ txidCeiling }),
     },
     mayLead: () => parts.mayLead(),
+    countsReplica: (node) => parts.countsReplica(node),
     log,
     clock,
     ops: parts.ops,

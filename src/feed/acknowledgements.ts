@@ -51,6 +51,8 @@ export interface AcknowledgementsHost {
   contains(position: Position): boolean
   /** Ids of the replicas that are fed here, or were and are not forgotten. */
   known(): Iterable<string>
+  /** Whether what that replica confirms may be counted on. On the hot path. */
+  counts(node: string): boolean
 }
 
 /** Below every txid. */
@@ -216,7 +218,9 @@ export class Acknowledgements {
   }
 
   #levels({ replicas, durable }: AckWanted): Levels {
-    const txids = [...this.#host.known()].map((node) => txidOf(this.#connected.get(node), durable))
+    const txids = [...this.#host.known()].map((node) =>
+      this.#host.counts(node) ? txidOf(this.#connected.get(node), durable) : NOTHING,
+    )
     txids.sort((a, b) => b - a)
     const heldByAll = txids.at(-1) ?? Number.POSITIVE_INFINITY
     const index = replicas === 'all' ? txids.length - 1 : replicas - 1
@@ -225,7 +229,8 @@ export class Acknowledgements {
 
   #holders({ txid, durable }: { readonly txid: number; readonly durable: boolean }): number {
     let count = 0
-    for (const known of this.#connected.values()) if (txidOf(known, durable) >= txid) count++
+    for (const [node, known] of this.#connected)
+      if (this.#host.counts(node) && txidOf(known, durable) >= txid) count++
     return count
   }
 

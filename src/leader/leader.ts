@@ -42,6 +42,7 @@ export class Leader {
       epoch: () => capture().epoch,
       contains: (position) => history.contains(position) || capture().hasCounted(position),
       known: () => options.replicas.direct(),
+      counts: options.countsReplica,
     })
     this.#feed = feedOf(options, history, this.#feedingEngine(), this.acknowledgements)
     this.#database = new CapturedDatabase(options, open, start, {

@@ -47,6 +47,8 @@ export interface LeaderOptions {
    * seen of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
    */
   readonly mayLead?: () => Promise<readonly SeenHistory[]>
+  /** Whether what that replica confirms may be counted on. On the hot path. */
+  readonly countsReplica: (node: string) => boolean
 }
 
 /** What the node file knows, and how it is changed. */

@@ -16,6 +16,7 @@ import type { Lending } from '../proxy/lender.ts'
 import { nodeConnections } from '../proxy/openFiles.ts'
 import { Traffic } from '../proxy/traffic.ts'
 import { Deferred } from '../roles/deferred.ts'
+import { leaseServiceOf } from '../roles/election/openLeaseService.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { ConsoleEvents } from '../server/consoleEvents.ts'
@@ -126,7 +127,8 @@ async function startIn(
     events.onChange()
     setup.onChange?.()
   }
-  const roles = new Roles({ ...ground, pause, traffic, journal, onMoved, onFatal })
+  const openLease = leaseServiceOf(options, process.env)
+  const roles = new Roles({ ...ground, openLease, pause, traffic, journal, onMoved, onFatal })
   started.roles = roles
   await roles.start()
   waits.onMoved()

@@ -17,6 +17,7 @@ import { AuditTrail } from '../notify/auditTrail.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { type Bounds, ownBounds } from '../proxy/openFiles.ts'
+import { LeaseValidity } from '../roles/election/leaseValidity.ts'
 import { Standstill } from '../roles/election/standstill.ts'
 import { RoleInbox } from '../roles/roleInbox.ts'
 import { Authenticator } from '../security/auth.ts'
@@ -76,6 +77,8 @@ export interface Ground extends ClusterLinks {
   /** How far numbers of other nodes are believed. */
   readonly claims: Claims
   readonly standstill: Standstill
+  /** Of the lease of automatic failover; undefined without. */
+  readonly validity: LeaseValidity | undefined
   readonly inbox: RoleInbox
 }
 
@@ -138,6 +141,7 @@ export async function layGround(
   })
   const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
   const standstill = new Standstill(options.frozenMs, clock)
+  const validity = options.election === 'static' ? undefined : new LeaseValidity(options.ttlMs)
   started.peersFile = peersFile
   const archived = new ArchivedWaits(options.maxWaits)
   const archiver = await newArchiver({
@@ -197,6 +201,7 @@ export async function layGround(
     ...links,
     claims,
     standstill,
-    inbox: new RoleInbox(standstill),
+    validity,
+    inbox: new RoleInbox(standstill, validity),
   }
 }

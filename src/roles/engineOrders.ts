@@ -15,13 +15,21 @@ import type { EngineOrder } from './state/roleOrders.ts'
 
 const LOOK_MS = 2
 
+/** The epochs in which a lock service has this node lead. */
+export interface LeaseEpochs {
+  /** Throws LEASE_LOST or ELECTION_AWAY: it must not begin to lead in this epoch. */
+  requireEpoch(epoch: number): Promise<void>
+}
+
 export class EngineOrders {
   readonly #parts: EngineParts
   readonly #slot: EngineSlot
+  readonly #lease: LeaseEpochs | undefined
   /** Given up by one engine, with its write lock, for the next one. */
   #held: HeldDatabase | undefined
 
-  constructor(parts: EngineParts, slot: EngineSlot) {
+  constructor(parts: EngineParts, slot: EngineSlot, lease: LeaseEpochs | undefined) {
+    this.#lease = lease
     this.#parts = parts
     this.#slot = slot
   }
@@ -91,12 +99,13 @@ export class EngineOrders {
     return { type: 'retired', held: this.#held?.position, isTrusted }
   }
 
-  #record(
+  async #record(
     order: Extract<EngineOrder, { readonly do: `record${string}` | 'restoreRecord' }>,
   ): Promise<void> {
     const { nodeFile, clock } = this.#parts
     switch (order.do) {
       case 'recordLeading':
+        await this.#lease?.requireEpoch(order.begins.epoch)
         return nodeFile.update(
           leadingRecord(nodeFile.record, order.at, order.begins, clock.nowMs()),
         )

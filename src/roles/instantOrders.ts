@@ -9,6 +9,7 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import { Deferred } from './deferred.ts'
+import type { Election } from './election/election.ts'
 import type { EngineSlot } from './engineSlot.ts'
 import type { RoleJournal } from './roleJournal.ts'
 import type { InstantOrder, LastPlaces } from './state/roleOrders.ts'
@@ -22,6 +23,8 @@ export interface InstantOrdersParts {
   readonly journal: RoleJournal
   readonly slot: EngineSlot
   readonly start: LeadingStart
+  /** Undefined when operators alone decide who leads. */
+  readonly election: Pick<Election, 'release'> | undefined
   readonly onFatal: (error: WalcastError) => void
 }
 
@@ -46,6 +49,8 @@ export class InstantOrders {
         return start.permit(order.seen)
       case 'forbidLeading':
         return start.forbid(order.error)
+      case 'releaseLease':
+        return this.#parts.election?.release()
       case 'holdWrites':
         return admission.hold(order.for, order.reason)
       case 'releaseWrites':

@@ -11,7 +11,7 @@ import type { Clock } from '../platform/clock.ts'
 import { monotonicMs } from '../platform/time.ts'
 import type { WriteGate } from '../proxy/writeGate.ts'
 import type { EngineSlot } from './engineSlot.ts'
-import type { CopyFacts, LedFacts, RoleFacts, RoleRules } from './state/roleFacts.ts'
+import type { CopyFacts, LeaseFacts, LedFacts, RoleFacts, RoleRules } from './state/roleFacts.ts'
 
 export interface NodeFactsParts {
   readonly setup: NodeSetup
@@ -21,6 +21,8 @@ export interface NodeFactsParts {
   readonly replicas: ReplicaList
   readonly admission: WriteGate
   readonly slot: EngineSlot
+  /** Undefined when operators alone decide who leads. */
+  readonly lease: () => LeaseFacts | undefined
 }
 
 export class NodeFacts implements RoleFacts {
@@ -101,6 +103,10 @@ export class NodeFacts implements RoleFacts {
 
   get replicas(): RoleFacts['replicas'] {
     return this.#parts.replicas.list()
+  }
+
+  get lease(): LeaseFacts | undefined {
+    return this.#parts.lease()
   }
 
   get heldWrites(): number {

@@ -12,6 +12,7 @@ import type { PeerQuestions } from './election/peerQuestions.ts'
 import type { EngineOrders } from './engineOrders.ts'
 import type { EngineSlot } from './engineSlot.ts'
 import type { InstantOrders } from './instantOrders.ts'
+import type { LeaseOrders } from './leaseOrders.ts'
 import type { PeerOrders } from './peerOrders.ts'
 import type { RoleInbox } from './roleInbox.ts'
 import type { RoleJournal } from './roleJournal.ts'
@@ -26,6 +27,7 @@ export interface RoleDriverParts {
   readonly facts: RoleFacts
   readonly questions: PeerQuestions
   readonly engineOrders: EngineOrders
+  readonly leaseOrders: LeaseOrders
   readonly peerOrders: PeerOrders
   readonly instantOrders: InstantOrders
   readonly slot: EngineSlot
@@ -102,6 +104,7 @@ export class RoleDriver {
 
   async stop(): Promise<void> {
     cancelTimer(this.#timer)
+    this.#parts.leaseOrders.stop()
     this.#post({ type: 'stop' })
     // Both from the start: the engine may fail to stop while a look goes on.
     await Promise.all([this.#looking, this.#stopped.promise])
@@ -129,7 +132,7 @@ export class RoleDriver {
   }
 
   #carryOut(order: RoleOrder): void {
-    const { engineOrders, peerOrders, instantOrders } = this.#parts
+    const { engineOrders, leaseOrders, peerOrders, instantOrders } = this.#parts
     switch (order.do) {
       case 'answer':
         return this.#requestOf(order.request)?.resolve(order.answer)
@@ -159,6 +162,9 @@ export class RoleDriver {
         return peerOrders.tellInBackground(order.address, order.about, order.text)
       case 'awaitApplication':
         return peerOrders.awaitApplication(order.request, order.address)
+      case 'takeLease':
+      case 'handLease':
+        return this.#await(leaseOrders.carryOut(order))
       case 'openLeader':
       case 'openReplica':
       case 'lockCopy':

@@ -3,7 +3,10 @@
  * roles are; what is put here before anybody reads is lost, since a node that has no role yet does
  * nothing about it.
  */
+
+import { monotonicMs } from '../platform/time.ts'
 import type { Leadership } from '../proxy/leadership.ts'
+import type { LeaseValidity } from './election/leaseValidity.ts'
 import type { Standstill } from './election/standstill.ts'
 import type { RoleNews, RoleStepEnd } from './state/roleEvents.ts'
 
@@ -11,11 +14,14 @@ export type RoleInboxEvent = RoleNews | RoleStepEnd
 
 export class RoleInbox implements Leadership {
   readonly #standstill: Standstill
+  readonly #validity: LeaseValidity | undefined
   #read: ((event: RoleInboxEvent) => void) | undefined
   #lookingAtOnce: Promise<void> = Promise.resolve()
 
-  constructor(standstill: Standstill) {
+  /** `validity`: of the lease by which this node leads; undefined when it needs none. */
+  constructor(standstill: Standstill, validity: LeaseValidity | undefined) {
     this.#standstill = standstill
+    this.#validity = validity
   }
 
   /** Has `read` called with each event from now on, within `post`. There is one reader. */
@@ -29,7 +35,11 @@ export class RoleInbox implements Leadership {
 
   checkAlive(): void {
     const forMs = this.#standstill.look()
-    if (forMs > 0) this.post({ type: 'stoodStill', forMs })
+    if (forMs > 0) {
+      this.#validity?.distrust()
+      this.post({ type: 'stoodStill', forMs })
+    }
+    if (this.#validity && monotonicMs() >= this.#validity.untilMs) this.post({ type: 'leaseDue' })
   }
 
   laterEpochSeen(epoch: number): Promise<void> {

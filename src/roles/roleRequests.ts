@@ -3,7 +3,7 @@
  * role.
  */
 import type { Position } from '../../proto/position.ts'
-import type { RoleActions, TakeOver } from '../api/roleActions.ts'
+import type { AgreementAsked, AgreementGiven, RoleActions, TakeOver } from '../api/roleActions.ts'
 import type {
   DemoteAnswer,
   FitnessAnswer,
@@ -21,6 +21,7 @@ import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Claims } from '../security/claims.ts'
+import type { Election } from './election/election.ts'
 import type { PeerQuestions } from './election/peerQuestions.ts'
 import type { EngineSlot } from './engineSlot.ts'
 import type { PeerCommands } from './peerCommands.ts'
@@ -47,6 +48,8 @@ export interface RoleRequestsParts {
   readonly claims: Claims
   /** What operators may ask waits for its end. What nodes do for safety does not. */
   readonly pause: { readonly now: PauseInfo | undefined }
+  /** Undefined when operators alone decide who leads. */
+  readonly election: Pick<Election, 'agree'> | undefined
 }
 
 interface PromoteHow {
@@ -162,6 +165,12 @@ export class RoleRequests implements RoleActions {
     const own = { node: nodeFile.record.node, address }
     const about = { ...own, role, epoch, txid, leaderTxid, lagMs: lag.lagMs, leader }
     return { ...about, fit: reasons.length === 0, reasons, lost, members: known }
+  }
+
+  agree(asked: AgreementAsked): AgreementGiven {
+    const { election, claims } = this.#parts
+    claims.require({ epoch: asked.epoch })
+    return election?.agree(asked) ?? { agrees: false, why: 'it has no lock service: --election' }
   }
 
   forget(node: string, by: string): Promise<void> {

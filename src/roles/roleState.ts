@@ -8,19 +8,19 @@
  *
  *   following ─promote─> judging ─fit─> promoting ────────────────────────────> leading
  *       │                   └─not fit─> following    └─refused, failed─> following
- *       ├───take over─────────────────> promoting
+ *       ├───take over, elected────────> promoting
  *       └───another leader─> redirecting ─> following
  *
  *   leading ─switchover─> handingOver ─taken, no answer─> yielding ───────────> following
  *      │                     └─failed, refused─> carryingOn ─> leading
  *      ├─demote, by an operator─> demoting ─────────────> yielding ───────────> following
  *      │                     └─failed─> carryingOn ─> leading
- *      ├─rival, demote by one─> steppingDown ───────────> yielding ───────────> following
+ *      ├─rival, demote by one, lease moved─> steppingDown ─> yielding ─────────> following
  *      ├─stood still, higher epoch heard─> asking ─rival─> steppingDown
  *      │                                     ├─others lack the last promotion─> raising
  *      │                                     └─none─> leading
  *      ├─others have what is missing here─> raising ─> leading
- *      └─alone─> fencingAlone ─> leading, closed ─a replica is heard─> openingAgain ─> leading
+ *      └─alone, lease over─> fencingAlone ─> leading, closed ─not so─> openingAgain ─> leading
  *
  *   promoting    copy locked ─> retired ─> ROLE FILE ─> capture ─> writers in ─> others told
  *                      └──────────┴───────────┴───────────┴─> role file put back, follows
@@ -30,6 +30,9 @@
  *   demoting     held ─> quiet ─> fence ─> drain ─> replicas level ─> ROLE FILE ─> follows
  *   steppingDown held ─> fence (insists) ─> drain ─> ROLE FILE (insists) ─> follows
  *   raising      held ─> fence (insists) ─> drain ─> ROLE FILE ─> capture ─> writers in
+ *
+ * With a lock service a promotion takes the lease first, and a switchover hands it over between
+ * ROLE FILE and `given`.
  *
  * The write lock is held from before the role file says that this node leads no more, and until
  * after it says that it leads. Each phase but `following`, `leading`, `stopped` and `failed` is a
@@ -41,8 +44,9 @@ import type { PeerAnswer } from '../cluster/peerAnswer.ts'
 import { WalcastError } from '../errors.ts'
 import { answered, breakDown, carriedOn, giveUp, settle } from './state/changeEnd.ts'
 import { whenDemoteAsked, whenDemoting } from './state/demotion.ts'
-import { lookWhetherAlone, whenFencingAlone, whenOpeningAgain } from './state/isolation.ts'
+import { lookWhetherClosed, whenFencingAlone, whenOpeningAgain } from './state/isolation.ts'
 import { whenJudging, whenPromoteAsked, whenTakeOverAsked } from './state/judging.ts'
+import { onElected, onLeaseDue, onLeaseMoved } from './state/lease.ts'
 import { look, lookAtOnce, onMoved, onStandstill } from './state/lookout.ts'
 import { whenPromoting } from './state/promotion.ts'
 import { lookInto, onAnswers, onPutBack, whenAsking } from './state/rivals.ts'
@@ -74,6 +78,9 @@ export function step(facts: RoleFacts, state: RoleState, event: RoleEvent): Step
     case 'relayed':
     case 'stoodStill':
     case 'aloneLookDue':
+    case 'elected':
+    case 'leaseMoved':
+    case 'leaseDue':
     case 'ending':
     case 'stop':
       return onNews(facts, state, event)
@@ -155,7 +162,13 @@ function onNews(facts: RoleFacts, state: RoleState, event: RoleNews): Step {
         ? onPutBack(facts, state, [event.seen])
         : stay(state)
     case 'aloneLookDue':
-      return state.phase === 'leading' ? lookWhetherAlone(facts, state) : stay(state)
+      return state.phase === 'leading' ? lookWhetherClosed(facts, state) : stay(state)
+    case 'elected':
+      return onElected(facts, state, event)
+    case 'leaseMoved':
+      return onLeaseMoved(facts, state, event)
+    case 'leaseDue':
+      return onLeaseDue(facts, state)
   }
 }
 

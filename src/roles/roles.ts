@@ -7,12 +7,18 @@ import { onlyDatabase } from '../api/databases.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import type { Database } from '../database/database.ts'
 import type { EngineParts } from '../database/engine.ts'
+import type { ReplicaList } from '../feed/replicaList.ts'
 import { ownAddress } from '../options/address.ts'
+import type { Election } from './election/election.ts'
+import type { LeaseValidity } from './election/leaseValidity.ts'
+import { newElection } from './election/newElection.ts'
+import type { OpenLeaseService } from './election/openLeaseService.ts'
 import { PeerQuestions, type TrustDigests } from './election/peerQuestions.ts'
 import type { Standstill } from './election/standstill.ts'
 import { EngineOrders } from './engineOrders.ts'
 import { EngineSlot } from './engineSlot.ts'
 import { InstantOrders, LeadingStart } from './instantOrders.ts'
+import { LeaseOrders } from './leaseOrders.ts'
 import { NodeFacts } from './nodeFacts.ts'
 import { PeerCommands } from './peerCommands.ts'
 import { PeerOrders } from './peerOrders.ts'
@@ -26,7 +32,7 @@ import { TwinWatch } from './twinWatch.ts'
 /** What an engine needs beside what belongs to its database. */
 type OtherEngineParts = Omit<
   EngineParts,
-  'db' | 'path' | 'stateFolder' | 'replicas' | 'mayLead' | 'onNews'
+  'db' | 'path' | 'stateFolder' | 'replicas' | 'mayLead' | 'countsReplica' | 'onNews'
 >
 
 export interface RolesParts extends OtherEngineParts {
@@ -38,11 +44,18 @@ export interface RolesParts extends OtherEngineParts {
   readonly inbox: RoleInbox
   readonly trust: TrustDigests
   readonly pause: RoleRequestsParts['pause']
+  /** Both undefined when operators alone decide who leads. */
+  readonly validity: LeaseValidity | undefined
+  readonly openLease: OpenLeaseService
 }
 
 export class Roles {
   readonly #driver: RoleDriver
   readonly #standstill: Standstill
+  readonly #pause: RolesParts['pause']
+  readonly #leaseOrders: LeaseOrders
+  /** Undefined when operators alone decide who leads. */
+  readonly election: Election | undefined
   readonly requests: RoleRequests
 
   constructor(parts: RolesParts) {
@@ -80,19 +93,41 @@ export class Roles {
       stateFolder,
       replicas,
       mayLead: () => start.mayLead(() => inbox.post({ type: 'mayLeadAsked' })),
+      countsReplica: (node) => this.election?.counts(node) ?? true,
       onNews: (news) => inbox.post(news),
     }
     const { admission } = traffic
-    const facts = new NodeFacts({ setup, clock, nodeFile, members, replicas, admission, slot })
+    const lease = () => this.election?.facts
+    const facts = new NodeFacts({
+      setup,
+      clock,
+      nodeFile,
+      members,
+      replicas,
+      admission,
+      slot,
+      lease,
+    })
+    this.election = electionOf(parts, facts, questions, replicas)
+    this.#leaseOrders = new LeaseOrders(this.election, () => nodeFile.record.node)
     this.#standstill = parts.standstill
+    this.#pause = parts.pause
     this.#driver = new RoleDriver(
       {
         inbox,
         facts,
         questions,
-        engineOrders: new EngineOrders(engineParts, slot),
+        engineOrders: new EngineOrders(engineParts, slot, this.election),
+        leaseOrders: this.#leaseOrders,
         peerOrders: new PeerOrders({ log, questions, commands, calls }),
-        instantOrders: new InstantOrders({ ...parts, replicas, log, slot, start }),
+        instantOrders: new InstantOrders({
+          ...parts,
+          election: this.election,
+          replicas,
+          log,
+          slot,
+          start,
+        }),
         slot,
         journal,
         onFatal: parts.onFatal,
@@ -102,6 +137,7 @@ export class Roles {
     )
     this.requests = new RoleRequests({
       ...parts,
+      election: this.election,
       view,
       driver: this.#driver,
       facts,
@@ -120,17 +156,47 @@ export class Roles {
   }
 
   /** In the role of the role file, unless another node leads by now. */
-  start(): Promise<void> {
+  async start(): Promise<void> {
     // Before the others are asked for the first time: a node may stand still while it starts.
     this.#standstill.begin()
-    return this.#driver.start()
+    await this.election?.begin()
+    await this.#driver.start()
+    this.election?.onStarted()
   }
 
   announceStop(): void {
     this.#driver.announceStop()
   }
 
-  stop(): Promise<void> {
-    return this.#driver.stop()
+  async stop(): Promise<void> {
+    try {
+      await this.#driver.stop()
+    } finally {
+      // A pause is for an operator who works on this node: it leads again afterwards.
+      await this.election?.stop(this.#pause.now !== undefined)
+    }
   }
+}
+
+function electionOf(
+  parts: RolesParts,
+  facts: NodeFacts,
+  questions: PeerQuestions,
+  replicas: ReplicaList,
+): Election | undefined {
+  const { setup, openLease: open, validity, inbox, claims } = parts
+  if (!open || !validity) return undefined
+  const { options, log } = setup
+  return newElection({
+    ...parts,
+    ...{ open, validity, options, log, replicas, questions, facts },
+    news: {
+      elected: (epoch, reason) => inbox.post({ type: 'elected', epoch, reason }),
+      leaseMoved: (leader) => {
+        if (claims.refuse({ epoch: leader.epoch }) === undefined)
+          inbox.post({ type: 'leaseMoved', ...leader })
+      },
+      leaseDue: () => inbox.post({ type: 'leaseDue' }),
+    },
+  })
 }

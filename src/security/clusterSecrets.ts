@@ -10,9 +10,10 @@ import { randomBytes } from '../platform/random.ts'
 /**
  * `stream`: upgrades to the replication stream. `forward`: requests of applications' clients.
  * `order`: questions and orders of nodes and of the command line. `proof`: answers. `webhook`:
- * notices. `trust`: what seals secrets in the trust record on the way.
+ * notices. `trust`: what seals secrets in the trust record on the way. `election`: what nodes write
+ * into a lock service.
  */
-export type KeyPurpose = 'stream' | 'forward' | 'order' | 'proof' | 'webhook' | 'trust'
+export type KeyPurpose = 'stream' | 'forward' | 'order' | 'proof' | 'webhook' | 'trust' | 'election'
 
 /** A derived key, and the id by which the other side finds the same one. */
 export interface DerivedKey {

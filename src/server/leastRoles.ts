@@ -26,7 +26,7 @@ import {
   PAST_QUERY_PATH,
   PAST_RESTORE_PATH,
 } from '../api/past.ts'
-import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
+import { AGREE_PATH, TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
   DEMOTE_PATH,
   FITNESS_PATH,
@@ -106,6 +106,7 @@ export const LEAST_ROLES: Readonly<Record<string, Least>> = {
   [`POST ${REWRAP_PATH}`]: 'node',
   [`POST ${TAKE_OVER_PATH}`]: 'node',
   [`POST ${TWIN_PATH}`]: 'node',
+  [`POST ${AGREE_PATH}`]: 'node',
   [`POST ${TRUST_PATH}`]: 'node',
   [`POST ${ARCHIVIST_PATH}`]: 'node',
 }

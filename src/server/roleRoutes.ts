@@ -3,7 +3,7 @@
  * leadership to each other.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type RoleActions, TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
+import { AGREE_PATH, type RoleActions, TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
   DEMOTE_PATH,
   FITNESS_PATH,
@@ -87,6 +87,16 @@ export function addRoleRoutes(
       throw new WalcastError('BAD_REQUEST', { detail: 'address is needed' })
     await started().twin(address)
     return {}
+  })
+  post(AGREE_PATH, async (given) => {
+    const [node, epoch, forMs] = [
+      textOf(given, 'node'),
+      countOf(given, 'epoch'),
+      countOf(given, 'forMs'),
+    ]
+    if (!node || epoch === undefined || forMs === undefined)
+      throw new WalcastError('BAD_REQUEST', { detail: 'node, epoch and forMs are needed' })
+    return started().agree({ node, epoch, forMs })
   })
   app.get(FITNESS_PATH, async () => started().fitness())
   app.delete(REPLICAS_PATH, async (request) => {

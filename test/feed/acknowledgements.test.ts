@@ -36,12 +36,14 @@ class Replica implements AskedReplica {
 
 function setUp({ limit = 10, away = [] as string[] } = {}) {
   const known = new Set<string>(away)
+  const uncounted = new Set<string>()
   const now = { epoch: EPOCH, txid: 1000 }
   const acks = new Acknowledgements(limit, {
     db: 'main',
     epoch: () => now.epoch,
     contains: ({ epoch, txid }) => epoch === now.epoch && txid <= now.txid,
     known: () => known,
+    counts: (node) => !uncounted.has(node),
   })
   const connect = (node: string) => {
     const replica = new Replica(node)

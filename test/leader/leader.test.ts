@@ -28,6 +28,7 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
   let lineage: Lineage = []
   return {
     db: 'd',
+    countsReplica: () => true,
     path,
     stateFolder,
     version: '0',

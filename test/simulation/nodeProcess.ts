@@ -135,7 +135,7 @@ export class NodeProcess implements Host {
     const databases = new Map([[database.name, database]])
     const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
     const standstill = new Standstill(options.frozenMs, clock)
-    const inbox = new RoleInbox(standstill)
+    const inbox = new RoleInbox(standstill, undefined)
     const traffic = trafficOf(this, site, () => inbox.checkAlive())
     const instance = new Instance(() => clock.nowMs())
     const { view } = database
@@ -157,6 +157,8 @@ export class NodeProcess implements Host {
       ...ground,
       ...{ databases, peersFile, standstill, inbox },
       pause: { now: undefined },
+      validity: undefined,
+      openLease: undefined,
       archived: new ArchivedWaits(options.maxWaits),
       journal: new RoleJournal({ ...ground, ...about }),
       onMoved() {},

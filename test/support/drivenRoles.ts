@@ -9,6 +9,7 @@ import { WriteGate } from '../../src/proxy/writeGate.ts'
 import type { PeerQuestions } from '../../src/roles/election/peerQuestions.ts'
 import { Standstill } from '../../src/roles/election/standstill.ts'
 import { InstantOrders, type InstantOrdersParts } from '../../src/roles/instantOrders.ts'
+import { LeaseOrders } from '../../src/roles/leaseOrders.ts'
 import { PeerOrders, type PeerOrdersParts } from '../../src/roles/peerOrders.ts'
 import { RoleDriver, type RoleDriverParts } from '../../src/roles/roleDriver.ts'
 import { RoleInbox } from '../../src/roles/roleInbox.ts'
@@ -93,6 +94,7 @@ export function roleFacts(change: GivenFacts = {}): GivenFacts & RoleFacts {
     led: { position: LED_POSITION, isFenced: false, lastHeardMs: 0 },
     copy: undefined,
     replicas: [],
+    lease: undefined,
     heldWrites: 0,
     ...change,
   }
@@ -109,7 +111,7 @@ export function driveRoles({
   const log = pino({ level: 'silent' })
   const facts = roleFacts(given)
   const standstill = new Standstill(frozenMs, clock)
-  const inbox = new RoleInbox(standstill)
+  const inbox = new RoleInbox(standstill, undefined)
   const role = { isLeading: state.memory.role === 'leader' }
   const admission = new WriteGate(
     { maxHeld: 10, holdMs: 10_000, address: 'm:1' },
@@ -144,6 +146,7 @@ export function driveRoles({
       facts,
       questions,
       engineOrders,
+      leaseOrders: new LeaseOrders(undefined, () => 'node-m'),
       peerOrders: new PeerOrders({ log, questions, commands } as unknown as PeerOrdersParts),
       instantOrders: new InstantOrders(parts as unknown as InstantOrdersParts),
       slot,

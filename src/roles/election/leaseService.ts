@@ -67,7 +67,7 @@ export interface LeaseService {
   /** The note of this node, which ends by itself when it is not published again within its TTL. */
   publish(note: string): Promise<void>
 
-  /** Keeps the note from ending; publishes it again when it has ended. Called every third of TTL. */
+  /** Keeps the note from ending, or publishes it again. Called every third of its TTL. */
   keepNote(): Promise<void>
 
   withdrawNote(): Promise<void>

@@ -3,6 +3,7 @@
  * what had to wait for that.
  */
 import { messageOf, WalcastError } from '../../errors.ts'
+import { leaseProblem } from './leaseProblem.ts'
 import type { RoleFacts } from './roleFacts.ts'
 import type { RoleMemory } from './roleMemory.ts'
 import type { RoleOrder } from './roleOrders.ts'
@@ -12,7 +13,10 @@ const MOVED: Change = { what: 'following', request: undefined }
 const STOOD_STILL: Change = { what: 'asking who leads', request: undefined }
 
 /** No change is under way any more. What came meanwhile is done now. */
-export function settle(facts: RoleFacts, memory: RoleMemory, orders: readonly RoleOrder[]): Step {
+export function settle(facts: RoleFacts, memory: RoleMemory, given: readonly RoleOrder[]): Step {
+  // Who follows keeps nobody from leading.
+  const isIdle = memory.role !== 'leader' && facts.lease?.isHeld
+  const orders: readonly RoleOrder[] = isIdle ? [...given, { do: 'releaseLease' }] : given
   if (memory.isToStop)
     return { state: { phase: 'stopped', memory }, orders: [...orders, { do: 'stopEngine' }] }
   if (memory.hasStoodStill)
@@ -70,6 +74,11 @@ export function carryOn(
   orders: readonly RoleOrder[] = [],
 ): Step {
   if (memory.isClosed) return carriedOn(facts, { memory, change, error, release }, orders)
+  const problem = leaseProblem(facts)
+  if (problem) {
+    const closed = { memory: { ...memory, isClosed: true }, change, error, release }
+    return carriedOn(facts, closed, [...orders, { do: 'refuseWrites', error: problem }])
+  }
   return {
     state: { phase: 'carryingOn', memory, change, error, release },
     orders: [...orders, { do: 'admitWriters' }],

@@ -1,12 +1,13 @@
 /**
- * `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes
- * until it hears one again. Both ways in are closed: requests are refused before they reach the
- * application, and its own connections find the write lock taken.
+ * A leader that may have been replaced: its lease has run out, or with `--fence-when-alone` it
+ * hears no replica. Nobody writes until that has changed. Both ways in are closed: requests are
+ * refused before they reach the application, and its own connections find the write lock taken.
  */
 import { keyOf, WalcastError } from '../../errors.ts'
 import { giveUp, settle } from './changeEnd.ts'
+import { leaseProblem } from './leaseProblem.ts'
 import type { RoleEvent } from './roleEvents.ts'
-import type { RoleFacts } from './roleFacts.ts'
+import type { LedFacts, RoleFacts } from './roleFacts.ts'
 import type { RoleOrder } from './roleOrders.ts'
 import {
   type FencingAlone,
@@ -22,21 +23,30 @@ import {
  */
 const FENCE_TRY_MS = 50
 
-export function lookWhetherAlone(facts: RoleFacts, state: Leading): Step {
-  const { nowMs, led, rules } = facts
-  const afterMs = rules.fenceWhenAloneMs
-  if (!led || afterMs === undefined) return stay(state)
+export function lookWhetherClosed(facts: RoleFacts, state: Leading): Step {
+  const { nowMs, led, rules, lease } = facts
+  if (!led || (rules.fenceWhenAloneMs === undefined && !lease)) return stay(state)
   // Whoever has just come to lead is given the time; one whose change of role came to nothing is
   // not.
   const { aloneSinceMs, isClosed, isEnded } = state.memory
   if (aloneSinceMs === undefined)
-    return lookWhetherAlone(facts, {
+    return lookWhetherClosed(facts, {
       ...state,
       memory: { ...state.memory, aloneSinceMs: nowMs },
     })
-  const isAlone = nowMs - Math.max(aloneSinceMs, led.lastHeardMs) > afterMs
-  if (isEnded || (isAlone ? led.isFenced : !isClosed)) return stay(state)
-  return isAlone ? close(state, afterMs) : open(state)
+  const error = leaseProblem(facts) ?? aloneProblem(facts, led, aloneSinceMs)
+  if (isEnded || (error ? led.isFenced && isClosed : !isClosed)) return stay(state)
+  return error ? close(state, error) : open(state)
+}
+
+function aloneProblem(
+  { nowMs, rules: { fenceWhenAloneMs: afterMs } }: RoleFacts,
+  { lastHeardMs }: LedFacts,
+  aloneSinceMs: number,
+): WalcastError | undefined {
+  if (afterMs === undefined || nowMs - Math.max(aloneSinceMs, lastHeardMs) <= afterMs)
+    return undefined
+  return new WalcastError('LEADER_ALONE', { seconds: Math.round(afterMs / 1000) })
 }
 
 export function whenFencingAlone(facts: RoleFacts, state: FencingAlone, event: RoleEvent): Step {
@@ -55,12 +65,11 @@ export function whenOpeningAgain(facts: RoleFacts, state: OpeningAgain, event: R
   return settle(facts, { ...memory, isClosed: false }, [{ do: 'refuseWrites', error: undefined }])
 }
 
-function close({ memory }: Leading, afterMs: number): Step {
-  const error = new WalcastError('LEADER_ALONE', { seconds: Math.round(afterMs / 1000) })
+function close({ memory }: Leading, error: WalcastError): Step {
   const isFirst = !memory.isClosed
-  const text = 'no replica is heard of: nobody may write'
+  const text = 'this node cannot be sure that it leads: nobody may write'
   const log: RoleOrder = { do: 'log', level: 'error', about: { error: error.line }, text }
-  const change = { what: 'fencing alone', request: undefined }
+  const change = { what: 'fencing', request: undefined }
   return {
     state: { phase: 'fencingAlone', memory: { ...memory, isClosed: true }, change, isFirst },
     orders: [
@@ -73,7 +82,7 @@ function close({ memory }: Leading, afterMs: number): Step {
 }
 
 function open({ memory }: Leading): Step {
-  const text = 'a replica is heard of again: writes are let in'
+  const text = 'this node is sure again that it leads: writes are let in'
   return {
     state: { phase: 'openingAgain', memory, change: { what: 'opening again', request: undefined } },
     orders: [{ do: 'log', level: 'warn', about: {}, text }, { do: 'admitWriters' }],

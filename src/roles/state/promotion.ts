@@ -1,9 +1,10 @@
 /** How a replica comes to lead. From the role file on it leads, whatever happens to the process. */
 import type { Position } from '../../../proto/position.ts'
-import type { PromoteAnswer } from '../../api/roleAnswers.ts'
 import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
 import { breakDown, giveUp, internal, settle } from './changeEnd.ts'
+import { leaseProblem } from './leaseProblem.ts'
+import { tellOthers } from './promotionTold.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { CopyFacts, RoleFacts, RoleRecord } from './roleFacts.ts'
 import type { RoleMemory } from './roleMemory.ts'
@@ -23,6 +24,9 @@ export function whenPromoting(facts: RoleFacts, state: Promoting, event: RoleEve
   if (event.type === 'failed') return onFailed(facts, state, event.error)
   const { memory, stage } = state
   switch (stage) {
+    case 'electing':
+      if (event.type !== 'leaseTaken') break
+      return lock(facts, { ...state, plan: { ...state.plan, epoch: event.epoch } })
     case 'locking':
       if (event.type !== 'copyLocked') break
       // The role file says nothing of it yet: whoever asked may count on it that this node does not
@@ -36,10 +40,7 @@ export function whenPromoting(facts: RoleFacts, state: Promoting, event: RoleEve
       return { state: { ...state, stage: 'beginning' }, orders: [{ do: 'beginCapture' }] }
     case 'beginning':
       if (event.type !== 'captureBegun') break
-      return {
-        state: { ...state, stage: 'admitting', memory: ledAnew(memory) },
-        orders: [{ do: 'admitWriters' }],
-      }
+      return admit(facts, { ...state, stage: 'admitting', memory: ledAnew(memory) })
     case 'admitting':
       if (event.type !== 'writersAdmitted') break
       return onLeading(facts, state)
@@ -74,10 +75,28 @@ export function lead(
     wasTrusted: copy.isTrusted,
     before: recordBefore(facts.record),
   }
+  const state = { phase: 'promoting', memory, change, plan } as const
+  if (!facts.lease || facts.lease.isHeld) return lock(facts, { ...state, stage: 'locking' })
   return {
-    state: { phase: 'promoting', memory, change, stage: 'locking', plan },
-    orders: [{ do: 'lockCopy', timeoutMs: lockMs(facts, plan.expected) }],
+    state: { ...state, stage: 'electing' },
+    orders: [{ do: 'takeLease', atLeast: plan.epoch, asBefore: false }],
   }
+}
+
+function lock(facts: RoleFacts, state: Promoting): Step {
+  return {
+    state: { ...state, stage: 'locking' },
+    orders: [{ do: 'lockCopy', timeoutMs: lockMs(facts, state.plan.expected) }],
+  }
+}
+
+/** Nobody is let in by a lease that has run out meanwhile. */
+function admit(facts: RoleFacts, state: Promoting): Step {
+  const error = leaseProblem(facts)
+  if (!error) return { state, orders: [{ do: 'admitWriters' }] }
+  const memory = { ...state.memory, isClosed: true }
+  const next = onLeading(facts, { ...state, memory })
+  return { ...next, orders: [{ do: 'refuseWrites', error }, ...next.orders] }
 }
 
 /**
@@ -136,6 +155,7 @@ function refusalOf(
 function onFailed(facts: RoleFacts, state: Promoting, error: unknown): Step {
   const { memory, change, stage } = state
   switch (stage) {
+    case 'electing':
     case 'locking':
       return giveUp(facts, memory, change, error)
     case 'retiring':
@@ -213,50 +233,6 @@ function onLeading(facts: RoleFacts, state: Promoting): Step {
   }
 }
 
-/** The old leader was told, or could not be; the others need not look for the leader themselves. */
-function tellOthers(facts: RoleFacts, { memory, change, plan }: Promoting, failure: unknown): Step {
-  const { asked, leader, epoch } = plan
-  if (!asked) return settle(facts, memory, [])
-  const { about, answers, beganMs } = asked
-  const now = facts.record.promoted ?? { epoch, txid: about.from.txid }
-  const answer: PromoteAnswer = {
-    ...about,
-    role: 'leader',
-    epoch: now.epoch,
-    txid: now.txid,
-    oldLeader: oldLeaderOf(plan, asked, failure),
-    tookMs: facts.nowMs - beganMs,
-  }
-  const text = 'a node could not be told who leads; it finds out itself'
-  const told = answers.filter((each) => each.asked !== leader)
-  return settle(facts, memory, [
-    ...told.map(
-      ({ asked: address }): RoleOrder => ({
-        do: 'tellInBackground',
-        address,
-        about: { address },
-        text,
-      }),
-    ),
-    ...answerOf(change, answer),
-  ])
-}
-
-function oldLeaderOf(
-  { leader: address }: PromotionPlan,
-  { answers, about }: NonNullable<PromotionPlan['asked']>,
-  failure: unknown,
-): PromoteAnswer['oldLeader'] {
-  if (address === undefined) return null
-  const node =
-    answers.find((each) => each.asked === address)?.node ??
-    about.unheard.find((each) => each.address === address)?.node ??
-    ''
-  if (failure === undefined) return { node, address, outcome: 'demoted' }
-  const outcome = keyOf(failure) === 'NODE_UNREACHABLE' ? 'unreachable' : 'refused'
-  return { node, address, outcome, detail: messageOf(failure) }
-}
-
 /**
  * Where the others stood when they were last heard of: the old leader as it told with its
  * heartbeats.
@@ -287,8 +263,4 @@ function recordBefore({
   promoted,
 }: RoleRecord): RecordBefore {
   return { role, epoch, term, leader, incarnation, lineage, ...(promoted ? { promoted } : {}) }
-}
-
-export function answerOf({ request }: Change, answer: PromoteAnswer): RoleOrder[] {
-  return request === undefined ? [] : [{ do: 'answer', request, answer: { of: 'promote', answer } }]
 }

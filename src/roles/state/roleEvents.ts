@@ -53,6 +53,17 @@ export type RoleNews =
   | EngineNews
   /** A client has seen this epoch. */
   | { readonly type: 'laterEpochSeen'; readonly epoch: number }
+  /** This node took the lease as a candidate: it is to lead in that epoch. */
+  | { readonly type: 'elected'; readonly epoch: number; readonly reason: string }
+  /** The lease makes another node the leader. */
+  | {
+      readonly type: 'leaseMoved'
+      readonly node: string
+      readonly address: string
+      readonly epoch: number
+    }
+  /** It is time to look whether the lease still counts. */
+  | { readonly type: 'leaseDue' }
   /** This process has stood still. */
   | { readonly type: 'stoodStill'; readonly forMs: number }
   /** It is time to look whether a replica is heard. */
@@ -74,6 +85,8 @@ export type RoleStepEnd =
   | { readonly type: 'leaderOpened' }
   /** The engine of the leader asks whether it may let anybody write. */
   | { readonly type: 'mayLeadAsked' }
+  | { readonly type: 'leaseTaken'; readonly epoch: number }
+  | { readonly type: 'leaseHanded' }
   | { readonly type: 'copyLocked' }
   /**
    * `held`: where the database stands that was given up, with its write lock; undefined when there

@@ -29,6 +29,8 @@ export interface RoleFacts {
   readonly copy: CopyFacts | undefined
   /** Fed here, or below what is fed here. */
   readonly replicas: readonly ReplicaPlace[]
+  /** Undefined when operators alone decide who leads. */
+  readonly lease: LeaseFacts | undefined
   /** Writes that ever had to wait here. */
   readonly heldWrites: number
 }
@@ -54,6 +56,15 @@ export type RoleRecord = Pick<
   | 'givenLeader'
   | 'promoted'
 >
+
+/** The lease by which a node leads that fails over by itself. */
+export interface LeaseFacts {
+  readonly isHeld: boolean
+  /** Whether a leader need not take the write lock yet. */
+  readonly mayGoOn: boolean
+  /** Why it may not, for people. */
+  readonly detail: string
+}
 
 export interface LedFacts {
   readonly position: Standing

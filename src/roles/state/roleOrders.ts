@@ -10,7 +10,7 @@ import type { ExpectedReplica } from '../../feed/replicaList.ts'
 import type { SeenHistory } from '../../feed/seenHistory.ts'
 import type { HoldFor } from '../../proxy/writeGate.ts'
 
-export type RoleOrder = EngineOrder | PeerOrder | InstantOrder
+export type RoleOrder = EngineOrder | LeaseOrder | PeerOrder | InstantOrder
 
 /** Where a leadership stands that has been drained: everything that was ever committed in it. */
 export interface Drained {
@@ -98,6 +98,16 @@ export type EngineOrder =
   /** Until the leader that is followed feeds this node: `streaming`. */
   | { readonly do: 'awaitStreaming'; readonly timeoutMs: number }
 
+/** Calls to the lock service. */
+export type LeaseOrder =
+  /**
+   * Takes the lease, to lead in `atLeast` or a later epoch: `leaseTaken`. `asBefore`: it led last,
+   * goes on as it did, and waits a while for a service that is away.
+   */
+  | { readonly do: 'takeLease'; readonly atLeast: number; readonly asBefore: boolean }
+  /** The node `to` takes it before all others: `leaseHanded`. */
+  | { readonly do: 'handLease'; readonly to: string }
+
 /** Calls to other nodes. */
 export type PeerOrder =
   /**
@@ -137,6 +147,8 @@ export type PeerOrder =
 export type InstantOrder =
   | { readonly do: 'permitLeading'; readonly seen: readonly SeenHistory[] }
   | { readonly do: 'forbidLeading'; readonly error: WalcastError }
+  /** It ends, so that another node leads. */
+  | { readonly do: 'releaseLease' }
   /** Writes are held, or no more. */
   | { readonly do: 'holdWrites'; readonly for: HoldFor; readonly reason: string }
   | { readonly do: 'releaseWrites'; readonly for: HoldFor }

@@ -58,11 +58,13 @@ interface ChangePhase<Name extends string, Stage extends string> extends Phase<N
 
 export interface Starting extends Phase<'starting'> {
   /** `idle` until it is to start; `asking`: before it lets anybody write. */
-  readonly stage: 'idle' | 'opening' | 'asking' | 'recording' | 'following'
+  readonly stage: 'idle' | 'opening' | 'asking' | 'electing' | 'recording' | 'following'
   /** The role of the role file. */
   readonly was: NodeRecord['role']
   /** HOST:PORT of the leader that was found. */
   readonly rival: string
+  /** What others have seen of this node's own history. */
+  readonly seen: readonly SeenHistory[]
 }
 
 export type Following = Phase<'following'>
@@ -84,6 +86,7 @@ export interface Judging extends Phase<'judging'> {
 export interface Promoting
   extends ChangePhase<
     'promoting',
+    | 'electing'
     | 'locking'
     | 'retiring'
     | 'recording'
@@ -140,6 +143,7 @@ export interface HandingOver
     | 'draining'
     | 'confirming'
     | 'recording'
+    | 'handing'
     | 'giving'
     | 'recordingOn'
     | 'streaming'

@@ -1,5 +1,5 @@
 /** The first role of a process: that of the role file, unless another node leads by now. */
-import { keyOf, messageOf } from '../../errors.ts'
+import { asWalcastError, type ErrorCode, keyOf, messageOf } from '../../errors.ts'
 import { settle } from './changeEnd.ts'
 import { judgeStart } from './rivals.ts'
 import type { RoleEvent } from './roleEvents.ts'
@@ -10,7 +10,7 @@ import { type RoleState, type Starting, type Step, stay } from './rolePhases.ts'
 
 /** Of a node whose role file says `was`. */
 export function beforeStart(was: Starting['was']): RoleState {
-  return { phase: 'starting', memory: ROLE_MEMORY, stage: 'idle', was, rival: '' }
+  return { phase: 'starting', memory: ROLE_MEMORY, stage: 'idle', was, rival: '', seen: [] }
 }
 
 export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent): Step {
@@ -32,6 +32,11 @@ export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent
     case 'asking': {
       if (event.type !== 'answered') break
       const verdict = judgeStart(facts, event.answers)
+      if ('own' in verdict && facts.lease)
+        return {
+          state: { ...state, stage: 'electing', seen: verdict.own },
+          orders: [{ do: 'takeLease', atLeast: facts.record.epoch, asBefore: true }],
+        }
       if ('own' in verdict)
         return {
           state: { ...state, stage: 'opening' },
@@ -42,6 +47,12 @@ export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent
         orders: [{ do: 'forbidLeading', error: verdict.error }],
       }
     }
+    case 'electing':
+      if (event.type !== 'leaseTaken') break
+      return {
+        state: { ...state, stage: 'opening' },
+        orders: [{ do: 'permitLeading', seen: state.seen }],
+      }
     case 'recording':
       if (event.type !== 'recorded') break
       return follow(facts, state)
@@ -52,11 +63,26 @@ export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent
   return stay(state)
 }
 
-/** Another node leads, or has led since: this one follows it. */
+/** Of a leader that begins as a replica. */
+const NOT_LEADING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'HIGHER_EPOCH',
+  'LEASE_HELD',
+  'ELECTION_AWAY',
+])
+
+/** Another node leads, has led since, or may: this one follows. */
 function onFailed(facts: RoleFacts, state: Starting, error: unknown): Step {
   const { stage, rival, memory } = state
-  if (stage === 'opening' && keyOf(error) === 'HIGHER_EPOCH') {
-    const text = 'this node leads no more: what only it holds is kept aside'
+  if (stage === 'electing')
+    return {
+      state: { ...state, stage: 'opening' },
+      orders: [{ do: 'forbidLeading', error: asWalcastError(error) }],
+    }
+  if (stage === 'opening' && NOT_LEADING.has(keyOf(error) ?? 'INTERNAL')) {
+    const text =
+      keyOf(error) === 'HIGHER_EPOCH'
+        ? 'this node leads no more: what only it holds is kept aside'
+        : 'this node led, and begins as a replica: it did not get the lease'
     return {
       state: { ...state, stage: 'recording' },
       orders: [

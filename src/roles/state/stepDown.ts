@@ -6,6 +6,7 @@ import { keyOf, messageOf } from '../../errors.ts'
 import { aboveLost, isPutBack, lackingText, type SeenHistory } from '../../feed/seenHistory.ts'
 import type { HoldFor } from '../../proxy/writeGate.ts'
 import { breakDown, carryOn, giveUp, releaseOf, settle } from './changeEnd.ts'
+import { leaseProblem } from './leaseProblem.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
 import type { RoleMemory } from './roleMemory.ts'
@@ -133,24 +134,40 @@ export function whenRaising(facts: RoleFacts, state: Raising, event: RoleEvent):
       }
     case 'beginning':
       if (event.type !== 'captureBegun') break
-      return {
-        state: { ...state, stage: 'admitting', memory: ledAnew(memory) },
-        // It may have been alone. Requests wait all the same until writers are in.
-        orders: [
-          ...(memory.isClosed ? [{ do: 'refuseWrites', error: undefined } as const] : []),
-          { do: 'admitWriters' },
-        ],
-      }
+      return admit(facts, state)
     case 'admitting':
       if (event.type !== 'writersAdmitted') break
-      return settle(facts, memory, [
-        { do: 'serveAsLeader' },
-        { do: 'expectReplicas', places: new Map() },
-        { do: 'tellChange', reason: state.reason, by: NODE_ITSELF },
-        ...releaseOf(state.release),
-      ])
+      return raised(facts, state, memory)
   }
   return stay(state)
+}
+
+/** Nobody is let in by a lease that has run out meanwhile. */
+function admit(facts: RoleFacts, state: Raising): Step {
+  const { isClosed } = state.memory
+  const memory = ledAnew(state.memory)
+  const error = leaseProblem(facts)
+  if (error) {
+    const next = raised(facts, state, { ...memory, isClosed: true })
+    return { ...next, orders: [{ do: 'refuseWrites', error }, ...next.orders] }
+  }
+  return {
+    state: { ...state, stage: 'admitting', memory },
+    // It may have been closed. Requests wait all the same until writers are in.
+    orders: [
+      ...(isClosed ? [{ do: 'refuseWrites', error: undefined } as const] : []),
+      { do: 'admitWriters' },
+    ],
+  }
+}
+
+function raised(facts: RoleFacts, { reason, release }: Raising, memory: RoleMemory): Step {
+  return settle(facts, memory, [
+    { do: 'serveAsLeader' },
+    { do: 'expectReplicas', places: new Map() },
+    { do: 'tellChange', reason, by: NODE_ITSELF },
+    ...releaseOf(release),
+  ])
 }
 
 /** The engine of a leader that has just begun: it is given the time before it counts as alone. */

@@ -113,6 +113,10 @@ export function whenHandingOver(facts: RoleFacts, state: HandingOver, event: Rol
       })
     case 'recording':
       if (event.type !== 'recorded') break
+      if (!facts.lease) return give(facts, timed(facts, state, 'record'))
+      return to(state, 'handing', { do: 'handLease', to: target.node })
+    case 'handing':
+      if (event.type !== 'leaseHanded') break
       return give(facts, timed(facts, state, 'record'))
     case 'giving':
       if (event.type !== 'taken') break

@@ -36,6 +36,8 @@ export function failSwitchover(facts: RoleFacts, state: HandingOver, error: unkn
     case 'confirming':
     case 'recording':
       return carryOn(facts, { memory, change, error: failureOf(plan, error), release: undefined })
+    case 'handing':
+      return leadOn(state, error)
     case 'giving':
       return onNotTaken(state, error)
     case 'recordingOn':
@@ -49,11 +51,7 @@ export function failSwitchover(facts: RoleFacts, state: HandingOver, error: unkn
 function onNotTaken(state: HandingOver, error: unknown): Step {
   const { memory, change, plan } = state
   const { target, by } = plan
-  if (NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error))
-    return {
-      state: { ...state, stage: 'recordingOn', refusal: error },
-      orders: [{ do: 'recordLeadingOn' }],
-    }
+  if (NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error)) return leadOn(state, error)
   const detail = messageOf(error)
   const unknown = new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail }, error)
   const reason = `switchover to ${target.node}, of which it is not known whether it leads`
@@ -66,6 +64,14 @@ function onNotTaken(state: HandingOver, error: unknown): Step {
       text: 'whether the other node leads is not known: following it',
     },
   ])
+}
+
+/** It has not come to lead. */
+function leadOn(state: HandingOver, error: unknown): Step {
+  return {
+    state: { ...state, stage: 'recordingOn', refusal: error },
+    orders: [{ do: 'recordLeadingOn' }],
+  }
 }
 
 /** The role file goes on saying that this node follows: so it does. */

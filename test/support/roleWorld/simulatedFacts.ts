@@ -43,6 +43,7 @@ export function factsOf(node: SimulatedNode, world: RoleWorld): RoleFacts {
         : undefined,
     copy: node.engine === 'replica' ? copyFactsOf(node, world) : undefined,
     replicas,
+    lease: undefined,
     heldWrites: 0,
   }
 }

@@ -279,6 +279,10 @@ export class SimulatedNode {
       case 'log':
       case 'awaitApplication':
         return
+      case 'takeLease':
+      case 'handLease':
+      case 'releaseLease':
+        return this.#world.fail(`${this.id} is to ${order.do}, and there is no lock service`)
       default:
         return this.#engineOrder(order)
     }

@@ -1,0 +1,214 @@
+/**
+ * The lease as this node holds it: taken, renewed, handed on and let go, with the term beside it.
+ * One call to the service after another, so that no two of them mean different terms.
+ */
+import type { Position } from '../../../proto/position.ts'
+import { WalcastError } from '../../errors.ts'
+import { monotonicMs } from '../../platform/time.ts'
+import type { Term } from './electionRecord.ts'
+import type { ElectionSeal } from './electionSeal.ts'
+import type { LeaseService, Look } from './leaseService.ts'
+import type { LeaseValidity } from './leaseValidity.ts'
+
+export interface LeaseHolderParts {
+  readonly service: LeaseService
+  readonly seal: ElectionSeal
+  readonly validity: LeaseValidity
+  /** Of this node. */
+  readonly node: () => string
+  readonly address: string
+  /** Whether `--ack` waits for replicas. */
+  readonly isAcknowledged: boolean
+  /** The highest epoch that this node knows. */
+  epoch(): number
+  position(): Position
+}
+
+export interface TakeHow {
+  /** The epoch in which it is to lead, or a later one. */
+  readonly atLeast: number
+  /** It led last, and goes on in the same epoch if nobody has taken the lease since. */
+  readonly asBefore: boolean
+}
+
+export class LeaseHolder {
+  readonly #parts: LeaseHolderParts
+  #term: Term | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  /** A `take` whose answer was lost may have been carried out: it ends by itself then. */
+  #unsureUntilMs = Number.NEGATIVE_INFINITY
+
+  constructor(parts: LeaseHolderParts) {
+    this.#parts = parts
+  }
+
+  /** The term for which this node took the lease last. */
+  get term(): Term | undefined {
+    return this.#term
+  }
+
+  /** Whether this node holds the lease, or may. */
+  get mayHold(): boolean {
+    return this.#parts.validity.lease !== undefined || monotonicMs() < this.#unsureUntilMs
+  }
+
+  /**
+   * Gives the epoch in which this node may lead. Throws LEASE_HELD, HIGHER_EPOCH when somebody has
+   * led since (with `asBefore`), or ELECTION_AWAY.
+   */
+  take(how: TakeHow): Promise<number> {
+    return this.#exclusively(async () => {
+      const { service, seal, validity } = this.#parts
+      if (validity.lease && this.#term && (how.asBefore || this.#term.epoch >= how.atLeast))
+        return this.#term.epoch
+      if (validity.lease) return (await this.#amend({ epoch: how.atLeast })).epoch
+      const look = await service.look()
+      const before = look.value === undefined ? undefined : seal.termIn(look.value)
+      if (look.isHeld)
+        throw new WalcastError('LEASE_HELD', { node: before?.node ?? 'that this one cannot read' })
+      return (await this.#takeFree(look, this.#termFor(how, before))).epoch
+    })
+  }
+
+  /**
+   * The term says so before the role file does. Throws LEASE_LOST or ELECTION_AWAY: the node must
+   * not begin to lead in this epoch.
+   */
+  requireEpoch(epoch: number): Promise<void> {
+    return this.#exclusively(async () => {
+      this.#requireValid()
+      if ((this.#term?.epoch ?? 0) < epoch) await this.#amend({ epoch })
+    })
+  }
+
+  /** Whose confirmations count from now on. Throws as `requireEpoch`. */
+  count(counted: readonly string[], floor: Position): Promise<void> {
+    return this.#exclusively(async () => {
+      await this.#amend({ counted, floor })
+    })
+  }
+
+  /** False: it has ended, and somebody else may have it. Throws ELECTION_AWAY. */
+  renew(): Promise<boolean> {
+    return this.#exclusively(async () => {
+      const { service, validity } = this.#parts
+      const { lease } = validity
+      if (!lease) return false
+      const renewed = await service.renew(lease)
+      if (validity.lease !== undefined) {
+        if (renewed) validity.hold(renewed)
+        else validity.endLease()
+      }
+      return renewed !== undefined
+    })
+  }
+
+  /**
+   * The lease ends, and that node takes it before all others. This node must be fenced. Throws
+   * LEASE_LOST or ELECTION_AWAY.
+   */
+  handTo(heir: string): Promise<void> {
+    return this.#exclusively(async () => {
+      this.#requireValid()
+      if (!(await this.#release({ heir }))) throw lost('it had ended already')
+    })
+  }
+
+  /**
+   * Lets go of it at once, if it is held. This node must be fenced, or follow. Never throws: what
+   * cannot be told ends by itself.
+   */
+  release(): Promise<void> {
+    return this.#exclusively(async () => {
+      try {
+        await this.#release({})
+      } catch {
+        this.#parts.validity.end()
+      }
+    })
+  }
+
+  #termFor({ atLeast, asBefore }: TakeHow, before: Term | undefined): Term {
+    const { node, address, isAcknowledged, epoch, position } = this.#parts
+    const known = epoch()
+    const own = node()
+    const hasLedSince = before !== undefined && before.epoch > known && before.node !== own
+    if (asBefore && before && hasLedSince)
+      throw new WalcastError('HIGHER_EPOCH', {
+        node: before.node,
+        theirs: before.epoch,
+        mine: known,
+      })
+    const last = Math.max(before?.epoch ?? 0, known)
+    const goesOn = asBefore && before?.node === own
+    return {
+      epoch: asBefore ? last : Math.max(last + 1, atLeast),
+      node: own,
+      address,
+      isAcknowledged,
+      counted: goesOn ? before.counted : [],
+      floor: goesOn ? before.floor : position(),
+      heir: '',
+    }
+  }
+
+  async #takeFree({ mark }: Look, term: Term): Promise<Term> {
+    const { service, seal, validity } = this.#parts
+    const sentMs = monotonicMs()
+    try {
+      const lease = await service.take(mark, seal.sealTerm(term))
+      if (!lease) throw new WalcastError('LEASE_HELD', { node: 'that was faster' })
+      this.#term = term
+      validity.hold(lease)
+      this.#unsureUntilMs = Number.NEGATIVE_INFINITY
+      return term
+    } catch (error) {
+      // Until what may have been taken has ended in the service.
+      if (!(error instanceof WalcastError) || error.key !== 'LEASE_HELD')
+        this.#unsureUntilMs = monotonicMs() + 2 * (monotonicMs() - sentMs) + this.#ttlMs
+      throw error
+    }
+  }
+
+  async #amend(change: Partial<Term>): Promise<Term> {
+    const { service, seal, validity } = this.#parts
+    const { lease } = validity
+    if (!lease || !this.#term) throw lost('it was never taken, or has ended')
+    const term = { ...this.#term, ...change }
+    if (!(await service.amend(lease, seal.sealTerm(term)))) {
+      validity.endLease()
+      throw lost('it has ended')
+    }
+    this.#term = term
+    return term
+  }
+
+  async #release(change: Partial<Term>): Promise<boolean> {
+    const { service, seal, validity } = this.#parts
+    const { lease } = validity
+    const term = this.#term
+    if (!lease) return false
+    // From before it is let go: nothing is let in that another node may not know of.
+    validity.end()
+    if (!term) return service.release(lease)
+    return service.release(lease, seal.sealTerm({ ...term, ...change }))
+  }
+
+  #requireValid(): void {
+    if (monotonicMs() >= this.#parts.validity.untilMs) throw lost('it has run out')
+  }
+
+  #exclusively<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act, act)
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  get #ttlMs(): number {
+    return this.#parts.validity.ttlMs
+  }
+}
+
+function lost(detail: string): WalcastError {
+  return new WalcastError('LEASE_LOST', { detail })
+}
