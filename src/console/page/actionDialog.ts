@@ -7,7 +7,7 @@ import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
 import { focusAgain, focusPlaceOf } from './focusPlace.ts'
 import { icon } from './icons.ts'
-import { button, newId } from './pieces.ts'
+import { busy, button, newId } from './pieces.ts'
 import { qrCode } from './qrCode.ts'
 import { refusalNotice } from './refusalNotice.ts'
 
@@ -52,10 +52,7 @@ class ActionDialog {
   }
 
   async #ask(): Promise<void> {
-    this.#show(
-      [el('p', { class: 'busy' }, 'Asking the node what would happen…')],
-      [this.#closer('Cancel')],
-    )
+    this.#show([busy('Asking the node what would happen…')], [this.#closer('Cancel')])
     try {
       const plan = await this.#action.plan()
       if (this.#dialog.isConnected) this.#offer(plan)
@@ -86,7 +83,7 @@ class ActionDialog {
 
   async #run(plan: Plan): Promise<void> {
     this.#isRunning = true
-    this.#show([el('p', { class: 'busy' }, 'Doing it…')], [])
+    this.#show([busy('Doing it…')], [])
     try {
       const lines = await plan.run()
       this.#show([lineList(lines)], [this.#closer('Close', 'primary')])

@@ -3,7 +3,7 @@ import { isOverheard } from './browser.ts'
 import { commandText } from './commandText.ts'
 import { el } from './dom.ts'
 import { sentence } from './format.ts'
-import { newId, notice } from './pieces.ts'
+import { newId, note, notice } from './pieces.ts'
 import { asRefusal } from './requests.ts'
 
 /** `wasIn`: a session has just ended. */
@@ -37,7 +37,7 @@ export function loginForm(
     input,
     said,
     submit,
-    el('p', { class: 'note' }, 'No token? Make one on the machine of a node:'),
+    note('No token? Make one on the machine of a node:'),
     commandText('walcast token create --role operate --expires 90d'),
   )
   form.addEventListener('submit', async (event) => {

@@ -49,6 +49,16 @@ export function table(
   return el('div', about, el('table', {}, ...parts))
 }
 
+/** A remark in smaller, paler letters. */
+export function note(...children: Child[]): HTMLElement {
+  return el('p', { class: 'note' }, ...children)
+}
+
+/** Something is under way. */
+export function busy(text: string): HTMLElement {
+  return el('p', { class: 'busy' }, text)
+}
+
 /** `control` has an id. */
 export function labelled(text: string, control: HTMLElement): HTMLElement {
   const about = { class: 'filter', for: control.id }

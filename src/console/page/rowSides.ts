@@ -3,7 +3,7 @@ import type { HereState, KeptCell, KeptField, KeptRow } from '../../replica/dive
 import { type Child, el } from './dom.ts'
 import { bytesText, plural } from './format.ts'
 import type { Tone } from './health.ts'
-import { badge, table } from './pieces.ts'
+import { badge, note, table } from './pieces.ts'
 
 const HEADS = ['Column', 'Before', 'Here now', 'There']
 
@@ -36,13 +36,13 @@ export function rowSides(row: KeptRow, choice: HTMLElement): HTMLElement {
       badge(tone, word),
     ),
     fields.length === 0
-      ? el('p', { class: 'note' }, `A row of ${bytesText(bytes)} is too large to be shown.`)
+      ? note(`A row of ${bytesText(bytes)} is too large to be shown.`)
       : table(
           `Values of ${name}`,
           HEADS,
           fields.map((field) => fieldRow(field, row)),
         ),
-    fieldsLeftOut > 0 && el('p', { class: 'note' }, `${plural(fieldsLeftOut, 'more column')}.`),
+    fieldsLeftOut > 0 && note(`${plural(fieldsLeftOut, 'more column')}.`),
   )
 }
 

@@ -6,6 +6,7 @@ import { icon } from './icons.ts'
 import type { NodeLink } from './link.ts'
 import { loginForm } from './loginForm.ts'
 import { PauseNotice } from './pauseNotice.ts'
+import { busy } from './pieces.ts'
 import { parseRoute, routeText } from './routes.ts'
 import type { MountedScreen, Screen } from './screen.ts'
 import { SCREENS, screenFor } from './screens.ts'
@@ -79,7 +80,7 @@ export class Shell {
     this.#mounted = undefined
     this.#shown = shown
     this.#main.replaceChildren()
-    if (shown === 'waiting') this.#main.append(el('p', { class: 'busy' }, 'Asking the node…'))
+    if (shown === 'waiting') this.#main.append(busy('Asking the node…'))
     else if (shown === 'login') this.#showLogin(state, wasIn)
     else this.#mounted = shown.mount(this.#main, this.#store)
   }

@@ -8,7 +8,7 @@ import { el, refill } from '../dom.ts'
 import { agoText, countText, durationText, sentence, timeText } from '../format.ts'
 import { roleTone, toneOfNode } from '../health.ts'
 import { refusalText } from '../permission.ts'
-import { badge, button, card, GuardedButton, table } from '../pieces.ts'
+import { badge, button, card, GuardedButton, note, table } from '../pieces.ts'
 import { rehearse } from '../rehearseAction.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -53,9 +53,7 @@ class ClusterScreen implements MountedScreen {
     const minute = Math.floor(nowMs / 60_000)
     const nodes = this.#filter.wanted(cluster.nodes)
     refill(this.#list, [nodes, minute, state.session, state.link.is], () => [
-      nodes.length === 0
-        ? el('p', { class: 'note' }, 'No node is like that.')
-        : nodeTable({ ...cluster, nodes }, state),
+      nodes.length === 0 ? note('No node is like that.') : nodeTable({ ...cluster, nodes }, state),
     ])
   }
 }

@@ -13,8 +13,9 @@ import { commandText, copyable, shellWord } from '../commandText.ts'
 import { el, refill, setText } from '../dom.ts'
 import { plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { button, card, GuardedButton, labelled, newId, notice } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { busy, button, card, GuardedButton, labelled, newId, note, notice } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
+import { ask } from '../requests.ts'
 import { rowSides } from '../rowSides.ts'
 import type { ConsoleState } from '../state.ts'
 
@@ -86,7 +87,7 @@ export class KeptRowsCard {
     const { name } = this.#bundle
     const asked = { name, table: this.#filter.value, from: String(from) }
     const query = new URLSearchParams({ ...asked, limit: String(DEFAULT_PAGE_ROWS) })
-    if (this.#boxes.size === 0) this.#rows.replaceChildren(el('p', { class: 'busy' }, 'Reading…'))
+    if (this.#boxes.size === 0) this.#rows.replaceChildren(busy('Reading…'))
     try {
       const page = await ask<KeptPage>('GET', `${BUNDLE_ROWS_PATH}?${query}`)
       if (round === this.#round) this.#show(page, from)
@@ -98,7 +99,7 @@ export class KeptRowsCard {
   #fail(error: unknown, again: () => void): void {
     this.#boxes.clear()
     this.#pages.replaceChildren()
-    this.#rows.replaceChildren(refused(error), button('Ask again', again))
+    this.#rows.replaceChildren(refusalNotice(error), button('Ask again', again))
   }
 
   #show({ rows, next, detail }: KeptPage, from: number): void {
@@ -111,7 +112,7 @@ export class KeptRowsCard {
       box.addEventListener('change', () => this.#choose(row, box.checked))
       this.#boxes.set(row, box)
     }
-    const none = el('p', { class: 'note' }, 'The list has no rows of this table.')
+    const none = note('The list has no rows of this table.')
     this.#rows.replaceChildren(
       ...(detail === null ? [] : [notice('warn', `Not compared with this node: ${detail}`)]),
       ...(rows.length === 0 ? [none] : []),
@@ -160,7 +161,7 @@ export class KeptRowsCard {
     const rows = [...this.#chosen].sort((a, b) => a - b)
     const updates = this.#updates.checked
     const round = ++this.#sqlRound
-    this.#result.replaceChildren(el('p', { class: 'busy' }, 'Comparing the rows…'))
+    this.#result.replaceChildren(busy('Comparing the rows…'))
     try {
       const answer = await ask<KeptSql>('POST', BUNDLE_SQL_PATH, { name, rows, updates })
       if (round !== this.#sqlRound) return
@@ -169,14 +170,9 @@ export class KeptRowsCard {
       this.#result.replaceChildren(...sqlParts(answer, updates, command))
     } catch (error) {
       if (round !== this.#sqlRound) return
-      this.#result.replaceChildren(refused(error))
+      this.#result.replaceChildren(refusalNotice(error))
     }
   }
-}
-
-function refused(error: unknown): HTMLElement {
-  const { code, message, cure } = asRefusal(error)
-  return notice('bad', el('p', {}, `${message}; ${cure}`), el('p', { class: 'code' }, code))
 }
 
 function tableOptions({ tables }: BundleInfo): HTMLElement[] {

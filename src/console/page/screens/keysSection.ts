@@ -6,7 +6,9 @@ import { openAction } from '../actionDialog.ts'
 import { el, refill } from '../dom.ts'
 import { agoText, cutMiddle, timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { badge, GuardedButton, notice, section, table } from '../pieces.ts'
+import { badge, GuardedButton, note, section, table } from '../pieces.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import type { Refusal } from '../requests.ts'
 import type { ConsoleState } from '../state.ts'
 
 const MINUTE_MS = 60_000
@@ -29,19 +31,23 @@ export class KeysSection {
     this.element = section('Secret and keys', this.#list, buttons)
   }
 
-  /** `keys`: undefined before the first answer. `failure`: why there is none. */
-  update(state: ConsoleState, keys: readonly KeyInfo[] | undefined, failure: string): void {
+  /** `keys`: undefined before the first answer. `refusal`: why there is none. */
+  update(
+    state: ConsoleState,
+    keys: readonly KeyInfo[] | undefined,
+    refusal: Refusal | undefined,
+  ): void {
     const why = state.isOpen ? 'An open cluster has no secret.' : refusalText(state, 'admin')
     for (const each of [this.#secret, this.#key]) each.update(why)
     const minute = Math.floor(state.nowMs / MINUTE_MS)
-    refill(this.#list, [keys, failure, minute], () => [listOf(keys, failure, state.nowMs)])
+    refill(this.#list, [keys, refusal?.message, minute], () => [
+      keys ? listOf(keys, state.nowMs) : insteadOfAnswer(refusal),
+    ])
   }
 }
 
-function listOf(keys: readonly KeyInfo[] | undefined, failure: string, nowMs: number): HTMLElement {
-  if (!keys) return failure ? notice('bad', failure) : el('p', { class: 'busy' }, 'Asking…')
-  if (keys.length === 0)
-    return el('p', { class: 'note' }, 'There is no secret and no key: this cluster is open.')
+function listOf(keys: readonly KeyInfo[], nowMs: number): HTMLElement {
+  if (keys.length === 0) return note('There is no secret and no key: this cluster is open.')
   const heads = ['What', 'Name', 'Made', 'Ends', 'From']
   return table(
     'Secret and keys',

@@ -29,7 +29,8 @@ import {
   zoomedTo,
 } from '../lagView.ts'
 import { MarkStrip } from '../markStrip.ts'
-import { button, card, figure, labelled, notice } from '../pieces.ts'
+import { button, card, figure, labelled } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
 import { ask, asRefusal } from '../requests.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -170,7 +171,7 @@ class LagScreen implements MountedScreen {
     const { nowMs, measured, audit, status } = this.#store.state
     const { answered, refusal } = this.#feed
     this.#drawControls(nowMs)
-    refill(this.#notice, refusal?.message, () => (refusal ? [notice('bad', refusal.message)] : []))
+    refill(this.#notice, refusal?.message, () => [refusal && refusalNotice(refusal)])
     const flags = sinceFlags(this.#view) + (this.#choice() ? ` --stage ${this.#choice()}` : '')
     const command = `walcast lag ${shellWord(status?.node ?? '')} ${flags}`
     refill(this.#command, command, () => [commandText(command)])

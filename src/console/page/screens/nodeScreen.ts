@@ -11,7 +11,7 @@ import {
   timeText,
 } from '../format.ts'
 import { roleTone } from '../health.ts'
-import { badge, card, facts, figure, table } from '../pieces.ts'
+import { badge, card, facts, figure, note, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import { causeList } from './causeList.ts'
@@ -79,7 +79,7 @@ function sinceText(roleSince: string | undefined, nowMs: number): string {
 }
 
 function replicaTable(replicas: readonly ReplicaStatus[], nowMs: number): HTMLElement {
-  if (replicas.length === 0) return el('p', { class: 'note' }, 'No replica has been seen yet.')
+  if (replicas.length === 0) return note('No replica has been seen yet.')
   const heads = ['Node', 'State', 'Position', 'Lag', 'Last word']
   return table(
     'Replicas',

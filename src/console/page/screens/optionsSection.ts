@@ -4,7 +4,9 @@ import type { ShownOption } from '../../../options/shownOptions.ts'
 import { commandText, shellWord } from '../commandText.ts'
 import { el, refill, setText } from '../dom.ts'
 import { optionGroups } from '../optionRows.ts'
-import { badge, labelled, notice, section, table } from '../pieces.ts'
+import { badge, labelled, note, section, table } from '../pieces.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import type { Refusal } from '../requests.ts'
 import type { ConsoleState } from '../state.ts'
 
 const DOCS = 'docs/options.md has all of them, and walcast node --help --all.'
@@ -17,7 +19,7 @@ export class OptionsSection {
   readonly #list = el('div', { class: 'options' })
   readonly #command = el('div', { class: 'options' })
   #options: readonly ShownOption[] | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
 
   constructor() {
     const only = el('span', {}, 'Only what differs from the default')
@@ -32,16 +34,16 @@ export class OptionsSection {
     this.element = section('Options of this node', filters, this.#count, this.#list, this.#command)
   }
 
-  /** `options`: undefined before the first answer. `failure`: why there is none. */
+  /** `options`: undefined before the first answer. `refusal`: why there is none. */
   update(
     { node }: ConsoleState,
     options: readonly ShownOption[] | undefined,
-    failure: string,
+    refusal: Refusal | undefined,
   ): void {
     this.#options = options
-    this.#failure = failure
+    this.#refusal = refusal
     refill(this.#command, node, () => [
-      el('p', { class: 'note' }, `The same on the command line, for any node. ${DOCS}`),
+      note(`The same on the command line, for any node. ${DOCS}`),
       commandText(`walcast config ${shellWord(node)} --all`),
     ])
     this.#draw()
@@ -50,9 +52,8 @@ export class OptionsSection {
   #draw(): void {
     const options = this.#options
     if (!options) {
-      const failure = this.#failure
-      const said = failure ? notice('bad', failure) : el('p', { class: 'busy' }, 'Asking…')
-      return refill(this.#list, failure, () => [said])
+      const refusal = this.#refusal
+      return refill(this.#list, refusal?.message, () => [insteadOfAnswer(refusal)])
     }
     const groups = optionGroups(options, this.#query.value, this.#changed.checked)
     const count = groups.reduce((sum, group) => sum + group.options.length, 0)

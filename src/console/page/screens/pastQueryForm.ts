@@ -12,7 +12,7 @@ import { commandText, shellWord } from '../commandText.ts'
 import { el, refill } from '../dom.ts'
 import { plural, timeText } from '../format.ts'
 import { cellOf, csvOf } from '../pastValues.ts'
-import { button, GuardedButton, labelled, newId, notice, table } from '../pieces.ts'
+import { busy, button, GuardedButton, labelled, newId, note, notice, table } from '../pieces.ts'
 import { refusalNotice } from '../refusalNotice.ts'
 import { ask } from '../requests.ts'
 import type { PickedMoment } from '../restoreActions.ts'
@@ -83,7 +83,7 @@ export class PastQueryForm {
     const running = new AbortController()
     this.#running = running
     this.#stop.hidden = false
-    this.#answer.replaceChildren(el('p', { class: 'busy' }, 'Asking the archive…'))
+    this.#answer.replaceChildren(busy('Asking the archive…'))
     const order = { place, at, sql, by: BY }
     const limitMs = QUERY_MS + BESIDE_MS
     try {
@@ -91,9 +91,7 @@ export class PastQueryForm {
       const rows = await ask<PastRows>('POST', PAST_QUERY_PATH, order, limitMs, signal)
       this.#answer.replaceChildren(...answered(rows))
     } catch (error) {
-      this.#answer.replaceChildren(
-        running.signal.aborted ? el('p', { class: 'note' }, 'Stopped.') : refusalNotice(error),
-      )
+      this.#answer.replaceChildren(running.signal.aborted ? note('Stopped.') : refusalNotice(error))
     } finally {
       this.#running = undefined
       this.#stop.hidden = true

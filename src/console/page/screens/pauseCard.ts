@@ -4,7 +4,7 @@ import { openAction } from '../actionDialog.ts'
 import { el } from '../dom.ts'
 import { isPauseLength, PAUSE_LENGTHS, pauseRoles } from '../pauseActions.ts'
 import { refusalText } from '../permission.ts'
-import { card, GuardedButton, labelled } from '../pieces.ts'
+import { card, GuardedButton, labelled, note } from '../pieces.ts'
 import type { ConsoleState } from '../state.ts'
 
 export class PauseCard {
@@ -19,7 +19,7 @@ export class PauseCard {
     this.#length.value = '1h'
     this.element = card(
       'Role changes',
-      el('p', { class: 'note' }, 'While you work on a host, nobody changes which node leads.'),
+      note('While you work on a host, nobody changes which node leads.'),
       el(
         'div',
         { class: 'filters' },

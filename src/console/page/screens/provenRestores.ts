@@ -4,7 +4,7 @@ import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { proofText, untilText } from '../archiveTexts.ts'
 import { el } from '../dom.ts'
 import { timeText } from '../format.ts'
-import { facts } from '../pieces.ts'
+import { facts, note } from '../pieces.ts'
 import type { ConsoleState } from '../state.ts'
 
 export function provenRestores({ backups, cluster, nowMs }: ConsoleState): HTMLElement {
@@ -13,7 +13,7 @@ export function provenRestores({ backups, cluster, nowMs }: ConsoleState): HTMLE
     return el(
       'div',
       {},
-      el('p', { class: 'note' }, 'This node writes no archive (--backup).'),
+      note('This node writes no archive (--backup).'),
       ...(cluster?.nodes ?? []).map((node) => archiveOf(node, nowMs)),
     )
   return el('div', {}, ...places.map((place) => placeFacts(place, nowMs)))

@@ -5,7 +5,7 @@ import { BY } from '../actions.ts'
 import { el, refill, setAttributes } from '../dom.ts'
 import { bytesText, durationText, sentence, timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { card, facts, GuardedButton, notice } from '../pieces.ts'
+import { card, facts, GuardedButton, note, notice } from '../pieces.ts'
 import { cancelOf } from '../restoreActions.ts'
 import type { ConsoleState } from '../state.ts'
 
@@ -77,7 +77,7 @@ function saidOf(
         : []),
     ]),
     state === 'ready' && why === undefined ? el('div', {}, link) : undefined,
-    error && error.cure !== '' ? el('p', { class: 'note' }, `${sentence(error.cure)}.`) : undefined,
+    error && error.cure !== '' ? note(`${sentence(error.cure)}.`) : undefined,
   ]
 }
 

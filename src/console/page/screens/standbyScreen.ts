@@ -9,10 +9,12 @@ import { Chart } from '../chart.ts'
 import { el, refill } from '../dom.ts'
 import { countText, durationText, plural, positionText, sentence, timeText } from '../format.ts'
 import { lagSeries } from '../lagSeries.ts'
+import { startPoll } from '../pagePoll.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
-import { Poll } from '../poll.ts'
-import { ask } from '../requests.ts'
+import type { Poll } from '../poll.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import { ask, type Refusal } from '../requests.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
@@ -51,7 +53,7 @@ class StandbyScreen implements MountedScreen {
   readonly #chart: Chart
   readonly #button: GuardedButton
   #fitness: FitnessAnswer | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
   readonly #poll: Poll
 
   constructor(root: HTMLElement, store: Store) {
@@ -74,16 +76,16 @@ class StandbyScreen implements MountedScreen {
       card('Lag since this page was opened', this.#chart.element),
       card('Last proven restore', this.#proven),
     )
-    this.#poll = new Poll(
-      async () => {
+    this.#poll = startPoll({
+      read: async () => {
         this.#fitness = await ask<FitnessAnswer>('GET', FITNESS_PATH)
       },
-      (failure) => {
-        this.#failure = failure
+      onRead: (refusal) => {
+        this.#refusal = refusal
         this.update(store.state)
       },
-      ASK_MS,
-    )
+      pauseMs: ASK_MS,
+    })
   }
 
   update(state: ConsoleState): void {
@@ -98,7 +100,7 @@ class StandbyScreen implements MountedScreen {
       this.#lossFigure(state),
     ])
     refill(this.#causes, status.causes, () => causeList(status.causes))
-    refill(this.#against, [fitness, this.#failure], () => [this.#judgement()])
+    refill(this.#against, [fitness, this.#refusal?.message], () => [this.#judgement()])
     const restorable = cluster?.nodes.map(({ node, restorableUntil }) => [node, restorableUntil])
     refill(this.#proven, [backups, restorable, Math.floor(nowMs / MINUTE_MS)], () => [
       provenRestores(state),
@@ -162,8 +164,7 @@ class StandbyScreen implements MountedScreen {
   /** What the others say of a promotion. */
   #judgement(): HTMLElement {
     const fitness = this.#fitness
-    if (!fitness)
-      return el('p', { class: 'note' }, this.#failure || 'Asking the other nodes who leads…')
+    if (!fitness) return insteadOfAnswer(this.#refusal)
     const living = livingLeader(fitness)
     if (living)
       return notice(

@@ -8,8 +8,9 @@ import {
 import { el, refill } from '../dom.ts'
 import { timeText } from '../format.ts'
 import type { Tone } from '../health.ts'
-import { badge, button, card, labelled, notice, table } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { badge, button, card, labelled, note, table } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
+import { ask } from '../requests.ts'
 import { saveJson } from '../savedFile.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -81,14 +82,14 @@ class TimelineScreen implements MountedScreen {
       saveJson(`walcast-timeline-${this.#state().node}.json`, wanted)
       this.#failure.replaceChildren()
     } catch (error) {
-      this.#failure.replaceChildren(notice('bad', asRefusal(error).message))
+      this.#failure.replaceChildren(refusalNotice(error))
     }
   }
 }
 
 function nothing(known: number): HTMLElement {
   const text = known === 0 ? 'Nothing has happened yet.' : 'Nothing of that kind is remembered.'
-  return el('p', { class: 'note' }, text)
+  return note(text)
 }
 
 function timelineTable(entries: readonly AuditEntry[], nowMs: number): HTMLElement {

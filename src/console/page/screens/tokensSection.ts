@@ -10,10 +10,12 @@ import { createToken, revokeToken } from '../accessActions.ts'
 import { openAction } from '../actionDialog.ts'
 import { el, refill } from '../dom.ts'
 import { timeText } from '../format.ts'
+import { startPoll } from '../pagePoll.ts'
 import { refusalText } from '../permission.ts'
-import { button, GuardedButton, labelled, notice, section, table } from '../pieces.ts'
-import { Poll } from '../poll.ts'
-import { ask } from '../requests.ts'
+import { button, GuardedButton, labelled, note, section, table } from '../pieces.ts'
+import type { Poll } from '../poll.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import { ask, type Refusal } from '../requests.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
 
@@ -27,7 +29,7 @@ export class TokensSection {
   readonly #note = el('input', { id: 'token-note', maxlength: MAX_NOTE_CHARS })
   readonly #create = new GuardedButton('Create a token…', () => this.#make(), 'primary')
   #tokens: readonly TokenInfo[] | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
   readonly #poll: Poll
 
   constructor(store: Store) {
@@ -41,24 +43,24 @@ export class TokensSection {
       this.#create.element,
     )
     this.element = section('Tokens', fields, this.#list)
-    this.#poll = new Poll(
-      async () => {
+    this.#poll = startPoll({
+      read: async () => {
         const { state } = store
         if (!state.isOpen && !refusalText(state, 'admin'))
           this.#tokens = (await ask<TokensAnswer>('GET', TOKENS_PATH)).tokens
       },
-      (failure) => {
-        this.#failure = failure
+      onRead: (refusal) => {
+        this.#refusal = refusal
         this.update(store.state)
       },
-      ASK_MS,
-    )
+      pauseMs: ASK_MS,
+    })
   }
 
   update(state: ConsoleState): void {
     const why = state.isOpen ? 'An open cluster has no secret.' : refusalText(state, 'admin')
     this.#create.update(why)
-    refill(this.#list, [this.#tokens, this.#failure, why], () => [this.#table(state, why)])
+    refill(this.#list, [this.#tokens, this.#refusal?.message, why], () => [this.#table(state, why)])
   }
 
   unmount(): void {
@@ -70,10 +72,9 @@ export class TokensSection {
   }
 
   #table(state: ConsoleState, why: string | undefined): HTMLElement {
-    if (why) return el('p', { class: 'note' }, why)
-    if (!this.#tokens)
-      return this.#failure ? notice('bad', this.#failure) : el('p', { class: 'busy' }, 'Asking…')
-    if (this.#tokens.length === 0) return el('p', { class: 'note' }, 'There is no token.')
+    if (why) return note(why)
+    if (!this.#tokens) return insteadOfAnswer(this.#refusal)
+    if (this.#tokens.length === 0) return note('There is no token.')
     return table(
       'Tokens',
       ['Token', 'Role', 'Note', 'Made', 'Ends', ''],
