@@ -78,7 +78,6 @@ export class MomentPicker {
       el('p', { class: 'label' }, 'Make it the next state of the cluster, on the command line'),
       commandText(`walcast restore ${from} --into NODE${at}`),
     ])
-    this.#onPick()
   }
 
   #slide(): void {
@@ -92,9 +91,12 @@ export class MomentPicker {
     const line = this.#shown
     if (!line || !Number.isFinite(atMs)) return
     // Commands take whole seconds: none of them lies before the first position.
-    const pickedMs = Math.max(Math.ceil(line.fromMs / 1000) * 1000, atMs)
-    this.#pickedMs = pickedMs >= line.toMs ? undefined : pickedMs
+    const asked = Math.max(Math.ceil(line.fromMs / 1000) * 1000, atMs)
+    const pickedMs = asked >= line.toMs ? undefined : asked
+    const isOther = pickedMs !== this.#pickedMs
+    this.#pickedMs = pickedMs
     this.#draw()
+    if (isOther) this.#onPick()
   }
 
   #moment(): string | undefined {

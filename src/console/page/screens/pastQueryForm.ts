@@ -125,7 +125,7 @@ function cutText(cut: NonNullable<PastRows['cut']>): string {
 }
 
 function cell(value: PastValue): HTMLElement {
-  const { text, whole, kind } = cellOf(value)
+  const { text, more, kind } = cellOf(value)
   if (kind === 'null') return el('td', {}, el('span', { class: 'null' }, text))
-  return el('td', { class: kind, title: whole }, text)
+  return el('td', { class: kind, title: more }, text)
 }
