@@ -1,6 +1,6 @@
 /** Lines over time, in the colours of the page. */
 import uPlot from 'uplot'
-import type { ChartData } from './chartData.ts'
+import { type ChartData, lookOf } from './chartData.ts'
 import { el } from './dom.ts'
 import { axisTimeText } from './format.ts'
 
@@ -48,8 +48,11 @@ export class Chart {
   readonly element = el('div', { class: 'chart' })
   readonly #plot: uPlot
   readonly #observer: ResizeObserver
+  readonly #options: ChartOptions
+  #look = ''
 
   constructor(options: ChartOptions) {
+    this.#options = options
     const { label, lines, heightPx, text, window } = options
     this.element.setAttribute('role', 'img')
     this.element.setAttribute('aria-label', label)
@@ -106,9 +109,16 @@ export class Chart {
     this.#observer.observe(this.element)
   }
 
-  update(data: ChartData): void {
+  /** Draws what has changed. Whether anything has, so that it shows these data now. */
+  update(data: ChartData): boolean {
+    const { lines, window, marks } = this.#options
+    const colours = ['--muted', '--line', ...lines.map((line) => line.colour)]
+    const look = `${colours.map((name) => colour(name)())} ${lookOf(data, window?.(), marks?.() ?? [])}`
+    if (look === this.#look) return false
+    this.#look = look
     // It changes nothing of them.
     this.#plot.setData(data.map((each) => [...each]) as unknown as uPlot.AlignedData)
+    return true
   }
 
   /** Undefined before it has a size. */

@@ -80,14 +80,15 @@ export class HistoryChart {
       shown,
       this.#options.lines.map(({ read }) => read),
     )
-    this.#times = data[0]
     this.#isUpdating = true
-    this.#chart.update(data)
-    // The chart draws in a microtask, and tells of its cursor then.
-    queueMicrotask(() => {
-      this.#chart.pointAt(this.#looked)
-      this.#isUpdating = false
-    })
+    if (this.#chart.update(data)) {
+      this.#times = data[0]
+      // The chart draws in a microtask, and tells of its cursor then.
+      queueMicrotask(() => {
+        this.#chart.pointAt(this.#looked)
+        this.#isUpdating = false
+      })
+    } else this.#isUpdating = false
     this.#tell()
   }
 
