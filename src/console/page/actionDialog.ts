@@ -119,9 +119,9 @@ function lineList(lines: readonly PlanLine[]): HTMLElement {
   return el('ul', { class: 'plan' }, ...lines.map(lineItem))
 }
 
-function lineItem({ tone, text, as }: PlanLine): HTMLElement {
-  if (as === undefined) return el('li', { class: tone }, icon(tone), el('span', {}, text))
-  return el('li', { class: 'taken' }, commandText(text), as === 'qr' && qrCode(text))
+function lineItem({ tone, text, isTaken, qr }: PlanLine): HTMLElement {
+  if (!isTaken) return el('li', { class: tone }, icon(tone), el('span', {}, text))
+  return el('li', { class: 'taken' }, commandText(text), qr && qrCode(qr))
 }
 
 /** The button works once the box is ticked. */

@@ -1,12 +1,15 @@
 /** What the page can be told to do. Each action is asked about first, then confirmed, then done. */
+import type { QrDrawing } from '../../api/pairing.ts'
 import type { TokenRole } from '../../security/tokenRoles.ts'
 import type { Tone } from './health.ts'
 
 export interface PlanLine {
   readonly tone: Tone
   readonly text: string
-  /** A text that is to be copied, or, with `qr`, to be read by a camera as well. */
-  readonly as?: 'copied' | 'qr'
+  /** Whether it is to be copied. */
+  readonly isTaken?: boolean
+  /** The same for a camera. */
+  readonly qr?: QrDrawing | undefined
 }
 
 /** The answer of the dry run, and what to do with it. */
@@ -42,6 +45,6 @@ export function line(tone: Tone, text: string): PlanLine {
 }
 
 /** A text to be taken elsewhere. */
-export function takenLine(text: string, as: 'copied' | 'qr' = 'copied'): PlanLine {
-  return { tone: 'quiet', text, as }
+export function takenLine(text: string, qr?: QrDrawing): PlanLine {
+  return { tone: 'quiet', text, isTaken: true, qr }
 }

@@ -1,7 +1,7 @@
 /** What can be done to a node of the cluster from its list. */
 import type { ClusterNode } from '../../api/clusterOverview.ts'
 import { MEMBERS_PATH, type RemovedAnswer } from '../../api/membership.ts'
-import { PAIR_PATH, type PairAnswer } from '../../api/pairing.ts'
+import { joinCommand, PAIR_PATH, type PairAnswer } from '../../api/pairing.ts'
 import {
   DEMOTE_PATH,
   type DemoteAnswer,
@@ -122,10 +122,11 @@ export function pair(): Action {
       button: 'Make a code',
       isDangerous: false,
       run: async () => {
-        const { code, expiresMs } = await ask<PairAnswer>('POST', PAIR_PATH, { by: BY })
+        const asked = { by: BY, qr: true }
+        const { code, expiresMs, qr } = await ask<PairAnswer>('POST', PAIR_PATH, asked)
         return [
           line('good', `Good once, for ${durationText(expiresMs)}. On the new host type, or scan:`),
-          takenLine(`walcast join ${code} --db FILE --listen HOST:PORT`, 'qr'),
+          takenLine(joinCommand(code), qr),
           line('quiet', 'It is shown this once. FILE and HOST:PORT are those of the new host.'),
         ]
       },
