@@ -4,7 +4,7 @@
  */
 import type { Action, Plan, PlanLine } from './actions.ts'
 import { commandText } from './commandText.ts'
-import { el } from './dom.ts'
+import { div, el, on } from './dom.ts'
 import { focusAgain, focusPlaceOf } from './focusPlace.ts'
 import { icon } from './icons.ts'
 import { busy, button, newId } from './pieces.ts'
@@ -19,7 +19,7 @@ class ActionDialog {
   readonly #action: Action
   readonly #dialog: HTMLDialogElement
   readonly #body = el('div', { class: 'dialog-body', 'aria-live': 'polite' })
-  readonly #buttons = el('div', { class: 'dialog-buttons' })
+  readonly #buttons = div('dialog-buttons')
   #isRunning = false
 
   constructor(action: Action) {
@@ -34,11 +34,11 @@ class ActionDialog {
       this.#buttons,
     )
     // What has begun is not broken off by a key.
-    this.#dialog.addEventListener('cancel', (event) => {
+    on(this.#dialog, 'cancel', (event) => {
       if (this.#isRunning) event.preventDefault()
     })
     const opener = document.activeElement && focusPlaceOf(document.activeElement)
-    this.#dialog.addEventListener('close', () => {
+    on(this.#dialog, 'close', () => {
       this.#dialog.remove()
       // What opened it may have been built anew meanwhile.
       if (document.activeElement === document.body && opener) focusAgain(document, opener)
@@ -128,7 +128,7 @@ function lineItem({ tone, text, isTaken, qr }: PlanLine): HTMLElement {
 function consent(accepts: string, run: HTMLButtonElement): HTMLElement {
   const box = el('input', { type: 'checkbox' })
   const update = () => run.setAttribute('aria-disabled', String(!box.checked))
-  box.addEventListener('change', update)
+  on(box, 'change', update)
   update()
   return el('label', { class: 'consent' }, box, el('span', {}, accepts))
 }

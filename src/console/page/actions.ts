@@ -18,10 +18,11 @@ export interface Plan {
   /** The command that does the same; undefined when nothing can be done. */
   readonly command: string | undefined
   /** What is to be accepted by a tick, such as the loss of transactions; undefined: nothing. */
-  readonly accepts: string | undefined
+  readonly accepts?: string | undefined
   /** What the last button says; undefined: the action cannot be done. */
   readonly button: string | undefined
-  readonly isDangerous: boolean
+  /** Whether its button warns; not unless given. */
+  readonly isDangerous?: boolean
   /** Does it. Gives the lines of the result. Throws Refusal. */
   run(): Promise<readonly PlanLine[]>
   /** Another action that fits better, such as a switchover while the leader lives. */

@@ -1,7 +1,7 @@
 /** Lines over time, in the colours of the page. */
 import uPlot from 'uplot'
 import { type ChartData, lookOf } from './chartData.ts'
-import { el } from './dom.ts'
+import { div } from './dom.ts'
 import { axisTimeText } from './format.ts'
 
 export interface Line {
@@ -45,7 +45,7 @@ const STEPS_SECONDS = [
 const LEAST_DRAG_PX = 8
 
 export class Chart {
-  readonly element = el('div', { class: 'chart' })
+  readonly element = div('chart')
   readonly #plot: uPlot
   readonly #observer: ResizeObserver
   readonly #options: ChartOptions

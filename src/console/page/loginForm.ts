@@ -1,7 +1,7 @@
 /** The login: a token in, a session out. The token is kept nowhere. */
 import { isOverheard } from './browser.ts'
 import { commandText } from './commandText.ts'
-import { el } from './dom.ts'
+import { el, on } from './dom.ts'
 import { sentence } from './format.ts'
 import { newId, note, notice } from './pieces.ts'
 import { asRefusal } from './requests.ts'
@@ -40,7 +40,7 @@ export function loginForm(
     note('No token? Make one on the machine of a node:'),
     commandText('walcast token create --role operate --expires 90d'),
   )
-  form.addEventListener('submit', async (event) => {
+  on(form, 'submit', async (event) => {
     event.preventDefault()
     submit.disabled = true
     try {

@@ -37,9 +37,7 @@ export function rehearse(
         line('quiet', `A crash of ${leader} now would lose ${await lossText(leader, node)}.`),
       ],
       command: `walcast rehearse --to ${shellWord(node)}`,
-      accepts: undefined,
       button: 'Rehearse',
-      isDangerous: false,
       run: () => rehearsedLines(node, leader),
     }),
   }

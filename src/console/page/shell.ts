@@ -1,7 +1,7 @@
 /** The frame of the page: top bar, word of a lost connection, menu, and one screen at a time. */
 import { AwayNotice } from './awayNotice.ts'
 import { every, markOnce } from './browser.ts'
-import { el, refill, setAttributes } from './dom.ts'
+import { div, el, on, refill, setAttributes, span } from './dom.ts'
 import { icon } from './icons.ts'
 import type { NodeLink } from './link.ts'
 import { loginForm } from './loginForm.ts'
@@ -38,7 +38,7 @@ export class Shell {
     this.#away = new AwayNotice(() => void link.retry())
     this.#bar = new TopBar(() => void this.#leave())
     const skip = el('a', { class: 'skip', href: '#main' }, 'Skip to the content')
-    skip.addEventListener('click', (event) => {
+    on(skip, 'click', (event) => {
       event.preventDefault()
       this.#main.focus()
     })
@@ -47,7 +47,7 @@ export class Shell {
       this.#bar.element,
       this.#away.element,
       this.#paused.element,
-      el('div', { class: 'frame' }, this.#menu, this.#main),
+      div('frame', this.#menu, this.#main),
     )
   }
 
@@ -109,7 +109,7 @@ export class Shell {
           },
           icon(name),
           title,
-          counts[at] > 0 && el('span', { class: 'badge warn count' }, ` ${counts[at]}`),
+          counts[at] > 0 && span('badge warn count', ` ${counts[at]}`),
         ),
       ),
     )

@@ -3,7 +3,7 @@ import { PAST_PATH, type PastContents } from '../../../api/past.ts'
 import { BY } from '../actions.ts'
 import { nowMs } from '../browser.ts'
 import { el } from '../dom.ts'
-import { agoText, bytesText, countText, plural, timeText } from '../format.ts'
+import { agoText, bytesText, countText, isoText, plural, timeText } from '../format.ts'
 import { busy, GuardedButton, note, table } from '../pieces.ts'
 import { refusalNotice } from '../refusalNotice.ts'
 import { ask } from '../requests.ts'
@@ -51,7 +51,7 @@ function tablesOf(contents: PastContents): HTMLElement[] {
   const { files, bytes, levels, snapshots, points, pins } = contents
   const { snapshotCount, pointCount, pinCount } = contents
   const now = nowMs()
-  const time = (iso: string) => timeText(Date.parse(iso), now)
+  const time = (iso: string) => isoText(iso, now)
   return [
     el('p', {}, `${plural(files, 'file')}, ${bytesText(bytes)}`),
     table(

@@ -3,8 +3,8 @@ import { BUNDLES_PATH, type BundleInfo, type BundlesAnswer } from '../../../api/
 import { openAction } from '../actionDialog.ts'
 import { shellWord } from '../commandText.ts'
 import { lostRows, removeBundle } from '../divergedActions.ts'
-import { el, refill } from '../dom.ts'
-import { bytesText, plural, timeText } from '../format.ts'
+import { div, el, refill, span } from '../dom.ts'
+import { bytesText, isoText, plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { badge, busy, button, card, facts, GuardedButton, note, notice } from '../pieces.ts'
 import { refusalNotice } from '../refusalNotice.ts'
@@ -28,10 +28,10 @@ export const divergedScreen: Screen = {
 
 class DivergedScreen implements MountedScreen {
   readonly #store: Store
-  readonly #list = el('div', { class: 'stack' })
+  readonly #list = div('stack')
   readonly #others = el('div')
-  readonly #about = el('div', { class: 'stack' })
-  readonly #rows = el('div', { class: 'stack' })
+  readonly #about = div('stack')
+  readonly #rows = div('stack')
   readonly #delete: GuardedButton
   #bundles: readonly BundleInfo[] | undefined
   #refusal: Refusal | undefined
@@ -105,7 +105,7 @@ class DivergedScreen implements MountedScreen {
         notice('warn', 'The list lacks some rows: tables or pages could not be compared.'),
       state !== 'compared' && notice('warn', uncompared(bundle)),
       facts([
-        ['When', timeText(Date.parse(at), nowMs)],
+        ['When', isoText(at, nowMs)],
         ['Why', reason],
         ['Node', node],
         ['Stood at', position],
@@ -154,11 +154,11 @@ function bundleItem(bundle: BundleInfo, open: string, { nowMs }: ConsoleState): 
     el(
       'a',
       { href: routeText(ID, name), 'aria-current': isOpen ? 'true' : undefined },
-      `${timeText(Date.parse(at), nowMs)}, at ${bundle.position}`,
+      `${isoText(at, nowMs)}, at ${bundle.position}`,
     ),
     word,
     el('span', {}, `${counts}${where}`),
-    el('span', { class: 'note' }, `${bytesText(bytes)}; ${reason}`),
+    span('note', `${bytesText(bytes)}; ${reason}`),
   )
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../../../api/bundles.ts'
 import { type KeptPage, type KeptSql, MAX_CHOSEN_ROWS } from '../../../replica/diverged/keptRow.ts'
 import { commandText, copyable, shellWord } from '../commandText.ts'
-import { el, refill, setText } from '../dom.ts'
+import { div, el, on, option, refill, setText } from '../dom.ts'
 import { plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { busy, button, card, GuardedButton, labelled, newId, note, notice } from '../pieces.ts'
@@ -30,7 +30,7 @@ export class KeptRowsCard {
   readonly #count = el('span', { class: 'note', role: 'status' })
   readonly #updates = el('input', { type: 'checkbox' })
   readonly #rows = el('div', { class: 'kept-rows', 'aria-live': 'polite' })
-  readonly #pages = el('div', { class: 'row-buttons' })
+  readonly #pages = div('row-buttons')
   readonly #result = el('div', { class: 'stack', 'aria-live': 'polite' })
   readonly #sql = new GuardedButton('SQL of the chosen rows', () => void this.#ask(), 'primary')
   readonly #boxes = new Map<number, HTMLInputElement>()
@@ -44,12 +44,11 @@ export class KeptRowsCard {
     this.#bundle = bundle
     this.#state = state
     this.#filter.append(...tableOptions(bundle))
-    this.#filter.addEventListener('change', () => void this.#load(0))
-    this.#updates.addEventListener('change', () => this.#onChosen())
-    this.#all.addEventListener('change', () => this.#chooseAll(this.#all.checked))
-    const tools = el(
-      'div',
-      { class: 'filters' },
+    on(this.#filter, 'change', () => void this.#load(0))
+    on(this.#updates, 'change', () => this.#onChosen())
+    on(this.#all, 'change', () => this.#chooseAll(this.#all.checked))
+    const tools = div(
+      'filters',
       labelled('Table', this.#filter),
       el('label', { class: 'choice' }, this.#all, 'Choose all on this page'),
       this.#count,
@@ -109,7 +108,7 @@ export class KeptRowsCard {
       box.checked = this.#chosen.has(row)
       // The SQL of a row that is too large to be shown is too long as well.
       box.disabled = fields.length === 0
-      box.addEventListener('change', () => this.#choose(row, box.checked))
+      on(box, 'change', () => this.#choose(row, box.checked))
       this.#boxes.set(row, box)
     }
     const none = note('The list has no rows of this table.')
@@ -177,10 +176,10 @@ export class KeptRowsCard {
 
 function tableOptions({ tables }: BundleInfo): HTMLElement[] {
   const options = tables.map(({ table, removed, changed }) =>
-    el('option', { value: table }, `${table} (${removed + changed})`),
+    option(table, `${table} (${removed + changed})`),
   )
   const all = tables.reduce((sum, { removed, changed }) => sum + removed + changed, 0)
-  return [el('option', { value: '' }, `all (${all})`), ...options]
+  return [option('', `all (${all})`), ...options]
 }
 
 function sqlParts(

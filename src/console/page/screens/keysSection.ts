@@ -3,8 +3,8 @@ import type { KeyInfo } from '../../../api/optionsInForce.ts'
 import { originText } from '../../../options/optionOrigin.ts'
 import { rotateKey, rotateSecret } from '../accessActions.ts'
 import { openAction } from '../actionDialog.ts'
-import { el, refill } from '../dom.ts'
-import { agoText, cutMiddle, timeText } from '../format.ts'
+import { div, el, refill } from '../dom.ts'
+import { agoText, cutMiddle, isoText, timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { badge, GuardedButton, note, section, table } from '../pieces.ts'
 import { insteadOfAnswer } from '../refusalNotice.ts'
@@ -27,7 +27,7 @@ export class KeysSection {
   readonly #key = new GuardedButton('Replace the key of settings…', () => openAction(rotateKey()))
 
   constructor() {
-    const buttons = el('div', { class: 'row-actions' }, this.#secret.element, this.#key.element)
+    const buttons = div('row-actions', this.#secret.element, this.#key.element)
     this.element = section('Secret and keys', this.#list, buttons)
   }
 
@@ -57,7 +57,7 @@ function listOf(keys: readonly KeyInfo[], nowMs: number): HTMLElement {
 }
 
 function keyRow({ kind, id, created, ends, isInUse, origin }: KeyInfo, nowMs: number): HTMLElement {
-  const time = (iso: string) => timeText(Date.parse(iso), nowMs)
+  const time = (iso: string) => isoText(iso, nowMs)
   return el(
     'tr',
     {},
@@ -73,6 +73,6 @@ function keyRow({ kind, id, created, ends, isInUse, origin }: KeyInfo, nowMs: nu
 function madeParts(created: string | null, nowMs: number): (Node | string)[] {
   if (created === null) return ['not known']
   const atMs = Date.parse(created)
-  const note = el('div', { class: 'note' }, timeText(atMs, nowMs))
+  const note = div('note', timeText(atMs, nowMs))
   return [agoText(Math.max(0, nowMs - atMs)), note]
 }

@@ -5,7 +5,7 @@
 import type { LagHistoryAnswer } from '../../../api/lagHistory.ts'
 import type { LagReport } from '../../../api/nodeStatus.ts'
 import { commandText, shellWord } from '../commandText.ts'
-import { el, refill, setAttributes } from '../dom.ts'
+import { div, el, on, option, refill, setAttributes } from '../dom.ts'
 import { bytesText, countText, durationText } from '../format.ts'
 import { HistoryChart } from '../historyChart.ts'
 import {
@@ -50,8 +50,8 @@ const OF_SPANS = Object.keys(SPANS) as readonly Span[]
 
 class LagScreen implements MountedScreen {
   readonly #store: Store
-  readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div', { class: 'causes' })
+  readonly #figures = div('figures')
+  readonly #causes = div('causes')
   readonly #spans = new Map<Span, HTMLButtonElement>()
   readonly #back = button('Back', () => this.#show(zoomedBack(this.#view)))
   readonly #later = button('Later', () => this.#move(1))
@@ -60,7 +60,7 @@ class LagScreen implements MountedScreen {
   readonly #strip = new MarkStrip()
   readonly #charts: readonly HistoryChart[]
   readonly #numbers = el('details')
-  readonly #table = el('div', { class: 'lag-numbers' })
+  readonly #table = div('lag-numbers')
   readonly #command = el('div')
   readonly #feed: LagHistoryFeed
   #view: LagView = { span: 'hour', zooms: [] }
@@ -75,12 +75,10 @@ class LagScreen implements MountedScreen {
     })
     const options = [lagChart(() => this.#choice()), ...OTHER_CHARTS]
     this.#charts = options.map((each) => this.#newChart(each))
-    this.#stage.append(
-      ...STAGES.map((stage) => el('option', { value: stage }, STAGE_TITLES[stage])),
-    )
-    this.#stage.addEventListener('change', () => this.#draw())
+    this.#stage.append(...STAGES.map((stage) => option(stage, STAGE_TITLES[stage])))
+    on(this.#stage, 'change', () => this.#draw())
     this.#numbers.append(el('summary', {}, 'The same numbers as a table'), this.#table)
-    this.#numbers.addEventListener('toggle', () => this.#draw())
+    on(this.#numbers, 'toggle', () => this.#draw())
     root.append(
       el('h1', {}, 'Lag'),
       this.#figures,
@@ -88,7 +86,7 @@ class LagScreen implements MountedScreen {
       this.#controls(),
       this.#notice,
       card('What happened', this.#strip.element),
-      el('div', { class: 'charts' }, ...this.#charts.map(({ element }) => element)),
+      div('charts', ...this.#charts.map(({ element }) => element)),
       card('Numbers', this.#numbers),
       card('The same on the command line', this.#command),
     )
@@ -139,9 +137,8 @@ class LagScreen implements MountedScreen {
     })
     const group = (label: string, ...children: HTMLElement[]) =>
       el('div', { class: 'button-group', role: 'group', 'aria-label': label }, ...children)
-    return el(
-      'div',
-      { class: 'filters' },
+    return div(
+      'filters',
       group('Span', ...choices),
       group(
         'Part of it',

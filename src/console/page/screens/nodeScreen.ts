@@ -1,14 +1,14 @@
 /** This node at a glance: its role and position, what needs attention, and who follows it. */
 import type { ReplicaStatus } from '../../../feed/replicaStatus.ts'
-import { el, refill } from '../dom.ts'
+import { div, el, refill } from '../dom.ts'
 import {
   agoText,
   bytesText,
   countText,
   durationText,
+  isoText,
   plural,
   positionText,
-  timeText,
 } from '../format.ts'
 import { roleTone } from '../health.ts'
 import { badge, card, facts, figure, note, table } from '../pieces.ts'
@@ -25,8 +25,8 @@ export const nodeScreen: Screen = {
 }
 
 class NodeScreen implements MountedScreen {
-  readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div', { class: 'causes' })
+  readonly #figures = div('figures')
+  readonly #causes = div('causes')
   readonly #replicas = el('div')
   readonly #facts = el('div')
 
@@ -73,9 +73,7 @@ class NodeScreen implements MountedScreen {
 }
 
 function sinceText(roleSince: string | undefined, nowMs: number): string {
-  return roleSince === undefined
-    ? 'from the start'
-    : `since ${timeText(Date.parse(roleSince), nowMs)}`
+  return roleSince === undefined ? 'from the start' : `since ${isoText(roleSince, nowMs)}`
 }
 
 function replicaTable(replicas: readonly ReplicaStatus[], nowMs: number): HTMLElement {

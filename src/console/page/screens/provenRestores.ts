@@ -3,7 +3,7 @@ import type { PlaceReport } from '../../../api/backupStatus.ts'
 import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { proofText, untilText } from '../archiveTexts.ts'
 import { el } from '../dom.ts'
-import { timeText } from '../format.ts'
+import { isoText } from '../format.ts'
 import { facts, note } from '../pieces.ts'
 import type { ConsoleState } from '../state.ts'
 
@@ -22,7 +22,7 @@ export function provenRestores({ backups, cluster, nowMs }: ConsoleState): HTMLE
 /** What is known here of the archive that another node writes. */
 function archiveOf({ node, restorableUntil }: ClusterNode, nowMs: number): HTMLElement | undefined {
   if (!restorableUntil) return undefined
-  const until = timeText(Date.parse(restorableUntil.at), nowMs)
+  const until = isoText(restorableUntil.at, nowMs)
   return el('p', {}, `The archive of ${node} reaches until ${until} (${restorableUntil.position}).`)
 }
 

@@ -2,8 +2,8 @@
 import { PAST_FILE_PATH, type RestoreReport } from '../../../api/past.ts'
 import { openAction } from '../actionDialog.ts'
 import { BY } from '../actions.ts'
-import { el, refill, setAttributes } from '../dom.ts'
-import { bytesText, durationText, sentence, timeText } from '../format.ts'
+import { div, el, refill, setAttributes } from '../dom.ts'
+import { bytesText, durationText, isoText, sentence } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { card, facts, GuardedButton, note, notice } from '../pieces.ts'
 import { cancelOf } from '../restoreActions.ts'
@@ -11,7 +11,7 @@ import type { ConsoleState } from '../state.ts'
 
 export class RestoreCard {
   readonly element: HTMLElement
-  readonly #said = el('div', { class: 'stack' })
+  readonly #said = div('stack')
   readonly #bar = el('progress', { max: 1, 'aria-label': 'How much of the archive is read' })
   readonly #cancel = new GuardedButton('End it…', () => this.#end())
   #shown: RestoreReport | undefined
@@ -66,7 +66,7 @@ function saidOf(
       ['Position', position],
       ['From', place],
       [kind === 'file' ? 'File' : 'Download', file],
-      ['Begun', `${timeText(Date.parse(beganAt), nowMs)} by ${by}`],
+      ['Begun', `${isoText(beganAt, nowMs)} by ${by}`],
       ['Read', totalBytes > 0 ? `${bytesText(bytes)} of ${bytesText(totalBytes)}` : 'not yet'],
       ...(result
         ? [

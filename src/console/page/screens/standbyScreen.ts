@@ -6,8 +6,16 @@ import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { FITNESS_PATH, type FitnessAnswer } from '../../../api/roleAnswers.ts'
 import { openAction } from '../actionDialog.ts'
 import { Chart } from '../chart.ts'
-import { el, refill } from '../dom.ts'
-import { countText, durationText, plural, positionText, sentence, timeText } from '../format.ts'
+import { div, el, refill } from '../dom.ts'
+import {
+  countText,
+  durationText,
+  isoText,
+  plural,
+  positionText,
+  sentence,
+  timeText,
+} from '../format.ts'
 import { lagSeries } from '../lagSeries.ts'
 import { startPoll } from '../pagePoll.ts'
 import { refusalText } from '../permission.ts'
@@ -41,13 +49,13 @@ export const standbyScreen: Screen = {
 function sinceText(leader: ClusterNode | undefined, nowMs: number): string {
   const at = leader?.awaySince ?? leader?.roleSince
   if (!at) return ''
-  const since = timeText(Date.parse(at), nowMs)
+  const since = isoText(at, nowMs)
   return leader?.awaySince ? `since ${since}, ` : `leads since ${since}, `
 }
 
 class StandbyScreen implements MountedScreen {
-  readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div', { class: 'causes' })
+  readonly #figures = div('figures')
+  readonly #causes = div('causes')
   readonly #against = el('div')
   readonly #proven = el('div')
   readonly #chart: Chart

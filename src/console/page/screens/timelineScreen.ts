@@ -5,8 +5,8 @@ import {
   type AuditEntry,
   MAX_AUDIT_ENTRIES,
 } from '../../../api/audit.ts'
-import { el, refill } from '../dom.ts'
-import { timeText } from '../format.ts'
+import { div, el, on, option, refill } from '../dom.ts'
+import { isoText } from '../format.ts'
 import type { Tone } from '../health.ts'
 import { badge, button, card, labelled, note, table } from '../pieces.ts'
 import { refusalNotice } from '../refusalNotice.ts'
@@ -42,11 +42,10 @@ class TimelineScreen implements MountedScreen {
 
   constructor(root: HTMLElement, state: () => ConsoleState) {
     this.#state = state
-    this.#choice.addEventListener('change', () => this.#filterBy({ action: this.#choice.value }))
-    this.#search.addEventListener('input', () => this.#filterBy({ text: this.#search.value }))
-    const filters = el(
-      'div',
-      { class: 'filters' },
+    on(this.#choice, 'change', () => this.#filterBy({ action: this.#choice.value }))
+    on(this.#search, 'input', () => this.#filterBy({ text: this.#search.value }))
+    const filters = div(
+      'filters',
       labelled('What', this.#choice),
       labelled('Contains', this.#search),
       button('Save as JSON', () => void this.#save()),
@@ -57,8 +56,8 @@ class TimelineScreen implements MountedScreen {
   update({ audit, nowMs }: ConsoleState): void {
     const actions = timelineActions(audit)
     refill(this.#choice, actions, () => [
-      el('option', { value: '' }, 'everything'),
-      ...actions.map((action) => el('option', { value: action }, action)),
+      option('', 'everything'),
+      ...actions.map((action) => option(action, action)),
     ])
     this.#choice.value = this.#filter.action
     const shown = audit.filter((entry) => isWanted(entry, this.#filter)).reverse()
@@ -106,7 +105,7 @@ function entryRow(entry: AuditEntry, nowMs: number): HTMLElement {
   return el(
     'tr',
     {},
-    el('td', {}, el('time', { datetime: at, title: at }, timeText(Date.parse(at), nowMs))),
+    el('td', {}, el('time', { datetime: at, title: at }, isoText(at, nowMs))),
     el('th', { scope: 'row' }, action),
     el('td', {}, badge(TONES[outcome], outcome)),
     el('td', {}, `${epoch}-${txid} (${role})`),

@@ -8,8 +8,8 @@ import {
 import { TOKEN_ROLES, type TokenRole } from '../../../security/tokenRoles.ts'
 import { createToken, revokeToken } from '../accessActions.ts'
 import { openAction } from '../actionDialog.ts'
-import { el, refill } from '../dom.ts'
-import { timeText } from '../format.ts'
+import { div, el, option, refill, span } from '../dom.ts'
+import { isoText } from '../format.ts'
 import { startPoll } from '../pagePoll.ts'
 import { refusalText } from '../permission.ts'
 import { button, GuardedButton, labelled, note, section, table } from '../pieces.ts'
@@ -33,11 +33,10 @@ export class TokensSection {
   readonly #poll: Poll
 
   constructor(store: Store) {
-    this.#role.append(...TOKEN_ROLES.map((role) => el('option', { value: role }, role)))
+    this.#role.append(...TOKEN_ROLES.map((role) => option(role, role)))
     this.#role.value = 'read'
-    const fields = el(
-      'div',
-      { class: 'filters' },
+    const fields = div(
+      'filters',
       labelled('Role', this.#role),
       labelled('Note', this.#note),
       this.#create.element,
@@ -87,14 +86,14 @@ function tokenRow(
   { id, role, note, created, expires }: TokenInfo,
   state: ConsoleState,
 ): HTMLElement {
-  const time = (iso: string) => timeText(Date.parse(iso), state.nowMs)
+  const time = (iso: string) => isoText(iso, state.nowMs)
   const isOwn = state.session?.token === id
   const revoke = button('Revoke…', () => openAction(revokeToken(id, isOwn)), 'small')
   revoke.setAttribute('aria-label', `Revoke ${id}`)
   return el(
     'tr',
     {},
-    el('th', { scope: 'row' }, id, isOwn && el('span', { class: 'note' }, ' (this session)')),
+    el('th', { scope: 'row' }, id, isOwn && span('note', ' (this session)')),
     el('td', {}, role),
     el('td', { class: 'wide' }, note),
     el('td', {}, time(created)),
