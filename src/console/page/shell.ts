@@ -9,7 +9,7 @@ import { PauseNotice } from './pauseNotice.ts'
 import { busy } from './pieces.ts'
 import { parseRoute, routeText } from './routes.ts'
 import type { MountedScreen, Screen } from './screen.ts'
-import { SCREENS, screenFor } from './screens.ts'
+import { screenFor, screensFor } from './screens.ts'
 import type { ConsoleState } from './state.ts'
 import type { Store } from './store.ts'
 import { TopBar } from './topBar.ts'
@@ -82,7 +82,10 @@ export class Shell {
     this.#main.replaceChildren()
     if (shown === 'waiting') this.#main.append(busy('Asking the node…'))
     else if (shown === 'login') this.#showLogin(state, wasIn)
-    else this.#mounted = shown.mount(this.#main, this.#store)
+    else {
+      this.#main.append(el('h1', {}, shown.title))
+      this.#mounted = shown.mount(this.#main, this.#store)
+    }
   }
 
   async #leave(): Promise<void> {
@@ -97,7 +100,7 @@ export class Shell {
   }
 
   #drawMenu(state: ConsoleState, shown: Screen | 'login' | 'waiting'): void {
-    const there = typeof shown === 'string' ? [] : SCREENS.filter((each) => each.isFor(state))
+    const there = typeof shown === 'string' ? [] : screensFor(state)
     const counts = there.map((each) => each.count?.(state) ?? 0)
     refill(this.#menu, [there.map(({ id }) => id), counts, Object(shown).id], () =>
       there.map(({ id, title, icon: name }, at) =>

@@ -20,7 +20,6 @@ export const backupsScreen: Screen = {
   id: 'backups',
   title: 'Backups',
   icon: 'backups',
-  isFor: () => true,
   mount: (root) => new BackupsScreen(root),
 }
 
@@ -35,7 +34,7 @@ class BackupsScreen implements MountedScreen {
   constructor(root: HTMLElement) {
     this.#root = root
     const actions = div('filters', this.#now.element, this.#snapshot.element)
-    root.append(el('h1', {}, 'Backups'), actions, this.#restore.element, this.#others)
+    root.append(actions, this.#restore.element, this.#others)
   }
 
   update(state: ConsoleState): void {

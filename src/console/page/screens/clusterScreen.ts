@@ -22,7 +22,6 @@ export const clusterScreen: Screen = {
   id: 'cluster',
   title: 'Cluster',
   icon: 'cluster',
-  isFor: () => true,
   mount: (root, store) => new ClusterScreen(root, store),
 }
 
@@ -36,7 +35,6 @@ class ClusterScreen implements MountedScreen {
   constructor(root: HTMLElement, store: Store) {
     this.#filter = new NodeFilter(() => this.update(store.state))
     root.append(
-      el('h1', {}, 'Cluster'),
       card('Nodes and links', this.#drawing),
       card('Nodes', this.#filter.element, this.#list, this.#pair.element),
       this.#pause.element,

@@ -2,7 +2,7 @@
 import type { DatabaseStatus, ScrubReport } from '../../../api/databaseStatus.ts'
 import { openAction } from '../actionDialog.ts'
 import { verifyPages } from '../checkActions.ts'
-import { div, el, refill, span } from '../dom.ts'
+import { div, refill, span } from '../dom.ts'
 import { agoText, bytesText, countText, plural, positionText } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { card, facts, GuardedButton, notice } from '../pieces.ts'
@@ -14,7 +14,6 @@ export const databasesScreen: Screen = {
   id: 'databases',
   title: 'Databases',
   icon: 'databases',
-  isFor: () => true,
   mount: (root) => new DatabasesScreen(root),
 }
 
@@ -23,7 +22,7 @@ class DatabasesScreen implements MountedScreen {
   readonly #verify = new GuardedButton('Verify now…', () => openAction(verifyPages()))
 
   constructor(root: HTMLElement) {
-    root.append(el('h1', {}, 'Databases'), this.#cards, this.#verify.element)
+    root.append(this.#cards, this.#verify.element)
   }
 
   update(state: ConsoleState): void {

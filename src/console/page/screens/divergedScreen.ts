@@ -21,7 +21,6 @@ export const divergedScreen: Screen = {
   id: ID,
   title: 'Diverged',
   icon: 'diverged',
-  isFor: () => true,
   count: ({ status }) => status?.diverged?.length ?? 0,
   mount: (root, store) => new DivergedScreen(root, store),
 }
@@ -50,7 +49,6 @@ class DivergedScreen implements MountedScreen {
       'danger',
     )
     root.append(
-      el('h1', {}, 'Diverged'),
       note('Rows that this node had and its leader may lack.'),
       card('Bundles', this.#list, this.#others),
       this.#about,

@@ -41,7 +41,6 @@ export const lagScreen: Screen = {
   id: 'lag',
   title: 'Lag',
   icon: 'lag',
-  isFor: () => true,
   mount: (root, store) => new LagScreen(root, store),
 }
 
@@ -80,7 +79,6 @@ class LagScreen implements MountedScreen {
     this.#numbers.append(el('summary', {}, 'The same numbers as a table'), this.#table)
     on(this.#numbers, 'toggle', () => this.#draw())
     root.append(
-      el('h1', {}, 'Lag'),
       this.#figures,
       this.#causes,
       this.#controls(),

@@ -20,7 +20,6 @@ export const nodeScreen: Screen = {
   id: 'node',
   title: 'This node',
   icon: 'node',
-  isFor: () => true,
   mount: (root) => new NodeScreen(root),
 }
 
@@ -32,7 +31,6 @@ class NodeScreen implements MountedScreen {
 
   constructor(root: HTMLElement) {
     root.append(
-      el('h1', {}, 'This node'),
       this.#figures,
       this.#causes,
       card('Replicas', this.#replicas),

@@ -20,7 +20,6 @@ export const settingsScreen: Screen = {
   id: 'settings',
   title: 'Settings',
   icon: 'settings',
-  isFor: () => true,
   mount: (root, store) => new SettingsScreen(root, store),
 }
 
@@ -44,7 +43,7 @@ class SettingsScreen implements MountedScreen {
       keys: this.#keys.element,
       options: this.#options.element,
     }
-    root.append(el('h1', {}, 'Settings'), links(), ...Object.values(this.#sections))
+    root.append(links(), ...Object.values(this.#sections))
     this.#poll = startPoll({
       read: async () => {
         this.#answer = await ask<OptionsAnswer>('GET', OPTIONS_PATH)

@@ -77,7 +77,6 @@ class StandbyScreen implements MountedScreen {
       text: durationText,
     })
     root.append(
-      el('h1', {}, 'Standby'),
       this.#figures,
       this.#causes,
       card('Take over', this.#against, this.#button.element),

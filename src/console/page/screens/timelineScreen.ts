@@ -22,7 +22,6 @@ export const timelineScreen: Screen = {
   id: 'timeline',
   title: 'Timeline',
   icon: 'timeline',
-  isFor: () => true,
   mount: (root, store) => new TimelineScreen(root, () => store.state),
 }
 
@@ -50,7 +49,7 @@ class TimelineScreen implements MountedScreen {
       labelled('Contains', this.#search),
       button('Save as JSON', () => void this.#save()),
     )
-    root.append(el('h1', {}, 'Timeline'), filters, this.#failure, card('Events', this.#list))
+    root.append(filters, this.#failure, card('Events', this.#list))
   }
 
   update({ audit, nowMs }: ConsoleState): void {
