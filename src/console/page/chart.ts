@@ -112,8 +112,9 @@ export class Chart {
   /** Draws what has changed. Whether anything has, so that it shows these data now. */
   update(data: ChartData): boolean {
     const { lines, window, marks } = this.#options
-    const colours = ['--muted', '--line', ...lines.map((line) => line.colour)]
-    const look = `${colours.map((name) => colour(name)())} ${lookOf(data, window?.(), marks?.() ?? [])}`
+    const names = ['--muted', '--line', ...lines.map((line) => line.colour)]
+    const colours = names.map((name) => colour(name)())
+    const look = [...colours, lookOf(data, window?.(), marks?.() ?? [])].join(' ')
     if (look === this.#look) return false
     this.#look = look
     // It changes nothing of them.

@@ -64,7 +64,7 @@ test('the next question comes after the pause that follows an answer', async () 
   assert.equal(answers.length, 2)
 })
 
-test('a page that is out of sight asks nothing, and asks once at once when it is seen', async () => {
+test('a page out of sight asks nothing, and asks once at once when it is seen', async () => {
   const { browser, answers } = polled()
   answers[0]?.()
   await settled()
