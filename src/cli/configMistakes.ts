@@ -12,6 +12,8 @@ import { PRINT_CONFIG } from './printConfig.ts'
 import { beforeCommand, nodeArgumentsIn, runArguments, withUpstream } from './runArguments.ts'
 import { usage } from './usage.ts'
 
+const SOME_PORT = [1]
+
 /**
  * One error that names every mistake; undefined when there is none. It is CONFIG_BAD when the file
  * is wrong by itself, and else USAGE; a single mistake of another kind keeps its own code.
@@ -34,13 +36,17 @@ export function configMistakes(
   const before = beforeCommand(args)
   if (before.includes(PRINT_CONFIG)) add([`${PRINT_CONFIG} goes with node, run and the like`])
   const isRun = before.length < args.length
-  const ports = (isRun && attempt(() => runArguments(args, environment))?.ports) || []
+  const run = isRun ? attempt(() => runArguments(args, environment)) : undefined
   const ofNode = isRun ? (attempt(() => nodeArgumentsIn(args)) ?? []) : args
-  const { options, problems, badFile } = readOptions('node', ofNode, environment)
+  const { options, problems, badFile, isFileRead } = readOptions('node', ofNode, environment)
   add(problems)
-  add(soundnessProblems(options, 'node'))
-  attempt(() => requireOtherLeader(options))
-  attempt(() => withUpstream(options, ports))
+  if (isFileRead) {
+    // Ports that cannot be read may be good ones.
+    const ports = run?.ports ?? (isRun && options.upstream === undefined ? SOME_PORT : [])
+    const whole = attempt(() => withUpstream(options, ports)) ?? options
+    add(soundnessProblems(whole, 'node'))
+    attempt(() => requireOtherLeader(whole))
+  }
   add(logProblems(args, environment))
   attempt(() => readSecret(environment))
   add([unknownVariablesText(environment) ?? []].flat())

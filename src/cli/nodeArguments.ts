@@ -66,8 +66,10 @@ export function givenOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): GivenOptions {
-  const { options, origins, problems, badFile } = readOptions(role, args, environment)
-  const detail = problems.join('; ')
+  const { options, origins, problems, badFile, isFileRead } = readOptions(role, args, environment)
+  // Values in the wrong order are told at the start as well, and here with the other mistakes.
+  const fit = problems.length > 0 && isFileRead ? optionProblems(options) : []
+  const detail = [...problems, ...fit].join('; ')
   if (badFile !== undefined) throw new WalcastError('CONFIG_BAD', { path: badFile, detail })
   if (problems.length > 0) throw new WalcastError('USAGE', { detail })
   return { options, origins }
@@ -75,10 +77,12 @@ export function givenOptions(
 
 /** What could be read, and what is wrong with the rest. */
 export interface ReadOptions extends GivenOptions {
-  /** One text for each mistake, also in how options fit each other when there is another one. */
+  /** One text for each mistake. How options fit each other is not looked at. */
   readonly problems: readonly string[]
   /** The file's path when the file itself is wrong: no TOML, or with unknown keys. */
   readonly badFile: string | undefined
+  /** False: the file may have options that nobody knows of. */
+  readonly isFileRead: boolean
 }
 
 /** The same as `givenOptions`. Throws nothing. */
@@ -110,11 +114,13 @@ export function readOptions(
       problems.push(messageOf(error))
     }
   }
-  const all = [...unknown, ...problems]
-  // Values in the wrong order are told at the start as well, and here with the other mistakes.
-  if (all.length > 0) all.push(...optionProblems(options as unknown as NodeOptions))
-  const badFile = unread?.path ?? (unknown.length > 0 ? sources.file.path : undefined)
-  return { options: options as unknown as NodeOptions, origins, problems: all, badFile }
+  return {
+    options: options as unknown as NodeOptions,
+    origins,
+    problems: [...unknown, ...problems],
+    badFile: unread?.path ?? (unknown.length > 0 ? sources.file.path : undefined),
+    isFileRead: unread === undefined,
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Lines over time, in the colours of the page. */
 import uPlot from 'uplot'
+import { nowMs } from './browser.ts'
 import { type ChartData, lookOf } from './chartData.ts'
 import { div } from './dom.ts'
 import { axisTimeText } from './format.ts'
@@ -67,7 +68,9 @@ export class Chart {
         scales: {
           x: {
             range: (_plot, min, max) => {
-              if (!window) return [Math.min(min, max - LEAST_SECONDS), max]
+              // There is neither while nothing was measured.
+              const end = max ?? nowMs() / 1000
+              if (!window) return [Math.min(min ?? end, end - LEAST_SECONDS), end]
               const [fromMs, toMs] = window()
               return [fromMs / 1000, toMs / 1000]
             },
