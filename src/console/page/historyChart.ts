@@ -80,6 +80,8 @@ export class HistoryChart {
       shown,
       this.#options.lines.map(({ read }) => read),
     )
+    // An earlier drawing may still be to come.
+    const wasUpdating = this.#isUpdating
     this.#isUpdating = true
     if (this.#chart.update(data)) {
       this.#times = data[0]
@@ -88,7 +90,7 @@ export class HistoryChart {
         this.#chart.pointAt(this.#looked)
         this.#isUpdating = false
       })
-    } else this.#isUpdating = false
+    } else this.#isUpdating = wasUpdating
     this.#tell()
   }
 
