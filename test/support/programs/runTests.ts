@@ -1,6 +1,6 @@
 /**
  * Runs the test files in its arguments, reports as Node's reporter `spec` does, and exits with 1
- * when a test has failed. Those that start first are files that need their processor time.
+ * when a test has failed. Files that need their processor time start first, beside few others.
  */
 import { spec } from 'node:test/reporters'
 import { runTests } from '../testRun.ts'
