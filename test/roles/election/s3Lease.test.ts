@@ -95,6 +95,20 @@ test('stores that do not honour conditions are refused, each with its reason', a
   }
 })
 
+test('nothing is taken in a store that was not probed, or not with success', async (t) => {
+  const { server, a } = await stand(t, {}, { replaces: 'ignored' })
+  const { mark } = await a.look()
+  for (const key of ['ELECTION_UNFIT', 'ELECTION_UNFIT'] as const)
+    await assert.rejects(a.take(mark, 'a leads'), isCode(key))
+  assert.equal(server.objects.has(LEAD), false)
+  const { server: slow, a: later } = await stand(t)
+  slow.behaviour.fault = () => 'cut'
+  await assert.rejects(later.probe(), isAway)
+  await assert.rejects(later.take('absent', 'a leads'), isAway)
+  slow.behaviour.fault = () => undefined
+  await taken(later)
+})
+
 test('a store that honours conditions only of objects that are there is refused', async (t) => {
   const { server, a } = await stand(t)
   // A store that takes "no object" for "no condition".
