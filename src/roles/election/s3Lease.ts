@@ -165,6 +165,8 @@ export class S3Lease implements LeaseService {
 
   /** A holder whose renewals are answered needs no look: each of them proves what is there. */
   watch(onChange: () => void, signal: AbortSignal): void {
+    // Ahead of the first `take`, which says what came of it.
+    void this.probe().catch(() => undefined)
     watchByPolls({
       ...{ everyMs: this.#pollMs, onChange, signal },
       look: async () => {

@@ -171,6 +171,14 @@ test('a store that is away is said to be so, in time and without keys', async (t
   assert.equal(isHeld, false)
 })
 
+test('a clock that is far off fails one call, and the next one follows the store', async (t) => {
+  const { server, a } = await stand(t)
+  server.behaviour.skewMs = 20 * 60_000
+  const error = await failureOf(a.look())
+  assert.match(error.message, /RequestTimeTooSkewed; set the clock of this machine/)
+  assert.equal((await a.look()).isHeld, false)
+})
+
 test('one call is one attempt', async (t) => {
   const { server, a } = await stand(t)
   const lease = await taken(a)
