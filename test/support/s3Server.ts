@@ -46,7 +46,7 @@ export type Fault =
   | 'silence'
   /** It is done, and nothing comes. */
   | 'done in silence'
-  /** Nothing is done and nothing comes; it is done when the test calls `doLate`. */
+  /** The connection ends, and nothing is done before the test calls `doLate`. */
   | 'done later'
   /** It is done, and the answer comes when the test calls `doLate`. */
   | 'answered later'
@@ -187,7 +187,10 @@ export async function s3Server(
             ? refusal('NoSuchBucket')
             : answer(made, fault === 'half stored' ? halved(exchange) : exchange)
     if (fault === 'sent twice') doIt()
-    if (fault === 'done later') return void made.doLate.push(doIt)
+    if (fault === 'done later') {
+      made.doLate.push(doIt)
+      return void response.destroy()
+    }
     const reply = await (method === 'PUT' && behaviour.replaces === 'two at once'
       ? doneAMomentLater(made, exchange, doIt)
       : doIt())

@@ -25,19 +25,13 @@
  *   repeated by something on its way.
  * - While a write is on its way, its lease is no orphan: its answer may come yet.
  */
-import { WalcastError } from '../../errors.ts'
+import { keyOf, WalcastError } from '../../errors.ts'
 import { randomBytes } from '../../platform/random.ts'
 import { monotonicMs } from '../../platform/time.ts'
-import {
-  type Lease,
-  type LeaseService,
-  type LeaseServiceSetup,
-  type Look,
-  MAX_ELECTION_BYTES,
-} from './leaseService.ts'
+import type { Lease, LeaseService, LeaseServiceSetup, Look } from './leaseService.ts'
 import { away, type ElectionObjects, S3Objects, type UntilMs } from './s3/electionObjects.ts'
 import { LeadChain, type NextLead, newNonce } from './s3/leadChain.ts'
-import { type LeadContent, MAX_TTL_MS } from './s3/leadObject.ts'
+import { type LeadContent, MAX_TTL_MS, requireShort } from './s3/leadObject.ts'
 import { ObjectNotes } from './s3/objectNotes.ts'
 import { watchByPolls } from './s3/polls.ts'
 import { probeObjects } from './s3/probe.ts'
@@ -81,6 +75,8 @@ export class S3Lease implements LeaseService {
   readonly #notes: ObjectNotes
   /** What the names of all leases of this process begin with. */
   readonly #instance: string
+  /** What the probe said; undefined before it has an answer. */
+  #probed: Promise<void> | undefined
   #leases = 0
   #held: Held | undefined
   /** Of all releases of one lease, so that a later one knows what an earlier one has done. */
@@ -101,7 +97,11 @@ export class S3Lease implements LeaseService {
   }
 
   probe(): Promise<void> {
-    return probeObjects(this.#objects, this.#timeoutMs)
+    this.#probed ??= probeObjects(this.#objects, this.#timeoutMs).catch((error) => {
+      if (keyOf(error) === 'ELECTION_AWAY') this.#probed = undefined
+      throw error
+    })
+    return this.#probed
   }
 
   async look(): Promise<Look> {
@@ -111,8 +111,10 @@ export class S3Lease implements LeaseService {
     return this.#lookOf(await this.#releaseOrphan(sighting, until))
   }
 
+  /** A store that was away when it was to be probed is probed first. */
   async take(mark: string, value: string): Promise<Lease | undefined> {
     requireShort(value)
+    await this.probe()
     const until = this.#until()
     const last = this.#lead.last
     const sighting = last?.etag === mark ? last : await this.#lead.read(until)
@@ -163,6 +165,8 @@ export class S3Lease implements LeaseService {
 
   /** A holder whose renewals are answered needs no look: each of them proves what is there. */
   watch(onChange: () => void, signal: AbortSignal): void {
+    // Ahead of the first `take`, which says what came of it.
+    void this.probe().catch(() => undefined)
     watchByPolls({
       ...{ everyMs: this.#pollMs, onChange, signal },
       look: async () => {
@@ -286,9 +290,4 @@ export class S3Lease implements LeaseService {
     const last = this.#lead.last
     return !last || this.#isFree(last) ? undefined : this.#lead.freeAtMs(last)
   }
-}
-
-function requireShort(text: string): void {
-  if (Buffer.byteLength(text) > MAX_ELECTION_BYTES)
-    throw new RangeError(`more than ${MAX_ELECTION_BYTES} bytes for a lock service`)
 }

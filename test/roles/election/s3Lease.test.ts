@@ -31,7 +31,7 @@ interface Given {
 
 const leaseAt = (
   { endpoint, bucket }: S3Server,
-  { node = 'node-a', ttlMs = LONG_MS, timeoutMs = 2000, prefix = PREFIX }: Given = {},
+  { node = 'node-a', ttlMs = LONG_MS, timeoutMs = 10_000, prefix = PREFIX }: Given = {},
 ) => {
   const setup = { node, prefix, ttlMs, timeoutMs }
   return openS3Lease(`s3://${bucket}/ha?endpoint=${endpoint}`, setup, TEST_ENVIRONMENT)
@@ -75,7 +75,7 @@ const failureOf = (promise: Promise<unknown>): Promise<WalcastError> =>
 test('an S3 store keeps what every lock service promises', async (t) => {
   const server = await s3Server(t)
   await leaseContract(t, {
-    open: (node, prefix) => leaseAt(server, { node, prefix, ttlMs: 400 }),
+    open: (node, prefix) => leaseAt(server, { node, prefix, ttlMs: 3000 }),
   })
 })
 
@@ -93,6 +93,20 @@ test('stores that do not honour conditions are refused, each with its reason', a
     assert.match(error.message, reason)
     assert.deepEqual([...server.objects.keys()], [], 'nothing is left')
   }
+})
+
+test('nothing is taken in a store that was not probed, or not with success', async (t) => {
+  const { server, a } = await stand(t, {}, { replaces: 'ignored' })
+  const { mark } = await a.look()
+  for (const key of ['ELECTION_UNFIT', 'ELECTION_UNFIT'] as const)
+    await assert.rejects(a.take(mark, 'a leads'), isCode(key))
+  assert.equal(server.objects.has(LEAD), false)
+  const { server: slow, a: later } = await stand(t)
+  slow.behaviour.fault = () => 'cut'
+  await assert.rejects(later.probe(), isAway)
+  await assert.rejects(later.take('absent', 'a leads'), isAway)
+  slow.behaviour.fault = () => undefined
+  await taken(later)
 })
 
 test('a store that honours conditions only of objects that are there is refused', async (t) => {
@@ -132,7 +146,9 @@ test('a probe leaves nothing, and two at once do not mislead each other', async 
 })
 
 test('a store that is away is said to be so, in time and without keys', async (t) => {
-  const { server, a } = await stand(t, { timeoutMs: 200 })
+  const { server, a } = await stand(t)
+  const hasty = leaseAt(server, { timeoutMs: 200 })
+  t.after(() => hasty.close())
   for (const fault of [
     'cut',
     'silence',
@@ -144,7 +160,7 @@ test('a store that is away is said to be so, in time and without keys', async (t
     { status: 302, headers: { location: 'http://127.0.0.1:1/' } },
   ] as const) {
     server.behaviour.fault = () => fault
-    const error = await failureOf(a.look())
+    const error = await failureOf((fault === 'silence' ? hasty : a).look())
     assert.equal(error.key, 'ELECTION_AWAY', JSON.stringify(fault))
     assert.ok(!error.line.includes(TEST_KEYS.secretAccessKey))
     assert.ok(!error.line.includes(TEST_KEYS.accessKeyId))
@@ -153,6 +169,14 @@ test('a store that is away is said to be so, in time and without keys', async (t
   server.behaviour.fault = () => undefined
   const { isHeld } = await a.look()
   assert.equal(isHeld, false)
+})
+
+test('a clock that is far off fails one call, and the next one follows the store', async (t) => {
+  const { server, a } = await stand(t)
+  server.behaviour.skewMs = 20 * 60_000
+  const error = await failureOf(a.look())
+  assert.match(error.message, /RequestTimeTooSkewed; set the clock of this machine/)
+  assert.equal((await a.look()).isHeld, false)
 })
 
 test('one call is one attempt', async (t) => {
@@ -267,7 +291,7 @@ test('an orphan that could not be released can be taken by its own process', asy
 })
 
 test('a take that is done long after it was given up harms nobody', async (t) => {
-  const { server, a, b } = await stand(t, { timeoutMs: 200 })
+  const { server, a, b } = await stand(t)
   const { mark } = await a.look()
   spoilNextWrite(server, 'done later')
   await assert.rejects(a.take(mark, 'a leads'), isAway)
@@ -286,7 +310,7 @@ test('a take that is done long after it was given up harms nobody', async (t) =>
 })
 
 test('a renewal that is done long after it was given up harms nobody', async (t) => {
-  const { server, a, b } = await stand(t, { timeoutMs: 200 })
+  const { server, a, b } = await stand(t)
   const lease = await taken(a)
   spoilNextWrite(server, 'done later')
   await assert.rejects(a.renew(lease), isAway)

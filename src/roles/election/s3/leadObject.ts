@@ -41,6 +41,12 @@ export function parseLead(text: string): LeadContent | undefined {
   return { value, holder, ttlMs, count, nonce }
 }
 
+/** Throws RangeError for more than a value or a note may have. */
+export function requireShort(text: string): void {
+  if (Buffer.byteLength(text) > MAX_ELECTION_BYTES)
+    throw new RangeError(`more than ${MAX_ELECTION_BYTES} bytes for a lock service`)
+}
+
 function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const read: unknown = JSON.parse(text)

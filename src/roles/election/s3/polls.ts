@@ -8,7 +8,7 @@ export interface Polls {
   readonly look: () => Promise<string>
   /** When what was seen last changes by the clock alone, by `monotonicMs()`. */
   readonly changesAtMs: () => number | undefined
-  /** After each change, and after looks that failed. */
+  /** After the first look, after each change, and after looks that failed. */
   readonly onChange: () => void
   readonly signal: AbortSignal
 }
@@ -20,12 +20,13 @@ const SHORTEST_MS = 1
 export function watchByPolls({ everyMs, look, changesAtMs, onChange, signal }: Polls): void {
   let timer: Timer | undefined
   let known: string | undefined
-  let hasFailed = false
+  // What was there before the first look cannot be told.
+  let hasFailed = true
 
   const poll = async () => {
     try {
       const state = await look()
-      const isNews = hasFailed || (known !== undefined && state !== known)
+      const isNews = hasFailed || state !== known
       hasFailed = false
       known = state
       if (isNews && !signal.aborted) onChange()

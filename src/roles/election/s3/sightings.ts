@@ -17,8 +17,8 @@ import type { LeadContent } from './leadObject.ts'
  * 2.1 % would be enough.
  */
 const RATE_MARGIN = 0.03
-/** In place of the ETag of an object that is not there. */
-export const ABSENT = ''
+/** In place of the ETag of an object that is not there. ETags have quotes. */
+export const ABSENT = 'absent'
 
 export interface Sighting {
   readonly etag: string
