@@ -1,7 +1,7 @@
 /** Checks a dated snapshot in a process of its own. */
 import { isErrorCode, WalcastError } from '../../errors.ts'
+import { askProgram } from '../../platform/childProgram.ts'
 import { makeFolder } from '../../platform/fileOps.ts'
-import { askProgram } from '../childProgram.ts'
 import type { DatedCheckOrder } from './datedCheck.ts'
 import { removeFolder } from './datedFolder.ts'
 

@@ -1,8 +1,8 @@
 /** Runs a drill in a process of its own. */
 import { isErrorCode, WalcastError } from '../../errors.ts'
+import { type Answer, askProgram } from '../../platform/childProgram.ts'
 import { makeFolder } from '../../platform/fileOps.ts'
 import { rmSync } from '../../platform/files.ts'
-import { type Answer, askProgram } from '../childProgram.ts'
 import type { DrillAnswer, DrillOrder } from './drillOrder.ts'
 
 /**

@@ -1,7 +1,7 @@
 /** Asks for the past of an archive in a process of its own. */
 import { MAX_ROWS_CHARS } from '../../api/past.ts'
 import { isErrorCode, WalcastError } from '../../errors.ts'
-import { type Answer, askProgram } from '../childProgram.ts'
+import { type Answer, askProgram } from '../../platform/childProgram.ts'
 import type { PastAnswers, PastOrder, RestoreNews } from './pastOrder.ts'
 
 /** The names of columns come beside the rows. */

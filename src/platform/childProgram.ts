@@ -3,8 +3,8 @@
  * with one, after lines of news. It must end when its standard input does.
  */
 import { type ErrorCode, messageOf, WalcastError } from '../errors.ts'
-import { spawn } from '../platform/processes.ts'
 import { type Program, programPath } from '../programs.ts'
+import { spawn } from './processes.ts'
 
 /** Of a line, unless the asker expects longer ones. */
 const MAX_LINE_CHARS = 16 * 1024
