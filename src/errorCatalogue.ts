@@ -159,6 +159,12 @@ export const CATALOGUE = {
     'choose fewer rows or one table, or copy the database.db of the bundle to the leader and use ' +
       '"walcast diff"; see docs/operating/split-rows.md',
   ),
+  BUNDLE_ENDED: entry(
+    500,
+    'the process that read the rows of a bundle ended early: {detail}',
+    'look into the log of the kernel: it may have run out of memory; choose fewer rows, or copy ' +
+      'the database.db of the bundle to the leader and use "walcast diff"',
+  ),
   BUNDLE_SLOW: entry(
     503,
     'the rows of the bundle were not compared within {seconds} s',

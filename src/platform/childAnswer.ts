@@ -1,7 +1,9 @@
 /** The other side of `askProgram`: the program that is asked. */
 import { constants, setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
-import { asWalcastError } from '../errors.ts'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { asWalcastError, messageOf } from '../errors.ts'
+import { type Program, programPath } from '../programs.ts'
 import { NEWS } from './childProgram.ts'
 
 /** Scheduled work yields to all other processes: nobody waits for it. */
@@ -22,10 +24,7 @@ export function answerOrder<Order>(
   input.once('line', (line) => {
     const tell = (news: object) => print({ ...news, kind: NEWS })
     void act(JSON.parse(line), tell)
-      .catch((error) => {
-        const { key: code, message, cure } = asWalcastError(error)
-        return { kind: 'failed', code, message, cure }
-      })
+      .catch(failureOf)
       .then((answer) => {
         isAnswered = true
         print(answer)
@@ -34,8 +33,40 @@ export function answerOrder<Order>(
   })
   input.once('close', () => {
     // Nothing in it needs an orderly end, and SQLite may be at work in a thread.
-    if (!isAnswered) process.kill(process.pid, 'SIGKILL')
+    if (!isAnswered) end()
   })
+}
+
+/**
+ * As `answerOrder`, with an answer for `askForAnswer`, for work that blocks its thread, as SQLite's
+ * does. `program`, which calls this, runs once more in a thread of its own: the main thread still
+ * hears the end of standard input.
+ */
+export function answerInThread<Order>(program: Program, act: (order: Order) => object): void {
+  if (isMainThread) return answerOrder((order: Order) => answerOfThread(program, order), true)
+  try {
+    parentPort?.postMessage({ kind: 'answer', answer: act(workerData) })
+  } catch (error) {
+    parentPort?.postMessage(failureOf(error))
+  }
+}
+
+function answerOfThread(program: Program, workerData: unknown): Promise<object> {
+  return new Promise((resolve) => {
+    const thread = new Worker(programPath(program), { workerData })
+    thread.once('message', resolve)
+    // It has no memory left, for example. The asker learns of it from the end of the process.
+    thread.once('error', (error) => process.stderr.write(`${messageOf(error)}\n`, end))
+  })
+}
+
+function end(): void {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+function failureOf(error: unknown): object {
+  const { key: code, message, cure } = asWalcastError(error)
+  return { kind: 'failed', code, message, cure }
 }
 
 function print(line: object): void {

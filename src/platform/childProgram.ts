@@ -2,7 +2,7 @@
  * Asks a program in a process of its own: it gets one line of JSON on standard input and answers
  * with one, after lines of news. It must end when its standard input does.
  */
-import { type ErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { type Program, programPath } from '../programs.ts'
 import { spawn } from './processes.ts'
 
@@ -21,22 +21,22 @@ export interface Asking {
   /** MiB that its heap may have. */
   readonly heapMib?: number
   /** What is thrown when it gives no answer. */
-  readonly ended?: ErrorCode
+  readonly ended: ErrorCode
   /** Hears of each line before the answer. */
   onNews?(news: Answer): void
 }
 
 /**
  * Kills the program once `signal` aborts, and throws STOPPING then. An answer that came before
- * counts: its work is done. Throws DRILL_ENDED, or what `asking` says, without an answer.
+ * counts: its work is done. Throws what `asking` says without an answer.
  */
 export function askProgram(
   program: Program,
   order: object,
   signal: AbortSignal,
-  asking: Asking = {},
+  asking: Asking,
 ): Promise<Answer> {
-  const { maxChars = MAX_LINE_CHARS, heapMib, ended = 'DRILL_ENDED' } = asking
+  const { maxChars = MAX_LINE_CHARS, heapMib, ended } = asking
   return new Promise((resolve, reject) => {
     const heap = heapMib === undefined ? [] : [`--max-old-space-size=${heapMib}`]
     const child = spawn(process.execPath, [...heap, programPath(program)], {
@@ -80,6 +80,24 @@ export function askProgram(
     child.stdin.on('error', () => {})
     child.stdin.write(`${JSON.stringify(order)}\n`)
   })
+}
+
+/**
+ * `answer` of a line of `kind` answer. Throws what `askProgram` does, and the error of the
+ * catalogue in a line of `kind` failed.
+ */
+export async function askForAnswer<T>(
+  program: Program,
+  order: object,
+  signal: AbortSignal,
+  asking: Asking,
+): Promise<T> {
+  const told = await askProgram(program, order, signal, asking)
+  if (told['kind'] === 'answer') return told['answer'] as T
+  const { code, message, cure } = told
+  if (typeof code === 'string' && isErrorCode(code))
+    throw new WalcastError(code, { message: String(message), cure: String(cure) })
+  throw new WalcastError(asking.ended, { detail: 'it gave another answer' })
 }
 
 function answerIn(line: string): Answer | undefined {
