@@ -150,7 +150,7 @@ export const CATALOGUE = {
   ),
   BUNDLES_BUSY: entry(
     503,
-    'already {limit} requests for rows kept aside wait',
+    'already {limit} requests for rows kept aside wait, or {each} of yours',
     'try again when the others have their answer',
   ),
   BUNDLE_SQL_TOO_LARGE: entry(
@@ -1070,7 +1070,7 @@ export const CATALOGUE = {
   ),
   LAG_HISTORY_BUSY: entry(
     503,
-    'already {limit} questions wait for the history of lag',
+    'already {limit} questions wait for the history of lag, or {each} of yours',
     'try again in a moment',
   ),
   CALLER_GONE: entry(

@@ -107,6 +107,7 @@ async function rows(flags: Flags, name: string): Promise<void> {
     table,
     from: String(parseNumber('from', from)),
     limit: String(parseNumber('limit', limit)),
+    by: operator(),
   }
   const question = await asking(flags, 'GET', `${BUNDLE_ROWS_PATH}?${new URLSearchParams(asked)}`)
   const page = await askJson<KeptPage>(question, BUNDLE_PAGE)
@@ -118,7 +119,7 @@ async function sql(flags: Flags, name: string): Promise<void> {
   const { table = '', rows: chosen, updates = false } = flags
   if (table !== '' && chosen !== undefined) throw usage('--table and --rows exclude each other')
   const numbers = chosen?.split(',').map((text) => parseNumber('rows', text)) ?? []
-  const body = { name, table, rows: numbers, updates }
+  const body = { name, table, rows: numbers, updates, by: operator() }
   const question = { ...(await asking(flags, 'POST', BUNDLE_SQL_PATH)), body }
   const answer = await askJson<KeptSql>(question, BUNDLE_SQL)
   const { inserted, conflicts } = answer

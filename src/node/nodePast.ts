@@ -1,8 +1,8 @@
 /** The past of a node's database for those who ask the node: from its archive, by its options. */
 import { basename, join } from 'node:path'
+import type { Asker } from '../api/asker.ts'
 import {
   MAX_QUERY_MS,
-  type PastAsker,
   type PastContents,
   type PastDesk,
   type PastDownload,
@@ -68,7 +68,7 @@ export class NodePast implements PastDesk {
     })
   }
 
-  contents(place: number, { reader }: PastAsker, gone: AbortSignal): Promise<PastContents> {
+  contents(place: number, { reader }: Asker, gone: AbortSignal): Promise<PastContents> {
     const order = { kind: 'contents', ...this.#placeOf(place) } as const
     return this.#refused(
       this.#looks.run(reader, () => this.#answer<'contents'>(order, gone, LOOK_MS)),
@@ -78,7 +78,7 @@ export class NodePast implements PastDesk {
   async plan(
     moment: PastMoment,
     name: string | undefined,
-    { reader }: PastAsker,
+    { reader }: Asker,
     gone: AbortSignal,
   ): Promise<PastPlan> {
     if (name !== undefined) requireRestoredName(name)
@@ -89,7 +89,7 @@ export class NodePast implements PastDesk {
     return { ...plan, target: this.#targetOf(name) }
   }
 
-  query(order: PastQueryOrder, { reader, by }: PastAsker, gone: AbortSignal): Promise<PastRows> {
+  query(order: PastQueryOrder, { reader, by }: Asker, gone: AbortSignal): Promise<PastRows> {
     const { sql, rows, at, place } = order
     const timeoutMs = Math.min(order.timeoutMs, MAX_QUERY_MS)
     const asked = { kind: 'query', ...this.#stateOf(order), sql, rows, timeoutMs } as const
@@ -101,7 +101,7 @@ export class NodePast implements PastDesk {
     return this.#refused(answered)
   }
 
-  restore(order: PastRestoreOrder, { by }: PastAsker): RestoreReport {
+  restore(order: PastRestoreOrder, { by }: Asker): RestoreReport {
     const { name, isForced, at, place } = order
     if (name !== undefined) requireRestoredName(name)
     const state = this.#stateOf(order)
@@ -127,7 +127,7 @@ export class NodePast implements PastDesk {
     return this.#restores.report()
   }
 
-  async download(id: string, { by }: PastAsker): Promise<PastDownload> {
+  async download(id: string, { by }: Asker): Promise<PastDownload> {
     const position = this.report()?.position ?? ''
     return this.#audited(by, `the download of ${position}`, () => this.#restores.download(id))
   }
