@@ -20,10 +20,10 @@ import {
 import { BUNDLE_PAGE, BUNDLE_SQL, BUNDLES, REMOVED_BUNDLE } from './bundleShapes.ts'
 import { bundlesText, pageText, rowsText } from './bundleText.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
-import { DataOutput } from './dataOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson, type Question } from './nodeClient.ts'
 import { formatBytes, jsonLine } from './queryCommand.ts'
+import { SqlOutput } from './sqlOutput.ts'
 import { type NodeSubcommand, runSubcommand } from './subcommand.ts'
 import { shown } from './table.ts'
 import { lookOf } from './terminalLook.ts'
@@ -124,7 +124,7 @@ async function sql(flags: Flags, name: string): Promise<void> {
   const answer = await askJson<KeptSql>(question, BUNDLE_SQL)
   const { inserted, conflicts } = answer
   if (flags.json) return void process.stdout.write(jsonLine(answer))
-  const output = new DataOutput(process.stdout)
+  const output = new SqlOutput(process.stdout, process.stderr)
   await output.write(answer.sql)
   await output.end()
   const what = updates ? 'overwritten' : 'in conflict, as comments'
