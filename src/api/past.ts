@@ -126,6 +126,8 @@ export interface RestoreReport {
   readonly endedAt?: string
   readonly result?: RestoreResult
   readonly error?: { readonly code: string; readonly message: string; readonly cure: string }
+  /** Files of other restores that wait to be downloaded, or are being sent. */
+  readonly others?: readonly Pick<RestoreReport, 'id' | 'position' | 'file' | 'by'>[]
 }
 
 export interface RestoreResult extends PastPosition {

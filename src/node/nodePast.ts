@@ -101,20 +101,24 @@ export class NodePast implements PastDesk {
     return this.#refused(answered)
   }
 
-  restore(order: PastRestoreOrder, { by }: Asker): RestoreReport {
+  restore(order: PastRestoreOrder, { reader, by }: Asker): RestoreReport {
     const { name, isForced, at, place } = order
     if (name !== undefined) requireRestoredName(name)
     const state = this.#stateOf(order)
     const reserve = this.#parts.setup.options.drillReserve
-    const target = { folder: this.#folder, name, isForced, workFolder: this.#workFolder, reserve }
+    const target = { folder: this.#folder, name, isForced, reserve }
     const kind = name === undefined ? 'download' : 'file'
     const file = name === undefined ? this.#downloadName(at) : join(this.#folder, name)
     const what = name === undefined ? 'a restore to be downloaded' : `a restore to ${file}`
     const nameOf = (position: string) => this.#downloadName(position)
-    const about = { kind, place: state.place, position: at, file, by, nameOf } as const
-    return this.#restores.begin(about, (signal, onNews) =>
+    const about = { kind, place: state.place, position: at, file, by, reader, nameOf } as const
+    return this.#restores.begin(about, (signal, onNews, workFolder) =>
       this.#audited(by, `${what} of ${at}, ${placeText(place)}`, () =>
-        this.#restored({ kind: 'restore', ...state, target }, signal, onNews),
+        this.#restored(
+          { kind: 'restore', ...state, target: { ...target, workFolder } },
+          signal,
+          onNews,
+        ),
       ),
     )
   }
@@ -128,8 +132,8 @@ export class NodePast implements PastDesk {
   }
 
   async download(id: string, { by }: Asker): Promise<PastDownload> {
-    const position = this.report()?.position ?? ''
-    return this.#audited(by, `the download of ${position}`, () => this.#restores.download(id))
+    const what = `the download of ${this.#restores.positionOf(id) ?? 'a file that is gone'}`
+    return this.#audited(by, what, () => this.#restores.download(id))
   }
 
   /** Ends every process that it has begun. */
