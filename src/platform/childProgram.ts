@@ -2,13 +2,19 @@
  * Asks a program in a process of its own: it gets one line of JSON on standard input and answers
  * with one, after lines of news. It must end when its standard input does.
  */
+import type { ChildProcess } from 'node:child_process'
+import { Socket } from 'node:net'
 import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { type Program, programPath } from '../programs.ts'
 import { spawn } from './processes.ts'
+import { cancelTimer, setTimer, type Timer } from './time.ts'
 
 /** Of a line, unless the asker expects longer ones. */
 const MAX_LINE_CHARS = 16 * 1024
 const MAX_ERROR_CHARS = 300
+
+/** After so long a killed program waits for a disk that does not answer, for example. */
+const KILLED_MS = 5000
 
 /** `kind` of a line that is no answer yet. */
 export const NEWS = 'news'
@@ -45,7 +51,11 @@ export function askProgram(
     let out = ''
     let answer: Answer | undefined
     let failure = ''
-    const end = () => child.kill('SIGKILL')
+    let late: Timer | undefined
+    const end = () => {
+      child.kill('SIGKILL')
+      late ??= setTimer(() => letGo(child), KILLED_MS)
+    }
     signal.addEventListener('abort', end, { once: true })
     if (signal.aborted) end()
     child.stdout.setEncoding('utf8')
@@ -71,6 +81,7 @@ export function askProgram(
     })
     child.once('close', (code, killedBy) => {
       signal.removeEventListener('abort', end)
+      cancelTimer(late)
       const detail = failure.trim() || `it ended with ${killedBy ?? code}`
       if (answer) resolve(answer)
       else if (signal.aborted) reject(new WalcastError('STOPPING'))
@@ -98,6 +109,13 @@ export async function askForAnswer<T>(
   if (typeof code === 'string' && isErrorCode(code))
     throw new WalcastError(code, { message: String(message), cure: String(cure) })
   throw new WalcastError(asking.ended, { detail: 'it gave another answer' })
+}
+
+/** This process may end before it. */
+function letGo(child: ChildProcess): void {
+  child.unref()
+  for (const pipe of [child.stdin, child.stdout, child.stderr])
+    if (pipe instanceof Socket) pipe.unref()
 }
 
 function answerIn(line: string): Answer | undefined {
