@@ -14,7 +14,7 @@ import {
 import { WalcastError } from '../../errors.ts'
 import { FairTurns } from '../../platform/fairTurns.ts'
 import { cancelTimer, setRepeatingTimer, type Timer } from '../../platform/time.ts'
-import { lagPoints, pointOf, stretchMs } from './lagPoints.ts'
+import { lagPoints, type PointSlot, pointOf, stretchMs } from './lagPoints.ts'
 import { RingFile, type RingFileParts } from './ringFile.ts'
 import { type LagSample, type MeasuredSlot, SlotMeasure } from './slotMeasure.ts'
 import type { SlotPercentiles } from './slotPercentiles.ts'
@@ -137,7 +137,7 @@ export class LagHistory implements LagHistorySource {
   }
 
   /** Those of ten seconds follow, where the minute is not over. */
-  async #coarseSlots(fromMs: number, toMs: number): Promise<readonly MeasuredSlot[]> {
+  async #coarseSlots(fromMs: number, toMs: number): Promise<readonly PointSlot[]> {
     const coarse = await this.#coarse.file.read(fromMs, toMs)
     const endMs = coarse.at(-1)?.toMs ?? fromMs
     const fine = await this.#fine.file.read(Math.max(endMs, toMs - 2 * COARSE_MS), toMs)

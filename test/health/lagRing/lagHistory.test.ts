@@ -1,6 +1,6 @@
-/** A node's history of lag: whose questions it answers. */
+/** A node's history of lag: whose questions it answers, and from what. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -26,4 +26,20 @@ test('one asker cannot shut others out', async (t) => {
   assert.equal((await history.answer(WEEK, 'other')).points.length, 1)
   const refused = (await Promise.all(outcomes)).filter((each) => each === 'LAG_HISTORY_BUSY')
   assert.equal(refused.length, 40 - 17)
+})
+
+test('a week is decoded once, and goes on with what is measured', async (t) => {
+  const folder = folderOf(t)
+  const minutes = LAG_HISTORY_MS / 60_000
+  writeWeek(folder, NOW_MS, minutes)
+  const history = lagHistoryIn(folder, () => NOW_MS)
+  t.after(() => history.stop())
+  const first = await history.answer(WEEK, 'a')
+  // Nothing is read any more.
+  writeFileSync(join(folder, 'lag-week.ring'), '')
+  assert.deepEqual(await history.answer(WEEK, 'a'), first)
+  const { points } = await history.answer({ ...WEEK, points: 500 }, 'a')
+  assert.equal(points.at(-1)?.lagMs, minutes)
+  const measuredSeconds = points.reduce((sum, point) => sum + point.measuredSeconds, 0)
+  assert.equal(Math.round(measuredSeconds), LAG_HISTORY_MS / 1000)
 })
