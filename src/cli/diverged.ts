@@ -80,7 +80,7 @@ const COMMANDS: Readonly<Record<string, NodeSubcommand<Flags>>> = {
   sql: { argument: NAME, flags: ['table', 'rows', 'updates'], run: sql },
   delete: { argument: NAME, flags: ['dry-run'], run: remove },
 }
-/** Rows are compared for up to a minute, after a wait for others. */
+/** Rows are compared for up to 20 seconds, after a wait for others. */
 const TIMEOUT_MS = 180_000
 
 export async function runDiverged(args: readonly string[]): Promise<number> {

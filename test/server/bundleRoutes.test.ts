@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
+import Database from 'better-sqlite3'
 import Fastify from 'fastify'
 import { pino } from 'pino'
 import type { AuditEntry } from '../../src/api/audit.ts'
@@ -49,14 +50,18 @@ function auditParts(bundles: DatabaseBundles) {
   return { entries, parts: parts as unknown as AuditParts }
 }
 
-async function served(t: TestContext, { bundles }: ReturnType<typeof shelf>) {
+async function served(
+  t: TestContext,
+  { bundles }: ReturnType<typeof shelf>,
+  rest = (_ms: number, then: () => void) => then(),
+) {
   const app = Fastify()
   t.after(() => app.close())
   answerErrors(app, log)
   const { entries, parts } = auditParts(bundles)
   const now = { asker: '10.0.0.1' }
-  addBundleRoutes(app, new NodeBundles(parts, parts), () => {
-    const { asker } = now
+  addBundleRoutes(app, new NodeBundles(parts, parts, rest), ({ query }) => {
+    const { who: asker = now.asker } = Object(query)
     return { text: asker, asker, passesOn: false }
   })
   const ask = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object) => {
@@ -138,6 +143,40 @@ test('one asker cannot shut others out, and is refused past a number', async (t)
   assert.ok(busy.length >= 10, `${busy.length} were refused`)
   assert.equal(busy[0].body.code, 'WALCAST_BUNDLES_BUSY')
   assert.equal(entries.length, 21 - busy.length, 'who is refused can write nothing')
+})
+
+test('while reads follow each other, the WAL can be emptied between them', async (t) => {
+  const parts = shelf()
+  const writer = new Database(parts.live, { timeout: 0 })
+  t.after(() => writer.close())
+  writer.pragma('journal_mode = WAL')
+  const page = parts.bundles.page.bind(parts.bundles)
+  let readers = 0
+  parts.bundles.page = (...asked) => {
+    readers++
+    return page(...asked).finally(() => readers--)
+  }
+  const emptied: unknown[] = []
+  const { ask } = await served(t, parts, (ms, then) => {
+    assert.ok(ms > 0)
+    assert.equal(readers, 0)
+    writer.exec("INSERT INTO t (body) VALUES ('more')")
+    emptied.push(writer.pragma('wal_checkpoint(TRUNCATE)'))
+    then()
+  })
+  const asked = ['a', 'b', 'a', 'b'].map((who) =>
+    ask('GET', `${BUNDLE_ROWS_PATH}?name=${NAME}&who=${who}`),
+  )
+  const answers = await Promise.all(asked)
+  assert.deepEqual(
+    answers.map(({ status, body }) => [status, body.rows[1].here]),
+    answers.map(() => [200, 'differs']),
+  )
+  const whole = { busy: 0, log: 0, checkpointed: 0 }
+  assert.deepEqual(
+    emptied,
+    answers.map(() => [whole]),
+  )
 })
 
 test('the audit log tells who read rows, before they have them', async (t) => {

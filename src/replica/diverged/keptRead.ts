@@ -9,7 +9,8 @@ export const MAX_SQL_CHARS = 1024 * 1024
 /** A character of a script or a cell may take six bytes in JSON. */
 const LIMITS = { maxChars: 16 * 1024 * 1024, heapMib: 512, ended: 'BUNDLE_ENDED' } as const
 const PROGRAM = 'replica/diverged/keptReadProgram'
-const TIMEOUT_MS = 60_000
+/** The WAL of the live database cannot be emptied for so long. */
+const TIMEOUT_MS = 20_000
 
 export interface PageAsked {
   /** Null: of all tables. */
