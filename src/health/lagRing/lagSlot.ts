@@ -56,7 +56,7 @@ export interface LagSlot {
 /** The same in little memory, for many of them. */
 export interface HeldSlot extends Omit<LagSlot, 'values'> {
   /** In the order of `VALUE_NAMES`. */
-  readonly numbers: Float64Array
+  readonly numbers: readonly number[]
 }
 
 export const VALUE_NAMES = Object.keys(SLOT_VALUES) as readonly SlotValue[]
@@ -115,12 +115,12 @@ export function decodeSlot(bytes: Buffer): LagSlot | undefined {
   return { seq, fromMs, toMs, role, causes: causesOf(bits), values }
 }
 
-export function heldSlot({ values, ...slot }: LagSlot): HeldSlot {
-  return { ...slot, numbers: numbersOf(values) }
+export function heldSlot({ seq, fromMs, toMs, role, causes, values }: LagSlot): HeldSlot {
+  return { seq, fromMs, toMs, role, causes, numbers: numbersOf(values) }
 }
 
-export function numbersOf(values: SlotValues): Float64Array {
-  return Float64Array.from(VALUE_NAMES, (name) => values[name])
+export function numbersOf(values: SlotValues): readonly number[] {
+  return VALUE_NAMES.map((name) => values[name])
 }
 
 export function valuesFrom(read: (name: SlotValue, i: number) => number): SlotValues {
