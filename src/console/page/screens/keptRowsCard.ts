@@ -9,6 +9,7 @@ import {
   DEFAULT_PAGE_ROWS,
 } from '../../../api/bundles.ts'
 import { type KeptPage, type KeptSql, MAX_CHOSEN_ROWS } from '../../../replica/diverged/keptRow.ts'
+import { BY } from '../actions.ts'
 import { commandText, copyable, shellWord } from '../commandText.ts'
 import { div, el, on, option, refill, setText } from '../dom.ts'
 import { plural } from '../format.ts'
@@ -85,7 +86,7 @@ export class KeptRowsCard {
     const round = ++this.#round
     const { name } = this.#bundle
     const asked = { name, table: this.#filter.value, from: String(from) }
-    const query = new URLSearchParams({ ...asked, limit: String(DEFAULT_PAGE_ROWS) })
+    const query = new URLSearchParams({ ...asked, limit: String(DEFAULT_PAGE_ROWS), by: BY })
     if (this.#boxes.size === 0) this.#rows.replaceChildren(busy('Reading…'))
     try {
       const page = await ask<KeptPage>('GET', `${BUNDLE_ROWS_PATH}?${query}`)
@@ -162,7 +163,7 @@ export class KeptRowsCard {
     const round = ++this.#sqlRound
     this.#result.replaceChildren(busy('Comparing the rows…'))
     try {
-      const answer = await ask<KeptSql>('POST', BUNDLE_SQL_PATH, { name, rows, updates })
+      const answer = await ask<KeptSql>('POST', BUNDLE_SQL_PATH, { name, rows, updates, by: BY })
       if (round !== this.#sqlRound) return
       const flags = `--rows ${rows.join(',')}${updates ? ' --updates' : ''}`
       const command = `walcast diverged sql ${shellWord(name)} ${flags}`

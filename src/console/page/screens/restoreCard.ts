@@ -52,14 +52,8 @@ function saidOf(
   why: string | undefined,
   nowMs: number,
 ): readonly (HTMLElement | undefined)[] {
-  const { id, kind, state, position, place, file, by, beganAt, bytes, totalBytes } = restore
-  const { result, error } = restore
-  const query = new URLSearchParams({ id, by: BY })
-  const link = el(
-    'a',
-    { class: 'button', href: `${PAST_FILE_PATH}?${query}`, download: file },
-    `Save ${file}`,
-  )
+  const { kind, state, position, place, file, by, beganAt, bytes, totalBytes } = restore
+  const { result, error, others = [] } = restore
   return [
     stateNotice(restore),
     facts([
@@ -76,9 +70,27 @@ function saidOf(
           ].map(([name, value]) => [name, value] as const)
         : []),
     ]),
-    state === 'ready' && why === undefined ? el('div', {}, link) : undefined,
+    state === 'ready' && why === undefined ? el('div', {}, linkOf(restore)) : undefined,
+    why === undefined ? othersOf(others) : undefined,
     error && error.cure !== '' ? note(`${sentence(error.cure)}.`) : undefined,
   ]
+}
+
+function othersOf(others: NonNullable<RestoreReport['others']>): HTMLElement | undefined {
+  if (others.length === 0) return undefined
+  const items = others.map((other) => el('li', {}, linkOf(other), ` by ${other.by}`))
+  return el(
+    'div',
+    {},
+    el('p', {}, 'Other files that wait, or are being sent:'),
+    el('ul', {}, ...items),
+  )
+}
+
+function linkOf({ id, file }: Pick<RestoreReport, 'id' | 'file'>): HTMLElement {
+  const query = new URLSearchParams({ id, by: BY })
+  const href = `${PAST_FILE_PATH}?${query}`
+  return el('a', { class: 'button', href, download: file }, `Save ${file}`)
 }
 
 function stateNotice({ state, kind, error }: RestoreReport): HTMLElement {
