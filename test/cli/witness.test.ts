@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'undici'
 import { freePortRow } from '../../src/cli/freePorts.ts'
+import { runWitness } from '../../src/cli/witness.ts'
+import { WalcastError } from '../../src/errors.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 
@@ -104,13 +106,18 @@ labTest('certificates are never overwritten, and mistakes make nothing', async (
   const made = ['--make-certificates', lab.path('made')]
   const first = await witness(lab, ...listen, ...made, '--nodes', 'db-1,db-2,db-3')
   assert.match(first.out, /On the machine of db-3,/)
+  assert.match(first.out, /^CapabilityBoundingSet=$/m)
+  const low = await witness(lab, '--listen', '[fd00::3]:443', '--dir', '/srv/witness')
+  assert.match(low.out, /^CapabilityBoundingSet=CAP_NET_BIND_SERVICE$/m)
+  assert.match(low.out, /--listen-client-urls=https:\/\/\[fd00::3\]:443 /)
+  assert.match(low.out, /^ReadWritePaths=\/srv\/witness$/m)
   const before = readFileSync(lab.path('made/db-3/node.key'))
   const again = await witness(lab, ...listen, ...made)
   assert.equal(again.code, 2)
   assert.match(again.err, /is there, and no certificate is overwritten/)
   assert.deepEqual(readFileSync(lab.path('made/db-3/node.key')), before)
   const free = ['--make-certificates', lab.path('free')]
-  for (const [text, ...args] of [
+  const refused: string[][] = [
     ['address', ...free],
     ['address', '--listen', '0.0.0.0:2379', ...free],
     ['address', '--listen', 'witness.example.com:2379', ...free],
@@ -124,10 +131,13 @@ labTest('certificates are never overwritten, and mistakes make nothing', async (
     ['ids of the nodes', ...listen, ...free, '--nodes', 'a,..'],
     ['ids of the nodes', ...listen, ...free, '--nodes', 'a,witness'],
     ['new folder', ...listen, '--make-certificates='],
-  ]) {
-    const { code, out, err } = await witness(lab, ...args)
-    assert.deepEqual([code, out], [2, ''], args.join(' '))
-    assert.match(err, new RegExp(`WALCAST_USAGE: .*${text}`), args.join(' '))
-  }
+    ['new folder', ...listen, '--make-certificates', '/'],
+  ]
+  for (const [text, ...args] of refused)
+    await assert.rejects(runWitness(args), (error: unknown) => {
+      assert.ok(error instanceof WalcastError && error.key === 'USAGE', args.join(' '))
+      assert.match(error.message, new RegExp(text), args.join(' '))
+      return true
+    })
   assert.deepEqual(readdirSync(lab.folder), ['made'])
 })
