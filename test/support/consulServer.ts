@@ -98,6 +98,11 @@ export class ConsulServer {
     return this.#store.sessions
   }
 
+  /** Of the last change of all. */
+  get index(): number {
+    return this.#store.indexOf(() => true)
+  }
+
   /** The text of a key; undefined when there is none. */
   textOf(key: string): string | undefined {
     const entry = this.#store.entries.find(({ Key }) => Key === key)
