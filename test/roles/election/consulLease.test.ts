@@ -166,8 +166,7 @@ test('a Consul that does not do what a lease needs is refused', async (t) => {
     [
       /may the token read/,
       ({ behaviour }) => {
-        behaviour.fault = (method, { pathname }) =>
-          method === 'GET' && pathname.startsWith('/v1/kv/') ? { status: 404, body: '' } : undefined
+        behaviour.hidesKeys = true
       },
     ],
     [
@@ -270,6 +269,7 @@ test('whatever else Consul answers is no answer, and holds no token', async (t) 
     ['a page', { status: 200, body: '<html>sign in</html>' }],
     ['another service', { status: 200, body: '{}' }],
     ['null', { status: 200, body: 'null' }],
+    ['another page', { status: 404, body: '404 page not found' }],
     ['a redirect', { status: 302, body: '' }],
     ['too much', { status: 200, body: `[${' '.repeat(NOTES_BYTES + 1)}]` }],
     ['a cut', 'cut'],

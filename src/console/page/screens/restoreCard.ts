@@ -2,16 +2,16 @@
 import { PAST_FILE_PATH, type RestoreReport } from '../../../api/past.ts'
 import { openAction } from '../actionDialog.ts'
 import { BY } from '../actions.ts'
-import { el, refill, setAttributes } from '../dom.ts'
-import { bytesText, durationText, sentence, timeText } from '../format.ts'
+import { div, el, refill, setAttributes } from '../dom.ts'
+import { bytesText, durationText, isoText, sentence } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { card, facts, GuardedButton, notice } from '../pieces.ts'
+import { card, facts, GuardedButton, note, notice } from '../pieces.ts'
 import { cancelOf } from '../restoreActions.ts'
 import type { ConsoleState } from '../state.ts'
 
 export class RestoreCard {
   readonly element: HTMLElement
-  readonly #said = el('div', { class: 'stack' })
+  readonly #said = div('stack')
   readonly #bar = el('progress', { max: 1, 'aria-label': 'How much of the archive is read' })
   readonly #cancel = new GuardedButton('End it…', () => this.#end())
   #shown: RestoreReport | undefined
@@ -66,7 +66,7 @@ function saidOf(
       ['Position', position],
       ['From', place],
       [kind === 'file' ? 'File' : 'Download', file],
-      ['Begun', `${timeText(Date.parse(beganAt), nowMs)} by ${by}`],
+      ['Begun', `${isoText(beganAt, nowMs)} by ${by}`],
       ['Read', totalBytes > 0 ? `${bytesText(bytes)} of ${bytesText(totalBytes)}` : 'not yet'],
       ...(result
         ? [
@@ -77,7 +77,7 @@ function saidOf(
         : []),
     ]),
     state === 'ready' && why === undefined ? el('div', {}, link) : undefined,
-    error && error.cure !== '' ? el('p', { class: 'note' }, `${sentence(error.cure)}.`) : undefined,
+    error && error.cure !== '' ? note(`${sentence(error.cure)}.`) : undefined,
   ]
 }
 

@@ -47,8 +47,8 @@ export interface EtcdKey {
 }
 
 const MAX_REASON_CHARS = 200
-/** Of 64 bits, without a sign: neither revisions nor leases have one. */
-const DECIMAL = /^\d{1,19}$/
+/** Of 64 bits; neither revisions nor leases are below 0. */
+const DECIMAL = /^\d{1,20}$/
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** A longer TTL than etcd grants (9,000,000,000 s) would not be exact in milliseconds. */

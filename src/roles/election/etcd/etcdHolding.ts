@@ -7,11 +7,11 @@
  * So each write compares the revision of the value too: such a request finds another revision when
  * anything else was written meanwhile. A node that meets its own write knows it again.
  */
+import { createHash } from 'node:crypto'
 import { Backoff } from '../../../platform/backoff.ts'
 import { delay, monotonicMs } from '../../../platform/time.ts'
 import { type Lease, type Look, MAX_ELECTION_BYTES } from '../leaseService.ts'
 import {
-  base64,
   type EtcdKey,
   type EtcdMessage,
   EtcdRefusal,
@@ -19,11 +19,11 @@ import {
   readLease,
   readTxn,
   revisionOf,
-  textOf,
   WrongAnswer,
 } from './etcdAnswers.ts'
 import type { EtcdGateway } from './etcdGateway.ts'
 import {
+  type Comparison,
   changedAt,
   type EtcdKeys,
   holds,
@@ -39,6 +39,7 @@ import {
   write,
 } from './etcdRequests.ts'
 
+const DIGEST_CHARS = 16
 /** Attempts of one write whose value another request of the same lease has changed. */
 const MAX_WRITES = 3
 const REVOKE_AGAIN_MS = 200
@@ -49,17 +50,12 @@ interface Found {
   readonly written: EtcdKey | undefined
 }
 
-/** What a mark of a free lease says. */
-interface Seen {
-  /** `0`: there was no value. */
-  readonly revision: string
-  readonly value: string
-}
-
 export class EtcdHolding {
   readonly #gateway: EtcdGateway
   readonly #keys: EtcdKeys
   readonly #own: { readonly node: string; readonly ttlMs: number }
+  /** What the last look found. */
+  #seen: { readonly mark: string; readonly value: string | undefined } | undefined
   /** The lease that was taken here, and the revision of the value as this object knows it. */
   #taken: { readonly id: string; readonly revision: string } | undefined
 
@@ -78,18 +74,21 @@ export class EtcdHolding {
     const { messages } = await this.#gateway.call(transaction([], this.#reads()))
     const { holder, written } = foundIn(messages[0])
     if (written) requireShort(written.value)
-    return {
-      value: written?.value,
-      isHeld: holder !== undefined,
-      mark: markOf(holder, written),
-    }
+    const seen = { value: written?.value, mark: markOf(holder, written) }
+    this.#seen = seen
+    return { ...seen, isHeld: holder !== undefined }
   }
 
   async take(mark: string, value: string): Promise<Lease | undefined> {
     requireOwnShort(value)
-    const seen = seenIn(mark)
+    const [holder, revision] = mark.split('.')
     // The lease was held then: it is still, or something has changed.
-    if (!seen) return undefined
+    if (holder !== '0' || revision === undefined) return undefined
+    const { lead, value: key } = this.#keys
+    const seen = this.#seen?.mark === mark ? this.#seen.value : undefined
+    // A revision alone may be one of before etcd was restored.
+    const isAsSeen = seen === undefined ? [] : [holds(key, seen)]
+    const comparisons = [isMissing(lead), changedAt(key, revision), ...isAsSeen]
     const untilMs = this.#gateway.deadlineMs()
     const granted = await this.#gateway.call(leaseGrant(this.#own.ttlMs), untilMs)
     const { id, ttlMs } = readLease(granted.messages[0])
@@ -97,7 +96,7 @@ export class EtcdHolding {
     const lease = { id, ttlMs, sentMs: granted.sentMs }
     let isTaken = false
     try {
-      isTaken = await this.#takeWith(lease, seen, value, untilMs)
+      isTaken = await this.#takeWith(lease, comparisons, value, untilMs)
     } finally {
       // It may hold the key: the answer may be lost.
       if (!isTaken) void this.#end(lease)
@@ -105,21 +104,11 @@ export class EtcdHolding {
     return isTaken ? lease : undefined
   }
 
-  async renew(
-    lease: Lease,
-    /** Another lease to keep by the same request. */
-    other: string | undefined,
-  ): Promise<{ readonly kept: Lease | undefined; readonly isOtherKept: boolean }> {
-    const { id } = lease
-    const request = leaseKeepAlive(other === undefined ? [id] : [id, other])
-    const { messages, sentMs } = await this.#gateway.call(request)
-    const answers = messages.map(readLease)
-    const own = answers.find((answer) => answer.id === id)
-    if (!own) throw new WrongAnswer('it is about another lease')
-    return {
-      kept: own.ttlMs === 0 ? undefined : { id, ttlMs: own.ttlMs, sentMs },
-      isOtherKept: answers.some((answer) => answer.id === other && answer.ttlMs > 0),
-    }
+  async renew({ id }: Lease): Promise<Lease | undefined> {
+    const { messages, sentMs } = await this.#gateway.call(leaseKeepAlive(id))
+    const { id: keptId, ttlMs } = readLease(messages[0])
+    if (keptId !== id) throw new WrongAnswer('it is about another lease')
+    return ttlMs === 0 ? undefined : { id, ttlMs, sentMs }
   }
 
   async amend(lease: Lease, value: string): Promise<boolean> {
@@ -155,20 +144,16 @@ export class EtcdHolding {
     throw new WrongAnswer('the value changes all the time')
   }
 
-  async #takeWith(lease: Lease, seen: Seen, value: string, untilMs: number): Promise<boolean> {
+  async #takeWith(
+    lease: Lease,
+    comparisons: readonly Comparison[],
+    value: string,
+    untilMs: number,
+  ): Promise<boolean> {
     const { lead, value: key } = this.#keys
-    const { messages } = await this.#gateway.call(
-      transaction(
-        [
-          isMissing(lead),
-          changedAt(key, seen.revision),
-          ...(seen.revision === '0' ? [] : [holds(key, seen.value)]),
-        ],
-        [write(lead, this.#own.node, lease.id), write(key, value)],
-        this.#reads(),
-      ),
-      untilMs,
-    )
+    const writes = [write(lead, this.#own.node, lease.id), write(key, value)]
+    const request = transaction(comparisons, writes, this.#reads())
+    const { messages } = await this.#gateway.call(request, untilMs)
     const { id } = lease
     if (readTxn(messages[0]).succeeded) {
       this.#taken = { id, revision: revisionOf(messages[0]) }
@@ -227,18 +212,15 @@ function foundIn(message: EtcdMessage): Found {
 }
 
 /**
- * Revision of the holder's key, that of the value, and the value itself, in base64. Revisions begin
- * anew in an etcd that was restarted empty, and come again in one that was restored.
+ * Revision of the holder's key, that of the value, and a digest of the value. Revisions begin anew
+ * in an etcd that was restarted empty, and come again in one that was restored.
  */
 function markOf(holder: EtcdKey | undefined, written: EtcdKey | undefined): string {
+  const digest = createHash('sha256')
+    .update(written?.value ?? '')
+    .digest('hex')
   const revisions = `${holder?.modRevision ?? 0}.${written?.modRevision ?? 0}`
-  return `${revisions}.${base64(written?.value ?? '')}`
-}
-
-/** Undefined when the lease was held. */
-function seenIn(mark: string): Seen | undefined {
-  const [holder, revision, value = ''] = mark.split('.')
-  return holder === '0' && revision !== undefined ? { revision, value: textOf(value) } : undefined
+  return `${revisions}.${digest.slice(0, DIGEST_CHARS)}`
 }
 
 function requireShort(value: string): void {

@@ -51,14 +51,8 @@ export class EtcdLease implements LeaseService {
     return this.#plainly(() => this.#holding.take(mark, value))
   }
 
-  /** Keeps the note from ending, too: it is one request for both. */
   renew(lease: Lease): Promise<Lease | undefined> {
-    return this.#plainly(async () => {
-      const note = this.#notes.lease
-      const { kept, isOtherKept } = await this.#holding.renew(lease, note)
-      if (note !== undefined && isOtherKept) this.#notes.wasKept(note)
-      return kept
-    })
+    return this.#plainly(() => this.#holding.renew(lease))
   }
 
   amend(lease: Lease, value: string): Promise<boolean> {

@@ -29,23 +29,13 @@ export class EtcdNotes {
   readonly #turns = new Turns(1, MAX_WAITING)
   #note: string | undefined
   #lease: string | undefined
-  /** When a renewal of the leader's lease kept it last; by the monotonic clock. */
-  #keptMs = Number.NEGATIVE_INFINITY
+  /** When the lease was last begun or renewed, by the monotonic clock. */
+  #keptMs = 0
 
   constructor(gateway: EtcdGateway, keys: EtcdKeys, ttlMs: number) {
     this.#gateway = gateway
     this.#keys = keys
     this.#ttlMs = ttlMs
-  }
-
-  /** Undefined: no note was published. */
-  get lease(): string | undefined {
-    return this.#lease
-  }
-
-  /** A renewal of the leader's lease has kept this one too. */
-  wasKept(lease: string): void {
-    if (lease === this.#lease) this.#keptMs = monotonicMs()
   }
 
   publish(note: string): Promise<void> {
@@ -55,19 +45,18 @@ export class EtcdNotes {
     return this.#inTurn(async () => {
       this.#note = note
       const untilMs = this.#gateway.deadlineMs()
-      if (this.#lease !== undefined && (await this.#put(this.#lease, note, untilMs))) return
+      // A write does not keep a lease. One more request is spared where a call to keep comes soon.
+      const isOld = monotonicMs() > this.#keptMs + this.#ttlMs / 2
+      if ((!isOld || (await this.#isKept(untilMs))) && (await this.#put(note, untilMs))) return
       await this.#putAnew(note, untilMs)
     })
   }
 
   keep(): Promise<void> {
-    // A renewal comes every third of the TTL, and keeps the note while it does.
-    if (monotonicMs() < this.#keptMs + this.#ttlMs / 2) return Promise.resolve()
     return this.#inTurn(async () => {
       if (this.#note === undefined) return
       const untilMs = this.#gateway.deadlineMs()
-      if (this.#lease !== undefined && (await this.#isKept(this.#lease, untilMs))) return
-      await this.#putAnew(this.#note, untilMs)
+      if (!(await this.#isKept(untilMs))) await this.#putAnew(this.#note, untilMs)
     })
   }
 
@@ -94,23 +83,28 @@ export class EtcdNotes {
 
   async #putAnew(note: string, untilMs: number): Promise<void> {
     this.#lease = undefined
-    const granted = await this.#gateway.call(leaseGrant(this.#ttlMs), untilMs)
-    const { id } = readLease(granted.messages[0])
+    const { messages, sentMs } = await this.#gateway.call(leaseGrant(this.#ttlMs), untilMs)
     // Kept even when the answer to the next request is lost: the note may be on it.
-    this.#lease = id
-    if (await this.#put(id, note, untilMs)) return
-    throw this.#gateway.away('a lease that it granted has ended at once')
+    this.#lease = readLease(messages[0]).id
+    this.#keptMs = sentMs
+    if (await this.#put(note, untilMs)) return
+    throw this.#gateway.away('a lease that it has just granted is gone')
   }
 
-  /** False when the lease has ended. */
-  #put(lease: string, note: string, untilMs: number): Promise<boolean> {
-    const request = transaction([], [write(this.#keys.note, note, lease)])
+  /** False when there is no lease. */
+  async #put(note: string, untilMs: number): Promise<boolean> {
+    if (this.#lease === undefined) return false
+    const request = transaction([], [write(this.#keys.note, note, this.#lease)])
     return unlessGone(this.#gateway.call(request, untilMs))
   }
 
-  async #isKept(lease: string, untilMs: number): Promise<boolean> {
-    const { messages } = await this.#gateway.call(leaseKeepAlive([lease]), untilMs)
-    return readLease(messages[0]).ttlMs > 0
+  /** False when there is no lease. */
+  async #isKept(untilMs: number): Promise<boolean> {
+    if (this.#lease === undefined) return false
+    const { messages, sentMs } = await this.#gateway.call(leaseKeepAlive(this.#lease), untilMs)
+    if (readLease(messages[0]).ttlMs === 0) return false
+    this.#keptMs = sentMs
+    return true
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {

@@ -5,7 +5,7 @@
 import { WalcastError } from '../../../errors.ts'
 import { clusterOf, NoGateway, readTxn, readVersion } from './etcdAnswers.ts'
 import type { EtcdGateway } from './etcdGateway.ts'
-import { type EtcdKeys, never, read, remove, transaction, write } from './etcdRequests.ts'
+import { type EtcdKeys, never, read, transaction, write } from './etcdRequests.ts'
 
 /** The first with a gateway that is no trial. */
 const LEAST = { major: 3, minor: 4 }
@@ -16,7 +16,7 @@ export async function probeEtcd(gateway: EtcdGateway, keys: EtcdKeys): Promise<v
   await requireOneCluster(gateway)
   const { lead, value, note } = keys
   // etcd checks the rights for both branches, whichever it takes.
-  const writes = [write(lead, ''), write(value, ''), write(note, ''), remove(lead)]
+  const writes = [write(lead, ''), write(value, ''), write(note, '')]
   const reads = [read(lead), read(value)]
   const { messages } = await gateway.call(transaction([never(lead)], writes, reads))
   readTxn(messages[0])

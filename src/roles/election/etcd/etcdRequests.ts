@@ -83,10 +83,9 @@ export function leaseGrant(ttlMs: number): EtcdRequest {
   return { path: '/v3/lease/grant', body: JSON.stringify({ TTL }) }
 }
 
-/** One message each; the stream ends after as many answers, in this order. */
-export function leaseKeepAlive(leases: readonly string[]): EtcdRequest {
-  const body = leases.map((ID) => JSON.stringify({ ID })).join('\n')
-  return { path: '/v3/lease/keepalive', body }
+/** The stream ends after one answer, as it has one message. */
+export function leaseKeepAlive(ID: string): EtcdRequest {
+  return { path: '/v3/lease/keepalive', body: JSON.stringify({ ID }) }
 }
 
 export function leaseRevoke(ID: string): EtcdRequest {
