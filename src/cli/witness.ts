@@ -14,7 +14,7 @@ import { UNIT_NAME } from './witnessUnit.ts'
 
 const DEFAULT_FOLDER = `/var/lib/${UNIT_NAME}`
 const DEFAULT_NODES = 'node-a,node-b'
-const HELP = `walcast witness --listen HOST:PORT [--make-certificates DIR] [--nodes NAMES] [--dir FOLDER]
+const HELP = `walcast witness --listen HOST:PORT [--make-certificates DIR] [options]
 
 Two servers cannot tell which of them is cut off. A third, small machine can: it runs a witness, an
 etcd with one member, where the leader holds a lease. Who has an etcd or a Consul needs none.
@@ -72,9 +72,7 @@ function listenAddress(text: string): HostPort {
 
 function dataFolder(path: string): string {
   if (PLAIN_PATH.test(path) && !CLOSED.test(path)) return path
-  throw usage(
-    `--dir wants a whole path of plain characters outside of homes and /tmp, such as ${DEFAULT_FOLDER}`,
-  )
+  throw usage(`--dir wants a whole, plain path outside of homes and /tmp: ${DEFAULT_FOLDER}`)
 }
 
 function nodeNames(text: string): readonly string[] {

@@ -20,6 +20,7 @@ export const WITNESS_FOLDER = '/etc/walcast-witness'
 export const ETCD_USER = 'etcd'
 const ETCD = '/usr/bin/etcd'
 const MAX_PORT = 65_535
+const FIRST_OPEN_PORT = 1024
 /**
  * Past this etcd takes no more writes, until an operator says so. It keeps the writes of an hour:
  * 60 MB for three nodes that publish the longest notes every 1.7 s.
@@ -81,6 +82,7 @@ export function witnessCommand({ listen, folder }: WitnessPlan): readonly string
 }
 
 export function witnessUnit(plan: WitnessPlan): string {
+  const capability = plan.listen.port < FIRST_OPEN_PORT ? 'CAP_NET_BIND_SERVICE' : ''
   return `[Unit]
 Description=witness of walcast (etcd)
 After=network-online.target
@@ -95,7 +97,8 @@ Restart=always
 RestartSec=1
 LimitNOFILE=65536
 NoNewPrivileges=yes
-CapabilityBoundingSet=
+AmbientCapabilities=${capability}
+CapabilityBoundingSet=${capability}
 ProtectSystem=strict
 ReadWritePaths=${plan.folder}
 ProtectHome=yes
@@ -104,7 +107,7 @@ PrivateDevices=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes
 ProtectControlGroups=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
 RestrictNamespaces=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes

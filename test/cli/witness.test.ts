@@ -1,9 +1,13 @@
 /** `walcast witness`: what it prints runs as it is, against the real etcd. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { Agent, request } from 'undici'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { freePortRow } from '../../src/cli/freePorts.ts'
+import { nodeOptions } from '../../src/cli/nodeArguments.ts'
+import { runWitness } from '../../src/cli/witness.ts'
+import { WalcastError } from '../../src/errors.ts'
+import type { LeaseService } from '../../src/roles/election/leaseService.ts'
+import { leaseServiceOf } from '../../src/roles/election/openLeaseService.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 
@@ -29,29 +33,18 @@ function printed(script: string): Printed {
   return { script, unit, command: start.split(/ \\\n +/) }
 }
 
-/** Options that the script names for a node, by flag. */
-function optionsOf(script: string, node: string): Readonly<Record<string, string>> {
-  const line = new RegExp(`Then start ${node} .*\n#   (.*)$`, 'm').exec(script)?.[1] ?? ''
-  return Object.fromEntries(
-    [...line.matchAll(/--(\S+) (\S+)/g)].map(([, flag, value]) => [flag, value]),
-  )
+/** The words that the script gives to a node. */
+function wordsFor(script: string, node: string): readonly string[] {
+  return new RegExp(`Then start ${node} .*\n#   (.*)$`, 'm').exec(script)?.[1].split(' ') ?? []
 }
 
-/** Asks the JSON gateway; gives the status, or what went wrong. */
-async function ask(
-  url: string,
-  path: string,
-  body: object,
-  tls: Readonly<Record<string, Buffer>>,
-): Promise<{ readonly status: number; readonly answer: unknown }> {
-  const dispatcher = new Agent({ connect: tls })
-  try {
-    const given = { method: 'POST', body: JSON.stringify(body), dispatcher } as const
-    const { statusCode, body: answer } = await request(`${url}/v3/${path}`, given)
-    return { status: statusCode, answer: await answer.json() }
-  } finally {
-    await dispatcher.destroy()
-  }
+/** The lock service that a node with these words has. `folder`: where its certificates are. */
+function serviceOf(words: readonly string[], folder: string): LeaseService {
+  const there = words.map((word) => word.replace('/etc/walcast-election', folder))
+  const options = nodeOptions('node', ['--db', 'a.db', '--listen', '127.0.0.1:1', ...there], {})
+  const open = leaseServiceOf(options, {})
+  assert.ok(open)
+  return open({ node: 'node-b', prefix: 'walcast/a', ttlMs: 1000, timeoutMs: 2000 })
 }
 
 labTest('the unit that it prints is an etcd that only its nodes reach', async (lab) => {
@@ -79,24 +72,28 @@ labTest('the unit that it prints is an etcd that only its nodes reach', async (l
   const [program, ...args] = command.map(here)
   assert.equal(program, '/usr/bin/etcd')
   lab.spawn('etcd', 'etcd', args)
-  const options = optionsOf(script, 'node-b')
-  assert.deepEqual([options['election'], options['etcd']], ['etcd', `https://127.0.0.1:${port}`])
-  const fileOf = (flag: string) =>
-    readFileSync(options[flag].replace('/etc/walcast-election', `${made}/node-b`))
-  const [ca, cert, key] = ['election-ca', 'election-cert', 'election-key'].map(fileOf)
-  const url = options['etcd']
-  const grant = (tls: Readonly<Record<string, Buffer>>) => ask(url, 'lease/grant', { TTL: 2 }, tls)
-  const { answer } = await until('etcd answers', async () => {
-    const asked = await grant({ ca, cert, key }).catch(() => undefined)
-    return asked?.status === 200 ? asked : undefined
-  })
-  // No shorter one is granted, so the least of walcast's --ttl must not be longer.
-  assert.equal(Object(answer).TTL, '2')
-  await assert.rejects(grant({ ca }), 'without a certificate')
-  await witness(lab, ...given.slice(0, 3), lab.path('others'))
-  const other = (name: string) => readFileSync(lab.path(`others/node-b/${name}`))
-  await assert.rejects(grant({ ca, cert: other('node.crt'), key: other('node.key') }))
-  await assert.rejects(grant({ ca: other('ca.crt'), cert, key }), 'another witness')
+  const words = wordsFor(script, 'node-b')
+  assert.deepEqual(words.slice(0, 4), ['--election', 'etcd', '--etcd', `https://127.0.0.1:${port}`])
+  const service = serviceOf(words, `${made}/node-b`)
+  lab.atEnd(() => service.close())
+  await until('etcd answers', () => service.look().catch(() => undefined))
+  await service.probe()
+  const lease = await service.take((await service.look()).mark, 'node-b leads')
+  // No shorter one is granted.
+  assert.equal(lease?.ttlMs, 2000)
+
+  // Another authority's, of which etcd knows nothing, and which knows nothing of etcd.
+  const others = lab.path('others')
+  await witness(lab, ...given.slice(0, 3), others)
+  cpSync(`${made}/node-b/ca.crt`, `${others}/node-b/ca.crt`)
+  for (const folder of [`${others}/node-a`, `${others}/node-b`]) {
+    const stranger = serviceOf(words, folder)
+    lab.atEnd(() => stranger.close())
+    await assert.rejects(stranger.look(), { key: 'ELECTION_AWAY' })
+  }
+  const nameless = serviceOf(words.slice(0, 6), `${made}/node-b`)
+  lab.atEnd(() => nameless.close())
+  await assert.rejects(nameless.look(), { key: 'ELECTION_AWAY' })
 })
 
 labTest('certificates are never overwritten, and mistakes make nothing', async (lab) => {
@@ -104,30 +101,38 @@ labTest('certificates are never overwritten, and mistakes make nothing', async (
   const made = ['--make-certificates', lab.path('made')]
   const first = await witness(lab, ...listen, ...made, '--nodes', 'db-1,db-2,db-3')
   assert.match(first.out, /On the machine of db-3,/)
+  assert.match(first.out, /^CapabilityBoundingSet=$/m)
+  const low = await witness(lab, '--listen', '[fd00::3]:443', '--dir', '/srv/witness')
+  assert.match(low.out, /^CapabilityBoundingSet=CAP_NET_BIND_SERVICE$/m)
+  assert.match(low.out, /--listen-client-urls=https:\/\/\[fd00::3\]:443 /)
+  assert.match(low.out, /^ReadWritePaths=\/srv\/witness$/m)
   const before = readFileSync(lab.path('made/db-3/node.key'))
   const again = await witness(lab, ...listen, ...made)
   assert.equal(again.code, 2)
   assert.match(again.err, /is there, and no certificate is overwritten/)
   assert.deepEqual(readFileSync(lab.path('made/db-3/node.key')), before)
   const free = ['--make-certificates', lab.path('free')]
-  for (const [text, ...args] of [
+  const refused: string[][] = [
     ['address', ...free],
     ['address', '--listen', '0.0.0.0:2379', ...free],
     ['address', '--listen', 'witness.example.com:2379', ...free],
     ['address', '--listen', '10.0.0.3:0', ...free],
-    ['whole path', ...listen, ...free, '--dir', 'data'],
-    ['whole path', ...listen, ...free, '--dir', '/var/lib/a b'],
-    ['whole path', ...listen, ...free, '--dir', '/home/me/etcd'],
-    ['whole path', ...listen, ...free, '--dir', '/var/../etc'],
+    ['whole, plain path', ...listen, ...free, '--dir', 'data'],
+    ['whole, plain path', ...listen, ...free, '--dir', '/var/lib/a b'],
+    ['whole, plain path', ...listen, ...free, '--dir', '/home/me/etcd'],
+    ['whole, plain path', ...listen, ...free, '--dir', '/var/../etc'],
     ['ids of the nodes', ...listen, ...free, '--nodes', 'a,a'],
     ['ids of the nodes', ...listen, ...free, '--nodes', 'a,../b'],
     ['ids of the nodes', ...listen, ...free, '--nodes', 'a,..'],
     ['ids of the nodes', ...listen, ...free, '--nodes', 'a,witness'],
     ['new folder', ...listen, '--make-certificates='],
-  ]) {
-    const { code, out, err } = await witness(lab, ...args)
-    assert.deepEqual([code, out], [2, ''], args.join(' '))
-    assert.match(err, new RegExp(`WALCAST_USAGE: .*${text}`), args.join(' '))
-  }
+    ['new folder', ...listen, '--make-certificates', '/'],
+  ]
+  for (const [text, ...args] of refused)
+    await assert.rejects(runWitness(args), (error: unknown) => {
+      assert.ok(error instanceof WalcastError && error.key === 'USAGE', args.join(' '))
+      assert.match(error.message, new RegExp(text), args.join(' '))
+      return true
+    })
   assert.deepEqual(readdirSync(lab.folder), ['made'])
 })

@@ -1,4 +1,4 @@
-/** Certificates of a witness and of nodes: what each may be used for, and where they are written. */
+/** Certificates of a witness and of nodes: what each may be used for, and where they go. */
 import assert from 'node:assert/strict'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'

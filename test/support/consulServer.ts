@@ -42,6 +42,8 @@ export interface ConsulBehaviour {
   index: (index: number) => string
   /** Spoils what a session is kept as. */
   kept: (session: Omit<Session, 'ID'>) => Omit<Session, 'ID'>
+  /** As for a token that may write keys and not read them. */
+  hidesKeys: boolean
   /** Keeps what a transaction did before the operation that failed. */
   isTorn: boolean
 }
@@ -62,6 +64,7 @@ export class ConsulServer {
     fault: () => undefined,
     index: String,
     kept: (session) => session,
+    hidesKeys: false,
     isTorn: false,
   }
   /** `PUT txn`, in the order in which they came. */
@@ -96,6 +99,11 @@ export class ConsulServer {
 
   get sessions(): ReadonlyMap<string, Session> {
     return this.#store.sessions
+  }
+
+  /** Of the last change of all. */
+  get index(): number {
+    return this.#store.indexOf(() => true)
   }
 
   /** The text of a key; undefined when there is none. */
@@ -224,7 +232,7 @@ export class ConsulServer {
     if (!this.behaviour.hasLeader) return { status: 500, body: 'No cluster leader' }
     const found = this.#store.entries.filter(({ Key }) => matches(Key))
     if (!isKnown && !isList) return { status: 403, body: 'Permission denied' }
-    const shown = isKnown ? found : []
+    const shown = isKnown && !this.behaviour.hidesKeys ? found : []
     return { status: shown.length ? 200 : 404, body: shown.length ? shown : '', index: indexNow() }
   }
 

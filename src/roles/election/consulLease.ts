@@ -32,6 +32,8 @@ import type { Lease, LeaseService, LeaseServiceSetup, Look } from './leaseServic
 
 /** The mark of a lease that nobody held: the index of its value's last change. */
 const FREE_MARK = /^\d{1,16}$/
+/** A probe may take as long as so many calls. */
+const PROBE_CALLS = 3
 
 export class ConsulLease implements LeaseService {
   readonly name: string
@@ -54,7 +56,8 @@ export class ConsulLease implements LeaseService {
   }
 
   probe(): Promise<void> {
-    return probeConsul(this.#agent, this.#keys, this.#sessions, this.#untilMs())
+    const untilMs = monotonicMs() + PROBE_CALLS * this.#timeoutMs
+    return probeConsul(this.#agent, this.#keys, this.#sessions, untilMs)
   }
 
   async look(): Promise<Look> {

@@ -166,8 +166,7 @@ test('a Consul that does not do what a lease needs is refused', async (t) => {
     [
       /may the token read/,
       ({ behaviour }) => {
-        behaviour.fault = (method, { pathname }) =>
-          method === 'GET' && pathname.startsWith('/v1/kv/') ? { status: 404, body: '' } : undefined
+        behaviour.hidesKeys = true
       },
     ],
     [
@@ -220,6 +219,17 @@ test('a mark of one value is not that of the same value written again', async (t
   assert.equal((await service.look()).value, 'same')
 })
 
+test('what was held when it was looked at is not asked for', async (t) => {
+  const server = await consul(t)
+  const service = open(t, { url: server.url })
+  const lease = await taken(service)
+  const { mark } = await service.look()
+  await service.release(lease)
+  const asked = server.log.length
+  assert.equal(await service.take(mark, 'late'), undefined)
+  assert.ok(!server.log.slice(asked).includes('PUT session/create'))
+})
+
 test('a session that took nothing is ended', async (t) => {
   const server = await consul(t)
   const service = open(t, { url: server.url })
@@ -259,8 +269,9 @@ test('whatever else Consul answers is no answer, and holds no token', async (t) 
     ['a page', { status: 200, body: '<html>sign in</html>' }],
     ['another service', { status: 200, body: '{}' }],
     ['null', { status: 200, body: 'null' }],
+    ['another page', { status: 404, body: '404 page not found' }],
     ['a redirect', { status: 302, body: '' }],
-    ['too much', { status: 200, body: 'x'.repeat(NOTES_BYTES + 1) }],
+    ['too much', { status: 200, body: `[${' '.repeat(NOTES_BYTES + 1)}]` }],
     ['a cut', 'cut'],
   ]
   const server = await consul(t)
@@ -349,6 +360,8 @@ test('a watch tells of changes, not of answers', async (t) => {
   await told.reaches(2)
   await server.waits()
   server.wakeAll()
+  await server.waits()
+  assert.equal(told.count(), 2)
   await service.publish('a note is no change of the lease')
   await service.amend(lease, 'b')
   await told.reaches(3)
@@ -365,8 +378,15 @@ test('a watch begins anew when the index goes back', async (t) => {
   await taken(service)
   await told.reaches(2)
   await server.waits()
+  const asked: number[] = []
+  server.behaviour.fault = (_, { searchParams }) => {
+    asked.push(Number(searchParams.get('index')))
+    return undefined
+  }
   server.restartEmpty()
   await told.reaches(3)
+  await server.waits()
+  assert.deepEqual(asked, [0, server.index])
   await taken(service)
   await told.reaches(4)
 })

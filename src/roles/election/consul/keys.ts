@@ -69,8 +69,8 @@ export function written(text: string): Pick<KeyOperation, 'Value' | 'Flags'> {
 
 /** Throws ELECTION_AWAY. */
 export function storedKeys(agent: ConsulAgent, answer: AgentAnswer): readonly StoredKey[] {
-  // No key begins so.
-  if (answer.status === 404) return []
+  // No key begins so. Consul tells its index all the same: another 404 is not Consul's.
+  if (answer.status === 404 && answer.index !== '') return []
   const list = agent.json(answer)
   try {
     if (!Array.isArray(list)) throw new Error('no list')

@@ -23,7 +23,8 @@ export interface SessionBegun {
 
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const TTL_BOUNDS = /TTL.*must be between \[([^=\]]+)=([^\]]+)\]/
-const UNKNOWN = /unknown session|not found/i
+const ENDED = /^session id .* not found/i
+const UNKNOWN = /unknown session/i
 /** A leader that is gone would be missed for twice as long. */
 const MAX_RAISED_MS = 60_000
 const NONE: readonly string[] = []
@@ -55,7 +56,7 @@ export class ConsulSessions {
   async renew(id: string, untilMs: number): Promise<number | undefined> {
     const path = `session/renew/${id}`
     const answer = await this.#agent.request({ method: 'PUT', path, untilMs })
-    if (answer.status === 404) return undefined
+    if (answer.status === 404 && ENDED.test(answer.text)) return undefined
     return this.#ttlOf(this.#sessionIn(this.#agent.json(answer), id))
   }
 
