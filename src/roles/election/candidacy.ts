@@ -23,6 +23,8 @@ export interface CandidacyInput {
   readonly term: Term | undefined
   /** Notes of other nodes that were written since nobody holds the lease. */
   readonly notes: readonly CandidateNote[]
+  /** Whether the node of `term` answers that it leads and takes writes. */
+  readonly leaderAnswers: boolean
   /** Where nodes stand that answered since then, by id: those of the notes too. */
   readonly heard: ReadonlyMap<string, Position>
   /** Candidates that are there and have not said where they stand since then. */
@@ -45,6 +47,8 @@ export type Candidacy =
 const PATIENCE = 1
 /** How long those are waited for that have a note and have not written it anew, in TTLs. */
 const REPORT_PATIENCE = 0.25
+/** How long a leader is waited for whose lease has ended and which may not know it, in TTLs. */
+const LEADER_PATIENCE = 1
 /** How long the node that the lease was handed to is waited for, in TTLs. */
 const HEIR_PATIENCE = 1
 
@@ -56,6 +60,8 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
     return wait('this node has agreed that the leader goes on while the lock service is away')
   if (reasons.length > 0) return { does: 'decline', why: reasons.join('; ') }
   if (nowMs < input.restUntilMs) return wait('another node is to lead, if one can')
+  const stillLeads = maybeLeads(input)
+  if (stillLeads !== undefined && waitedMs < LEADER_PATIENCE * ttlMs) return wait(stillLeads)
   const heir = term?.heir ?? ''
   if (heir !== '' && heir !== node && waitedMs < HEIR_PATIENCE * ttlMs)
     return wait(`the lease was handed to ${heir}`)
@@ -70,6 +76,15 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
   return { does: 'campaign' }
 }
 
+/**
+ * Whoever led counts on its lease for a TTL at most, also when the service has lost it: its data is
+ * gone, or an operator has ended the lease.
+ */
+function maybeLeads({ term, leaderAnswers }: CandidacyInput): string | undefined {
+  if (!term) return 'the lock service does not know who led'
+  return leaderAnswers ? `${term.node} says that it leads` : undefined
+}
+
 function wait(why: string): Candidacy {
   return { does: 'wait', why }
 }
@@ -77,7 +92,8 @@ function wait(why: string): Candidacy {
 /** What this node may lack and may not, for people. */
 function lackOf(input: CandidacyInput): string | undefined {
   const { term, position, heard, node } = input
-  const isAcknowledged = term?.isAcknowledged ?? false
+  // Of a service that has lost its data the worst is assumed.
+  const isAcknowledged = term?.isAcknowledged ?? true
   const maxLoss = input.maxLoss ?? (isAcknowledged ? 0 : Number.POSITIVE_INFINITY)
   if (maxLoss === Number.POSITIVE_INFINITY) return undefined
   const further: { readonly of: string; readonly at: Position }[] = []
