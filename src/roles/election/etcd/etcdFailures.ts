@@ -36,6 +36,7 @@ const BEFORE_SENDING =
 const NOT_PROPOSED = /no leader|too many requests|not capable|user name is empty|auth token/
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/user name is empty/, ' (it wants --election-user)'],
+  [/permission denied/, ' (--election-user wants readwrite below --election-prefix)'],
   [/database space exceeded/, ' (etcdctl compact, defrag, alarm disarm)'],
 ]
 

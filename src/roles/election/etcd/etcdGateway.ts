@@ -5,7 +5,9 @@
  *
  * With a user it authenticates first, and again when a member does not know the token any more.
  *
- * All members must belong to one cluster of etcd: two clusters would let two nodes lead.
+ * All members must belong to one cluster of etcd: two clusters would let two nodes lead. One that
+ * was restored from a snapshot has another id. It is believed from the next call on, if no member
+ * answers with the old one.
  */
 import { WalcastError } from '../../../errors.ts'
 import { monotonicMs } from '../../../platform/time.ts'
@@ -14,8 +16,8 @@ import {
   type EtcdMessage,
   EtcdRefusal,
   NoGateway,
+  OtherCluster,
   readToken,
-  WrongAnswer,
 } from './etcdAnswers.ts'
 import {
   type EtcdCertificates,
@@ -85,6 +87,7 @@ export class EtcdGateway {
     const { endpoints } = this.#setup
     const first = this.#preferred
     const failures: string[] = []
+    const others = new Set<string>()
     let isRepeated = false
     for (let tried = 0; tried < endpoints.length && !this.isClosed; tried++) {
       const at = (first + tried) % endpoints.length
@@ -96,11 +99,13 @@ export class EtcdGateway {
         return { ...answer, isRepeated }
       } catch (error) {
         if (error instanceof EtcdRefusal && error.isFinal) throw error
+        if (error instanceof OtherCluster) others.add(error.cluster)
         failures.push(`${this.textOf(error)} at ${endpoints[at]}`)
         isRepeated ||= mayBeDone(error)
         this.#leave(at)
       }
     }
+    if (others.size === 1) [this.#cluster] = others
     throw this.away(this.isClosed ? CLOSED : failures.join('; ') || 'no time is left')
   }
 
@@ -203,7 +208,6 @@ export class EtcdGateway {
 
   #requireCluster(cluster: string): void {
     this.#cluster ??= cluster
-    if (cluster !== this.#cluster)
-      throw new WrongAnswer(`it belongs to the cluster ${cluster} of etcd, not ${this.#cluster}`)
+    if (cluster !== this.#cluster) throw new OtherCluster(cluster, this.#cluster)
   }
 }
