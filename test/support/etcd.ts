@@ -144,6 +144,13 @@ export class Etcd {
     await this.becomeRoot()
   }
 
+  /** Turns authentication off, and leaves users and rights as they are. */
+  async unprotect(): Promise<void> {
+    await this.becomeRoot()
+    await this.ask('/v3/auth/disable', {})
+    this.#token = ''
+  }
+
   async becomeRoot(member = this.members[0]): Promise<void> {
     this.#token = ''
     const root = { name: 'root', password: 'of root' }

@@ -174,7 +174,7 @@ export function readLease(message: EtcdMessage): { readonly id: string; readonly
   if (id === '0') throw new WrongAnswer('its "ID" is missing')
   const { TTL: ttl = 0 } = message
   // Of a lease that ends at this moment, etcd may tell a TTL below 0.
-  const seconds = typeof ttl === 'number' || /^-?\d{1,10}$/.test(String(ttl)) ? Number(ttl) : -1
+  const seconds = /^-?\d{1,10}$/.test(String(ttl)) ? Number(ttl) : Number.NaN
   if (!Number.isInteger(seconds) || seconds > MAX_TTL_SECONDS)
     throw new WrongAnswer('its "TTL" is no number of seconds')
   return { id, ttlMs: Math.max(0, seconds) * 1000 }

@@ -50,7 +50,8 @@ export interface EtcdAnswer {
   readonly isRepeated: boolean
 }
 
-const STALE_TOKEN = /invalid auth token|revision of auth store is old|user name is empty/
+const STALE_TOKEN = /invalid auth token|revision of auth store is old/
+const DENIED = /permission denied|user name is empty/
 const CLOSED = 'this node has closed its connections'
 const NO_AUTH = /authentication is not enabled/
 
@@ -140,7 +141,7 @@ export class EtcdGateway {
 
   /** After a failure: gets another token if that was the reason. */
   renewTokenAfter(error: unknown): void {
-    if (this.#isStale(error)) this.#token = undefined
+    if (this.#isStale(error, this.#token ?? '')) this.#token = undefined
   }
 
   away(detail: string, cause?: unknown): WalcastError {
@@ -170,7 +171,7 @@ export class EtcdGateway {
         for (const message of messages) this.#requireCluster(clusterOf(message))
         return { messages, sentMs }
       } catch (error) {
-        if (isSecond || !this.#isStale(error)) throw error
+        if (isSecond || !this.#isStale(error, token)) throw error
         // Another call may have a new one by now.
         if (this.#token === token) this.#token = undefined
       }
@@ -192,10 +193,10 @@ export class EtcdGateway {
     return this.#token
   }
 
-  #isStale(error: unknown): boolean {
-    return this.#setup.user !== undefined && error instanceof EtcdRefusal
-      ? STALE_TOKEN.test(error.reason)
-      : false
+  /** Without a token, a user who may do everything is denied it. */
+  #isStale(error: unknown, token: string): boolean {
+    if (this.#setup.user === undefined || !(error instanceof EtcdRefusal)) return false
+    return (token === '' ? DENIED : STALE_TOKEN).test(error.reason)
   }
 
   /** Calls go to the next member first, unless they do already. */
