@@ -3,12 +3,14 @@
  * one leads soon, no two let in writes at once, and nothing that was acknowledged is lost.
  */
 import assert from 'node:assert/strict'
+import { startBank } from '../support/bankCluster.ts'
 import type { BankSite } from '../support/bankSite.ts'
 import { writesOfPastEpochs } from '../support/epochOrder.ts'
 import { type FailoverCluster, startFailover, TTL_MS } from '../support/failoverCluster.ts'
 import type { Exchange } from '../support/history.ts'
 import { faultsIn } from '../support/historyCheck.ts'
 import { labTest } from '../support/lab.ts'
+import { s3Server, TEST_ENVIRONMENT } from '../support/s3Server.ts'
 import { until } from '../support/until.ts'
 
 const ACK_ONE = { 'walcast-ack': 'one' }
@@ -131,3 +133,29 @@ labTest('nobody leads before etcd is there; then one does', async (lab) => {
   await again.writesEverywhere()
   await requireKept(cluster, leader, [...record, ...(await again.stop())])
 })
+
+labTest(
+  'two nodes and an object store: the other one leads when the leader is killed',
+  async (lab) => {
+    const store = await s3Server({ after: (end) => lab.atEnd(end) })
+    const flags = ['--election', `s3://${store.bucket}/election?endpoint=${store.endpoint}`]
+    const bank = await startBank(lab, {
+      nodes: 2,
+      flags: [...flags, '--ttl', `${TTL_MS}ms`],
+      environment: TEST_ENVIRONMENT,
+    })
+    const [first, second] = bank.sites
+    const client = bank.client()
+    await client.writesEverywhere()
+    const before = await client.stop()
+    await first.node.stop('SIGKILL')
+    await second.waitRole('leader')
+    await first.restart()
+    assert.equal(await bank.settled(), second)
+    const again = bank.client({ tag: 'again' })
+    await again.writesEverywhere()
+    const record = [...before, ...(await again.stop())]
+    assert.deepEqual(faultsIn(await bank.judge(record, second, 'any')), [])
+    await bank.requireSame(second)
+  },
+)

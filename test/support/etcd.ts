@@ -92,8 +92,14 @@ export class Etcd {
   /** Starts what does not run, and waits until all that are named answer a write. */
   async start(members = this.members): Promise<void> {
     for (const member of members) member.start()
-    for (const member of members)
-      await until(`${member.name} answers`, () => this.ask('/v3/lease/grant', { TTL: 1 }, member))
+    for (const member of members) await until(`${member.name} answers`, () => this.#writes(member))
+  }
+
+  async #writes(member: EtcdMember): Promise<true> {
+    // A member that was restarted knows no tokens.
+    if (this.#token !== '') await this.becomeRoot(member)
+    await this.ask('/v3/lease/grant', { TTL: 1 }, member)
+    return true
   }
 
   /** A request of an operator. Throws unless it is answered with 200. */
@@ -138,8 +144,17 @@ export class Etcd {
     await this.becomeRoot()
   }
 
-  async becomeRoot(): Promise<void> {
-    const { token } = await this.ask('/v3/auth/authenticate', { name: 'root', password: 'of root' })
+  /** Turns authentication off, and leaves users and rights as they are. */
+  async unprotect(): Promise<void> {
+    await this.becomeRoot()
+    await this.ask('/v3/auth/disable', {})
+    this.#token = ''
+  }
+
+  async becomeRoot(member = this.members[0]): Promise<void> {
+    this.#token = ''
+    const root = { name: 'root', password: 'of root' }
+    const { token } = await this.ask('/v3/auth/authenticate', root, member)
     this.#token = String(token)
   }
 }

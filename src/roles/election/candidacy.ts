@@ -19,8 +19,10 @@ export interface CandidacyInput {
   readonly leaderTxid: number
   /** Why this node cannot lead whatever others say; empty when nothing speaks against it. */
   readonly reasons: readonly string[]
-  /** Undefined when nothing was ever written, or not by this cluster. */
+  /** Undefined when nothing was written, or nothing that this node can read. */
   readonly term: Term | undefined
+  /** Something was written that this node cannot read. */
+  readonly isForeign: boolean
   /** Notes of other nodes that were written since nobody holds the lease. */
   readonly notes: readonly CandidateNote[]
   /** Whether the node of `term` answers that it leads and takes writes. */
@@ -43,6 +45,14 @@ export type Candidacy =
   | { readonly does: 'campaign' }
   | { readonly does: 'wait' | 'decline'; readonly why: string }
 
+/**
+ * Who led then may lead still, by hand or by what another service says: only that node begins, or
+ * one that an operator promotes.
+ */
+const EMPTY = 'the lock service does not know who led last: start that node, or promote one'
+const FOREIGN =
+  'what the lock service holds was not written with a secret that this node knows: start the ' +
+  'node that led last, or promote one'
 /** How long others are waited for that should go first, in TTLs. */
 const PATIENCE = 1
 /** How long those are waited for that have a note and have not written it anew, in TTLs. */
@@ -59,6 +69,7 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
   if (nowMs < input.agreedUntilMs)
     return wait('this node has agreed that the leader goes on while the lock service is away')
   if (reasons.length > 0) return { does: 'decline', why: reasons.join('; ') }
+  if (!term) return { does: 'decline', why: input.isForeign ? FOREIGN : EMPTY }
   if (nowMs < input.restUntilMs) return wait('another node is to lead, if one can')
   const stillLeads = maybeLeads(input)
   if (stillLeads !== undefined && waitedMs < LEADER_PATIENCE * ttlMs) return wait(stillLeads)
@@ -81,8 +92,7 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
  * gone, or an operator has ended the lease.
  */
 function maybeLeads({ term, leaderAnswers }: CandidacyInput): string | undefined {
-  if (!term) return 'the lock service does not know who led'
-  return leaderAnswers ? `${term.node} says that it leads` : undefined
+  return leaderAnswers ? `${term?.node} says that it leads` : undefined
 }
 
 function wait(why: string): Candidacy {
@@ -92,8 +102,7 @@ function wait(why: string): Candidacy {
 /** What this node may lack and may not, for people. */
 function lackOf(input: CandidacyInput): string | undefined {
   const { term, position, heard, node } = input
-  // Of a service that has lost its data the worst is assumed.
-  const isAcknowledged = term?.isAcknowledged ?? true
+  const isAcknowledged = term?.isAcknowledged ?? false
   const maxLoss = input.maxLoss ?? (isAcknowledged ? 0 : Number.POSITIVE_INFINITY)
   if (maxLoss === Number.POSITIVE_INFINITY) return undefined
   const further: { readonly of: string; readonly at: Position }[] = []

@@ -152,6 +152,7 @@ export class Candidate {
       leaderTxid: copy.leaderTxid,
       reasons: this.#reasons(copy),
       term: sight.term,
+      isForeign: sight.isForeign,
       notes,
       heard,
       unreported,

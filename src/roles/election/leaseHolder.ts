@@ -111,7 +111,13 @@ export class LeaseHolder {
   handTo(heir: string): Promise<void> {
     return this.#exclusively(async () => {
       this.#requireValid()
-      if (!(await this.#release({ heir }))) throw lost('it had ended already')
+      const { service, seal, validity } = this.#parts
+      const [lease, term] = [validity.lease, this.#term]
+      if (!lease || !term) throw lost('it was never taken, or has ended')
+      // From before it is let go: nothing is let in that another node may not know of.
+      validity.end()
+      const isGiven = await service.release(lease, seal.sealTerm({ ...term, heir }))
+      if (!isGiven) throw lost('it had ended already')
     })
   }
 
@@ -119,13 +125,22 @@ export class LeaseHolder {
    * Lets go of it at once, if it is held. This node must be fenced, or follow. Never throws: what
    * cannot be told ends by itself.
    */
-  release(): Promise<void> {
+  async release(): Promise<void> {
+    const { service, seal, validity } = this.#parts
+    const { lease } = validity
+    // At once: whatever else this node is about to do, it does without it.
+    validity.end()
+    if (!lease) return
+    await this.#exclusively(async () => {
+      const term = this.#term
+      await (term ? service.release(lease, seal.sealTerm(term)) : service.release(lease))
+    }).catch(() => {})
+  }
+
+  /** Somebody has written something else beside the lease: the term again. Throws as `count`. */
+  restoreTerm(): Promise<void> {
     return this.#exclusively(async () => {
-      try {
-        await this.#release({})
-      } catch {
-        this.#parts.validity.end()
-      }
+      await this.#amend({})
     })
   }
 
@@ -202,17 +217,6 @@ export class LeaseHolder {
     }
     this.#term = term
     return term
-  }
-
-  async #release(change: Partial<Term>): Promise<boolean> {
-    const { service, seal, validity } = this.#parts
-    const { lease } = validity
-    const term = this.#term
-    if (!lease) return false
-    // From before it is let go: nothing is let in that another node may not know of.
-    validity.end()
-    if (!term) return service.release(lease)
-    return service.release(lease, seal.sealTerm({ ...term, ...change }))
   }
 
   #requireValid(): void {

@@ -15,6 +15,16 @@ export class WrongAnswer extends Error {}
 /** etcd is there, and its JSON gateway is not. */
 export class NoGateway extends WrongAnswer {}
 
+/** It is etcd, and not the one that was asked before. */
+export class OtherCluster extends WrongAnswer {
+  readonly cluster: string
+
+  constructor(cluster: string, before: string) {
+    super(`it belongs to the cluster ${cluster} of etcd, not to ${before} as before`)
+    this.cluster = cluster
+  }
+}
+
 /** An error that etcd itself names. */
 export class EtcdRefusal extends Error {
   readonly status: number
@@ -59,24 +69,30 @@ export function base64(text: string): string {
 }
 
 /**
- * The messages of an answer, one a line. Throws EtcdRefusal for one that is an error, WrongAnswer.
+ * The messages of an answer, one a line. Throws EtcdRefusal for one that is an error, WrongAnswer
+ * for what a proxy or another server says.
  */
 export function readMessages(status: number, contentType: string, text: string): EtcdMessage[] {
-  requireJson(status, contentType)
+  if (!isJson(contentType)) throw notJson(status, contentType, text)
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   const messages = lines.map((line) => readMessage(line, status))
-  if (messages.length === 0) throw new WrongAnswer(`it is empty, ${status}`)
+  if (messages.length === 0) throw new WrongAnswer(`it is empty, with the status ${status}`)
   if (status !== 200) throw new WrongAnswer(`it has the status ${status}`)
   return messages
 }
 
-/** Throws WrongAnswer for what a proxy, or another server, says. */
-export function requireJson(status: number, contentType: string): void {
-  if (/^application\/json\b/i.test(contentType)) return
+export function isJson(contentType: string): boolean {
+  return /^application\/json\b/i.test(contentType)
+}
+
+function notJson(status: number, contentType: string, text: string): Error {
+  // As etcd says it: embed/serve.go.
+  if (status === 400 && text.startsWith('CommonName of client'))
+    return new EtcdRefusal(status, 'with users, it wants client certificates without common name')
   if (status === 404)
-    throw new NoGateway('a member has no JSON gateway, or too old a one (--enable-grpc-gateway)')
+    return new NoGateway('a member has no JSON gateway, or too old a one (--enable-grpc-gateway)')
   const type = plainText(contentType, 40) || 'no content-type'
-  throw new WrongAnswer(`it is not JSON (${type}, status ${status})`)
+  return new WrongAnswer(`it is not JSON (${type}, status ${status})`)
 }
 
 /** One line. Throws EtcdRefusal, WrongAnswer. */
@@ -108,7 +124,9 @@ function refusalIn(whole: EtcdMessage, status: number): EtcdRefusal | undefined 
 }
 
 export function clusterOf(message: EtcdMessage): string {
-  return decimalIn(objectIn(message['header'], 'header'), 'cluster_id')
+  const id = decimalIn(objectIn(message['header'], 'header'), 'cluster_id')
+  if (id === '0') throw new WrongAnswer('its "cluster_id" is missing')
+  return id
 }
 
 /** Whether the comparisons held, and what each operation gave. */
@@ -141,13 +159,22 @@ export function revisionOf(message: EtcdMessage): string {
   return decimalIn(objectIn(message['header'], 'header'), 'revision')
 }
 
+/** The term of etcd's own election in which a member answered. */
+export function etcdTermOf(message: EtcdMessage): string {
+  return decimalIn(objectIn(message['header'], 'header'), 'raft_term')
+}
+
+export function membersIn(message: EtcdMessage): number {
+  return listIn(message['members'], 'members').length
+}
+
 /** A lease that was granted, or kept. A TTL of 0: there is no such lease. */
 export function readLease(message: EtcdMessage): { readonly id: string; readonly ttlMs: number } {
   const id = decimalIn(message, 'ID')
   if (id === '0') throw new WrongAnswer('its "ID" is missing')
   const { TTL: ttl = 0 } = message
   // Of a lease that ends at this moment, etcd may tell a TTL below 0.
-  const seconds = typeof ttl === 'number' || /^-?\d{1,10}$/.test(String(ttl)) ? Number(ttl) : -1
+  const seconds = /^-?\d{1,10}$/.test(String(ttl)) ? Number(ttl) : Number.NaN
   if (!Number.isInteger(seconds) || seconds > MAX_TTL_SECONDS)
     throw new WrongAnswer('its "TTL" is no number of seconds')
   return { id, ttlMs: Math.max(0, seconds) * 1000 }

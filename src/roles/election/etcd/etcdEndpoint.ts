@@ -76,7 +76,7 @@ export class EtcdConnections {
     const limit = timeLimit(limitMs)
     try {
       const { status, contentType, body } = await this.stream(origin, request, token, limit)
-      const text = await readText(body, request.maxBytes ?? MAX_ANSWER_BYTES)
+      const text = await readText(body, request.maxBytes)
       return readMessages(status, contentType, text)
     } catch (error) {
       if (limit.aborted) throw new NoAnswerInTime(`no answer in ${limitMs} ms`)
@@ -119,7 +119,11 @@ export class EtcdConnections {
   }
 }
 
-async function readText(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<string> {
+/** Throws WrongAnswer, and what the connection throws. */
+export async function readText(
+  stream: AsyncIterable<Buffer>,
+  maxBytes = MAX_ANSWER_BYTES,
+): Promise<string> {
   const pieces: Buffer[] = []
   let bytes = 0
   for await (const piece of stream) {

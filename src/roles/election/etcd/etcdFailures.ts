@@ -29,13 +29,17 @@ const TEXTS: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: NO_CERTIFICATE,
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: NO_CERTIFICATE,
 }
-/** No request can have been sent. */
-const BEFORE_SENDING =
-  /^(ECONNREFUSED|UND_ERR_CONNECT_TIMEOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|CERT_.*|DEPTH_ZERO_.*|SELF_SIGNED_.*|UNABLE_TO_.*|ERR_TLS_.*)$/
+const UNTRUSTED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_)/
+/** No request can have been sent; the same goes for UNTRUSTED. */
+const NO_CONNECTION: ReadonlySet<string> = new Set([
+  ...['ECONNREFUSED', 'UND_ERR_CONNECT_TIMEOUT', 'EHOSTUNREACH', 'ENETUNREACH'],
+  ...['ENOTFOUND', 'EAI_AGAIN'],
+])
 /** etcd says so before it proposes anything. */
 const NOT_PROPOSED = /no leader|too many requests|not capable|user name is empty|auth token/
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/user name is empty/, ' (it wants --election-user)'],
+  [/permission denied/, ' (--election-user wants readwrite below --election-prefix)'],
   [/database space exceeded/, ' (etcdctl compact, defrag, alarm disarm)'],
 ]
 
@@ -54,7 +58,8 @@ function without(text: string, secret: string): string {
 /** Whether the request may have been carried out. */
 export function mayBeDone(error: unknown): boolean {
   if (error instanceof EtcdRefusal) return !error.isFinal && !NOT_PROPOSED.test(error.reason)
-  return !BEFORE_SENDING.test(systemCode(causeOf(error)))
+  const code = systemCode(causeOf(error))
+  return !NO_CONNECTION.has(code) && !UNTRUSTED.test(code)
 }
 
 function rawText(error: unknown): string {
@@ -68,7 +73,7 @@ function rawText(error: unknown): string {
   const cause = causeOf(error)
   const code = systemCode(cause)
   if (Object.hasOwn(TEXTS, code)) return TEXTS[code]
-  if (/^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_)/.test(code))
+  if (UNTRUSTED.test(code))
     return `its certificate is not accepted (--election-ca): ${messageOf(cause)}`
   return code || messageOf(cause)
 }

@@ -5,7 +5,9 @@
  *
  * With a user it authenticates first, and again when a member does not know the token any more.
  *
- * All members must belong to one cluster of etcd: two clusters would let two nodes lead.
+ * All members must belong to one cluster of etcd: two clusters would let two nodes lead. One that
+ * was restored from a snapshot has another id. It is believed from the next call on, if no member
+ * answers with the old one.
  */
 import { WalcastError } from '../../../errors.ts'
 import { monotonicMs } from '../../../platform/time.ts'
@@ -14,8 +16,8 @@ import {
   type EtcdMessage,
   EtcdRefusal,
   NoGateway,
+  OtherCluster,
   readToken,
-  WrongAnswer,
 } from './etcdAnswers.ts'
 import {
   type EtcdCertificates,
@@ -48,7 +50,8 @@ export interface EtcdAnswer {
   readonly isRepeated: boolean
 }
 
-const STALE_TOKEN = /invalid auth token|revision of auth store is old|user name is empty/
+const STALE_TOKEN = /invalid auth token|revision of auth store is old/
+const DENIED = /permission denied|user name is empty/
 const CLOSED = 'this node has closed its connections'
 const NO_AUTH = /authentication is not enabled/
 
@@ -85,6 +88,7 @@ export class EtcdGateway {
     const { endpoints } = this.#setup
     const first = this.#preferred
     const failures: string[] = []
+    const others = new Set<string>()
     let isRepeated = false
     for (let tried = 0; tried < endpoints.length && !this.isClosed; tried++) {
       const at = (first + tried) % endpoints.length
@@ -96,11 +100,13 @@ export class EtcdGateway {
         return { ...answer, isRepeated }
       } catch (error) {
         if (error instanceof EtcdRefusal && error.isFinal) throw error
+        if (error instanceof OtherCluster) others.add(error.cluster)
         failures.push(`${this.textOf(error)} at ${endpoints[at]}`)
         isRepeated ||= mayBeDone(error)
         this.#leave(at)
       }
     }
+    if (others.size === 1) [this.#cluster] = others
     throw this.away(this.isClosed ? CLOSED : failures.join('; ') || 'no time is left')
   }
 
@@ -135,7 +141,7 @@ export class EtcdGateway {
 
   /** After a failure: gets another token if that was the reason. */
   renewTokenAfter(error: unknown): void {
-    if (this.#isStale(error)) this.#token = undefined
+    if (this.#isStale(error, this.#token ?? '')) this.#token = undefined
   }
 
   away(detail: string, cause?: unknown): WalcastError {
@@ -165,7 +171,7 @@ export class EtcdGateway {
         for (const message of messages) this.#requireCluster(clusterOf(message))
         return { messages, sentMs }
       } catch (error) {
-        if (isSecond || !this.#isStale(error)) throw error
+        if (isSecond || !this.#isStale(error, token)) throw error
         // Another call may have a new one by now.
         if (this.#token === token) this.#token = undefined
       }
@@ -187,10 +193,10 @@ export class EtcdGateway {
     return this.#token
   }
 
-  #isStale(error: unknown): boolean {
-    return this.#setup.user !== undefined && error instanceof EtcdRefusal
-      ? STALE_TOKEN.test(error.reason)
-      : false
+  /** Without a token, a user who may do everything is denied it. */
+  #isStale(error: unknown, token: string): boolean {
+    if (this.#setup.user === undefined || !(error instanceof EtcdRefusal)) return false
+    return (token === '' ? DENIED : STALE_TOKEN).test(error.reason)
   }
 
   /** Calls go to the next member first, unless they do already. */
@@ -203,7 +209,6 @@ export class EtcdGateway {
 
   #requireCluster(cluster: string): void {
     this.#cluster ??= cluster
-    if (cluster !== this.#cluster)
-      throw new WrongAnswer(`it belongs to the cluster ${cluster} of etcd, not ${this.#cluster}`)
+    if (cluster !== this.#cluster) throw new OtherCluster(cluster, this.#cluster)
   }
 }

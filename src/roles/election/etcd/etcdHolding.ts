@@ -15,6 +15,7 @@ import {
   type EtcdKey,
   type EtcdMessage,
   EtcdRefusal,
+  etcdTermOf,
   rangeAt,
   readLease,
   readTxn,
@@ -22,8 +23,8 @@ import {
   WrongAnswer,
 } from './etcdAnswers.ts'
 import type { EtcdGateway } from './etcdGateway.ts'
+import { EtcdMembers } from './etcdMembers.ts'
 import {
-  type Comparison,
   changedAt,
   type EtcdKeys,
   holds,
@@ -42,6 +43,8 @@ import {
 const DIGEST_CHARS = 16
 /** Attempts of one write whose value another request of the same lease has changed. */
 const MAX_WRITES = 3
+/** Attempts of a renewal during which etcd has elected another leader of its own. */
+const MAX_RENEWALS = 3
 const REVOKE_AGAIN_MS = 200
 const REVOKE_AGAIN_MAX_MS = 2_000
 
@@ -50,12 +53,18 @@ interface Found {
   readonly written: EtcdKey | undefined
 }
 
+/** What the last look found. */
+interface Seen extends Look {
+  /** Of the value; `0`: there is none. */
+  readonly revision: string
+}
+
 export class EtcdHolding {
   readonly #gateway: EtcdGateway
   readonly #keys: EtcdKeys
+  readonly #members: EtcdMembers
   readonly #own: { readonly node: string; readonly ttlMs: number }
-  /** What the last look found. */
-  #seen: { readonly mark: string; readonly value: string | undefined } | undefined
+  #seen: Seen | undefined
   /** The lease that was taken here, and the revision of the value as this object knows it. */
   #taken: { readonly id: string; readonly revision: string } | undefined
 
@@ -66,37 +75,35 @@ export class EtcdHolding {
   ) {
     this.#gateway = gateway
     this.#keys = keys
+    this.#members = new EtcdMembers(gateway)
     this.#own = own
   }
 
   /** Both keys at one revision, which is no older than this call. */
-  async look(): Promise<Look> {
-    const { messages } = await this.#gateway.call(transaction([], this.#reads()))
+  async look(untilMs?: number): Promise<Look> {
+    const { messages } = await this.#gateway.call(transaction([], this.#reads()), untilMs)
     const { holder, written } = foundIn(messages[0])
     if (written) requireShort(written.value)
-    const seen = { value: written?.value, mark: markOf(holder, written) }
-    this.#seen = seen
-    return { ...seen, isHeld: holder !== undefined }
+    const mark = markOf(holder, written)
+    const look = { value: written?.value, isHeld: holder !== undefined, mark }
+    this.#seen = { ...look, revision: written?.modRevision ?? '0' }
+    return look
   }
 
   async take(mark: string, value: string): Promise<Lease | undefined> {
     requireOwnShort(value)
-    const [holder, revision] = mark.split('.')
-    // The lease was held then: it is still, or something has changed.
-    if (holder !== '0' || revision === undefined) return undefined
-    const { lead, value: key } = this.#keys
-    const seen = this.#seen?.mark === mark ? this.#seen.value : undefined
-    // A revision alone may be one of before etcd was restored.
-    const isAsSeen = seen === undefined ? [] : [holds(key, seen)]
-    const comparisons = [isMissing(lead), changedAt(key, revision), ...isAsSeen]
     const untilMs = this.#gateway.deadlineMs()
+    if (this.#seen?.mark !== mark) await this.look(untilMs)
+    const seen = this.#seen
+    // The lease was held then: it is still, or something has changed.
+    if (seen?.mark !== mark || seen.isHeld) return undefined
     const granted = await this.#gateway.call(leaseGrant(this.#own.ttlMs), untilMs)
     const { id, ttlMs } = readLease(granted.messages[0])
     if (ttlMs === 0) throw new WrongAnswer('it grants a TTL of 0')
     const lease = { id, ttlMs, sentMs: granted.sentMs }
     let isTaken = false
     try {
-      isTaken = await this.#takeWith(lease, comparisons, value, untilMs)
+      isTaken = await this.#takeWith(lease, seen, value, untilMs)
     } finally {
       // It may hold the key: the answer may be lost.
       if (!isTaken) void this.#end(lease)
@@ -104,11 +111,25 @@ export class EtcdHolding {
     return isTaken ? lease : undefined
   }
 
+  /**
+   * The leader of etcd answers a renewal without asking its other members. So a read follows that
+   * asks them: in the same term of etcd, the one that renewed the lease was its leader until then.
+   */
   async renew({ id }: Lease): Promise<Lease | undefined> {
-    const { messages, sentMs } = await this.#gateway.call(leaseKeepAlive(id))
-    const { id: keptId, ttlMs } = readLease(messages[0])
-    if (keptId !== id) throw new WrongAnswer('it is about another lease')
-    return ttlMs === 0 ? undefined : { id, ttlMs, sentMs }
+    const untilMs = this.#gateway.deadlineMs()
+    for (let attempt = 1; attempt <= MAX_RENEWALS; attempt++) {
+      const { messages, sentMs } = await this.#gateway.call(leaseKeepAlive(id), untilMs)
+      const { id: keptId, ttlMs } = readLease(messages[0])
+      if (keptId !== id) throw new WrongAnswer('it is about another lease')
+      if (ttlMs === 0) return undefined
+      const lease = { id, ttlMs, sentMs }
+      if (await this.#members.isSingle(untilMs)) return lease
+      const isHeld = transaction([isOnLease(this.#keys.lead, id)], [], this.#reads())
+      const [proof] = (await this.#gateway.call(isHeld, untilMs)).messages
+      if (!readTxn(proof).succeeded) return undefined
+      if (etcdTermOf(proof) === etcdTermOf(messages[0])) return lease
+    }
+    throw new WrongAnswer('its own leader changes all the time')
   }
 
   async amend(lease: Lease, value: string): Promise<boolean> {
@@ -144,15 +165,13 @@ export class EtcdHolding {
     throw new WrongAnswer('the value changes all the time')
   }
 
-  async #takeWith(
-    lease: Lease,
-    comparisons: readonly Comparison[],
-    value: string,
-    untilMs: number,
-  ): Promise<boolean> {
+  async #takeWith(lease: Lease, seen: Seen, value: string, untilMs: number): Promise<boolean> {
     const { lead, value: key } = this.#keys
+    // In an etcd that was restored, the revision may be the same, and the value another.
+    const isAsSeen = seen.value === undefined ? [] : [holds(key, seen.value)]
+    const compare = [isMissing(lead), changedAt(key, seen.revision), ...isAsSeen]
     const writes = [write(lead, this.#own.node, lease.id), write(key, value)]
-    const request = transaction(comparisons, writes, this.#reads())
+    const request = transaction(compare, writes, this.#reads())
     const { messages } = await this.#gateway.call(request, untilMs)
     const { id } = lease
     if (readTxn(messages[0]).succeeded) {

@@ -21,6 +21,13 @@ export interface EtcdSetup extends LeaseServiceSetup {
   readonly user?: EtcdUser
 }
 
+/**
+ * A watch that hears nothing is made anew after so many TTLs, and not before so many ms: a dead one
+ * delays a failover so long at most, and each costs two requests.
+ */
+const SILENT_TTLS = 3
+const SILENT_MIN_MS = 10_000
+
 export class EtcdLease implements LeaseService {
   readonly name: string
   readonly #setup: EtcdSetup
@@ -82,7 +89,8 @@ export class EtcdLease implements LeaseService {
   watch(onChange: () => void, signal: AbortSignal): void {
     const { lead, value } = this.#keys
     const { ttlMs, timeoutMs } = this.#setup
-    void watchEtcd(this.#gateway, { keys: [lead, value], ttlMs, timeoutMs }, onChange, signal)
+    const silentMs = Math.max(SILENT_MIN_MS, SILENT_TTLS * ttlMs)
+    void watchEtcd(this.#gateway, { keys: [lead, value], silentMs, timeoutMs }, onChange, signal)
   }
 
   close(): Promise<void> {

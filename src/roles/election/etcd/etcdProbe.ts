@@ -2,7 +2,7 @@
  * Whether etcd is one that walcast can use, asked once before the first use: its version, its JSON
  * gateway, one cluster behind all addresses, and the rights of this node. It writes nothing.
  */
-import { WalcastError } from '../../../errors.ts'
+import { messageOf, WalcastError } from '../../../errors.ts'
 import { clusterOf, NoGateway, readTxn, readVersion } from './etcdAnswers.ts'
 import type { EtcdGateway } from './etcdGateway.ts'
 import { type EtcdKeys, never, read, transaction, write } from './etcdRequests.ts'
@@ -25,7 +25,7 @@ export async function probeEtcd(gateway: EtcdGateway, keys: EtcdKeys): Promise<v
 async function requireVersion(gateway: EtcdGateway): Promise<void> {
   const outcomes = await gateway.askAll({ path: '/version' })
   if (outcomes.every((outcome) => outcome instanceof Error))
-    throw gateway.away(outcomes.map((outcome) => gateway.textOf(outcome)).join('; '))
+    throw gateway.away(outcomes.map(messageOf).join('; '))
   for (const outcome of outcomes) {
     if (outcome instanceof Error) continue
     const { text, major, minor } = readVersion(outcome[0])

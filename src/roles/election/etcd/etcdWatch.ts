@@ -18,14 +18,16 @@
 import { Backoff } from '../../../platform/backoff.ts'
 import { random } from '../../../platform/random.ts'
 import { cancelTimer, delay, setTimer, type Timer } from '../../../platform/time.ts'
-import { type EtcdMessage, readMessage, requireJson, WrongAnswer } from './etcdAnswers.ts'
+import { type EtcdMessage, isJson, readMessage, readMessages, WrongAnswer } from './etcdAnswers.ts'
+import { readText } from './etcdEndpoint.ts'
 import type { EtcdGateway } from './etcdGateway.ts'
 import { watchOf } from './etcdRequests.ts'
 
 export interface EtcdWatchSetup {
   /** In base64. */
   readonly keys: readonly string[]
-  readonly ttlMs: number
+  /** A watch that hears nothing for so long is made anew, ms. */
+  readonly silentMs: number
   /** Until a watch has begun, ms. */
   readonly timeoutMs: number
 }
@@ -34,9 +36,6 @@ const PAUSE_MIN_MS = 100
 const PAUSE_MAX_MS = 2_000
 /** Several changes may come in one message, each with the value. */
 const MAX_LINE_BYTES = 256 * 1024
-/** A watch that hears nothing is made anew after so many TTLs, and not before so many ms. */
-const SILENT_TTLS = 3
-const SILENT_MIN_MS = 10_000
 
 /** Never rejects; ends when `signal` aborts. */
 export async function watchEtcd(
@@ -92,15 +91,17 @@ class OneWatch {
   /** Undefined when another watch is to begin at once; else why this one has ended. */
   async run(at: number): Promise<unknown> {
     const { left } = this.#gateway.preferred
+    const { signal } = this.#end
     const quiet = () => this.#endQuietly()
     this.#signal.addEventListener('abort', quiet)
     left.addEventListener('abort', quiet)
     try {
       this.#endAfter(this.#setup.timeoutMs, () => this.#end.abort(new Error('no answer in time')))
       const request = watchOf(this.#setup.keys)
-      const stream = await this.#gateway.stream(at, request, this.#end.signal)
-      requireJson(stream.status, stream.contentType)
-      for await (const line of linesOf(stream.body)) this.#hear(readMessage(line, stream.status))
+      const { status, contentType, body } = await this.#gateway.stream(at, request, signal)
+      if (status !== 200 || !isJson(contentType))
+        readMessages(status, contentType, await readText(body))
+      for await (const line of linesOf(body)) this.#hear(readMessage(line, status))
       return new Error('it ended')
     } catch (error) {
       return this.#isEndedQuietly ? undefined : error
@@ -122,7 +123,7 @@ class OneWatch {
   }
 
   #endWhenSilent(): void {
-    const silentMs = Math.max(SILENT_MIN_MS, SILENT_TTLS * this.#setup.ttlMs)
+    const { silentMs } = this.#setup
     // Those of many nodes are not made anew at one moment.
     this.#endAfter(silentMs * (0.75 + random() / 4), () => this.#endQuietly())
   }
