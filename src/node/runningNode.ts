@@ -25,6 +25,7 @@ import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ArchiveJournal } from './archiveJournal.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
 import { finishLeaving } from './departure.ts'
+import type { ElectionJournal } from './electionJournal.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 import type { NodePast } from './nodePast.ts'
 import type { NodeTls } from './nodeTls.ts'
@@ -47,6 +48,8 @@ export interface NodeParts {
   readonly snapshots: DatedSnapshots | undefined
   /** Undefined without --backup. */
   readonly archiveJournal: ArchiveJournal | undefined
+  /** Undefined with --election static. */
+  readonly electionJournal: ElectionJournal | undefined
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly trust: ClusterTrust
@@ -145,6 +148,7 @@ export async function endAll({
   snapshots,
   past,
   archiveJournal,
+  electionJournal,
   lagHistory,
   traffic,
   server,
@@ -164,6 +168,7 @@ export async function endAll({
   const failures: unknown[] = []
   for (const end of [
     () => archiveJournal?.stop(),
+    () => electionJournal?.stop(),
     // Before there is no role any more to measure.
     () => lagHistory?.stop(),
     () => Promise.all([drills?.stop(), snapshots?.stop(), past?.stop()]),
