@@ -9,6 +9,7 @@ import { Chart } from '../chart.ts'
 import { el, refill } from '../dom.ts'
 import { countText, durationText, plural, positionText, sentence, timeText } from '../format.ts'
 import { lagSeries } from '../lagSeries.ts'
+import { leaseNote, leaseText } from '../leaseNote.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
 import { Poll } from '../poll.ts'
@@ -57,7 +58,7 @@ class StandbyScreen implements MountedScreen {
   constructor(root: HTMLElement, store: Store) {
     this.#button = new GuardedButton(
       'Make me primary…',
-      () => openAction(makePrimary(store.state.node)),
+      () => openAction(makePrimary(store.state.node, store.state.cluster)),
       'danger large',
     )
     this.#chart = new Chart({
@@ -98,7 +99,10 @@ class StandbyScreen implements MountedScreen {
       this.#lossFigure(state),
     ])
     refill(this.#causes, status.causes, () => causeList(status.causes))
-    refill(this.#against, [fitness, this.#failure], () => [this.#judgement()])
+    refill(this.#against, [fitness, this.#failure, leaseText(cluster)], () => [
+      this.#judgement(),
+      ...leaseNote(cluster),
+    ])
     const restorable = cluster?.nodes.map(({ node, restorableUntil }) => [node, restorableUntil])
     refill(this.#proven, [backups, restorable, Math.floor(nowMs / MINUTE_MS)], () => [
       provenRestores(state),
