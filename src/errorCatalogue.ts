@@ -499,22 +499,24 @@ export const CATALOGUE = {
   ELECTION_AWAY: entry(
     503,
     '{service} does not answer as a lock service does: {detail}',
-    'repair it; no node is promoted meanwhile, and walcast cluster shows who leads',
+    'repair it: no node is promoted meanwhile, and walcast cluster shows who leads; if it is ' +
+      'gone for good, start the nodes anew with --election static',
   ),
   ELECTION_UNFIT: entry(
     503,
     'leases in {service} would not be safe: {detail}',
-    'use another lock service; see docs/operating/automatic-failover.md',
+    'use another lock service, or --election static; see docs/operating/automatic-failover.md',
   ),
   LEASE_HELD: entry(
     409,
     'node {node} holds the lease of the leader',
-    'walcast switchover moves it; when that node is gone its lease ends by itself',
+    'walcast switchover moves it; if that node is dead its lease ends by itself within seconds ' +
+      '(--ttl): ask again then',
   ),
   LEASE_LOST: entry(
     503,
     'this node does not hold the lease of the leader: {detail}',
-    'send it to the leader: walcast cluster shows it',
+    'ask the leader, which walcast cluster shows; walcast status of this node has the reason',
   ),
   SWITCHOVER_FAILED: entry(
     503,

@@ -1,8 +1,8 @@
 /**
  * `GET /_walcast/audit`: who changed a node's role, its list of replicas or the keys of its
- * cluster, when and why; also how its archive and the drills of it fare, who asked for a backup,
- * read the archive or named positions in it, removed rows kept aside, and what commands wrote into
- * the database.
+ * cluster, when and why; also how automatic failover, its archive and the drills of it fare, who
+ * asked for a backup, read the archive or named positions in it, removed rows kept aside, and what
+ * commands wrote into the database.
  * `POST /_walcast/audit`: a command notes what it wrote.
  */
 
@@ -30,6 +30,7 @@ export const AUDIT_ACTIONS = [
   'remove',
   'leave',
   'role',
+  'election',
   'drill',
   'archive',
   'archive-read',

@@ -17,6 +17,9 @@ export const CAUSE_CODES = [
   'snapshot-overdue',
   'archive-stalled',
   'proof-overdue',
+  'lease-over',
+  'lock-service-away',
+  'not-promoted',
 ] as const
 
 export type CauseCode = (typeof CAUSE_CODES)[number]

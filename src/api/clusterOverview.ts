@@ -65,6 +65,32 @@ export interface ClusterNode {
     /** When the leader noticed that commit, ISO time. */
     readonly at: string
   } | null
+  /** Absent with --election static, and while it does not answer. */
+  readonly election?: NodeElection
+}
+
+/** What one node tells of automatic failover. */
+export interface NodeElection {
+  /** How long the lock service has not answered it, ms; null while it does. */
+  readonly awayForMs: number | null
+  /** Why it was not promoted though no node leads; null when that is not so. */
+  readonly notPromoted: string | null
+}
+
+/** The lease by which a node leads: the leader tells of it, or a node that sees it. */
+export interface ClusterElection {
+  /** The lock service, for people. */
+  readonly service: string
+  readonly ttlMs: number
+  /** Null when the lock service answers no node, and no leader does. */
+  readonly isHeld: boolean | null
+  /** Who holds it, or held it last, and in which epoch; null when that is not known. */
+  readonly node: string | null
+  readonly epoch: number | null
+  /** How long the leader lets writes in unless it is renewed, ms; null when it does not answer. */
+  readonly validForMs: number | null
+  /** The lock service is away, and the leader goes on by agreement of all members. */
+  readonly isByAgreement: boolean
 }
 
 export interface ClusterAnswer {
@@ -78,6 +104,8 @@ export interface ClusterAnswer {
   readonly leader: string | null
   /** The highest epoch among the nodes. */
   readonly epoch: number
+  /** Absent when no node that answers has elections. */
+  readonly election?: ClusterElection
   /** Absent while role changes are not paused, as far as the asked node knows. */
   readonly paused?: PauseInfo
   /** The leader comes first, the others by id. */

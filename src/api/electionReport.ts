@@ -1,4 +1,8 @@
 /** What a node tells of automatic failover. */
+
+/** Who changed a role when no operator did: in the audit log, and for hooks. */
+export const AUTOMATIC_FAILOVER = 'automatic failover'
+
 export interface ElectionReport {
   /** The lock service, for people. */
   readonly service: string

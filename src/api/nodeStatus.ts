@@ -2,6 +2,7 @@
 import type { ApplicationStatus } from './applicationStatus.ts'
 import type { AuditEntry } from './audit.ts'
 import type { DatabaseLag, DatabaseStatus } from './databaseStatus.ts'
+import type { ElectionReport } from './electionReport.ts'
 import type { FailedReadsReport } from './failedReads.ts'
 import type { NodePlace } from './roleAnswers.ts'
 import type { PauseInfo } from './rolePause.ts'
@@ -16,6 +17,8 @@ export interface NodeStatus extends DatabaseStatus {
   readonly application?: ApplicationStatus
   /** Reads that this node's application failed, and their outcome; absent before the first. */
   readonly failedReads?: FailedReadsReport
+  /** Absent with --election static. */
+  readonly election?: ElectionReport
   /** Absent while role changes are not paused. */
   readonly paused?: PauseInfo
   /** Other nodes of the cluster that this one has met or heard of. */

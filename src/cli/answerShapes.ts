@@ -5,6 +5,7 @@ import { SWITCHOVER_STAGES } from '../api/roleAnswers.ts'
 import { STAGES } from '../replica/lag.ts'
 import { TOKEN_ROLES } from '../security/token.ts'
 import { ARCHIVE_PLACE, SNAPSHOTS } from './backupShapes.ts'
+import { ELECTION } from './electionShapes.ts'
 import {
   count,
   fields,
@@ -124,6 +125,7 @@ export const STATUS = fields(
     members: listOf(PLACE),
     application: APPLICATION,
     failedReads: FAILED_READS,
+    election: ELECTION,
     paused: PAUSE,
     audit: listOf(ENTRY),
   },

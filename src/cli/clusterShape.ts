@@ -1,5 +1,6 @@
 /** `GET /_walcast/cluster`, as far as commands read it. States and causes are any text. */
 import { PAUSE } from './answerShapes.ts'
+import { CLUSTER_ELECTION, NODE_ELECTION } from './electionShapes.ts'
 import { count, fields, flag, listOf, nullable, oneOf, real, text } from './shape.ts'
 
 const NODE = fields(
@@ -19,7 +20,10 @@ const NODE = fields(
     ack: nullable(text),
     restorableUntil: nullable(fields({ position: text, at: text })),
   },
-  { bundles: nullable(count) },
+  {
+    bundles: nullable(count),
+    election: NODE_ELECTION,
+  },
 )
 
 export const CLUSTER = fields(
@@ -31,5 +35,8 @@ export const CLUSTER = fields(
     epoch: count,
     nodes: listOf(NODE),
   },
-  { paused: PAUSE },
+  {
+    paused: PAUSE,
+    election: CLUSTER_ELECTION,
+  },
 )

@@ -1,5 +1,11 @@
 /** All nodes of a cluster as a table for people, with the causes in full below it. */
-import { AWAY, type ClusterAnswer, type ClusterNode } from '../api/clusterOverview.ts'
+import {
+  AWAY,
+  type ClusterAnswer,
+  type ClusterElection,
+  type ClusterNode,
+} from '../api/clusterOverview.ts'
+import { secondsText } from '../api/electionLine.ts'
 import { ageText } from '../health/causeText.ts'
 import { pauseText } from './pauseText.ts'
 import { formatMs, lines } from './queryCommand.ts'
@@ -33,7 +39,7 @@ const WIDE_COLUMNS: readonly (string | Column)[] = [
 ]
 
 export function clusterText(answer: ClusterAnswer, look: Look): string {
-  const { asked, cluster, database, leader, epoch, paused, nodes } = answer
+  const { asked, cluster, database, leader, epoch, election, paused, nodes } = answer
   const head = lines(
     [
       [
@@ -42,6 +48,7 @@ export function clusterText(answer: ClusterAnswer, look: Look): string {
       ],
       ['leader', leader ?? 'NONE: no node that answers leads'],
       ['asked', `${asked} (${ASKED_MARK})`],
+      ...(election ? electionPairs(election, nodes) : []),
       ...(paused ? [['role changes', `PAUSED ${pauseText(paused)}`] as const] : []),
     ],
     look,
@@ -58,6 +65,32 @@ export function clusterText(answer: ClusterAnswer, look: Look): string {
   )
   const told = causes.length > 0 ? `\n${causes.join('\n')}\n` : ''
   return `${head}\n${table(columns, rows, look)}${told}`
+}
+
+/** Who holds the lease, and which nodes the lock service does not answer. */
+function electionPairs(
+  election: ClusterElection,
+  nodes: readonly ClusterNode[],
+): readonly (readonly [string, string])[] {
+  const { service, ttlMs } = election
+  const away = nodes.flatMap(({ node, election: of }) =>
+    of && of.awayForMs !== null ? [`${node} (for ${ageText(of.awayForMs)})`] : [],
+  )
+  const silent = away.length > 0 ? `; DOES NOT ANSWER ${away.join(', ')}` : ''
+  return [
+    ['lease', leaseText(election)],
+    ['lock service', `${service}, ttl ${secondsText(ttlMs)}${silent}`],
+  ]
+}
+
+function leaseText({ isHeld, node, epoch, validForMs, isByAgreement }: ClusterElection): string {
+  const who = `${node ?? 'a node that is not known'}${epoch === null ? '' : `, in epoch ${epoch}`}`
+  if (validForMs === 0) return `OVER: ${who}, and nobody may write there`
+  const forText = validForMs === null ? '' : `, for ${secondsText(validForMs)} unless renewed`
+  if (isByAgreement) return `${who}, by agreement of all members${forText}`
+  if (isHeld) return `${who}${forText}`
+  if (isHeld === null) return node === null ? 'not known' : `not known: ${who}, had it last`
+  return node === null ? 'NONE' : `NONE: ${who}, had it last`
 }
 
 function nameOf({ node, address }: ClusterNode): string {

@@ -19,7 +19,8 @@ import { toldText } from './toldText.ts'
 const HELP = `walcast pause [NODE] [--for TIME] [--reason TEXT] [--json]
 
 Pauses role changes in the whole cluster: until "walcast resume" or the end of the time, no node
-takes a promotion, demotion or switchover that an operator asks for. Nodes still give way to a newer
+takes a promotion, demotion or switchover that an operator asks for, and with --election no node is
+promoted by itself: a leader that is lost meanwhile is not replaced. Nodes still give way to a newer
 leader by themselves. Any node can be asked, also while there is no leader; a member that is away
 hears of it when it is back. A second pause replaces the first.
 

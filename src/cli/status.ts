@@ -4,6 +4,7 @@ import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { PlaceReport } from '../api/backupStatus.ts'
 import { AWAY } from '../api/clusterOverview.ts'
 import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databaseStatus.ts'
+import { electionLine } from '../api/electionLine.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
 import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { SnapshotReport } from '../api/snapshotStatus.ts'
@@ -118,9 +119,10 @@ function conditionPairs(status: DatabaseStatus): Pairs {
   return pairs
 }
 
-function nodePairs({ node, application, paused, members = [] }: SeenStatus): Pairs {
+function nodePairs({ node, application, election, paused, members = [] }: SeenStatus): Pairs {
   const others = members.filter((member) => member.node !== node)
   return [
+    ...(election ? [['failover', electionLine(election)] as const] : []),
     ...(paused ? [['role changes', `PAUSED ${pauseText(paused)}`] as const] : []),
     ...(application ? [['application', applicationLine(application)] as const] : []),
     ...others.map((member) => ['member', placeText(member)] as const),

@@ -10,8 +10,11 @@ import {
   type ClusterNode,
   MAX_CLUSTER_NODES,
   NO_ANSWER,
+  type NodeElection,
 } from '../api/clusterOverview.ts'
 import type { NodePlace } from '../api/roleAnswers.ts'
+import { clusterElection } from './clusterElection.ts'
+import type { ToldElection } from './toldElection.ts'
 import type { HeardReplica, ToldStatus } from './toldStatus.ts'
 
 /** Code of the cause that a node leads beside the leader. */
@@ -46,7 +49,7 @@ export interface ClusterSights {
 
 export function clusterNodes(
   sights: ClusterSights,
-): Pick<ClusterAnswer, 'leader' | 'epoch' | 'nodes'> {
+): Pick<ClusterAnswer, 'leader' | 'epoch' | 'election' | 'nodes'> {
   const listed = new Listed(sights)
   const epoch = Math.max(...listed.now.map(({ status }) => status.epoch))
   const nodes = [...listed.ids].map((node) => listed.row(node))
@@ -54,7 +57,13 @@ export function clusterNodes(
   const order = (each: ClusterNode) => (each.node === listed.leader ? 0 : each.node === '' ? 2 : 1)
   const name = ({ node, address }: ClusterNode) => node || address
   all.sort((a, b) => order(a) - order(b) || (name(a) < name(b) ? -1 : 1))
-  return { leader: listed.leader, epoch, nodes: all.slice(0, MAX_CLUSTER_NODES) }
+  const told = listed.now.map(({ status }) => status)
+  const election = clusterElection(told, listed.leader)
+  return {
+    ...{ leader: listed.leader, epoch },
+    ...(election ? { election } : {}),
+    nodes: all.slice(0, MAX_CLUSTER_NODES),
+  }
 }
 
 class Listed {
@@ -117,6 +126,7 @@ class Listed {
   #present({ status, address, atMs }: Heard): ClusterNode {
     const { node, role, roleSince, state, epoch, txid, version, ack, restorableUntil } = status
     const leads = role === 'leader'
+    const election = status.election && nodeElection(status.election)
     const behindTxids = status.connected ? status.txidLag : (this.#behind(txid) ?? status.txidLag)
     return {
       ...{ node, address, role, roleSince, state, version, ack, restorableUntil },
@@ -128,6 +138,7 @@ class Listed {
       isReachable: true,
       awaySince: null,
       causes: [...this.#rivalry(status), ...status.causes],
+      ...(election ? { election } : {}),
     }
   }
 
@@ -193,6 +204,10 @@ class Listed {
         : `it does not answer ${asked} at ${address}: ${why}${heard}`
     return { code: NO_ANSWER, text }
   }
+}
+
+function nodeElection({ awayForMs, notPromoted }: ToldElection): NodeElection {
+  return { awayForMs, notPromoted }
 }
 
 /** The best word on each replica: of a node that hears it now, else the latest. */

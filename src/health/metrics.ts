@@ -3,6 +3,7 @@ import type { BackupReport } from '../api/backupStatus.ts'
 import type { Cause } from '../api/cause.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { ServedDatabase } from '../api/databases.ts'
+import type { ElectionReport } from '../api/electionReport.ts'
 import type { SnapshotReport } from '../api/snapshotStatus.ts'
 import type { ArchiverObserver } from '../backup/archiverOptions.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
@@ -13,6 +14,7 @@ import { applicationGauges, applicationMetrics } from './applicationMetrics.ts'
 import { archiveBusyMetric, backupGauges, backupMetrics, drillMetrics } from './backupMetrics.ts'
 import { CheckpointPauses } from './checkpointPauses.ts'
 import { databaseGauges, scrubGauges, scrubMetrics } from './databaseMetrics.ts'
+import { type ElectionMetrics, electionGauges, electionMetrics } from './electionMetrics.ts'
 import { leaderMetrics } from './leaderMetrics.ts'
 import { MetricsRegistry } from './metricsRegistry.ts'
 import { replicaMetrics } from './replicaMetrics.ts'
@@ -122,6 +124,15 @@ export class Metrics {
       total('held_requests_total'),
     ])
     return { bytes: captured + received, held }
+  }
+
+  /** Of automatic failover. */
+  election(): ElectionMetrics {
+    return electionMetrics(this.#metrics)
+  }
+
+  observeElection(report: () => ElectionReport): void {
+    electionGauges(this.#metrics, report)
   }
 
   /** What feeds replicas, in either role. */

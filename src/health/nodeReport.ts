@@ -8,6 +8,7 @@ import type { AuditSource } from '../api/audit.ts'
 import type { BackupReport } from '../api/backupStatus.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import { type Databases, onlyDatabase, type ServedDatabase } from '../api/databases.ts'
+import type { ElectionReport } from '../api/electionReport.ts'
 import type { FailedReadsReport } from '../api/failedReads.ts'
 import type { LagReport, NodeStatus } from '../api/nodeStatus.ts'
 import type { PauseInfo } from '../api/rolePause.ts'
@@ -15,6 +16,7 @@ import type { SnapshotReport } from '../api/snapshotStatus.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { applicationCauses } from './applicationCauses.ts'
 import { archiveCauses } from './archiveCauses.ts'
+import { electionCauses } from './electionCauses.ts'
 import { snapshotCauses } from './snapshotCauses.ts'
 
 /** Entries of the audit log in a status. */
@@ -36,6 +38,8 @@ export interface NodeReportParts {
   backup(db: string): BackupReport | undefined
   /** Of a database by its name; undefined without --snapshot-every. */
   snapshots?(db: string): SnapshotReport | undefined
+  /** Undefined with --election static. */
+  election?(): ElectionReport | undefined
   /** Undefined before the first read that failed. */
   failedReads(): FailedReadsReport | undefined
 }
@@ -54,15 +58,17 @@ export class NodeReport {
     const only = onlyDatabase(databases)
     const application = this.#parts.application()
     const failedReads = this.#parts.failedReads()
+    const election = this.#parts.election?.()
     const paused = pause.now
     return {
       node,
       cluster,
       ...only,
-      causes: [...only.causes, ...applicationCauses(application)],
+      causes: [...only.causes, ...applicationCauses(application), ...electionCauses(election)],
       databases: Object.fromEntries(databases),
       ...(application ? { application } : {}),
       ...(failedReads ? { failedReads } : {}),
+      ...(election ? { election } : {}),
       ...(paused ? { paused } : {}),
       members,
       audit: audit.recent(AUDIT_ENTRIES),

@@ -2,11 +2,19 @@
  * What a list of all nodes needs of the status of one. The answers of other nodes are checked and
  * bounded here: they go to terminals and pages.
  */
-import { MAX_COUNTED } from '../../proto/limits.ts'
 import { type ClusterCause, type ClusterNode, MAX_CLUSTER_NODES } from '../api/clusterOverview.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { isNodeId } from '../nodeId.ts'
-import { plainText } from '../plainText.ts'
+import { type ToldElection, toldElection } from './toldElection.ts'
+import {
+  amountIn,
+  type Fields,
+  isCount,
+  listIn,
+  MAX_WORD_CHARS,
+  textIn,
+  timeIn,
+} from './toldFields.ts'
 
 /** What a node tells of a replica that it feeds, fed, or hears of through others. */
 export interface HeardReplica {
@@ -42,17 +50,16 @@ export interface ToldStatus {
   readonly causes: readonly ClusterCause[]
   readonly restorableUntil: ClusterNode['restorableUntil']
   readonly replicas: readonly HeardReplica[]
+  /** Absent with --election static. */
+  readonly election?: ToldElection
 }
 
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_CAUSES = 16
-const MAX_WORD_CHARS = 64
 const MAX_ADDRESS_CHARS = 261
 const MAX_CAUSE_CHARS = 500
 const MAX_PLACES = 64
 const MAX_BUNDLES = 10_000
-
-type Fields = Readonly<Record<string, unknown>>
 
 /** Undefined when `value` is not the status of a node. Further fields are not looked at. */
 export function toldStatus(value: unknown): ToldStatus | undefined {
@@ -61,6 +68,7 @@ export function toldStatus(value: unknown): ToldStatus | undefined {
   const lag: Fields = Object(status['lag'])
   if (typeof node !== 'string' || !isNodeId(node) || !ROLES.includes(role)) return undefined
   if (!isCount(epoch) || !isCount(txid)) return undefined
+  const election = toldElection(status['election'])
   return {
     ...{ node, role: role as NodeRole, epoch, txid },
     cluster: textIn(status, 'cluster', MAX_ADDRESS_CHARS),
@@ -79,6 +87,7 @@ export function toldStatus(value: unknown): ToldStatus | undefined {
     })),
     restorableUntil: newestRestorable(Object(status['backup'])),
     replicas: listIn(status, 'replicas', MAX_CLUSTER_NODES).flatMap((each) => heard(each) ?? []),
+    ...(election ? { election } : {}),
   }
 }
 
@@ -109,30 +118,4 @@ function heard(replica: Fields): HeardReplica | undefined {
     state: textIn(replica, 'state', MAX_WORD_CHARS),
     seenMs,
   }
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= MAX_COUNTED
-}
-
-function amountIn(fields: Fields, name: string): number {
-  const value = Number(fields[name] ?? 0)
-  return Number.isFinite(value) ? Math.max(0, value) : 0
-}
-
-/** null for what is no time. */
-function timeIn(fields: Fields, name: string): string | null {
-  const text = textIn(fields, name, MAX_WORD_CHARS)
-  return Number.isFinite(Date.parse(text)) ? text : null
-}
-
-/** '' for what is no text. */
-function textIn(fields: Fields, name: string, maxChars: number): string {
-  const value = fields[name]
-  return typeof value === 'string' ? plainText(value, maxChars) : ''
-}
-
-function listIn(fields: Fields, name: string, most: number): Fields[] {
-  const value = fields[name]
-  return Array.isArray(value) ? value.slice(0, most).map((each): Fields => Object(each)) : []
 }

@@ -4,11 +4,13 @@
  */
 
 import { onlyDatabase } from '../api/databases.ts'
+import type { NodeStatus } from '../api/nodeStatus.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
-import { archiveEvents } from '../health/archiveEvents.ts'
+import { archiveEvents, type StateEvent } from '../health/archiveEvents.ts'
+import { electionEvents } from '../health/electionEvents.ts'
 import type { LagHistory } from '../health/lagRing/lagHistory.ts'
 import { NodeReport } from '../health/nodeReport.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
@@ -29,6 +31,7 @@ import { ClusterPairing } from './clusterPairing.ts'
 import { ClusterPause } from './clusterPause.ts'
 import { ClusterTokens } from './clusterTokens.ts'
 import { consoleParts } from './consoleParts.ts'
+import { ElectionJournal } from './electionJournal.ts'
 import { newHealthServer } from './healthListener.ts'
 import { Membership } from './membership.ts'
 import { archiveDesk, archivistDesk, backupReport, tellArchiveRead } from './nodeBackup.ts'
@@ -94,6 +97,7 @@ async function startIn(
     application: () => traffic.watch.status(),
     backup: backupReport(ground),
     snapshots: () => ground.snapshots?.report(),
+    election: () => started.roles?.election?.report(),
     failedReads: () => traffic.failedReads.report(),
   })
   const lagHistory = newLagHistory(ground, report, traffic)
@@ -101,7 +105,7 @@ async function startIn(
   const events = new Events(
     { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
     view,
-    () => archiveEvents(report.status()),
+    () => stateEvents(report.status()),
   )
   const membership = new Membership({ ...ground, path, replicas: database.replicas, onFatal })
   const noted = { ...ground, audit: ground.noted }
@@ -132,12 +136,21 @@ async function startIn(
   started.roles = roles
   await roles.start()
   waits.onMoved()
+  const { election } = roles
+  if (election) metrics.observeElection(() => election.report())
+  started.electionJournal = ElectionJournal.of(ground, election)
   metrics.observe(database, () => report.status().causes)
   metrics.observeTraffic(traffic, events)
   traffic.open()
   lagHistory.start()
-  const parts = { ...ground, roles, server, health, traffic, lagHistory, hooks, past }
+  const { electionJournal } = started
+  const served = { server, health, traffic, lagHistory, hooks, past }
+  const parts = { ...ground, ...served, roles, electionJournal }
   return new RunningNode(parts, databases, report, failed)
+}
+
+function stateEvents(status: NodeStatus): readonly StateEvent[] {
+  return [...archiveEvents(status), ...electionEvents(status)]
 }
 
 function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {

@@ -28,6 +28,7 @@ import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ArchiveJournal } from './archiveJournal.ts'
 import type { ClusterTrust } from './clusterTrust.ts'
 import { finishLeaving } from './departure.ts'
+import type { ElectionJournal } from './electionJournal.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 import type { NodePast } from './nodePast.ts'
 import type { NodeTls } from './nodeTls.ts'
@@ -50,6 +51,8 @@ export interface NodeParts {
   readonly snapshots: DatedSnapshots | undefined
   /** Undefined without --backup. */
   readonly archiveJournal: ArchiveJournal | undefined
+  /** Undefined with --election static. */
+  readonly electionJournal: ElectionJournal | undefined
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly trust: ClusterTrust
@@ -153,6 +156,7 @@ export async function endAll(parts: Partial<NodeParts>, childMs = CHILD_END_MS):
     roles,
     archiver,
     archiveJournal,
+    electionJournal,
     lagHistory,
     traffic,
     server,
@@ -172,6 +176,7 @@ export async function endAll(parts: Partial<NodeParts>, childMs = CHILD_END_MS):
   const failures: unknown[] = []
   for (const end of [
     () => archiveJournal?.stop(),
+    () => electionJournal?.stop(),
     // Before there is no role any more to measure.
     () => lagHistory?.stop(),
     () => endChildren(parts, childMs),

@@ -20,6 +20,8 @@ export interface RoleChange {
   /** Id or address of the leader; '' when unknown. */
   readonly leader: string
   readonly reason: string
+  /** Who asked for it: an operator, `automatic failover`, or the node itself. */
+  readonly by: string
 }
 
 export interface RoleHookOptions {
@@ -142,7 +144,7 @@ function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChan
 
 function hookEnvironment(
   { environment, db, nodeUrl }: RoleHookOptions,
-  { role, was, epoch, txid, node, leader, reason }: RoleChange,
+  { role, was, epoch, txid, node, leader, reason, by }: RoleChange,
 ): NodeJS.ProcessEnv {
   return {
     ...withoutSecrets(environment),
@@ -157,5 +159,6 @@ function hookEnvironment(
     WALCAST_DB: db,
     // The command would not start with a NUL in a variable.
     WALCAST_REASON: reason.replaceAll('\0', ''),
+    WALCAST_BY: by.replaceAll('\0', ''),
   }
 }

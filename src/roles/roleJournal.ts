@@ -91,7 +91,7 @@ export class RoleJournal {
     )
     this.#write('role', 'done', by, reason)
     const at = new Date(clock.nowMs()).toISOString()
-    hooks.notify({ at, node, role, was, epoch, txid, leader, reason })
+    hooks.notify({ at, node, role, was, epoch, txid, leader, reason, by })
   }
 
   #write(

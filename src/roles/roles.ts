@@ -184,12 +184,13 @@ function electionOf(
   questions: PeerQuestions,
   replicas: ReplicaList,
 ): Election | undefined {
-  const { setup, openLease: open, validity, inbox, claims } = parts
+  const { setup, openLease: open, validity, inbox, claims, metrics } = parts
   if (!open || !validity) return undefined
   const { options, log } = setup
   return newElection({
     ...parts,
     ...{ open, validity, options, log, replicas, questions, facts },
+    metrics: metrics.election(),
     news: {
       elected: (epoch, reason) => inbox.post({ type: 'elected', epoch, reason }),
       leaseMoved: (leader) => {

@@ -15,6 +15,7 @@ import { statusText } from '../../src/cli/status.ts'
 import { switchedText } from '../../src/cli/switchover.ts'
 import { describe } from '../../src/cli/verify.ts'
 import { agreementOf } from '../../src/cli/verifyVerdict.ts'
+import { DECLINES } from '../support/electionReports.ts'
 
 const PLACE = { node: 'a', address: '10.0.0.1:8470' }
 const ENTRY = {
@@ -92,6 +93,7 @@ const CASES: Readonly<
         ...{ answered: 1, failed: 0, away: 0, limited: 2, large: 0 },
         paths: [{ path: '/a', count: 1 }],
       },
+      election: DECLINES,
       roleSince: 't',
       audit: [ENTRY],
       lastError: { code: 'WALCAST_X', message: 'm' },
@@ -322,6 +324,15 @@ test('status shows WAL use and file size, and why rows kept aside are not counte
     ),
   )
   assert.match(shown, /at 1-2, 1 rows that the leader lacks, 2 that differ there$/m)
+})
+
+test('status shows automatic failover in one line', () => {
+  const shown = statusText(CASES['status'].answer as never)
+  const line = 'no node holds the lease (node-a had it last); not promoted: 12 transactions behind'
+  assert.ok(
+    shown.split('\n').some((each) => each.startsWith(`failover      ${line}`)),
+    shown,
+  )
 })
 
 test('status shows until when each place of the archive restores, and what it waits for', () => {

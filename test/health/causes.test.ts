@@ -5,11 +5,13 @@ import type { BackupReport } from '../../src/api/backupStatus.ts'
 import { CAUSE_CODES, type Cause } from '../../src/api/cause.ts'
 import { applicationCauses } from '../../src/health/applicationCauses.ts'
 import { archiveCauses } from '../../src/health/archiveCauses.ts'
+import { electionCauses } from '../../src/health/electionCauses.ts'
 import type { LinkMeasures } from '../../src/health/feedCauses.ts'
 import { type LeaderMeasures, leaderCauses } from '../../src/health/leaderCauses.ts'
 import { type ReplicaMeasures, replicaCauses } from '../../src/health/replicaCauses.ts'
 import { snapshotCauses } from '../../src/health/snapshotCauses.ts'
 import { Rate, Silence, Streak } from '../../src/health/streak.ts'
+import { DECLINES, OVER } from '../support/electionReports.ts'
 
 const MIB = 1024 * 1024
 
@@ -216,6 +218,8 @@ test('the text has the details and is one line', () => {
     }),
   ]
   const kept = [
+    ...electionCauses(OVER),
+    ...electionCauses(DECLINES),
     ...snapshotCauses({ place: '/s', everyMs: 60_000, isOverdue: true, sinceMs: 120_000 }),
     ...archiveCauses(ARCHIVE),
   ]

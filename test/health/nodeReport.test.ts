@@ -5,6 +5,7 @@ import type { AuditSource } from '../../src/api/audit.ts'
 import type { Databases, ServedDatabase } from '../../src/api/databases.ts'
 import type { NodeFile } from '../../src/cluster/nodeFile.ts'
 import { NodeReport, type NodeReportParts } from '../../src/health/nodeReport.ts'
+import { OVER } from '../support/electionReports.ts'
 
 const CAUSE = { code: 'slow-link', text: 'a slow link' }
 const STATUS = { db: '/a.db', role: 'leader', state: 'capturing', txid: 7, causes: [CAUSE] }
@@ -56,6 +57,16 @@ test('an application that is down is a cause of the node, not of a database', ()
   )
   assert.deepEqual(status.databases['main'].causes, [CAUSE])
   assert.equal(status.application, DOWN)
+})
+
+test('automatic failover is told with its causes, and not at all without it', () => {
+  const status = reportOf(['main'], { election: () => OVER }).status()
+  assert.equal(status.election, OVER)
+  assert.deepEqual(
+    status.causes.map(({ code }) => code),
+    ['slow-link', 'lease-over', 'lock-service-away'],
+  )
+  assert.equal('election' in reportOf(['main'], { election: () => undefined }).status(), false)
 })
 
 test('with no database or several, none is the only one', () => {

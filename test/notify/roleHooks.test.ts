@@ -30,6 +30,7 @@ function change(txid: number, more: Partial<RoleChange> = {}): RoleChange {
     txid,
     leader: '10.0.0.1:8470',
     reason: 'promoted by ann@desk',
+    by: 'ann@desk',
     ...more,
   }
 }
@@ -118,11 +119,12 @@ test('the command has the change in its environment, and no secrets', {
       },
     },
   })
-  hooks.notify(change(17, { reason: 'a\0b' }))
+  hooks.notify(change(17, { reason: 'a\0b', by: 'automatic\0 failover' }))
   await hooks.stop()
   const variables = readFileSync(join(folder, 'env'), 'utf8').split('\n')
   const ours = variables.filter((line) => line.startsWith('WALCAST_')).sort()
   assert.deepEqual(ours, [
+    'WALCAST_BY=automatic failover',
     'WALCAST_DB=/srv/app.db',
     'WALCAST_EPOCH=4',
     'WALCAST_LEADER=10.0.0.1:8470',

@@ -4,6 +4,7 @@ import { CAUSE_CODES } from '../../src/api/cause.ts'
 import type { DatabaseView } from '../../src/api/databaseView.ts'
 import { FAILED_READ_OUTCOMES } from '../../src/api/failedReads.ts'
 import type { PositionWaits } from '../../src/api/positionWaits.ts'
+import { AGREEMENT_EVENTS, RENEWAL_OUTCOMES } from '../../src/health/electionMetrics.ts'
 import { Metrics } from '../../src/health/metrics.ts'
 import type { TrafficSizes } from '../../src/proxy/trafficMetrics.ts'
 
@@ -45,6 +46,19 @@ const ALERTS = [
   [
     '`walcast_snapshot_overdue == 1`',
     'no [dated snapshot](backup/snapshots.md) is made: see `walcast status`',
+  ],
+  [
+    '`walcast_election_service_away_seconds > 30`',
+    'the lock service does not answer: no node is promoted by itself, and the leader goes on ' +
+      'only if every member agrees',
+  ],
+  [
+    '`walcast_election_lease_over == 1` for 10 s',
+    'the leader refuses writes: `walcast status` has the reason',
+  ],
+  [
+    '`walcast_election_not_promoted == 1` for 30 s',
+    'no node leads, and this one declines: `walcast status` has the reason',
   ],
   ['`walcast_scrub_unexplained > 0`', 'pages on the disk are not what was written'],
   [
@@ -117,6 +131,15 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
   ['Leader', (metrics) => void metrics.leader()],
   ['Replica', (metrics) => void metrics.replica()],
   [
+    'Automatic failover, on a node with `--election`',
+    (metrics) => {
+      metrics.election()
+      metrics.observeElection(() => {
+        throw new Error('nothing is collected here')
+      })
+    },
+  ],
+  [
     'The archive, on a node with `--backup`',
     (metrics) => {
       metrics.backup()
@@ -136,6 +159,8 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
 /** The values of labels that have few, each with a meaning. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   walcast_cause: CAUSE_CODES,
+  walcast_election_renewals_total: RENEWAL_OUTCOMES,
+  walcast_election_agreements_total: AGREEMENT_EVENTS,
   walcast_proxy_requests_total: ['local', 'forward', 'own'],
   walcast_stale_reads_total: ['forward', 'serve', 'refuse', 'bounded'],
   walcast_failed_reads_total: FAILED_READ_OUTCOMES,

@@ -22,7 +22,10 @@ export function pauseRoles(length: PauseLength, reason: string): Action {
     needs: 'operate',
     plan: async () => ({
       lines: [
-        line('warn', 'If the leader is lost meanwhile, resume first: any node takes that.'),
+        line(
+          'warn',
+          'No node replaces a leader that is lost meanwhile: resume first. Any node takes that.',
+        ),
         line('quiet', 'Nodes still give way to a newer leader by themselves.'),
       ],
       command: `walcast pause --for ${length}${why}`,

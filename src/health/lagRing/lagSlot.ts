@@ -80,6 +80,9 @@ const CAUSE_BITS: Readonly<Record<CauseCode, number>> = {
   'snapshot-overdue': 13,
   'archive-stalled': 14,
   'proof-overdue': 15,
+  'lease-over': 16,
+  'lock-service-away': 17,
+  'not-promoted': 18,
 }
 
 const AT = { sum: 0, role: 4, causes: 8, seq: 16, from: 24, to: 32, values: 40 } as const

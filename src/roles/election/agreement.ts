@@ -6,6 +6,7 @@
 import type { AgreementAsked, AgreementGiven } from '../../api/roleActions.ts'
 import type { Member } from '../../cluster/nodeRecord.ts'
 import { messageOf } from '../../errors.ts'
+import type { ElectionMetrics } from '../../health/electionMetrics.ts'
 import { monotonicMs } from '../../platform/time.ts'
 import type { LeaseValidity } from './leaseValidity.ts'
 
@@ -18,6 +19,8 @@ export interface AgreementParts {
   mayHold(): boolean
   /** Whom this node follows. */
   leader(): string
+  /** Undefined: not counted. */
+  readonly metrics?: ElectionMetrics
   ask(address: string, asked: AgreementAsked, timeoutMs: number): Promise<AgreementGiven>
 }
 
@@ -41,7 +44,13 @@ export class Agreement {
   }
 
   /** The leader has its agreement from this node, or not. */
-  answer({ node, epoch, forMs }: AgreementAsked): AgreementGiven {
+  answer(asked: AgreementAsked): AgreementGiven {
+    const given = this.#judge(asked)
+    this.#parts.metrics?.onAgreement(given.agrees ? 'given' : 'refused')
+    return given
+  }
+
+  #judge({ node, epoch, forMs }: AgreementAsked): AgreementGiven {
     const { record, mayHold, leader, ttlMs } = this.#parts
     const { epoch: known, role } = record()
     const refuse = (why: string) => ({ agrees: false, why })
@@ -69,6 +78,7 @@ export class Agreement {
     )
     const refusals = answers.filter(({ agrees }) => !agrees)
     this.#why = refusals.map(({ member, why }) => `${member}: ${why}`).join('; ')
+    this.#parts.metrics?.onAgreement(refusals.length === 0 ? 'agreed' : 'disagreed')
     // What it has become meanwhile decides, not what it was when it asked.
     if (refusals.length > 0 || record().epoch !== epoch || record().role !== 'leader') return false
     validity.agree(sentMs, ttlMs)

@@ -143,7 +143,7 @@ export class Election {
       isHeld: validity.lease !== undefined || (last?.isHeld ?? false),
       node: term?.node ?? null,
       epoch: term?.epoch ?? null,
-      validForMs: isLeader ? Math.max(0, validity.untilMs - nowMs) : null,
+      validForMs: isLeader ? Math.max(0, validity.fenceMs - nowMs) : null,
       isByAgreement: isLeader && validity.isByAgreement(nowMs),
       counted: term?.counted ?? [],
       awayForMs: away ? nowMs - away.sinceMs : null,

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino'
 import { keyOf, messageOf } from '../../errors.ts'
+import type { ElectionMetrics } from '../../health/electionMetrics.ts'
 import { monotonicMs } from '../../platform/time.ts'
 import type { Agreement } from './agreement.ts'
 import type { Candidate } from './candidate.ts'
@@ -25,6 +26,8 @@ export interface ElectionRoundsParts {
   record(): { readonly role: string; readonly node: string; readonly epoch: number }
   /** Posts what was found out. */
   readonly news: ElectionNews
+  /** Undefined: not counted. */
+  readonly metrics?: ElectionMetrics
 }
 
 export interface LeasedLeader {
@@ -80,7 +83,7 @@ export class ElectionRounds {
   }
 
   async follow(): Promise<void> {
-    const { sight, candidate, news, record, holder } = this.#parts
+    const { sight, candidate, news, record, holder, metrics } = this.#parts
     // On the way to lead, or to let go of the lease.
     if (holder.mayHold) return
     const seen = sight.isStale || !sight.last ? await sight.look() : sight.last
@@ -90,7 +93,9 @@ export class ElectionRounds {
       if (candidate.isElsewhere(term.node)) this.#tellMoved(term)
     if (freeSinceMs === undefined) return
     const elected = await candidate.campaign({ ...seen, freeSinceMs })
-    if (elected) news.elected(elected.epoch, elected.reason)
+    if (!elected) return
+    metrics?.onElected()
+    news.elected(elected.epoch, elected.reason)
   }
 
   onDone(): void {
@@ -123,16 +128,28 @@ export class ElectionRounds {
 
   /** When it is due. False: the lease has ended. */
   async #renew(): Promise<boolean> {
-    const { validity, holder, news, sight } = this.#parts
+    const { validity, news, sight } = this.#parts
     const { lease } = validity
     const nowMs = monotonicMs()
     if (!lease || nowMs < lease.sentMs + RENEW_AT * lease.ttlMs) return true
     if (nowMs - this.#triedMs < this.retryMs) return true
     this.#triedMs = nowMs
-    if (!(await holder.renew())) return false
+    if (!(await this.#renewOnce())) return false
     sight.onAnswered()
     news.leaseDue()
     return true
+  }
+
+  async #renewOnce(): Promise<boolean> {
+    const { holder, metrics } = this.#parts
+    try {
+      const isRenewed = await holder.renew()
+      metrics?.onRenewal(isRenewed ? 'renewed' : 'ended')
+      return isRenewed
+    } catch (error) {
+      metrics?.onRenewal('failed')
+      throw error
+    }
   }
 
   /** Whether what the service holds is still this node's. */

@@ -5,6 +5,7 @@ import type { NodeFile } from '../../cluster/nodeFile.ts'
 import type { PeerCalls } from '../../cluster/peerCalls.ts'
 import { parseAckLevel } from '../../feed/ackLevel.ts'
 import type { ReplicaList } from '../../feed/replicaList.ts'
+import type { ElectionMetrics } from '../../health/electionMetrics.ts'
 import type { NodeOptions } from '../../options/nodeOptions.ts'
 import type { Claims } from '../../security/claims.ts'
 import type { ClusterSecrets } from '../../security/clusterSecrets.ts'
@@ -36,6 +37,7 @@ export interface ElectionSetup {
   readonly facts: RoleFacts
   readonly pause: { readonly now: { readonly until: string; readonly by: string } | undefined }
   readonly news: ElectionNews
+  readonly metrics: ElectionMetrics
 }
 
 /** How long one call may take, as a share of the TTL, and its bounds in ms. */
@@ -44,7 +46,7 @@ const MIN_CALL_MS = 200
 const MAX_CALL_MS = 3000
 
 export function newElection(setup: ElectionSetup): Election {
-  const { options, validity, nodeFile, facts, news, log, claims } = setup
+  const { options, validity, nodeFile, facts, news, log, claims, metrics } = setup
   const { ttlMs } = options
   const timeoutMs = Math.min(MAX_CALL_MS, Math.max(MIN_CALL_MS, CALL_SHARE * ttlMs))
   const node = () => nodeFile.record.node
@@ -65,6 +67,7 @@ export function newElection(setup: ElectionSetup): Election {
   const agreement: Agreement = new Agreement({
     validity,
     ttlMs,
+    metrics,
     members: () => facts.members,
     record: () => nodeFile.record,
     mayHold: () => holder.mayHold,
@@ -93,7 +96,7 @@ export function newElection(setup: ElectionSetup): Election {
   })
   const record = () => nodeFile.record
   const parts = { log, service, validity, sight, holder, candidate, agreement, counted }
-  const election: Election = new Election({ ...parts, timeoutMs, record, news })
+  const election: Election = new Election({ ...parts, timeoutMs, record, news, metrics })
   return election
 }
 

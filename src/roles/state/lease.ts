@@ -1,4 +1,5 @@
 /** What the lease of a leader, and what becomes of it, means for its role. */
+import { AUTOMATIC_FAILOVER } from '../../api/electionReport.ts'
 import { WalcastError } from '../../errors.ts'
 import { giveUp } from './changeEnd.ts'
 import { lookWhetherClosed } from './isolation.ts'
@@ -14,8 +15,6 @@ type News<Type extends RoleNews['type']> = Extract<RoleNews, { readonly type: Ty
 
 const ELECTED = { what: 'an automatic promotion', request: undefined }
 const GIVING_WAY = { what: 'giving way', request: undefined }
-/** Who changed the role when no operator did. */
-const BY = 'automatic failover'
 
 /** The lease was taken as a candidate. Whoever cannot lead by it lets go of it. */
 export function onElected(facts: RoleFacts, state: RoleState, event: News<'elected'>): Step {
@@ -40,7 +39,7 @@ export function onElected(facts: RoleFacts, state: RoleState, event: News<'elect
   return lead(facts, state.memory, ELECTED, copy, {
     epoch,
     reason,
-    by: BY,
+    by: AUTOMATIC_FAILOVER,
     expected: undefined,
     answers: [],
     asked: undefined,

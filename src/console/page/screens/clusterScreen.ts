@@ -7,6 +7,7 @@ import { clusterDrawing, lagText } from '../clusterDrawing.ts'
 import { div, el, refill, span } from '../dom.ts'
 import { agoText, countText, durationText, isoText, sentence } from '../format.ts'
 import { roleTone, toneOfNode } from '../health.ts'
+import { leaseNote, leaseText } from '../leaseNote.ts'
 import { refusalText } from '../permission.ts'
 import { badge, button, card, GuardedButton, note, table } from '../pieces.ts'
 import { rehearse } from '../rehearseAction.ts'
@@ -27,6 +28,7 @@ export const clusterScreen: Screen = {
 
 class ClusterScreen implements MountedScreen {
   readonly #drawing = div('scroll')
+  readonly #lease = div()
   readonly #list = el('div')
   readonly #pause = new PauseCard()
   readonly #filter: NodeFilter
@@ -36,7 +38,7 @@ class ClusterScreen implements MountedScreen {
     this.#filter = new NodeFilter(() => this.update(store.state))
     root.append(
       card('Nodes and links', this.#drawing),
-      card('Nodes', this.#filter.element, this.#list, this.#pair.element),
+      card('Nodes', this.#lease, this.#filter.element, this.#list, this.#pair.element),
       this.#pause.element,
     )
   }
@@ -48,6 +50,7 @@ class ClusterScreen implements MountedScreen {
     if (!cluster) return
     const width = Math.max(MIN_DRAWING_PX, Math.floor(this.#drawing.clientWidth))
     refill(this.#drawing, [cluster.nodes, width], () => [clusterDrawing(cluster, width)])
+    refill(this.#lease, leaseText(cluster), () => leaseNote(cluster))
     const minute = Math.floor(nowMs / 60_000)
     const nodes = this.#filter.wanted(cluster.nodes)
     refill(this.#list, [nodes, minute, state.session, state.link.is], () => [

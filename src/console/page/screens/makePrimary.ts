@@ -1,4 +1,5 @@
 /** Makes this node the leader: by promotion when no leader lives, else by a switchover. */
+import type { ClusterAnswer } from '../../../api/clusterOverview.ts'
 import {
   FITNESS_PATH,
   type FitnessAnswer,
@@ -12,9 +13,11 @@ import { type Action, BY, line, type Plan, type PlanLine } from '../actions.ts'
 import { switchoverTo } from '../clusterActions.ts'
 import { shellWord } from '../commandText.ts'
 import { durationText, plural, sentence } from '../format.ts'
+import { leaseText } from '../leaseNote.ts'
 import { ask } from '../requests.ts'
 
-export function makePrimary(node: string): Action {
+/** `cluster`: as it was seen last; it tells who holds the lease of automatic failover. */
+export function makePrimary(node: string, cluster?: ClusterAnswer): Action {
   return {
     title: 'Make me primary',
     does: `Node ${node} becomes the leader, in a new epoch, and takes the writes.`,
@@ -24,9 +27,18 @@ export function makePrimary(node: string): Action {
       const living = livingLeader(fitness)
       if (living) return switchoverInstead(fitness, living)
       const asked = { dryRun: true, force: true, by: BY }
-      return promotionPlan(await ask<PromoteAnswer>('POST', PROMOTE_PATH, asked), fitness.leader)
+      const answer = await ask<PromoteAnswer>('POST', PROMOTE_PATH, asked)
+      const plan = promotionPlan(answer, fitness.leader)
+      return { ...plan, lines: [...leaseLines(cluster), ...plan.lines] }
     },
   }
+}
+
+function leaseLines(cluster: ClusterAnswer | undefined): PlanLine[] {
+  const text = leaseText(cluster)
+  if (text === '') return []
+  if (!cluster?.election?.isHeld) return [line('quiet', text)]
+  return [line('warn', `${text} A promotion is refused until it ends.`)]
 }
 
 export function livingLeader({ members }: FitnessAnswer): MemberState | undefined {

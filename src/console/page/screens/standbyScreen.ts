@@ -17,6 +17,7 @@ import {
   timeText,
 } from '../format.ts'
 import { lagSeries } from '../lagSeries.ts'
+import { leaseNote, leaseText } from '../leaseNote.ts'
 import { startPoll } from '../pagePoll.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
@@ -67,7 +68,7 @@ class StandbyScreen implements MountedScreen {
   constructor(root: HTMLElement, store: Store) {
     this.#button = new GuardedButton(
       'Make me primary…',
-      () => openAction(makePrimary(store.state.node)),
+      () => openAction(makePrimary(store.state.node, store.state.cluster)),
       'danger large',
     )
     this.#chart = new Chart({
@@ -107,7 +108,10 @@ class StandbyScreen implements MountedScreen {
       this.#lossFigure(state),
     ])
     refill(this.#causes, status.causes, () => causeList(status.causes))
-    refill(this.#against, [fitness, this.#refusal?.message], () => [this.#judgement()])
+    refill(this.#against, [fitness, this.#refusal?.message, leaseText(cluster)], () => [
+      this.#judgement(),
+      ...leaseNote(cluster),
+    ])
     const restorable = cluster?.nodes.map(({ node, restorableUntil }) => [node, restorableUntil])
     refill(this.#proven, [backups, restorable, Math.floor(nowMs / MINUTE_MS)], () => [
       provenRestores(state),
