@@ -45,6 +45,14 @@ const EXPECTED_LOGS: readonly string[] = [
  */
 const EXPECTED_OF_TWO = 'this database was put back to an earlier state'
 
+/** The same of nodes that fail over by themselves. */
+const EXPECTED_OF_LEASES: readonly string[] = [
+  'an automatic promotion failed',
+  'the lease of this leader has ended',
+  'this node cannot be sure that it leads: nobody may write',
+  'this node led, and begins as a replica: it did not get the lease',
+]
+
 /** What is known of a copy. */
 interface Known {
   at: Position
@@ -68,6 +76,7 @@ export class Witness {
   readonly #losses = new Map<SimulatedNode, readonly string[]>()
   /** Side by side, or one without what the other had let in. */
   #haveTwoLed = false
+  readonly #expectedLogs: readonly string[]
   /** The first thing that must not be. */
   failure: unknown
 
@@ -75,7 +84,9 @@ export class Witness {
     states: CommittedStates,
     trace: Trace,
     database: (node: SimulatedNode) => MemorySqlite,
+    hasElection: boolean,
   ) {
+    this.#expectedLogs = [...EXPECTED_LOGS, ...(hasElection ? EXPECTED_OF_LEASES : [])]
     this.#states = states
     this.#trace = trace
     this.#database = database
@@ -148,7 +159,7 @@ export class Witness {
   readonly onTrouble = (node: SimulatedNode, what: string): void => {
     const isExpected =
       EXPECTED.has(what) ||
-      EXPECTED_LOGS.some((text) => what.startsWith(text)) ||
+      this.#expectedLogs.some((text) => what.startsWith(text)) ||
       (this.#haveTwoLed && what.startsWith(EXPECTED_OF_TWO))
     if (!isExpected) this.fail(new Error(`${node.id} tells of ${what}`))
   }
