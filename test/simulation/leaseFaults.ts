@@ -49,14 +49,30 @@ export class LeaseFaults {
     if (dice < 0.25) return this.#forAWhile(() => this.#service.cutFrom(struck.id))
     if (dice < 0.4) return this.#forAWhile(() => this.#service.goAway())
     if (dice < 0.55) return this.#partFromAll(struck)
+    if (dice < 0.6) return this.#strand(this.#random.pick(nodes))
     if (dice < 0.65) {
       this.#service.cutFrom(struck.id)
       return this.#partFromAll(struck)
     }
     if (dice < 0.85) return struck.freeze(this.#random.between(0, 2 * this.#random.pick(FROZEN_MS)))
-    if (dice < 0.92) return struck.kill()
+    if (dice < 0.92) return this.#kill(struck)
     if (dice < 0.96) return this.#service.revoke()
     this.#service.restartEmpty()
+  }
+
+  /** One falls behind, and is then the only one that is there. */
+  #strand(behind: SimulatedNode): void {
+    const { network, nodes, trace } = this.#world
+    const others = nodes.filter((node) => node !== behind)
+    trace.add('world', `${behind.id} falls behind`)
+    for (const other of others) network.part(behind.address, other.address)
+    this.#after(this.#random.between(500, 3000), () => {
+      for (const other of others) other.kill()
+      this.#after(this.#random.between(3000, 9000), () => {
+        network.heal()
+        for (const other of others) if (!other.isUp) other.start()
+      })
+    })
   }
 
   #partFromAll(struck: SimulatedNode): void {
@@ -64,6 +80,13 @@ export class LeaseFaults {
     trace.add('world', `${struck.id} is parted from all others`)
     for (const other of nodes) if (other !== struck) network.part(struck.address, other.address)
     this.#forAWhile(() => {})
+  }
+
+  #kill(struck: SimulatedNode): void {
+    struck.kill()
+    this.#after(this.#random.between(10, 8000), () => {
+      if (!struck.isUp) struck.start()
+    })
   }
 
   #forAWhile(begin: () => void): void {

@@ -269,7 +269,8 @@ export class World {
             if (reached && onReached) this.witness.check(onReached)
           })
       })
-    this.scheduler.after(this.#random.between(20, 500), () => this.#waitForAcks(), NOBODY)
+    const pauseMs = this.leased ? this.#random.between(2, 100) : this.#random.between(20, 500)
+    this.scheduler.after(pauseMs, () => this.#waitForAcks(), NOBODY)
   }
 
   #isLevel(): boolean {
