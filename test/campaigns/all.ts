@@ -2,6 +2,7 @@
  * npm run campaigns: what tests of test/e2e do a few times, many times, each function with its own
  * count.
  */
+import { test } from 'node:test'
 import { labTest } from '../support/lab.ts'
 import { startNotes } from '../support/notesCluster.ts'
 import { campaignRuns, campaignSteps } from '../support/propertyRuns.ts'
@@ -9,6 +10,7 @@ import { APPLY_STEPS, applyCrashes } from './applyCrashes.ts'
 import { ARCHIVE_STEPS, archiveCrashes } from './archiveCrashes.ts'
 import { ARCHIVE_FAULTS, archiveDisks } from './archiveDisks.ts'
 import { archiveRestarts } from './archiveRestarts.ts'
+import { failovers } from './failovers.ts'
 import { JOIN_CRASHES, joinCrashes } from './joinCrashes.ts'
 import { KEEPING_STEPS, keptRowCrashes } from './keptRowCrashes.ts'
 import { leaderRestarts } from './leaderRestarts.ts'
@@ -73,3 +75,7 @@ const ARCHIVE_RESTARTS = campaignRuns(20)
 labTest(`${ARCHIVE_RESTARTS} restarts of a node that archives need one snapshot`, (lab, t) =>
   archiveRestarts(lab, t, ARCHIVE_RESTARTS),
 )
+
+const PARTITIONS = campaignRuns(1000)
+test(`${PARTITIONS} simulated partitions make no two leaders and lose nothing`, (t) =>
+  failovers(t, PARTITIONS))

@@ -26,6 +26,8 @@ export interface ApplicationParts {
   readonly database: MemorySqlite
   /** Whether it takes its node for the leader. */
   readonly mayWrite: () => boolean
+  /** A transaction has begun. */
+  readonly onBegun: () => void
 }
 
 /** Paces between two transactions; bursts are short. */
@@ -104,6 +106,7 @@ export class Application {
       if (!(error instanceof SqliteBusy)) throw error
       return this.#later()
     }
+    this.#parts.onBegun()
     this.#write(branch, connection)
   }
 

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import type { Claim } from '../../src/roles/election/precedence.ts'
 import { Application, type ApplicationParts } from './application.ts'
 import type { CommittedStates } from './committedStates.ts'
+import type { LeasedWrites } from './leasedWrites.ts'
 import type { MemorySqlite } from './memorySqlite.ts'
 import { NOBODY } from './scheduler.ts'
 import type { SeededRandom } from './seededRandom.ts'
@@ -14,9 +15,11 @@ import type { SimulatedNode } from './simulatedNode.ts'
 import type { Witness } from './witness.ts'
 
 export interface ApplicationsParts
-  extends Omit<ApplicationParts, 'id' | 'database' | 'mayWrite' | 'random'> {
+  extends Omit<ApplicationParts, 'id' | 'database' | 'mayWrite' | 'onBegun' | 'random'> {
   readonly states: CommittedStates
   readonly witness: Witness
+  /** Of nodes that fail over by themselves, through which alone clients write; else undefined. */
+  readonly leased: LeasedWrites | undefined
   readonly database: (node: SimulatedNode) => MemorySqlite
   readonly randomOf: (node: SimulatedNode) => SeededRandom
 }
@@ -101,10 +104,14 @@ export class Applications {
 
   /** What was committed after the state that this node has is lost. */
   #lose(node: SimulatedNode, checksum: string): void {
-    const { states, witness } = this.#parts
+    const { states, witness, leased } = this.#parts
     const isMeant = this.#promoted.has(node)
-    witness.check(() => assert.ok(isMeant, `${node.id} leads without all that was committed`))
-    witness.onLost(node, states.numberOf(checksum) ?? 0)
+    const number = states.numberOf(checksum) ?? 0
+    witness.check(() => {
+      if (leased) leased.onLost(node.id, number)
+      else assert.ok(isMeant, `${node.id} leads without all that was committed`)
+    })
+    witness.onLost(node, number)
     states.goOnFrom(checksum)
   }
 
@@ -123,12 +130,14 @@ export class Applications {
   #of(node: SimulatedNode): Application {
     const known = this.#all.get(node)
     if (known) return known
+    const { leased, witness } = this.#parts
     const application = new Application({
       ...this.#parts,
       id: node.id,
       database: this.#parts.database(node),
       random: this.#parts.randomOf(node),
-      mayWrite: () => mayWrite(node),
+      mayWrite: () => (leased ? (node.process?.takesWrites ?? false) : mayWrite(node)),
+      onBegun: () => leased && witness.check(() => leased.onAccepted(node)),
     })
     this.#all.set(node, application)
     return application

@@ -9,6 +9,7 @@ import type { NodeOptions } from '../../src/options/nodeOptions.ts'
 import type { FileOps } from '../../src/platform/fileOps.ts'
 import type { Traffic } from '../../src/proxy/traffic.ts'
 import { WriteGate } from '../../src/proxy/writeGate.ts'
+import type { LockService } from './lockService.ts'
 import type { Network } from './network.ts'
 import type { NodeProcess } from './nodeProcess.ts'
 import type { NodeRequests } from './nodeRequests.ts'
@@ -24,6 +25,8 @@ export interface NodeSite {
   readonly network: Network
   readonly trace: Trace
   readonly ops: FileOps
+  /** Undefined when operators alone decide who leads. */
+  readonly lockService: LockService | undefined
   /** Hears what the engines tell. */
   readonly onCaptured: (node: SimulatedNode, position: Position, checksum: string) => void
   readonly onApplied: (node: SimulatedNode) => void
@@ -50,8 +53,11 @@ const BOUNDS: Partial<NodeOptions> = {
   scrubRate: 0,
 }
 
+/** Of nodes that fail over by themselves. */
+const LEASED: Partial<NodeOptions> = { ttlMs: 2000, ack: 'one' }
+
 export function setupOf({ node }: NodeProcess, site: NodeSite): NodeSetup {
-  const { scheduler, ops, trace, onTrouble } = site
+  const { scheduler, ops, trace, onTrouble, lockService } = site
   const write = (line: string) => {
     trace.add(node.id, line.trim())
     const { level, msg, error }: Record<string, unknown> = JSON.parse(line)
@@ -61,7 +67,12 @@ export function setupOf({ node }: NodeProcess, site: NodeSite): NodeSetup {
   const { givenLeader } = node.first
   const given = { db: node.path, listen: node.address, ...(givenLeader && { leader: givenLeader }) }
   return {
-    options: { ...defaultOptions(), ...BOUNDS, ...given } as NodeOptions,
+    options: {
+      ...defaultOptions(),
+      ...BOUNDS,
+      ...(lockService && LEASED),
+      ...given,
+    } as NodeOptions,
     secret: undefined,
     log: pino({ base: null, timestamp: false }, { write }),
     version: '0',

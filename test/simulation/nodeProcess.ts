@@ -20,7 +20,9 @@ import type { AuditLog } from '../../src/notify/auditLog.ts'
 import type { RoleHooks } from '../../src/notify/roleHooks.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { errorBody } from '../../src/proxy/answer.ts'
+import type { Traffic } from '../../src/proxy/traffic.ts'
 import type { Replica } from '../../src/replica/replica.ts'
+import { LeaseValidity } from '../../src/roles/election/leaseValidity.ts'
 import { Standstill } from '../../src/roles/election/standstill.ts'
 import { RoleInbox } from '../../src/roles/roleInbox.ts'
 import { RoleJournal } from '../../src/roles/roleJournal.ts'
@@ -44,6 +46,7 @@ interface Parts {
   readonly peersFile: PeersFile
   readonly roles: Roles
   readonly side: PrivateSide
+  readonly traffic: Traffic
 }
 
 /** Nobody reads the audit log, and no hook is told. */
@@ -57,6 +60,9 @@ export class NodeProcess implements Host {
   readonly address: string
   readonly #site: NodeSite
   isAlive = true
+  readonly clockRate: number
+  /** By the simulation's time: until then it stands still. */
+  frozenUntilMs = 0
   /** Writes to files that it may still make before it dies. */
   writesLeft = Number.POSITIVE_INFINITY
   #opened: Parts | undefined
@@ -67,6 +73,7 @@ export class NodeProcess implements Host {
     this.node = node
     this.address = node.address
     this.#site = site
+    this.clockRate = node.clockRate
   }
 
   /** Undefined until it is open. */
@@ -87,6 +94,14 @@ export class NodeProcess implements Host {
   get replica(): Replica | undefined {
     const engine = this.#opened?.database.engine
     return engine && isFollowing(engine) ? engine.replica : undefined
+  }
+
+  /** Whether a client's write is let in at this moment. */
+  get takesWrites(): boolean {
+    const { scheduler } = this.#site
+    if (!this.isUp || !this.isAlive || this.frozenUntilMs > scheduler.elapsedMs) return false
+    const { admission } = this.#parts.traffic
+    return scheduler.as(this, () => this.nodeFile.record.role === 'leader' && !admission.refuse())
   }
 
   /** What an operator at this node may have done. */
@@ -135,7 +150,9 @@ export class NodeProcess implements Host {
     const databases = new Map([[database.name, database]])
     const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
     const standstill = new Standstill(options.frozenMs, clock)
-    const inbox = new RoleInbox(standstill, undefined)
+    const { lockService } = site
+    const validity = lockService && new LeaseValidity(options.ttlMs)
+    const inbox = new RoleInbox(standstill, validity)
     const traffic = trafficOf(this, site, () => inbox.checkAlive())
     const instance = new Instance(() => clock.nowMs())
     const { view } = database
@@ -157,8 +174,8 @@ export class NodeProcess implements Host {
       ...ground,
       ...{ databases, peersFile, standstill, inbox },
       pause: { now: undefined },
-      validity: undefined,
-      openLease: undefined,
+      validity,
+      openLease: lockService && ((asked) => lockService.open(asked)),
       archived: new ArchivedWaits(options.maxWaits),
       journal: new RoleJournal({ ...ground, ...about }),
       onMoved() {},
@@ -187,7 +204,7 @@ export class NodeProcess implements Host {
       accept: (socket, remoteAddress) => view.accept(socket.asWebSocket, remoteAddress),
       answer: (...asked) => side.answer(...asked),
     })
-    return { nodeFile, thread, members, database, peersFile, roles, side }
+    return { nodeFile, thread, members, database, peersFile, roles, side, traffic }
   }
 
   get #parts(): Parts {

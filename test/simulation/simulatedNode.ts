@@ -24,12 +24,14 @@ export class SimulatedNode {
   #lastRecord: NodeRecord | undefined
   /** This machine's clock is so far off. */
   readonly skewMs: number
+  /** This machine's monotonic clock runs so fast. */
+  readonly clockRate: number
   process: NodeProcess | undefined
   isHeldDown = false
   /** Of one that is down: since when. */
   downSinceMs = 0
 
-  constructor(id: string, site: NodeSite, first: NodeRecord, skewMs: number) {
+  constructor(id: string, site: NodeSite, first: NodeRecord, skewMs: number, clockRate: number) {
     this.id = id
     this.address = `${id}:7400`
     this.folder = `/${id}/app.db-walcast`
@@ -37,6 +39,7 @@ export class SimulatedNode {
     this.#site = site
     this.first = first
     this.skewMs = skewMs
+    this.clockRate = clockRate
   }
 
   /** The role file, also of a node that is down; undefined before it was first up. */
@@ -69,6 +72,14 @@ export class SimulatedNode {
     this.downSinceMs = this.#site.scheduler.elapsedMs
     process.isAlive = false
     this.#site.network.bury(process)
+  }
+
+  /** Its process does nothing for so long. */
+  freeze(forMs: number): void {
+    const { process } = this
+    if (!process) return
+    this.#site.trace.add(this.id, `stands still for ${Math.round(forMs)} ms`)
+    process.frozenUntilMs = this.#site.scheduler.elapsedMs + forMs
   }
 
   /** Dies within one of its next writes, or at the latest after `withinMs`. */

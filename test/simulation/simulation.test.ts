@@ -7,16 +7,18 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { propertyRuns } from '../support/propertyRuns.ts'
-import { OF_A_SEED } from './seedOptions.ts'
+import { OF_A_LEASED_SEED, OF_A_SEED } from './seedOptions.ts'
 import { type SimulationResult, simulate } from './world.ts'
 
 /** How many: the first ones. The campaign has fifteen times as many. */
 const SEEDS = { still: propertyRuns(100, 15), moving: propertyRuns(225, 15) }
+/** Of nodes that fail over by themselves; the campaign `failovers.ts` has a thousand. */
+const LEASED_SEEDS = propertyRuns(60, 10)
 /** Of a failing seed: the whole of it is printed when that seed is run alone. */
 const SHOWN_LINES = 200
 
 async function run(t: TestContext, seed: number, hasMoves: boolean): Promise<SimulationResult> {
-  const result = await simulate({ ...OF_A_SEED, seed, hasMoves })
+  const result = await simulate({ ...OF_A_SEED, seed, hasMoves, hasElection: false })
   if (result.error === undefined) return result
   for (const line of result.trace.split('\n').slice(-SHOWN_LINES)) t.diagnostic(line)
   const moves = hasMoves ? ' --moves' : ''
@@ -53,3 +55,18 @@ test('after partitions, cuts and crashes each replica has what the leader has', 
 
 test('leadership moves and is lost, and each node ends with what the last leader has', (t) =>
   runAll(t, true))
+
+test('with a lock service nodes fail over: nobody writes beside another, nothing is lost', async (t) => {
+  let failovers = 0
+  for (let seed = 1; seed <= LEASED_SEEDS; seed++) {
+    const asked = { ...OF_A_LEASED_SEED, seed, hasMoves: false, hasElection: true }
+    const result = await simulate(asked)
+    failovers += result.failovers
+    if (result.error === undefined) continue
+    for (const line of result.trace.split('\n').slice(-SHOWN_LINES)) t.diagnostic(line)
+    t.diagnostic(`seed ${seed}: node dist/test/simulation/run.js ${seed} --election`)
+    throw result.error
+  }
+  t.diagnostic(`${LEASED_SEEDS} seeds, ${failovers} failovers`)
+  assert.ok(failovers > 0, 'no leader was replaced')
+})

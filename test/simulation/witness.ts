@@ -28,6 +28,8 @@ const EXPECTED: ReadonlySet<string> = new Set([
   'STARTING',
   'STOPPING',
 ])
+/** The same of nodes that fail over by themselves: what nobody acknowledged may be lost. */
+const EXPECTED_OF_FAILOVERS: ReadonlySet<string> = new Set(['SOURCE_BEHIND'])
 const TYPE_AT = 13
 
 const EXPECTED_LOGS: readonly string[] = [
@@ -44,6 +46,14 @@ const EXPECTED_LOGS: readonly string[] = [
  * but a number.
  */
 const EXPECTED_OF_TWO = 'this database was put back to an earlier state'
+
+/** The same of nodes that fail over by themselves. */
+const EXPECTED_OF_LEASES: readonly string[] = [
+  'an automatic promotion failed',
+  'the lease of this leader has ended',
+  'this node cannot be sure that it leads: nobody may write',
+  'this node led, and begins as a replica: it did not get the lease',
+]
 
 /** What is known of a copy. */
 interface Known {
@@ -68,6 +78,8 @@ export class Witness {
   readonly #losses = new Map<SimulatedNode, readonly string[]>()
   /** Side by side, or one without what the other had let in. */
   #haveTwoLed = false
+  readonly #hasElection: boolean
+  readonly #expectedLogs: readonly string[]
   /** The first thing that must not be. */
   failure: unknown
 
@@ -75,7 +87,10 @@ export class Witness {
     states: CommittedStates,
     trace: Trace,
     database: (node: SimulatedNode) => MemorySqlite,
+    hasElection: boolean,
   ) {
+    this.#hasElection = hasElection
+    this.#expectedLogs = [...EXPECTED_LOGS, ...(hasElection ? EXPECTED_OF_LEASES : [])]
     this.#states = states
     this.#trace = trace
     this.#database = database
@@ -148,7 +163,8 @@ export class Witness {
   readonly onTrouble = (node: SimulatedNode, what: string): void => {
     const isExpected =
       EXPECTED.has(what) ||
-      EXPECTED_LOGS.some((text) => what.startsWith(text)) ||
+      (this.#hasElection && EXPECTED_OF_FAILOVERS.has(what)) ||
+      this.#expectedLogs.some((text) => what.startsWith(text)) ||
       (this.#haveTwoLed && what.startsWith(EXPECTED_OF_TWO))
     if (!isExpected) this.fail(new Error(`${node.id} tells of ${what}`))
   }

@@ -8,6 +8,9 @@ import { firstPages } from './application.ts'
 import { Applications } from './applications.ts'
 import { CommittedStates } from './committedStates.ts'
 import { Faults } from './faults.ts'
+import { LeasedWrites } from './leasedWrites.ts'
+import { LeaseFaults } from './leaseFaults.ts'
+import { LockService } from './lockService.ts'
 import { MemoryFiles } from './memoryFiles.ts'
 import { MemorySqlite } from './memorySqlite.ts'
 import { Network } from './network.ts'
@@ -29,6 +32,8 @@ export interface SimulationOptions {
   readonly hasFaults: boolean
   /** Whether leadership moves. */
   readonly hasMoves: boolean
+  /** Whether the nodes fail over by themselves. */
+  readonly hasElection: boolean
 }
 
 export interface SimulationResult {
@@ -36,6 +41,8 @@ export interface SimulationResult {
   readonly elapsedMs: number
   readonly events: number
   readonly commits: number
+  /** Of nodes that fail over by themselves: how often another one came to let writes in. */
+  readonly failovers: number
   /** What went wrong; undefined when nothing did. */
   readonly error: unknown
 }
@@ -46,6 +53,8 @@ const CLUSTER = 'cluster-simulated'
 const HEALED_MS = 60_000
 const LOOK_MS = 100
 const ACK_WAIT_MS = 2000
+/** Of a monotonic clock, with `hasElection`: any two differ by 5 % at most. */
+const CLOCK_RATES = [0.975, 1.025] as const
 const BOOT_ID = '00000001-0000-0000-0000-000000000000\n'
 
 /** One seed. */
@@ -60,9 +69,10 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   } finally {
     restore()
   }
-  const { scheduler, trace, states } = world
+  const { scheduler, trace, states, leased } = world
+  const failovers = leased?.moves ?? 0
   const { elapsedMs, count: events } = scheduler
-  return { trace: trace.text, elapsedMs, events, commits: states.last, error }
+  return { trace: trace.text, elapsedMs, events, commits: states.last, failovers, error }
 }
 
 export class World {
@@ -74,10 +84,14 @@ export class World {
   readonly states: CommittedStates
   readonly applications: Applications
   readonly witness: Witness
+  /** Both undefined when operators alone decide who leads. */
+  readonly lockService: LockService | undefined
+  readonly leased: LeasedWrites | undefined
   readonly #options: SimulationOptions
   readonly #random: SeededRandom
   readonly #files: MemoryFiles
   readonly #ops: FileOps = createFileOps()
+  #rateOfClock = () => 1
   readonly #databases = new Map<string, MemorySqlite>()
 
   constructor(options: SimulationOptions) {
@@ -95,8 +109,20 @@ export class World {
     this.#files = new MemoryFiles(scheduler, new SeededRandom(seed, 3), this.#proc(), onWrite)
     const pageSize = this.#random.pick([512, 1024, 4096])
     this.states = new CommittedStates(firstPages(this.#random.whole(4, 60), pageSize))
-    this.witness = new Witness(this.states, trace, (node) => this.#database(node.path))
+    this.witness = new Witness(
+      this.states,
+      trace,
+      (node) => this.#database(node.path),
+      options.hasElection,
+    )
     this.network.onMessage = this.witness.onMessage
+    if (options.hasElection) {
+      const rates = new SeededRandom(seed, 8)
+      this.#rateOfClock = () => rates.between(...CLOCK_RATES)
+      const service = [scheduler, new SeededRandom(seed, 9), trace, this.#rateOfClock()] as const
+      this.lockService = new LockService(...service)
+      this.leased = new LeasedWrites(this.states)
+    }
     this.nodes = Array.from({ length: nodes }, (_, i) => this.#newNode(`node${i + 1}`, i === 0))
     this.applications = this.#newApplications()
   }
@@ -118,9 +144,13 @@ export class World {
     const operator = new Operator(this, new SeededRandom(seed, 7))
     if (hasMoves) operator.start()
     const faults = new Faults(this, new SeededRandom(seed, 5))
+    const { lockService } = this
+    const leaseFaults = lockService && new LeaseFaults(this, lockService, new SeededRandom(seed, 4))
     if (hasFaults) faults.start()
+    if (hasFaults) leaseFaults?.start()
     await this.#runUntil(1000 * seconds)
     faults.end()
+    leaseFaults?.end()
     operator.end()
     this.applications.end()
     await this.#runUntil(1000 * seconds + HEALED_MS, () => this.#isLevel())
@@ -150,11 +180,11 @@ export class World {
   }
 
   #newApplications(): Applications {
-    const { scheduler, trace, states, witness, nodes } = this
+    const { scheduler, trace, states, witness, nodes, leased } = this
     const { seed } = this.#options
     return new Applications(
       {
-        ...{ scheduler, trace, states, witness },
+        ...{ scheduler, trace, states, witness, leased },
         ops: this.#ops,
         database: (node) => this.#database(node.path),
         randomOf: (node) => new SeededRandom(seed, 20 + nodes.indexOf(node)),
@@ -185,6 +215,7 @@ export class World {
       id,
       {
         ...{ scheduler, random: this.#random, network, trace, ops: this.#ops },
+        lockService: this.lockService,
         ...{ requests: this.requests, onCaptured, onApplied, onSynced, onFatal },
         // Of a process that has died nothing counts.
         onTrouble: (of, what) => {
@@ -199,6 +230,7 @@ export class World {
       },
       first,
       this.#random.between(-500, 500),
+      this.#rateOfClock(),
     )
     this.#files.make(`/${id}`, 0o755, true)
     this.#files.make(node.folder, 0o700, true)
@@ -229,9 +261,16 @@ export class World {
     for (const { process } of this.leaders)
       this.scheduler.as(process ?? NOBODY, () => {
         const leader = process?.leader
-        if (leader) void leader.acknowledgements.wait({ ...leader.position }, wanted, ACK_WAIT_MS)
+        if (!leader) return
+        const onReached = this.leased?.wait(process.node.id, leader.status.checksum)
+        void leader.acknowledgements
+          .wait({ ...leader.position }, wanted, ACK_WAIT_MS)
+          .then(({ reached }) => {
+            if (reached && onReached) this.witness.check(onReached)
+          })
       })
-    this.scheduler.after(this.#random.between(20, 500), () => this.#waitForAcks(), NOBODY)
+    const pauseMs = this.leased ? this.#random.between(2, 100) : this.#random.between(20, 500)
+    this.scheduler.after(pauseMs, () => this.#waitForAcks(), NOBODY)
   }
 
   #isLevel(): boolean {

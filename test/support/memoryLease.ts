@@ -79,6 +79,12 @@ export class MemoryElection {
     this.#set(undefined, this.#value)
   }
 
+  /** Its data is gone. */
+  restartEmpty(): void {
+    this.notes.clear()
+    this.#set(undefined, undefined)
+  }
+
   watch(onChange: () => void): () => void {
     this.#watchers.add(onChange)
     return () => this.#watchers.delete(onChange)
