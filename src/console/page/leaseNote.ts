@@ -1,6 +1,6 @@
 /** Who holds the lease of automatic failover, in one line. */
 import type { ClusterAnswer } from '../../api/clusterOverview.ts'
-import { el } from './dom.ts'
+import { note } from './pieces.ts'
 
 /** '' without automatic failover. */
 export function leaseText({ election }: Partial<Pick<ClusterAnswer, 'election'>> = {}): string {
@@ -16,5 +16,5 @@ export function leaseText({ election }: Partial<Pick<ClusterAnswer, 'election'>>
 
 export function leaseNote(cluster: ClusterAnswer | undefined): HTMLElement[] {
   const text = leaseText(cluster)
-  return text === '' ? [] : [el('p', { class: 'note' }, text)]
+  return text === '' ? [] : [note(text)]
 }

@@ -28,7 +28,7 @@ export const clusterScreen: Screen = {
 
 class ClusterScreen implements MountedScreen {
   readonly #drawing = div('scroll')
-  readonly #lease = div()
+  readonly #lease = el('div')
   readonly #list = el('div')
   readonly #pause = new PauseCard()
   readonly #filter: NodeFilter
