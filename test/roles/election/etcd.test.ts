@@ -167,6 +167,16 @@ async function lostAnswers(t: TestContext, etcd: Etcd): Promise<void> {
     await taken(b, 'b leads')
   })
 
+  await t.test('a note whose publication failed is published by the next call', async (each) => {
+    const proxy = await etcdProxy(each, direct)
+    const a = client(each, { endpoints: [proxy.origin], prefix: lock() })
+    proxy.fault = (path) => (path === '/v3/kv/txn' ? 'cut' : 'pass')
+    await assert.rejects(a.publish('a is fit'), isAway(/the connection ended/))
+    proxy.fault = () => 'pass'
+    await a.keepNote()
+    assert.deepEqual(await a.notes(), ['a is fit'])
+  })
+
   await t.test('an unlucky take leaves no lease behind', async (each) => {
     const prefix = lock()
     const proxy = await etcdProxy(each, direct)
