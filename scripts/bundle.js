@@ -49,9 +49,32 @@ const IN_BUNDLE = [
   ['await loadXxhash()', 'xxhash'],
 ]
 
+/**
+ * What undici has beside requests, such as fetch, which also loads Node's own undici. That takes
+ * longer than the rest of it, and src/platform/httpClient.ts offers none of it.
+ */
+const UNUSED_OF_UNDICI = /^\.\/lib\/(web|mock|interceptor|cache)\//
+const UNUSED = 'module.exports = new Proxy({}, { get: () => class Unused {} })'
+
+/**
+ * Fastify's router compiles a function for each piece of a path that is shorter than this, which
+ * is most of what it takes to start the private side of a node. For longer ones it searches.
+ */
+const LONG_PIECE = /const LONG_PREFIX_MIN_LENGTH = \d+/
+const NO_COMPILED_PIECE = 'const LONG_PREFIX_MIN_LENGTH = 2'
+
 const asBundled = {
   name: 'as bundled',
-  setup(/** @type {import('esbuild').PluginBuild} */ { onLoad }) {
+  setup(/** @type {import('esbuild').PluginBuild} */ { onLoad, onResolve }) {
+    onResolve({ filter: UNUSED_OF_UNDICI }, ({ path, importer }) =>
+      importer.endsWith('/undici/index.js') ? { path, namespace: 'unused' } : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: UNUSED }))
+    onLoad({ filter: /\/find-my-way\/lib\/node\.js$/ }, ({ path }) => {
+      const contents = readFileSync(path, 'utf8')
+      if (!LONG_PIECE.test(contents)) throw new Error(`${path} has no ${LONG_PIECE}`)
+      return { contents: contents.replace(LONG_PIECE, NO_COMPILED_PIECE), loader: 'js' }
+    })
     onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
       let contents = readFileSync(path, 'utf8')
       for (const [ours, bundled] of IN_BUNDLE) contents = contents.replaceAll(ours, bundled)

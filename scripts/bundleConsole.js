@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { licenses } from './licenses.js'
+import { smallChart } from './smallChart.js'
 
 const PAGE = 'src/console/page'
 const OUT = 'dist/console'
@@ -27,6 +28,7 @@ const { metafile } = await build({
   target: ['chrome111', 'firefox114', 'safari16.4'],
   legalComments: 'none',
   metafile: true,
+  plugins: [smallChart],
   logLevel: 'warning',
 })
 for (const name of ['index.html', 'icon.svg']) copyFileSync(join(PAGE, name), join(OUT, name))

@@ -150,7 +150,7 @@ export const CATALOGUE = {
   ),
   BUNDLES_BUSY: entry(
     503,
-    'already {limit} requests for rows kept aside wait',
+    'already {limit} requests for rows kept aside wait, or {each} of yours',
     'try again when the others have their answer',
   ),
   BUNDLE_SQL_TOO_LARGE: entry(
@@ -158,6 +158,12 @@ export const CATALOGUE = {
     'the SQL of these rows is longer than {limit} characters',
     'choose fewer rows or one table, or copy the database.db of the bundle to the leader and use ' +
       '"walcast diff"; see docs/operating/split-rows.md',
+  ),
+  BUNDLE_ENDED: entry(
+    500,
+    'the process that read the rows of a bundle ended early: {detail}',
+    'look into the log of the kernel: it may have run out of memory; choose fewer rows, or copy ' +
+      'the database.db of the bundle to the leader and use "walcast diff"',
   ),
   BUNDLE_SLOW: entry(
     503,
@@ -1084,7 +1090,7 @@ export const CATALOGUE = {
   ),
   LAG_HISTORY_BUSY: entry(
     503,
-    'already {limit} questions wait for the history of lag',
+    'already {limit} questions wait for the history of lag, or {each} of yours',
     'try again in a moment',
   ),
   CALLER_GONE: entry(

@@ -38,6 +38,7 @@ export const AUDIT_ACTIONS = [
   'backup',
   'restore',
   'snapshot',
+  'bundle-read',
   'drop-bundle',
   'undo',
   'start',

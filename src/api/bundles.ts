@@ -5,6 +5,7 @@
  */
 import type { PageAsked, SqlAsked } from '../replica/diverged/keptRead.ts'
 import type { KeptPage, KeptSql, KeptTable } from '../replica/diverged/keptRow.ts'
+import type { Asker } from './asker.ts'
 import type { DivergedStatus } from './databaseStatus.ts'
 
 export const BUNDLES_PATH = '/_walcast/diverged'
@@ -45,7 +46,7 @@ export interface RemovedBundle {
   readonly isRemoved: boolean
 }
 
-/** The bundles of one database. Throws STARTING, BUNDLE_GONE, BUNDLE_BUSY or BUNDLES_BUSY. */
+/** The bundles of one database. Throws STARTING, BUNDLE_GONE or BUNDLE_BUSY. */
 export interface BundleShelf {
   /** The newest first. */
   list(): BundleInfo[]
@@ -56,8 +57,12 @@ export interface BundleShelf {
   remove(name: string, isDryRun: boolean): RemovedBundle
 }
 
-/** The same of the node, for its HTTP side. */
-export interface BundleDesk extends Pick<BundleShelf, 'page' | 'sql'> {
+/** The same of the node, for its HTTP side. Rows are users' data: the audit log tells who reads. */
+export interface BundleDesk {
   list(): BundlesAnswer
+  /** Throws BUNDLES_BUSY. */
+  page(name: string, asked: PageAsked, asker: Asker, gone: AbortSignal): Promise<KeptPage>
+  /** Throws BUNDLES_BUSY. */
+  sql(name: string, asked: SqlAsked, asker: Asker, gone: AbortSignal): Promise<KeptSql>
   remove(name: string, isDryRun: boolean, by: string): Promise<RemovedBundle>
 }

@@ -74,6 +74,6 @@ export interface LagWindowAsked {
 
 /** What answers for the history of a node. */
 export interface LagHistorySource {
-  /** Throws LAG_HISTORY_BUSY. */
-  answer(asked: LagWindowAsked): Promise<LagHistoryAnswer>
+  /** `asker`: whose share of the turns it takes. Throws LAG_HISTORY_BUSY. */
+  answer(asked: LagWindowAsked, asker: string): Promise<LagHistoryAnswer>
 }

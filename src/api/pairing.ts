@@ -7,6 +7,12 @@ import type { JoinClaim, JoinKeys } from '../security/pairingProof.ts'
 export const PAIR_PATH = '/_walcast/pair'
 export const JOIN_PATH = '/_walcast/join'
 
+/** Dark modules of a QR code as an SVG path, in a square with sides of `size`. */
+export interface QrDrawing {
+  readonly size: number
+  readonly path: string
+}
+
 export interface PairAnswer {
   /** The code itself. It is shown this once. */
   readonly code: string
@@ -17,6 +23,13 @@ export interface PairAnswer {
   readonly address: string
   /** How long it is good. */
   readonly expiresMs: number
+  /** `joinCommand` of it for a camera, when `qr` was asked for. As secret as the code. */
+  readonly qr?: QrDrawing
+}
+
+/** What the operator of a new host runs. The two names are those of the new host. */
+export function joinCommand(code: string): string {
+  return `walcast join ${code} --db FILE --listen HOST:PORT`
 }
 
 export interface JoinAnswer {

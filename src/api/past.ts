@@ -2,6 +2,7 @@
  * `/_walcast/past...`: the past of a node's database, as its archive has it: what is there, a query
  * on it, a restore to a file of the node's machine, and a restored file to be downloaded.
  */
+import type { Asker } from './asker.ts'
 
 /** `GET`: what a place of the archive holds. */
 export const PAST_PATH = '/_walcast/past'
@@ -125,6 +126,8 @@ export interface RestoreReport {
   readonly endedAt?: string
   readonly result?: RestoreResult
   readonly error?: { readonly code: string; readonly message: string; readonly cure: string }
+  /** Files of other restores that wait to be downloaded, or are being sent. */
+  readonly others?: readonly Pick<RestoreReport, 'id' | 'position' | 'file' | 'by'>[]
 }
 
 export interface RestoreResult extends PastPosition {
@@ -144,13 +147,6 @@ export interface PastMoment {
   readonly at: string
   /** The history that ends in this incarnation. */
   readonly incarnation: string | undefined
-}
-
-export interface PastAsker {
-  /** A token with its address, an address or this machine. */
-  readonly reader: string
-  /** The same with the name that it gives itself, for the audit log. */
-  readonly by: string
 }
 
 export interface PastQueryOrder extends PastMoment {
@@ -182,22 +178,22 @@ export interface PastDownload {
  * CALLER_GONE, and what reading the archive throws.
  */
 export interface PastDesk {
-  contents(place: number, asker: PastAsker, gone: AbortSignal): Promise<PastContents>
+  contents(place: number, asker: Asker, gone: AbortSignal): Promise<PastContents>
   /** Throws RESTORE_REFUSED for a name that no restored file may have. */
   plan(
     moment: PastMoment,
     name: string | undefined,
-    asker: PastAsker,
+    asker: Asker,
     gone: AbortSignal,
   ): Promise<PastPlan>
   /** Throws QUERY_FAILED. */
-  query(order: PastQueryOrder, asker: PastAsker, gone: AbortSignal): Promise<PastRows>
+  query(order: PastQueryOrder, asker: Asker, gone: AbortSignal): Promise<PastRows>
   /** Begins it. Throws RESTORE_REFUSED. */
-  restore(order: PastRestoreOrder, asker: PastAsker): RestoreReport
+  restore(order: PastRestoreOrder, asker: Asker): RestoreReport
   /** Ends the one with this id. Throws PAST_RESTORE_GONE. */
   cancel(id: string): Promise<RestoreReport>
   /** The last one; undefined before the first. */
   report(): RestoreReport | undefined
   /** Throws PAST_RESTORE_GONE. */
-  download(id: string, asker: PastAsker): Promise<PastDownload>
+  download(id: string, asker: Asker): Promise<PastDownload>
 }

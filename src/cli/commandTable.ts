@@ -18,6 +18,7 @@ const GROUPS = [
       node: 'run a node whose role may change by switchover or promotion',
       run: 'run a node, and the application as its child',
       systemd: 'write the systemd unit of a node, with or without its application',
+      witness: 'print how to run a third vote for two servers: a small etcd with TLS',
       'new-identity': 'give the node of a copied folder an id of its own',
       'check-config': 'name every mistake in the options of a node, without starting it',
     },

@@ -15,6 +15,7 @@ import { reportFailure } from './failureReport.ts'
 import { showHelp } from './helpOutput.ts'
 import { momentOf, withArchive } from './pastArguments.ts'
 import { ProgressOutput } from './progressOutput.ts'
+import { SqlOutput } from './sqlOutput.ts'
 import { usage } from './usage.ts'
 
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
@@ -144,7 +145,8 @@ async function printDifferences(
     onRows: (done: number, total: number) =>
       progress.show({ phase: 'comparing', done, total, unit: 'rows' }),
   }
-  const output = new DataOutput(process.stdout)
+  const { stdout, stderr } = process
+  const output = format === 'sql' ? new SqlOutput(stdout, stderr) : new DataOutput(stdout)
   let last: Difference | undefined
   let differs = false
   const differences = function* (): Generator<Difference, void, void> {

@@ -20,10 +20,10 @@ import {
 import { BUNDLE_PAGE, BUNDLE_SQL, BUNDLES, REMOVED_BUNDLE } from './bundleShapes.ts'
 import { bundlesText, pageText, rowsText } from './bundleText.ts'
 import { NODE_FLAGS, operator, parseAll } from './commandArguments.ts'
-import { DataOutput } from './dataOutput.ts'
 import { namedNode } from './namedNode.ts'
 import { askJson, type Question } from './nodeClient.ts'
 import { formatBytes, jsonLine } from './queryCommand.ts'
+import { SqlOutput } from './sqlOutput.ts'
 import { type NodeSubcommand, runSubcommand } from './subcommand.ts'
 import { shown } from './table.ts'
 import { lookOf } from './terminalLook.ts'
@@ -80,7 +80,7 @@ const COMMANDS: Readonly<Record<string, NodeSubcommand<Flags>>> = {
   sql: { argument: NAME, flags: ['table', 'rows', 'updates'], run: sql },
   delete: { argument: NAME, flags: ['dry-run'], run: remove },
 }
-/** Rows are compared for up to a minute, after a wait for others. */
+/** Rows are compared for up to 20 seconds, after a wait for others. */
 const TIMEOUT_MS = 180_000
 
 export async function runDiverged(args: readonly string[]): Promise<number> {
@@ -107,6 +107,7 @@ async function rows(flags: Flags, name: string): Promise<void> {
     table,
     from: String(parseNumber('from', from)),
     limit: String(parseNumber('limit', limit)),
+    by: operator(),
   }
   const question = await asking(flags, 'GET', `${BUNDLE_ROWS_PATH}?${new URLSearchParams(asked)}`)
   const page = await askJson<KeptPage>(question, BUNDLE_PAGE)
@@ -118,12 +119,12 @@ async function sql(flags: Flags, name: string): Promise<void> {
   const { table = '', rows: chosen, updates = false } = flags
   if (table !== '' && chosen !== undefined) throw usage('--table and --rows exclude each other')
   const numbers = chosen?.split(',').map((text) => parseNumber('rows', text)) ?? []
-  const body = { name, table, rows: numbers, updates }
+  const body = { name, table, rows: numbers, updates, by: operator() }
   const question = { ...(await asking(flags, 'POST', BUNDLE_SQL_PATH)), body }
   const answer = await askJson<KeptSql>(question, BUNDLE_SQL)
   const { inserted, conflicts } = answer
   if (flags.json) return void process.stdout.write(jsonLine(answer))
-  const output = new DataOutput(process.stdout)
+  const output = new SqlOutput(process.stdout, process.stderr)
   await output.write(answer.sql)
   await output.end()
   const what = updates ? 'overwritten' : 'in conflict, as comments'

@@ -13,6 +13,7 @@ const PREFIX = 'WALCAST_'
 /** Read by commands; not options of a node. */
 const OF_COMMANDS = [
   ...['SECRET', 'SECRET_FILE', 'TOKEN', 'TOKEN_FILE', 'IDENTITY'],
+  ...['ELECTION_PASSWORD', 'ELECTION_PASSWORD_FILE'],
   ...['CONFIG', 'NODE', 'LOG_LEVEL', 'LOG_FORMAT', 'DEBUG'],
 ]
 /**

@@ -2,10 +2,17 @@
  * How a node logs: options of the command line, and not of a node, since a program that embeds one
  * brings a logger of its own. A flag beats the environment, the environment beats the file.
  */
-import { WalcastError } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
 import { DEFAULT_ORIGIN } from '../options/optionOrigin.ts'
 import type { ShownOption } from '../options/shownOptions.ts'
-import { type GivenValue, givenIn, type OptionSources, optionSources } from './optionSources.ts'
+import {
+  type Flags,
+  type GivenValue,
+  givenIn,
+  type OptionSources,
+  optionSources,
+  readableSources,
+} from './optionSources.ts'
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 const FORMATS = ['pretty', 'json'] as const
@@ -54,6 +61,19 @@ export function logSettings(
   }
 }
 
+/** One text for each mistake in them, as far as the file can be read. */
+export function logProblems(args: readonly string[], environment: NodeJS.ProcessEnv): string[] {
+  const { sources } = readableSources(flagsIn(args), environment)
+  return LOG_OPTIONS.flatMap((option) => {
+    try {
+      givenWord(option, sources)
+      return []
+    } catch (error) {
+      return [messageOf(error)]
+    }
+  })
+}
+
 /** Whether a person reads the log on a terminal that can replace a line. Throws USAGE. */
 export function hasTerminalLog(args: readonly string[], environment: NodeJS.ProcessEnv): boolean {
   const isTerminal = process.stderr.isTTY === true && environment['TERM'] !== 'dumb'
@@ -82,10 +102,12 @@ export function shownLogOptions(
 }
 
 function sourcesOf(args: readonly string[], environment: NodeJS.ProcessEnv): OptionSources {
-  const flags = [...LOG_OPTIONS.map(({ flag }) => flag), 'config'].map(
-    (flag) => [flag, flagIn(args, flag)] as const,
-  )
-  return optionSources(Object.fromEntries(flags), environment)
+  return optionSources(flagsIn(args), environment)
+}
+
+function flagsIn(args: readonly string[]): Flags {
+  const flags = [...LOG_OPTIONS.map(({ flag }) => flag), 'config']
+  return Object.fromEntries(flags.map((flag) => [flag, flagIn(args, flag)]))
 }
 
 /** Throws USAGE. */

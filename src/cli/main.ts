@@ -21,6 +21,7 @@ const RUNS: Readonly<Record<CommandName, Run>> = {
   node: async (args) => (await import('./runNode.ts')).runNode('node', args),
   run: async (args) => (await import('./run.ts')).runRun(args),
   systemd: async (args) => (await import('./systemd.ts')).runSystemd(args),
+  witness: async (args) => (await import('./witness.ts')).runWitness(args),
   'new-identity': async (args) => (await import('./newIdentity.ts')).runNewIdentity(args),
   pair: async (args) => (await import('./pair.ts')).runPair(args),
   join: async (args) => (await import('./join.ts')).runJoin(args),

@@ -3,7 +3,6 @@
  * beats the file.
  */
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { StartAs } from '../node/nodeFolder.ts'
 import { defaultOptions } from '../options/defaults.ts'
@@ -13,10 +12,10 @@ import { optionProblems } from '../options/optionProblems.ts'
 import { type OptionSpec, tunes } from '../options/optionSpec.ts'
 import { NODE_OPTIONS } from '../options/options.ts'
 import { parseValue } from '../options/optionValues.ts'
-import { flagError, joinNegatives } from './commandArguments.ts'
 import { unknownKeys } from './configFile.ts'
 import { LOG_OPTIONS } from './logOptions.ts'
-import { environmentName, type Flags, givenIn, optionSources } from './optionSources.ts'
+import { readFlags } from './nodeFlags.ts'
+import { environmentName, type Flags, givenIn, readableSources } from './optionSources.ts'
 
 /** Of the place of an archive that is no folder, or that is mistyped as one. */
 const SCHEME = /^[a-z][a-z0-9+.-]*:/i
@@ -67,17 +66,44 @@ export function givenOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): GivenOptions {
-  const sources = optionSources(parseFlags(args), environment)
-  const { flags, file } = sources
-  const unknown = unknownKeys(file, FILE_KEYS)
-  const problems: string[] = unknownFlags(role, flags)
+  const { options, origins, problems, badFile, isFileRead } = readOptions(role, args, environment)
+  // Values in the wrong order are told at the start as well, and here with the other mistakes.
+  const fit = problems.length > 0 && isFileRead ? optionProblems(options) : []
+  const detail = [...problems, ...fit].join('; ')
+  if (badFile !== undefined) throw new WalcastError('CONFIG_BAD', { path: badFile, detail })
+  if (problems.length > 0) throw new WalcastError('USAGE', { detail })
+  return { options, origins }
+}
+
+/** What could be read, and what is wrong with the rest. */
+export interface ReadOptions extends GivenOptions {
+  /** One text for each mistake. How options fit each other is not looked at. */
+  readonly problems: readonly string[]
+  /** The file's path when the file itself is wrong: no TOML, or with unknown keys. */
+  readonly badFile: string | undefined
+  /** False: the file may have options that nobody knows of. */
+  readonly isFileRead: boolean
+}
+
+/** The same as `givenOptions`. Throws nothing. */
+export function readOptions(
+  role: StartAs,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): ReadOptions {
+  const { flags, problems: inFlags } = readFlags(args)
+  const { sources, unread } = readableSources(flags, environment)
+  const unknown = unread ? [unread.detail] : unknownKeys(sources.file, FILE_KEYS)
+  const problems: string[] = [...inFlags, ...unknownFlags(role, flags)]
   const options: Record<string, unknown> = defaultOptions()
   const origins = new Map<string, OptionOrigin>()
   for (const spec of NODE_OPTIONS) {
     if (!isOf(spec, role) && !tunes(spec)) continue
     const given = givenIn(sources, spec.flag)
     if (!given) {
-      if (isRequired(spec, role)) problems.push(`--${spec.flag} ${spec.value} is required`)
+      // It may be in the file that cannot be read.
+      if (isRequired(spec, role) && !unread)
+        problems.push(`--${spec.flag} ${spec.value} is required`)
       continue
     }
     try {
@@ -88,13 +114,13 @@ export function givenOptions(
       problems.push(messageOf(error))
     }
   }
-  const all = [...unknown, ...problems]
-  // Values in the wrong order are told at the start as well, and here with the other mistakes.
-  if (all.length > 0) all.push(...optionProblems(options as unknown as NodeOptions))
-  const detail = all.join('; ')
-  if (unknown.length > 0) throw new WalcastError('CONFIG_BAD', { path: file.path, detail })
-  if (all.length > 0) throw new WalcastError('USAGE', { detail })
-  return { options: options as unknown as NodeOptions, origins }
+  return {
+    options: options as unknown as NodeOptions,
+    origins,
+    problems: [...unknown, ...problems],
+    badFile: unread?.path ?? (unknown.length > 0 ? sources.file.path : undefined),
+    isFileRead: unread === undefined,
+  }
 }
 
 /**
@@ -105,7 +131,8 @@ export function lastingArguments(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): readonly string[] {
-  const flags = parseFlags(args)
+  const { flags, problems } = readFlags(args)
+  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
   const lasting: string[] = []
   const add = (flag: string, kind: OptionSpec['kind'], given: string | boolean | undefined) => {
     if (given === undefined || given === '' || given === false || given === 'false') return
@@ -132,22 +159,6 @@ function unquotedMode({ flag }: OptionSpec): WalcastError {
   return new WalcastError('USAGE', {
     detail: `${flag} wants a mode in quotation marks, such as "0640"`,
   })
-}
-
-function parseFlags(args: readonly string[]): Flags {
-  const options: Record<string, { type: 'string' | 'boolean' }> = {
-    config: { type: 'string' },
-    'print-config': { type: 'boolean' },
-  }
-  for (const { flag } of LOG_OPTIONS) options[flag] = { type: 'string' }
-  for (const spec of NODE_OPTIONS)
-    options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
-  try {
-    return parseArgs({ args: joinNegatives(args, options), options, allowPositionals: false })
-      .values as Flags
-  } catch (error) {
-    throw flagError(error, options)
-  }
 }
 
 function unknownFlags(role: StartAs, flags: Flags): string[] {

@@ -2,6 +2,7 @@
  * Where options come from: flags, environment, file. A flag beats the environment, the environment
  * beats the file. Pure but for the file, which is read once.
  */
+import { WalcastError } from '../errors.ts'
 import type { OptionOrigin } from '../options/optionOrigin.ts'
 import type { OptionSpec } from '../options/optionSpec.ts'
 import { type ConfigFile, NO_CONFIG, placeOf, readConfig } from './configFile.ts'
@@ -28,6 +29,27 @@ export function environmentName({ flag }: Pick<OptionSpec, 'flag'>): string {
 export function optionSources(flags: Flags, environment: NodeJS.ProcessEnv): OptionSources {
   const path = flags['config'] ?? (environment['WALCAST_CONFIG'] || undefined)
   return { flags, environment, file: typeof path === 'string' ? readConfig(path) : NO_CONFIG }
+}
+
+/** Why the file cannot be used. */
+export interface UnreadFile {
+  readonly path: string
+  readonly detail: string
+}
+
+/** The same. A file that cannot be used counts as empty, and `unread` says why. */
+export function readableSources(
+  flags: Flags,
+  environment: NodeJS.ProcessEnv,
+): { readonly sources: OptionSources; readonly unread: UnreadFile | undefined } {
+  try {
+    return { sources: optionSources(flags, environment), unread: undefined }
+  } catch (error) {
+    if (!(error instanceof WalcastError)) throw error
+    const { path, detail } = error.details
+    const unread = { path: String(path), detail: String(detail) }
+    return { sources: { flags, environment, file: NO_CONFIG }, unread }
+  }
 }
 
 /**

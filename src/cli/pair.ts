@@ -2,7 +2,7 @@
  * `walcast pair`: makes a pairing code. The line to run on the other host goes to standard output,
  * and what it is good for to standard error.
  */
-import { PAIR_PATH, type PairAnswer } from '../api/pairing.ts'
+import { joinCommand, PAIR_PATH, type PairAnswer } from '../api/pairing.ts'
 import { WalcastError } from '../errors.ts'
 import { parsePairingCode } from '../security/pairingCode.ts'
 import { PAIRED } from './answerShapes.ts'
@@ -66,5 +66,5 @@ function report({ code, node, address, expiresMs }: PairAnswer): void {
   const minutes = Math.round(expiresMs / MINUTE_MS)
   const use = `run this on the new host within ${minutes} minutes, once; it asks ${node}`
   process.stderr.write(`${shown(`${use} at ${address}`)}:\n`)
-  process.stdout.write(`walcast join ${code} --db FILE --listen HOST:PORT\n`)
+  process.stdout.write(`${joinCommand(code)}\n`)
 }

@@ -2,7 +2,7 @@
 import { rateText, sizeText } from '../health/causeText.ts'
 import { cutMiddle, displayWidth } from './displayWidth.ts'
 
-export type ProgressUnit = 'bytes' | 'rows' | 'positions'
+export type ProgressUnit = 'bytes' | 'rows'
 
 export interface Progress {
   /** What goes on, as it stands before the numbers. Another phase counts from its own start. */

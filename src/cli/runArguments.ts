@@ -62,6 +62,11 @@ export function runArguments(
   }
 }
 
+/** The arguments of the node, whatever is wrong with the others. Throws USAGE. */
+export function nodeArgumentsIn(args: readonly string[]): readonly string[] {
+  return takeOwn(beforeCommand(args)).others
+}
+
 /** What is given for an option of its own; an empty text counts as not given. */
 function givenOwn(
   own: ReadonlyMap<OwnFlag, string>,

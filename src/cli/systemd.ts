@@ -38,8 +38,9 @@ export async function runSystemd(args: readonly string[]): Promise<number> {
   }
   const { command, unit } = argumentsIn(args)
   const environment = process.env
-  if (environment['WALCAST_SECRET'])
-    throw usage('a unit holds no secret: set WALCAST_SECRET_FILE in place of WALCAST_SECRET')
+  const secret = ['WALCAST_SECRET', 'WALCAST_ELECTION_PASSWORD'].find((name) => environment[name])
+  if (secret !== undefined)
+    throw usage(`a unit holds no secret: set ${secret}_FILE in place of ${secret}`)
   const log = await createLog(environment, args)
   const { options } = command
   const plan = await planUnit(command, unit, environment)

@@ -19,13 +19,13 @@ import { type UndoStep, undoHead, undoScript } from '../rowdiff/undoScript.ts'
 import { withAgo } from './agoArguments.ts'
 import { identityHelp } from './archivePlace.ts'
 import { parseAll } from './commandArguments.ts'
-import { DataOutput } from './dataOutput.ts'
 import { showHelp } from './helpOutput.ts'
 import { databaseTarget } from './nodeTarget.ts'
 import { momentOf, PLACE_HELP, withArchive } from './pastArguments.ts'
 import { shown } from './queryCommand.ts'
 import type { ReadProgress } from './readProgress.ts'
 import { noteInAudit } from './settledNode.ts'
+import { SqlOutput } from './sqlOutput.ts'
 import { usage } from './usage.ts'
 
 /** Rows in conflict that are listed. */
@@ -130,7 +130,7 @@ async function undo(
   const steps = undoScript(planOf(changes, wanted.winner ?? 'undo'))
   if (wanted.db !== undefined) await apply(wanted.db, steps, noteOf(range, changes, wanted))
   else {
-    const output = new DataOutput(process.stdout)
+    const output = new SqlOutput(process.stdout, process.stderr)
     await output.write(undoHead(headOf(range)))
     for (const { sql } of steps) if (!(await output.write(sql))) break
     await output.end()

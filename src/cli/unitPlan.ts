@@ -25,7 +25,10 @@ export interface UnitPlan {
 }
 
 /** Variables that are no option of a node, and hold no secret. */
-const KEPT_VARIABLES = ['WALCAST_SECRET_FILE', 'WALCAST_LOG_LEVEL', 'WALCAST_LOG_FORMAT']
+const KEPT_VARIABLES = [
+  ...['WALCAST_SECRET_FILE', 'WALCAST_ELECTION_PASSWORD_FILE'],
+  ...['WALCAST_LOG_LEVEL', 'WALCAST_LOG_FORMAT'],
+]
 const FIRST_OPEN_PORT = 1024
 
 /** `unit`: its name, else one after the database file. Throws USAGE or UNIT_USER. */

@@ -1,7 +1,7 @@
 /**
  * What a node kept aside of one database, for people: which bundles, which rows, their SQL, and the
- * end of a bundle. Rows are read by processes of their own, a few at once. A bundle whose rows are
- * being read or compared is not removed.
+ * end of a bundle. Rows are read by processes of their own. A bundle whose rows are being read or
+ * compared is not removed.
  */
 import {
   type BundleInfo,
@@ -11,15 +11,11 @@ import {
 } from '../api/bundles.ts'
 import { WalcastError } from '../errors.ts'
 import { existsSync } from '../platform/files.ts'
-import { Turns } from '../platform/turns.ts'
 import type { Kept, KeptBundles } from '../replica/diverged/keptFolder.ts'
 import { KeptList } from '../replica/diverged/keptList.ts'
 import { type PageAsked, readPage, readSql, type SqlAsked } from '../replica/diverged/keptRead.ts'
 import type { KeptPage, KeptSql, KeptTable } from '../replica/diverged/keptRow.ts'
 import { statusOfKept } from './keptStatus.ts'
-
-const AT_ONCE = 2
-const MAX_WAITING = 16
 
 export interface BundleShelfParts {
   /** Of the database file. */
@@ -30,7 +26,6 @@ export interface BundleShelfParts {
 
 export class DatabaseBundles implements BundleShelf {
   readonly #parts: BundleShelfParts
-  readonly #turns = new Turns(AT_ONCE, MAX_WAITING)
   /** How many requests read a bundle, by its name. */
   readonly #readers = new Map<string, number>()
   /** A list of rows does not change any more once it is there. Of bundles that are there. */
@@ -70,21 +65,15 @@ export class DatabaseBundles implements BundleShelf {
   }
 
   async #reading<T>(name: string, read: (folder: string) => Promise<T>): Promise<T> {
-    const leave = await this.#turns.take()
-    if (!leave) throw new WalcastError('BUNDLES_BUSY', { limit: MAX_WAITING })
+    const bundles = this.#looked()
+    this.#find(bundles, name)
+    this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1)
     try {
-      const bundles = this.#looked()
-      this.#find(bundles, name)
-      this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1)
-      try {
-        return await read(`${bundles.path}/${name}`)
-      } finally {
-        const left = (this.#readers.get(name) ?? 1) - 1
-        if (left > 0) this.#readers.set(name, left)
-        else this.#readers.delete(name)
-      }
+      return await read(`${bundles.path}/${name}`)
     } finally {
-      leave()
+      const left = (this.#readers.get(name) ?? 1) - 1
+      if (left > 0) this.#readers.set(name, left)
+      else this.#readers.delete(name)
     }
   }
 

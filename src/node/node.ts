@@ -197,7 +197,7 @@ function newServer(
     advertised: ownAddress(options),
     archiving: { archivist, backup: new NodeBackupNow({ ...noted, archivist }) },
     archive: archiveDesk(ground, noted),
-    bundles: new NodeBundles(ground),
+    bundles: new NodeBundles(ground, noted),
     onArchiveRead: (reader, place) => tellArchiveRead(ground, reader, place),
     tokens: new ClusterTokens(ground),
     pairing: new ClusterPairing(ground),

@@ -1,14 +1,39 @@
-/** What the node kept aside, with a word in the audit log for each bundle that is removed. */
+/**
+ * What the node kept aside. The audit log tells who removed a bundle, and who read rows of one:
+ * they are users' data.
+ *
+ * A read holds a snapshot of the live database, and the WAL cannot be emptied meanwhile. So one
+ * asker reads at a time, and the database has as long without a reader after each read as the read
+ * took: whatever is asked, no reader is there half of the time.
+ */
+import type { Asker } from '../api/asker.ts'
 import type { BundleDesk, BundleShelf, BundlesAnswer, RemovedBundle } from '../api/bundles.ts'
 import { onlyDatabase } from '../api/databases.ts'
+import { WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
+import { FairTurns } from '../platform/fairTurns.ts'
+import { monotonicMs, setTimer } from '../platform/time.ts'
+import type { PageAsked, SqlAsked } from '../replica/diverged/keptRead.ts'
 import type { KeptPage, KeptSql } from '../replica/diverged/keptRow.ts'
 import { type AuditParts, auditedDurably } from './auditedChange.ts'
 
+const READS = { atOnce: 1, maxWaiting: 16, atOnceEach: 1, maxWaitingEach: 8 }
+const MAX_TABLE_CHARS = 100
+
+/** Calls `then` after that time. */
+type Rest = (ms: number, then: () => void) => void
+
 export class NodeBundles implements BundleDesk {
   readonly #parts: AuditParts
+  readonly #noted: AuditParts
+  readonly #turns = new FairTurns(READS)
+  readonly #rest: Rest
 
-  constructor(parts: AuditParts) {
+  /** `noted`: where entries go that can be caused as often as somebody likes. */
+  constructor(parts: AuditParts, noted: AuditParts, rest: Rest = restFor) {
+    this.#rest = rest
     this.#parts = parts
+    this.#noted = noted
   }
 
   get #shelf(): BundleShelf {
@@ -19,12 +44,16 @@ export class NodeBundles implements BundleDesk {
     return { node: this.#parts.nodeFile.record.node, bundles: this.#shelf.list() }
   }
 
-  page(...asked: Parameters<BundleDesk['page']>): Promise<KeptPage> {
-    return this.#shelf.page(...asked)
+  page(name: string, asked: PageAsked, asker: Asker, gone: AbortSignal): Promise<KeptPage> {
+    const what = `rows of the bundle ${name}${ofTable(asked)}`
+    return this.#read(what, asker, gone, () => this.#shelf.page(name, asked, gone))
   }
 
-  sql(...asked: Parameters<BundleDesk['sql']>): Promise<KeptSql> {
-    return this.#shelf.sql(...asked)
+  sql(name: string, asked: SqlAsked, asker: Asker, gone: AbortSignal): Promise<KeptSql> {
+    const { rows } = asked
+    const which = rows.length > 0 ? `, ${rows.length} chosen rows` : ofTable(asked)
+    const what = `SQL of the bundle ${name}${which}`
+    return this.#read(what, asker, gone, () => this.#shelf.sql(name, asked, gone))
   }
 
   async remove(name: string, isDryRun: boolean, by: string): Promise<RemovedBundle> {
@@ -39,4 +68,30 @@ export class NodeBundles implements BundleDesk {
       this.#shelf.remove(name, false),
     )
   }
+  async #read<T>(
+    detail: string,
+    { reader, by }: Asker,
+    gone: AbortSignal,
+    read: () => Promise<T>,
+  ): Promise<T> {
+    const leave = await this.#turns.take(reader)
+    const { maxWaiting: limit, maxWaitingEach: each } = READS
+    if (!leave) throw new WalcastError('BUNDLES_BUSY', { limit, each })
+    const beganMs = monotonicMs()
+    try {
+      if (gone.aborted) throw new WalcastError('CALLER_GONE', { wanted: 'rows of a bundle' })
+      return await auditedDurably(this.#noted, { action: 'bundle-read', by, detail }, read)
+    } finally {
+      this.#rest(monotonicMs() - beganMs, leave)
+    }
+  }
+}
+
+/** The stop of the node does not wait for it. */
+function restFor(ms: number, then: () => void): void {
+  setTimer(then, ms).unref()
+}
+
+function ofTable({ table }: Pick<PageAsked, 'table'>): string {
+  return table === null ? '' : `, table ${plainText(table, MAX_TABLE_CHARS)}`
 }

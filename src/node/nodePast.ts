@@ -1,8 +1,8 @@
 /** The past of a node's database for those who ask the node: from its archive, by its options. */
 import { basename, join } from 'node:path'
+import type { Asker } from '../api/asker.ts'
 import {
   MAX_QUERY_MS,
-  type PastAsker,
   type PastContents,
   type PastDesk,
   type PastDownload,
@@ -68,7 +68,7 @@ export class NodePast implements PastDesk {
     })
   }
 
-  contents(place: number, { reader }: PastAsker, gone: AbortSignal): Promise<PastContents> {
+  contents(place: number, { reader }: Asker, gone: AbortSignal): Promise<PastContents> {
     const order = { kind: 'contents', ...this.#placeOf(place) } as const
     return this.#refused(
       this.#looks.run(reader, () => this.#answer<'contents'>(order, gone, LOOK_MS)),
@@ -78,7 +78,7 @@ export class NodePast implements PastDesk {
   async plan(
     moment: PastMoment,
     name: string | undefined,
-    { reader }: PastAsker,
+    { reader }: Asker,
     gone: AbortSignal,
   ): Promise<PastPlan> {
     if (name !== undefined) requireRestoredName(name)
@@ -89,7 +89,7 @@ export class NodePast implements PastDesk {
     return { ...plan, target: this.#targetOf(name) }
   }
 
-  query(order: PastQueryOrder, { reader, by }: PastAsker, gone: AbortSignal): Promise<PastRows> {
+  query(order: PastQueryOrder, { reader, by }: Asker, gone: AbortSignal): Promise<PastRows> {
     const { sql, rows, at, place } = order
     const timeoutMs = Math.min(order.timeoutMs, MAX_QUERY_MS)
     const asked = { kind: 'query', ...this.#stateOf(order), sql, rows, timeoutMs } as const
@@ -101,20 +101,24 @@ export class NodePast implements PastDesk {
     return this.#refused(answered)
   }
 
-  restore(order: PastRestoreOrder, { by }: PastAsker): RestoreReport {
+  restore(order: PastRestoreOrder, { reader, by }: Asker): RestoreReport {
     const { name, isForced, at, place } = order
     if (name !== undefined) requireRestoredName(name)
     const state = this.#stateOf(order)
     const reserve = this.#parts.setup.options.drillReserve
-    const target = { folder: this.#folder, name, isForced, workFolder: this.#workFolder, reserve }
+    const target = { folder: this.#folder, name, isForced, reserve }
     const kind = name === undefined ? 'download' : 'file'
     const file = name === undefined ? this.#downloadName(at) : join(this.#folder, name)
     const what = name === undefined ? 'a restore to be downloaded' : `a restore to ${file}`
     const nameOf = (position: string) => this.#downloadName(position)
-    const about = { kind, place: state.place, position: at, file, by, nameOf } as const
-    return this.#restores.begin(about, (signal, onNews) =>
+    const about = { kind, place: state.place, position: at, file, by, reader, nameOf } as const
+    return this.#restores.begin(about, (signal, onNews, workFolder) =>
       this.#audited(by, `${what} of ${at}, ${placeText(place)}`, () =>
-        this.#restored({ kind: 'restore', ...state, target }, signal, onNews),
+        this.#restored(
+          { kind: 'restore', ...state, target: { ...target, workFolder } },
+          signal,
+          onNews,
+        ),
       ),
     )
   }
@@ -127,9 +131,9 @@ export class NodePast implements PastDesk {
     return this.#restores.report()
   }
 
-  async download(id: string, { by }: PastAsker): Promise<PastDownload> {
-    const position = this.report()?.position ?? ''
-    return this.#audited(by, `the download of ${position}`, () => this.#restores.download(id))
+  async download(id: string, { by }: Asker): Promise<PastDownload> {
+    const what = `the download of ${this.#restores.positionOf(id) ?? 'a file that is gone'}`
+    return this.#audited(by, what, () => this.#restores.download(id))
   }
 
   /** Ends every process that it has begun. */

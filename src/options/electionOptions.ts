@@ -28,7 +28,9 @@ export const ELECTION_OPTIONS: readonly OptionSpec[] = [
     flag: 'consul',
     kind: 'origin',
     value: 'URL',
-    help: 'the Consul agent on this machine, such as http://127.0.0.1:8500',
+    help:
+      'the Consul agent on this machine, such as http://127.0.0.1:8500; its token is in ' +
+      'WALCAST_ELECTION_PASSWORD or ..._PASSWORD_FILE',
     roles: BOTH,
   },
   {

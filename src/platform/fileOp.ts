@@ -52,8 +52,20 @@ export type FileOp =
   | 'drills.write'
   | 'drills.rename'
   | 'drills.folder'
+  | 'witness.write'
+  | 'witness.rename'
+  | 'witness.folder'
+  | 'witness.publish'
   | 'lag.write'
   | 'lag.aside'
 
 /** What `replace` writes: names its three steps. */
-export type ReplacedKind = 'state' | 'role' | 'keys' | 'trust' | 'left' | 'resume' | 'drills'
+export type ReplacedKind =
+  | 'state'
+  | 'role'
+  | 'keys'
+  | 'trust'
+  | 'left'
+  | 'resume'
+  | 'drills'
+  | 'witness'

@@ -1,6 +1,6 @@
 /**
- * undici, loaded when it is first used: it is a sixth of what a start of a node loads, and most
- * nodes never ask anything by HTTP themselves.
+ * undici, loaded when it is first used: most nodes never ask anything by HTTP themselves. Programs
+ * of dist/bundle have only what this file names of it (scripts/bundle.js).
  */
 import { createRequire } from 'node:module'
 
@@ -8,7 +8,7 @@ type Undici = typeof import('undici')
 
 let undici: Undici | undefined
 
-export function httpClient(): Pick<Undici, 'Agent' | 'errors' | 'fetch' | 'request'> {
+export function httpClient(): Pick<Undici, 'Agent' | 'errors' | 'request'> {
   undici ??= createRequire(import.meta.url)('undici') as Undici
   return undici
 }

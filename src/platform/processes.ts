@@ -2,20 +2,19 @@
  * Child processes, and threads of this one. A simulation puts its own in place of the system's
  * (`replaceProcesses`).
  */
-import { execFile as systemExecFile } from 'node:child_process'
+import { spawn as systemSpawn } from 'node:child_process'
 import { Worker as SystemWorker } from 'node:worker_threads'
 
-export { spawn } from 'node:child_process'
 export { parentPort } from 'node:worker_threads'
 
 export interface ProcessSource {
-  readonly execFile: typeof systemExecFile
+  readonly spawn: typeof systemSpawn
   readonly Worker: typeof SystemWorker
 }
 
 export type Worker = SystemWorker
 /** Live bindings, as those of `files.ts` are. */
-export let execFile = systemExecFile
+export let spawn = systemSpawn
 export let Worker = SystemWorker
 
 /**
@@ -23,9 +22,9 @@ export let Worker = SystemWorker
  * called.
  */
 export function replaceProcesses(other: ProcessSource): () => void {
-  ;({ execFile, Worker } = other)
+  ;({ spawn, Worker } = other)
   return () => {
-    execFile = systemExecFile
+    spawn = systemSpawn
     Worker = SystemWorker
   }
 }

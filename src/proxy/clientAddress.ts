@@ -8,7 +8,13 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { canonicalAddress, parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from '../options/network.ts'
+import {
+  canonicalAddress,
+  type Network,
+  parseNetwork,
+  TRUST_LOOPBACK,
+  TRUST_NONE,
+} from '../options/network.ts'
 
 /** The address of a connection that closed before it could be asked for it. */
 export const UNKNOWN_ADDRESS = 'unknown'
@@ -16,7 +22,11 @@ export const UNKNOWN_ADDRESS = 'unknown'
 const MAX_HOPS = 32
 /** Addresses whose classification is remembered. */
 const MAX_KNOWN = 4096
-const LOOPBACK = ['127.0.0.0/8', '::1/128']
+/** Not parsed: Node's pattern for IPv6 takes long to compile, and each node starts with these. */
+const LOOPBACK: readonly Network[] = [
+  { address: '127.0.0.0', bits: 8, family: 'ipv4' },
+  { address: '::1', bits: 128, family: 'ipv6' },
+]
 
 /** Who sent a request, as far as trusted proxies tell. */
 export interface Origin {
@@ -71,11 +81,13 @@ export class TrustedProxies {
    */
   constructor(networks: readonly string[]) {
     const named = networks.filter((text) => text !== TRUST_NONE && text !== TRUST_LOOPBACK)
-    for (const text of networks.includes(TRUST_NONE) ? named : [...LOOPBACK, ...named]) {
+    const given = named.map((text) => {
       const network = parseNetwork(text)
       if (!network) throw new Error(`${text} is no network`)
-      this.#networks.addSubnet(network.address, network.bits, network.family)
-    }
+      return network
+    })
+    const trusted = networks.includes(TRUST_NONE) ? given : [...LOOPBACK, ...given]
+    for (const { address, bits, family } of trusted) this.#networks.addSubnet(address, bits, family)
   }
 
   /** Who sent a request to this node. */

@@ -36,7 +36,7 @@ export class RoleInbox implements Leadership {
   checkAlive(): void {
     const forMs = this.#standstill.look()
     if (forMs > 0) {
-      this.#validity?.distrust()
+      this.#validity?.distrust(monotonicMs())
       this.post({ type: 'stoodStill', forMs })
     }
     if (this.#validity && monotonicMs() >= this.#validity.untilMs) this.post({ type: 'leaseDue' })

@@ -1,5 +1,6 @@
 /** `/_walcast/diverged`: what the node kept aside; see bundles.ts of `api`. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Asker } from '../api/asker.ts'
 import {
   BUNDLE_ROWS_PATH,
   BUNDLE_SQL_PATH,
@@ -14,10 +15,8 @@ import {
   countOf,
   flagOf,
   type Given,
-  givenBy,
   orderIn,
   type Place,
-  requireNoForeignPage,
   textOf,
 } from './requestFields.ts'
 
@@ -30,22 +29,26 @@ export function addBundleRoutes(
   desk: BundleDesk,
   placeOf: (request: FastifyRequest) => Place,
 ): void {
+  const askedBy = (request: FastifyRequest) => {
+    const { given, by } = orderIn(request, placeOf)
+    const asker: Asker = { reader: placeOf(request).asker, by }
+    return { given, asker }
+  }
   app.get(BUNDLES_PATH, async () => desk.list())
   app.get(BUNDLE_ROWS_PATH, async (request, reply) => {
-    const given: Given = Object(request.query)
+    const { given, asker } = askedBy(request)
     const asked = {
       table: tableIn(given),
       from: countOf(given, 'from') ?? 0,
       limit: limitIn(given),
     }
-    return desk.page(nameIn(given), asked, unkept(reply))
+    return desk.page(nameIn(given), asked, asker, unkept(reply))
   })
   app.post(BUNDLE_SQL_PATH, async (request, reply) => {
-    requireNoForeignPage(request)
-    const given = givenBy(request)
+    const { given, asker } = askedBy(request)
     const updates = flagOf(given, 'updates')
     const asked = { table: tableIn(given), rows: rowsIn(given), updates }
-    return desk.sql(nameIn(given), asked, unkept(reply))
+    return desk.sql(nameIn(given), asked, asker, unkept(reply))
   })
   app.delete(BUNDLES_PATH, async (request) => {
     const { given, by } = orderIn(request, placeOf)

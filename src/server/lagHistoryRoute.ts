@@ -2,7 +2,7 @@
  * `GET /_walcast/lag/history?from=TIME&to=TIME&points=N`: what the node remembers of that time. A
  * TIME is an ISO time with zone, or milliseconds since 1970.
  */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import {
   LAG_HISTORY_PATH,
   type LagHistorySource,
@@ -10,7 +10,7 @@ import {
   MAX_LAG_POINTS,
   MIN_LAG_POINTS,
 } from '../api/lagHistory.ts'
-import { badRequest } from './requestFields.ts'
+import { badRequest, type Place } from './requestFields.ts'
 
 const DEFAULT_POINTS = 120
 const HOUR_MS = 60 * 60_000
@@ -24,9 +24,10 @@ export interface LagHistoryParts {
 export function addLagHistoryRoute(
   app: FastifyInstance,
   { lagHistory, nowMs }: LagHistoryParts,
+  placeOf: (request: FastifyRequest) => Place,
 ): void {
   app.get(LAG_HISTORY_PATH, async (request) =>
-    lagHistory.answer(windowIn(Object(request.query), nowMs())),
+    lagHistory.answer(windowIn(Object(request.query), nowMs()), placeOf(request).asker),
   )
 }
 

@@ -1,16 +1,25 @@
 /** `POST /_walcast/pair` and `POST /_walcast/join`: how a node is taken into the cluster. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { JOIN_PATH, type JoinCaller, PAIR_PATH, type PairingDoor } from '../api/pairing.ts'
+import {
+  JOIN_PATH,
+  type JoinCaller,
+  joinCommand,
+  PAIR_PATH,
+  type PairAnswer,
+  type PairingDoor,
+} from '../api/pairing.ts'
 import { WalcastError } from '../errors.ts'
 import { NODE_ID } from '../nodeId.ts'
 import { canonicalAddress } from '../options/network.ts'
 import { UNKNOWN_ADDRESS } from '../proxy/clientAddress.ts'
 import { connectionKeys } from '../security/connectionKeys.ts'
 import type { JoinClaim } from '../security/pairingProof.ts'
+import { qrDrawing } from './qrDrawing.ts'
 import {
   addressIn,
   badRequest,
   countOf,
+  flagOf,
   type Given,
   orderIn,
   type Place,
@@ -27,8 +36,10 @@ export function addPairingRoutes(
   placeOf: (request: FastifyRequest) => Place,
 ): void {
   app.post(PAIR_PATH, async (request, reply) => {
-    const made = door.pair(orderIn(request, placeOf).by)
-    return reply.header('cache-control', 'no-store').send(made)
+    const { given, by } = orderIn(request, placeOf)
+    const isDrawn = flagOf(given, 'qr')
+    const made = door.pair(by)
+    return reply.header('cache-control', 'no-store').send(isDrawn ? drawn(made) : made)
   })
   app.post(JOIN_PATH, { bodyLimit: MAX_JOIN_BYTES }, async (request, reply) => {
     requireNoForeignPage(request)
@@ -41,6 +52,10 @@ export function addPairingRoutes(
     )
     return reply.header('cache-control', 'no-store').send(answer)
   })
+}
+
+function drawn(made: PairAnswer): PairAnswer {
+  return { ...made, qr: qrDrawing(joinCommand(made.code)) }
 }
 
 /** Throws TLS_WANTED or BAD_REQUEST. */

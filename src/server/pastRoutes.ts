@@ -4,6 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Asker } from '../api/asker.ts'
 import {
   DEFAULT_ROWS,
   MAX_QUERY_MS,
@@ -14,7 +15,6 @@ import {
   PAST_PLAN_PATH,
   PAST_QUERY_PATH,
   PAST_RESTORE_PATH,
-  type PastAsker,
   type PastDesk,
   type PastDownload,
   type PastMoment,
@@ -51,7 +51,7 @@ export function addPastRoutes(
   const asked = (request: FastifyRequest, reply: FastifyReply) => {
     const { given, by } = orderIn(request, placeOf)
     void reply.header('cache-control', 'no-store')
-    const asker: PastAsker = { reader: placeOf(request).asker, by }
+    const asker: Asker = { reader: placeOf(request).asker, by }
     return { given, asker }
   }
   app.get(PAST_PATH, async (request, reply) => {

@@ -57,7 +57,7 @@ export function addPrivateRoutes(
 ): void {
   const placeOf = (request: FastifyRequest) => access.placeOf(request)
   addHealthRoutes(app, parts, isStopping)
-  addStatusRoutes(app, parts, (request) => access.isStillIn(request))
+  addStatusRoutes(app, parts, (request) => access.isStillIn(request), placeOf)
   addCheckRoutes(app, () => onlyDatabase(parts.databases).checks)
   addOptionRoutes(app, parts.inForce)
   addBundleRoutes(app, parts.bundles, placeOf)

@@ -13,6 +13,7 @@ import { WalcastError } from '../errors.ts'
 import type { NodeReport } from '../health/nodeReport.ts'
 import type { Events } from './events.ts'
 import { addLagHistoryRoute, type LagHistoryParts } from './lagHistoryRoute.ts'
+import type { Place } from './requestFields.ts'
 
 const DEFAULT_WAIT_MS = 5000
 
@@ -29,12 +30,13 @@ export function addStatusRoutes(
   app: FastifyInstance,
   parts: StatusParts,
   isStillIn: (request: FastifyRequest) => boolean,
+  placeOf: (request: FastifyRequest) => Place,
 ): void {
   const { databases, report, cluster, events, limits } = parts
   app.get('/_walcast/status', async () => report.status())
   app.get(CLUSTER_PATH, async () => cluster.answer())
   app.get('/_walcast/lag', async () => report.lag())
-  addLagHistoryRoute(app, parts)
+  addLagHistoryRoute(app, parts, placeOf)
   app.get('/_walcast/wait', async (request) => {
     const { view, waits } = onlyDatabase(databases)
     const query = request.query as Record<string, string | undefined>

@@ -1,4 +1,5 @@
 /** SQL text made from names. */
+import { UNSEEN } from '../plainText.ts'
 
 /** A text in single quotes, whatever it contains. */
 export function quoteText(text: string): string {
@@ -27,12 +28,17 @@ export function anyOf(conditions: readonly string[]): string {
 
 /**
  * Comment lines of SQL. Only a line feed ends a comment in SQLite; a carriage return ends a line
- * for people.
+ * for people. What could steer a terminal becomes U+FFFD.
  */
 export function comment(text: string): string {
   return text
     .replaceAll('\0', '')
     .split(/\r\n|\r|\n/)
-    .map((line) => `-- ${line}\n`)
+    .map((line) => `-- ${visibleSql(line)}\n`)
     .join('')
+}
+
+/** SQL for a terminal: it reads as before, and is not for running where it has changed. */
+export function visibleSql(sql: string): string {
+  return sql.replace(UNSEEN, (character) => (/[\t\n]/.test(character) ? character : '\u{fffd}'))
 }

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { S3Store } from '../../src/backup/stores/s3Store.ts'
+import { openS3Lease } from '../../src/roles/election/s3Lease.ts'
 import { isCode, storeContract } from '../support/storeContract.ts'
 
 interface Server {
@@ -45,6 +46,14 @@ const newStore = (keys = KEYS) =>
 storeContract('s3rver', () => newStore(), {
   isExclusive: false,
   largeBytes: 20 * 1024 ** 2,
+})
+
+test('s3rver is not fit for leases', async () => {
+  const place = `s3://archives/ha?endpoint=http://127.0.0.1:${port}&region=us-east-1`
+  const setup = { node: 'node-a', prefix: 'walcast/orders', ttlMs: 5000, timeoutMs: 10_000 }
+  const service = openS3Lease(place, setup, KEYS)
+  await assert.rejects(service.probe(), isCode('ELECTION_UNFIT'))
+  await service.close()
 })
 
 test('s3rver refuses an unknown key', async () => {

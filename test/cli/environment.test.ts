@@ -25,6 +25,7 @@ test('an unknown variable is named, with the one that was probably meant', () =>
     WALCAST_REPALY_ON: '500',
     WALCAST_QQQQQQQQQQQQQQ: '',
     WALCAST_ROLE: 'leader',
+    WALCAST_ELECTION_PASSWORD: 'of etcd',
     WALCASTLISTEN: 'is none of ours',
     PATH: '/bin',
   }

@@ -155,6 +155,8 @@ labTest('walcast systemd writes what was typed, and nothing that would not start
   await refuse(/^WALCAST_DB_MISSING/, ['--db', lab.path('typo.db'), '--listen', '127.0.0.1:8470'])
   const secret = 'a secret of sixteen characters'
   await refuse(/WALCAST_SECRET_FILE in place/, node, { WALCAST_SECRET: secret })
+  const password = { WALCAST_ELECTION_PASSWORD: 'of etcd' }
+  await refuse(/WALCAST_ELECTION_PASSWORD_FILE in place/, node, password)
 
   const { code, out, err } = await runAsUser(lab, ['systemd', 'run', ...node, ...app], config)
   assert.equal(code, 0, err)

@@ -69,9 +69,9 @@ test('texts for logs: percent, amounts, rate and time left, as far as they are k
       '10 %, 5 of 50 rows, 2.5 rows/s, 18 s left',
     ],
     [
-      { phase: 'verifying', done: 5, total: undefined, unit: 'positions' },
+      { phase: 'verifying', done: 5, total: undefined, unit: 'rows' },
       { perSecond: 12.5, secondsLeft: undefined },
-      '5 positions, 13 positions/s',
+      '5 rows, 13 rows/s',
     ],
   ] as const)
     assert.equal(progressText(progress, pace), `verifying: ${text}`)
@@ -103,7 +103,7 @@ test('no line is wider than the terminal, whatever there is to tell', () => {
     phase: fc.string({ maxLength: 60, unit: 'grapheme' }),
     done: fc.nat({ max: 2 ** 48 }),
     total: fc.option(fc.nat({ max: 2 ** 48 }), { nil: undefined }),
-    unit: fc.constantFrom('bytes', 'rows', 'positions'),
+    unit: fc.constantFrom('bytes', 'rows'),
   })
   const PACE = fc.record({
     perSecond: fc.option(fc.double({ min: 0, max: 2 ** 48, noNaN: true }), { nil: undefined }),

@@ -103,6 +103,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
     'watch',
     'wide',
   ],
+  ...['dir', 'make-certificates', 'nodes'],
   // Of the command line of AWS.
   ...['bucket', 'region', 'lifecycle-configuration', 'create-bucket-configuration'],
 ])

@@ -149,10 +149,12 @@ labTest(
     await page.getByRole('link', { name: 'Cluster' }).click()
     await page.getByRole('button', { name: 'Rehearse node-a' }).click()
     await dialog.getByText('walcast rehearse --to node-a').waitFor()
+    await dialog.getByText(/^A crash of node-b now would lose (nothing|\d+ transaction)/).waitFor()
     await dialog.getByRole('button', { name: 'Rehearse', exact: true }).click()
     await dialog.getByText('Leadership went there and back.').waitFor()
     await dialog.getByText('node-a leads in epoch 3; node-b follows').waitFor()
     await dialog.getByText('node-b leads in epoch 4; node-a follows').waitFor()
+    await dialog.getByText('A crash of node-a just before would have lost').waitFor()
     await picture(page, 'rehearsed')
     await dialog.getByRole('button', { name: 'Close' }).click()
 

@@ -3,10 +3,10 @@
  * before an application.
  */
 import assert from 'node:assert/strict'
-import { request } from 'undici'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
 import { STREAMED } from '../../src/security/requestSignature.ts'
 import { ownWrites, writeAndRead } from '../campaigns/ownWrites.ts'
+import { request } from '../support/httpRequest.ts'
 import { labTest, requireSame } from '../support/lab.ts'
 import {
   cookieOf,
@@ -208,7 +208,6 @@ labTest(
     const { node: to } = await replicas[1].node.status()
     const claim = { purpose: 'forward', method: 'POST', path, from, to, epoch } as const
     const token = signatureOf(SECRET, { ...claim, body: STREAMED })
-    // Not fetch, which repeats a request on 421, while a token is valid once.
     const headers = { 'x-replica-auth': token }
     const refused = await request(`${replicas[1].node.url}${path}`, {
       method: 'POST',

@@ -230,8 +230,12 @@ labTest('restored files go to one folder, and a download is sent once and remove
   const { id }: RestoreReport = begun.json.restore
   const ready = await ended(ask)
   assert.deepEqual([ready.state, ready.kind, ready.file], ['ready', 'download', `app-${at}.db`])
-  const busy = await ask('POST', '/restore', { at, file: 'b.db' })
+  const second = await ask('POST', '/restore', { at })
+  const both = await ended(ask)
+  assert.deepEqual([both.state, both.others?.map((other) => other.id)], ['ready', [id]])
+  const busy = await ask('POST', '/restore', { at })
   assert.deepEqual([busy.status, busy.json.code], [429, 'WALCAST_PAST_BUSY'])
+  await ask('DELETE', `/restore?id=${second.json.restore.id}`)
   assert.equal((await ask('HEAD', `/file?id=${id}`)).status, 404)
   for (const other of ['a', `${id}0`, '../../a'])
     assert.equal((await ask('GET', `/file?id=${encodeURIComponent(other)}`)).status, 404)
@@ -249,7 +253,7 @@ labTest('restored files go to one folder, and a download is sent once and remove
   })
   // All of it may have been on its way before the reader left.
   if (whole.status === 200) assert.equal(whole.bytes.length, ready.result?.databaseBytes)
-  await until('it is removed', async () => (await ended(ask)).state === 'done')
+  await until('it is removed', async () => (await ended(ask)).others?.length === 0)
   assert.equal((await ask('GET', `/file?id=${id}`)).status, 404)
   assert.deepEqual(readdirSync(folder).toSorted(), ['a.db', 'link.db', 'out'])
 

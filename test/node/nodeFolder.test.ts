@@ -14,6 +14,7 @@ import { defaultOptions } from '../../src/options/defaults.ts'
 import type { NodeOptions } from '../../src/options/nodeOptions.ts'
 import { type FileOps, systemFileOps } from '../../src/platform/fileOps.ts'
 import { SqliteThread } from '../../src/sqlite/sqliteThread.ts'
+import { within } from '../support/until.ts'
 
 const RECORD: NodeRecord = {
   format: 2,
@@ -108,4 +109,18 @@ test('an end ends every part, whatever fails', async () => {
   }
   await assert.rejects(endAll(parts as NodeParts), /roles did not end/)
   assert.deepEqual(ended, ['roles', 'members', 'nodeFile', 'thread'])
+})
+
+test('an end waits for no process that cannot be killed: the role goes all the same', async () => {
+  const ended: string[] = []
+  const warnings: string[] = []
+  const parts: unknown = {
+    past: { stop: () => new Promise(() => {}) },
+    roles: { stop: async () => ended.push('roles') },
+    thread: { stop: async () => ended.push('thread') },
+    setup: { log: { warn: (message: string) => warnings.push(message) } },
+  }
+  await within('it ended', endAll(parts as NodeParts, 1), 20_000)
+  assert.deepEqual(ended, ['roles', 'thread'])
+  assert.equal(warnings.length, 1)
 })

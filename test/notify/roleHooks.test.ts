@@ -109,6 +109,8 @@ test('the command has the change in its environment, and no secrets', {
       PATH: process.env['PATH'],
       WALCAST_SECRET: 'a secret of twenty chars',
       WALCAST_SECRET_FILE: '/secret',
+      WALCAST_ELECTION_PASSWORD: 'of etcd',
+      WALCAST_ELECTION_PASSWORD_FILE: '/password',
       WALCAST_WEBHOOK: 'http://x/private',
       WALCAST_LISTEN: '0.0.0.0:1',
       get FOLDER() {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, test } from 'node:test'
+import { isPlain } from '../../src/plainText.ts'
 import { diffDatabases } from '../../src/rowdiff/rowDiff.ts'
 import { STATEMENT_ORDER, sqlScript } from '../../src/rowdiff/rowStatements.ts'
 import { dump, PairFolder, run } from '../support/databasePairs.ts'
@@ -133,6 +134,22 @@ test('names are quoted in statements and harmless in comments', () => {
   runInPython(pair[1], scriptOf(pair))
   assert.deepEqual(dump(pair[1], table, ['id', column]).length, 2)
   assert.deepEqual(dump(pair[1], 'victim', ['v']), [])
+})
+
+test('a name steers no terminal from a comment, and stays as it is in a statement', () => {
+  const odd = '\x1b]0;x\x07\u009b2J\u202e\r'
+  const create = `CREATE TABLE "t${odd}" (id INTEGER PRIMARY KEY, "c${odd}");`
+  const pair = folder.pair(
+    `${create} INSERT INTO "t${odd}" VALUES (1, 1), (2, 2)`,
+    `${create} CREATE TABLE "s${odd}" (v); INSERT INTO "t${odd}" VALUES (1, 3)`,
+  )
+  const script = scriptOf(pair)
+  const comments = script.split('\n').filter((line) => line.startsWith('-- '))
+  assert.ok(comments.some((line) => line.startsWith('-- conflict in "t')))
+  assert.ok(isPlain(comments.join('')))
+  assert.ok(!isPlain(script.replaceAll('\n', '')))
+  runInPython(pair[1], script)
+  assert.equal(dump(pair[1], `"t${odd}"`, ['id', `"c${odd}"`]).length, 2)
 })
 
 test('a table whose conflicts REPLACE or IGNORE loses no row and skips none', () => {

@@ -4,10 +4,15 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
+import Database from 'better-sqlite3'
 import Fastify from 'fastify'
 import { pino } from 'pino'
+import type { AuditEntry } from '../../src/api/audit.ts'
 import { BUNDLE_ROWS_PATH, BUNDLE_SQL_PATH, BUNDLES_PATH } from '../../src/api/bundles.ts'
 import { DatabaseBundles } from '../../src/database/bundleShelf.ts'
+import type { AuditParts } from '../../src/node/auditedChange.ts'
+import { NodeBundles } from '../../src/node/nodeBundles.ts'
+import { systemClock } from '../../src/platform/clock.ts'
 import { createFileOps, type FileOps, systemFileOps } from '../../src/platform/fileOps.ts'
 import { KeptFolder } from '../../src/replica/diverged/keptFolder.ts'
 import { addBundleRoutes } from '../../src/server/bundleRoutes.ts'
@@ -32,27 +37,38 @@ function shelf(ops: FileOps = systemFileOps, isComparing = false) {
   return { bundles, open, state, live }
 }
 
-async function served(t: TestContext, { bundles }: ReturnType<typeof shelf>) {
+/** What a node writes into its audit log, and where. */
+function auditParts(bundles: DatabaseBundles) {
+  const entries: AuditEntry[] = []
+  const view = { role: () => 'replica', position: () => ({ epoch: 4, txid: 5132 }) }
+  const parts = {
+    audit: { append: async (entry: AuditEntry) => void entries.push(entry) },
+    clock: systemClock,
+    nodeFile: { record: { node: 'node-a', epoch: 4 } },
+    databases: new Map([['main', { bundles, view }]]),
+  }
+  return { entries, parts: parts as unknown as AuditParts }
+}
+
+async function served(
+  t: TestContext,
+  { bundles }: ReturnType<typeof shelf>,
+  rest = (_ms: number, then: () => void) => then(),
+) {
   const app = Fastify()
   t.after(() => app.close())
   answerErrors(app, log)
-  const removed: string[] = []
-  const desk = {
-    list: () => ({ node: 'node-a', bundles: bundles.list() }),
-    page: bundles.page.bind(bundles),
-    sql: bundles.sql.bind(bundles),
-    async remove(name: string, isDryRun: boolean, by: string) {
-      const answer = bundles.remove(name, isDryRun)
-      if (answer.isRemoved) removed.push(by)
-      return answer
-    },
-  }
-  addBundleRoutes(app, desk, () => ({ text: '10.0.0.1', asker: '10.0.0.1', passesOn: false }))
+  const { entries, parts } = auditParts(bundles)
+  const now = { asker: '10.0.0.1' }
+  addBundleRoutes(app, new NodeBundles(parts, parts, rest), ({ query }) => {
+    const { who: asker = now.asker } = Object(query)
+    return { text: asker, asker, passesOn: false }
+  })
   const ask = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: object) => {
     const answer = await app.inject({ method, url, ...(payload ? { payload } : {}) })
     return { status: answer.statusCode, body: answer.json(), headers: answer.headers }
   }
-  return { ask, removed }
+  return { ask, entries, now }
 }
 
 test('bundles are listed with what they hold, and markup stays text', async (t) => {
@@ -115,24 +131,84 @@ test('what is asked for has bounds', async (t) => {
   assert.deepEqual([body.inserted, body.conflicts], [1, 1])
 })
 
-test('requests past a number are refused', async (t) => {
-  const { ask } = await served(t, shelf())
-  const asked = Array.from({ length: 20 }, () => ask('GET', `${BUNDLE_ROWS_PATH}?name=${NAME}`))
-  const answers = await Promise.all(asked)
-  const busy = answers.filter(({ status }) => status === 503)
-  assert.equal(busy.length, 2)
+test('one asker cannot shut others out, and is refused past a number', async (t) => {
+  const { ask, entries, now } = await served(t, shelf())
+  const rows = () => ask('GET', `${BUNDLE_ROWS_PATH}?name=${NAME}`)
+  const greedy = Array.from({ length: 20 }, rows)
+  const answers = Promise.all(greedy)
+  await Promise.race(greedy)
+  now.asker = '10.0.0.2'
+  assert.equal((await rows()).status, 200)
+  const busy = (await answers).filter(({ status }) => status === 503)
+  assert.ok(busy.length >= 10, `${busy.length} were refused`)
   assert.equal(busy[0].body.code, 'WALCAST_BUNDLES_BUSY')
+  assert.equal(entries.length, 21 - busy.length, 'who is refused can write nothing')
+})
+
+test('while reads follow each other, the WAL can be emptied between them', async (t) => {
+  const parts = shelf()
+  const writer = new Database(parts.live, { timeout: 0 })
+  t.after(() => writer.close())
+  writer.pragma('journal_mode = WAL')
+  const page = parts.bundles.page.bind(parts.bundles)
+  let readers = 0
+  parts.bundles.page = (...asked) => {
+    readers++
+    return page(...asked).finally(() => readers--)
+  }
+  const emptied: unknown[] = []
+  const { ask } = await served(t, parts, (ms, then) => {
+    assert.ok(ms > 0)
+    assert.equal(readers, 0)
+    writer.exec("INSERT INTO t (body) VALUES ('more')")
+    emptied.push(writer.pragma('wal_checkpoint(TRUNCATE)'))
+    then()
+  })
+  const asked = ['a', 'b', 'a', 'b'].map((who) =>
+    ask('GET', `${BUNDLE_ROWS_PATH}?name=${NAME}&who=${who}`),
+  )
+  const answers = await Promise.all(asked)
+  assert.deepEqual(
+    answers.map(({ status, body }) => [status, body.rows[1].here]),
+    answers.map(() => [200, 'differs']),
+  )
+  const whole = { busy: 0, log: 0, checkpointed: 0 }
+  assert.deepEqual(
+    emptied,
+    answers.map(() => [whole]),
+  )
+})
+
+test('the audit log tells who read rows, before they have them', async (t) => {
+  const { ask, entries } = await served(t, shelf())
+  const told = () =>
+    entries.splice(0).map(({ action, by, detail, outcome }) => [...[action, outcome, by, detail]])
+  await ask('GET', `${BUNDLE_ROWS_PATH}?name=${NAME}&by=me`)
+  const action = 'bundle-read'
+  assert.deepEqual(told(), [[action, 'done', 'me (10.0.0.1)', `rows of the bundle ${NAME}`]])
+  await ask('GET', `${BUNDLE_ROWS_PATH}?name=${NAME}&table=a%1b%5b2J`)
+  const by = 'an operator (10.0.0.1)'
+  assert.deepEqual(told(), [[action, 'done', by, `rows of the bundle ${NAME}, table a [2J`]])
+  const { body } = await ask('GET', `${BUNDLE_ROWS_PATH}?name=${NAME}`)
+  await ask('POST', BUNDLE_SQL_PATH, { name: NAME, rows: [body.rows[0].row] })
+  assert.deepEqual(told()[1].slice(1), ['done', by, `SQL of the bundle ${NAME}, 1 chosen rows`])
+  await ask('POST', BUNDLE_SQL_PATH, { name: 'nothing' })
+  assert.deepEqual(told()[0].slice(0, 2), [action, 'refused'])
 })
 
 test('a dry run says what would be lost; a removal takes all of it', async (t) => {
   const parts = shelf()
-  const { ask, removed } = await served(t, parts)
+  const { ask, entries } = await served(t, parts)
   const dry = await ask('DELETE', `${BUNDLES_PATH}?name=${NAME}&dryRun=true&by=me`)
   assert.deepEqual([dry.body.isRemoved, dry.body.bundle.tables.length], [false, 1])
   assert.equal(parts.bundles.list().length, 1)
   const done = await ask('DELETE', `${BUNDLES_PATH}?name=${NAME}&by=me`)
   assert.equal(done.body.isRemoved, true)
-  assert.deepEqual(removed, ['me (10.0.0.1)'])
+  const removals = entries.filter(({ action }) => action === 'drop-bundle')
+  assert.deepEqual(
+    removals.map(({ by, outcome }) => [by, outcome]),
+    [['me (10.0.0.1)', 'done']],
+  )
   assert.deepEqual(readdirSync(join(parts.state, 'diverged')), [])
   assert.deepEqual(parts.bundles.list(), [])
   assert.equal((await ask('DELETE', `${BUNDLES_PATH}?name=${NAME}`)).status, 404)

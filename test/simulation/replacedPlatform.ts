@@ -1,4 +1,5 @@
 /** Puts a simulated world in place of everything that the source has from its platform. */
+import { EventEmitter } from 'node:events'
 import { replaceFiles } from '../../src/platform/files.ts'
 import { type ProcessSource, replaceProcesses } from '../../src/platform/processes.ts'
 import { replaceRandom } from '../../src/platform/random.ts'
@@ -9,8 +10,6 @@ import { MemorySocket } from './memorySocket.ts'
 import { type Machine, MemoryWorker } from './memoryWorker.ts'
 import type { Host, Network } from './network.ts'
 import type { SeededRandom } from './seededRandom.ts'
-
-type Done = (error: Error, output: string, said: string) => void
 
 /** Until a child process has failed to start. */
 const CHILD_MS = 20
@@ -37,15 +36,22 @@ export function replacePlatform(world: ReplacedPlatform): () => void {
     }
   }
   // There are no child processes: rows that are kept aside stay to be compared.
-  const execFile = (_file: string, _args: unknown, _options: unknown, done: Done) => {
-    scheduler.after(CHILD_MS, () => done(new Error('no such program'), '', 'no such program'))
+  const spawn = () => {
+    const stream = { on() {}, setEncoding() {}, write() {} }
+    const pipes = { stdin: stream, stdout: stream, stderr: stream }
+    const child = Object.assign(new EventEmitter(), { ...pipes, kill() {} })
+    scheduler.after(CHILD_MS, () => {
+      child.emit('error', new Error('no such program'))
+      child.emit('close', null, null)
+    })
+    return child
   }
   const restorers = [
     replaceTime(scheduler),
     replaceRandom(random),
     replaceFiles(files.source),
     // The source uses no more of them than they have.
-    replaceProcesses({ Worker: MachineWorker, execFile } as unknown as ProcessSource),
+    replaceProcesses({ Worker: MachineWorker, spawn } as unknown as ProcessSource),
     // The source uses no more of it than it has.
     replaceWebSocket(DialledSocket as unknown as Parameters<typeof replaceWebSocket>[0]),
   ]

@@ -24,6 +24,8 @@ export interface BankOptions {
    * them.
    */
   readonly flags?: readonly string[]
+  /** The same of one node, by its place in the cluster from 0 on. */
+  readonly ownFlags?: (at: number) => readonly string[]
   /** Such as `WALCAST_HOLD`. */
   readonly environment?: Readonly<Record<string, string>>
   /** How long the applications wait for SQLite's lock. */
@@ -134,13 +136,14 @@ export async function stateOf(lab: Lab, db: string): Promise<BankState> {
 }
 
 export async function startBank(lab: Lab, options: BankOptions = {}): Promise<BankCluster> {
-  const { nodes = 3, flags = [], busyMs = 1000 } = options
+  const { nodes = 3, flags = [], ownFlags = () => [], busyMs = 1000 } = options
   const environment = { ...ENVIRONMENT, ...options.environment }
   await makeBank(lab, lab.path('node1.db'))
   const sites: BankSite[] = []
   for (let i = 1; i <= nodes; i++) {
     const places = await placesOf(lab, `node${i}`, busyMs)
-    sites.push(await BankSite.start(lab, places, sites[0]?.address, { flags, environment }))
+    const all = [...flags, ...ownFlags(i - 1)]
+    sites.push(await BankSite.start(lab, places, sites[0]?.address, { flags: all, environment }))
   }
   for (const { node } of sites) await node.ready()
   return new BankCluster(lab, sites)

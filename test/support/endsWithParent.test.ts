@@ -16,7 +16,7 @@ for (const victim of ['the runner', 'the test process'] as const)
     const runner = lab.spawn(
       'runner',
       process.execPath,
-      ['--test', '--test-reporter=tap', join(PROGRAMS, 'hangingTest.js')],
+      [join(PROGRAMS, 'runTests.js'), join(PROGRAMS, 'hangingTest.js')],
       { HANGING_TEST_FILE: path },
     )
     runner.expectEnd()

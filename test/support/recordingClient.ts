@@ -4,8 +4,8 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Client } from 'undici'
 import { type Exchange, type Kind, outcomeOf, type Transfer } from './history.ts'
+import { Client } from './httpRequest.ts'
 import type { Repeat } from './interruptions.ts'
 import { PATIENCE_MS, randomOf, until, within } from './until.ts'
 

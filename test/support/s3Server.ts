@@ -6,6 +6,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type AcceptedKeys, signatureProblem } from './s3Signature.ts'
 
 interface Ending {
@@ -24,6 +25,7 @@ export interface StoredBytes {
   readonly body: Buffer
   readonly etag: string
   readonly writer: string
+  readonly writtenMs?: number
 }
 
 /** What happens to one request. */
@@ -38,10 +40,16 @@ export type Fault =
   | 'half an answer'
   /** Half of the body is stored, and nobody is told. */
   | 'half stored'
+  /** It is done twice, as something on its way may send it, and the second answer comes. */
+  | 'sent twice'
   /** Nothing is done and nothing comes. */
   | 'silence'
   /** It is done, and nothing comes. */
   | 'done in silence'
+  /** The connection ends, and nothing is done before the test calls `doLate`. */
+  | 'done later'
+  /** It is done, and the answer comes when the test calls `doLate`. */
+  | 'answered later'
   /** This answer, and nothing is done. */
   | {
       readonly status: number
@@ -53,6 +61,11 @@ export type Fault =
 export interface S3Behaviour {
   /** `ignored`: looks over the header. `refused`: 501. `parts refused`: 501 for joined parts. */
   conditional: 'honoured' | 'ignored' | 'refused' | 'parts refused'
+  /**
+   * Whether PUT honours If-Match. `two at once`: it looks, and writes a moment later, so that two
+   * that come at once both succeed, with If-None-Match too.
+   */
+  replaces: 'honoured' | 'ignored' | 'refused' | 'two at once'
   /** Whether GET honours If-Match. */
   matches: boolean
   /** 403 for an object that is not there, as S3 does to keys that may list a prefix only. */
@@ -76,6 +89,8 @@ export interface S3Server {
   /** `PUT a/b?partNumber=1`, in the order in which they came. */
   readonly log: string[]
   readonly exchanges: S3Exchange[]
+  /** What was held back, in the order in which it came. Each is called once. */
+  readonly doLate: (() => void)[]
 }
 
 interface Upload {
@@ -111,6 +126,7 @@ export async function s3Server(
 ): Promise<S3Server> {
   const behaviour: S3Behaviour = {
     conditional: 'honoured',
+    replaces: 'honoured',
     matches: true,
     hidesMissing: false,
     pageSize: 1000,
@@ -138,6 +154,7 @@ export async function s3Server(
     uploads: new Map(),
     log: [],
     exchanges: [],
+    doLate: [],
   }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -161,7 +178,7 @@ export async function s3Server(
       behaviour.keys,
       nowMs,
     )
-    const reply =
+    const doIt = () =>
       typeof fault === 'object'
         ? failure(fault)
         : problem
@@ -169,6 +186,16 @@ export async function s3Server(
           : first !== bucket
             ? refusal('NoSuchBucket')
             : answer(made, fault === 'half stored' ? halved(exchange) : exchange)
+    if (fault === 'sent twice') doIt()
+    if (fault === 'done later') {
+      made.doLate.push(doIt)
+      return void response.destroy()
+    }
+    const reply = await (method === 'PUT' && behaviour.replaces === 'two at once'
+      ? doneAMomentLater(made, exchange, doIt)
+      : doIt())
+    if (fault === 'answered later')
+      return void made.doLate.push(() => send(response, method, reply, false, nowMs))
     if (fault === 'lost answer') return void response.destroy()
     if (fault === 'done in silence') return
     if (fault === 'failed though done') return send(response, method, { status: 500 }, false, nowMs)
@@ -259,14 +286,45 @@ function get({ objects, behaviour }: S3Server, { key, headers }: S3Exchange): Re
   }
 }
 
-function put({ objects, behaviour }: S3Server, { key, headers, body }: S3Exchange): Reply {
-  const isOnlyNew = headers['if-none-match'] === '*'
-  if (isOnlyNew && behaviour.conditional === 'refused') return refusal('NotImplemented')
-  if (isOnlyNew && behaviour.conditional !== 'ignored' && objects.has(key))
-    return refusal('PreconditionFailed')
+function put(server: S3Server, exchange: S3Exchange): Reply {
+  const isForced = server.behaviour.replaces === 'two at once'
+  const problem = isForced ? undefined : conditionProblem(server, exchange)
+  if (problem) return refusal(problem)
+  const { key, headers, body } = exchange
   const etag = `"${md5(body).toString('hex')}"`
-  objects.set(key, { body, etag, writer: writerOf(headers) })
+  server.objects.set(key, { body, etag, writer: writerOf(headers), writtenMs: Date.now() })
   return { status: 200, headers: { etag } }
+}
+
+/** As S3 answers it; a condition over an object that is not there is 404. */
+function conditionProblem(
+  { objects, behaviour }: S3Server,
+  { key, headers }: S3Exchange,
+): string | undefined {
+  const isOnlyNew = headers['if-none-match'] === '*'
+  if (isOnlyNew && behaviour.conditional === 'refused') return 'NotImplemented'
+  if (isOnlyNew && behaviour.conditional !== 'ignored' && objects.has(key))
+    return 'PreconditionFailed'
+  const wanted = headers['if-match']
+  if (wanted === undefined || behaviour.replaces === 'ignored') return undefined
+  if (behaviour.replaces === 'refused') return 'NotImplemented'
+  const object = objects.get(key)
+  if (!object) return 'NoSuchKey'
+  return object.etag === wanted ? undefined : 'PreconditionFailed'
+}
+
+/** Until others that come at once have looked too. */
+const MOMENT_MS = 50
+
+async function doneAMomentLater(
+  server: S3Server,
+  exchange: S3Exchange,
+  doIt: () => Reply,
+): Promise<Reply> {
+  const problem = conditionProblem(server, exchange)
+  if (problem) return refusal(problem)
+  await delay(MOMENT_MS)
+  return doIt()
 }
 
 function begin({ uploads }: S3Server, { key, headers }: S3Exchange): Reply {
@@ -320,7 +378,7 @@ function join(
   if (whole.length !== pieces.length || whole.length === 0) return refusal('InvalidPart')
   uploads.delete(id)
   const etag = `"${md5(Buffer.concat(whole.map(md5))).toString('hex')}-${whole.length}"`
-  objects.set(key, { body: Buffer.concat(whole), etag, writer })
+  objects.set(key, { body: Buffer.concat(whole), etag, writer, writtenMs: Date.now() })
   return {
     status: 200,
     body: '<CompleteMultipartUploadResult><Key>x</Key></CompleteMultipartUploadResult>',
@@ -344,6 +402,7 @@ function list({ objects, behaviour }: S3Server, query: URLSearchParams): Reply {
         element('Key', escaped(key)),
         element('ETag', '&quot;x&quot;'),
         element('Size', String(objects.get(key)?.body.length)),
+        element('LastModified', writtenAt(objects.get(key))),
       ),
     )
   const isMore = keys.length > page.length
@@ -375,6 +434,10 @@ function listUploads({ uploads }: S3Server, query: URLSearchParams): Reply {
     )
   return { status: 200, body: document('ListMultipartUploadsResult', ...found) }
 }
+
+/** In whole seconds, as S3 has it. */
+const writtenAt = (object: StoredBytes | undefined) =>
+  new Date(object?.writtenMs ?? Date.now()).toISOString().replace(/\.\d+Z/, '.000Z')
 
 const writerOf = (headers: IncomingMessage['headers']) =>
   String(headers['x-amz-meta-walcast-writer'] ?? '')

@@ -1,5 +1,5 @@
 /** Requests that a test signs, as a node or as the command line. */
-import { Agent, fetch as fetchWith } from 'undici'
+import type { fetch as AnyFetch } from 'undici'
 import { ClusterSecrets } from '../../src/security/clusterSecrets.ts'
 import {
   NO_BODY,
@@ -8,6 +8,7 @@ import {
   sha256,
   signRequest,
 } from '../../src/security/requestSignature.ts'
+import { anyCertificate, type HttpRequest, request } from './httpRequest.ts'
 
 /** What a signature says; what is left out is that of a GET of the command line, now. */
 export type Claim = Partial<RequestToSign> & Pick<RequestToSign, 'purpose' | 'path' | 'to'>
@@ -35,27 +36,23 @@ export interface Receiver {
 export async function receiverAt(url: string, signal?: AbortSignal): Promise<Receiver> {
   // That of nodes: the application's own questions look otherwise.
   const headers = { 'user-agent': 'walcast' }
-  const answer = await fetchAny(`${url}/leader`, { headers, ...(signal ? { signal } : {}) })
-  const { node, timeMs } = Object(await answer.json())
+  const { body } = await request(`${url}/leader`, {
+    headers,
+    ...(signal ? { signal } : {}),
+  })
+  const { node, timeMs } = Object(await body.json())
   return { node, timeMs }
 }
 
-/** Nodes have certificates that only nodes know. */
-export const anyCertificate = new Agent({ connect: { rejectUnauthorized: false } })
-
 /** `fetch`, also from a node that takes only TLS. */
-export function fetchAny(url: string, request: RequestInit = {}): Promise<Response> {
-  if (!url.startsWith('https:')) return fetch(url, request)
-  const given = { ...request, dispatcher: anyCertificate } as Parameters<typeof fetchWith>[1]
-  return fetchWith(url, given) as unknown as Promise<Response>
+export async function fetchAny(url: string, given: RequestInit = {}): Promise<Response> {
+  if (!url.startsWith('https:')) return fetch(url, given)
+  const { fetch: fetchWith } = await import('undici')
+  const all = { ...given, dispatcher: anyCertificate } as Parameters<typeof AnyFetch>[1]
+  return (await fetchWith(url, all)) as unknown as Response
 }
 
-export interface OperatorRequest {
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-  readonly signal?: AbortSignal
-}
+export type OperatorRequest = HttpRequest
 
 /** Headers with which the node at `url` takes a request as one of the command line. */
 export async function operatorHeaders(
@@ -76,10 +73,10 @@ export async function operatorFetch(
   secret: string,
   url: string,
   path: string,
-  request: OperatorRequest = {},
+  given: OperatorRequest = {},
 ): Promise<Response> {
   return fetchAny(`${url}${path}`, {
-    ...request,
-    headers: await operatorHeaders(secret, url, path, request),
+    ...given,
+    headers: await operatorHeaders(secret, url, path, given),
   })
 }

@@ -1,11 +1,11 @@
 /** A walcast node under test: a real process of the command line, asked over its private side. */
 import { readFileSync, statSync } from 'node:fs'
-import { request } from 'undici'
 import type { Position } from '../../proto/position.ts'
 import type { LagReport, NodeStatus } from '../../src/api/nodeStatus.ts'
 import { SETTLE_PATH, type SettleAnswer } from '../../src/api/settled.ts'
 import type { Child, Ended } from './child.ts'
-import { anyCertificate, type OperatorRequest, operatorHeaders } from './signatures.ts'
+import { request } from './httpRequest.ts'
+import { type OperatorRequest, operatorHeaders } from './signatures.ts'
 import { PATIENCE_MS, until } from './until.ts'
 
 /** The command that starts a node; `node` keeps its role. */
@@ -176,18 +176,8 @@ export class TestNode {
   }
 }
 
-/** Not fetch, which repeats a request on 421: a signature is valid once. */
-async function requestOnce(
-  url: string,
-  { method = 'GET', headers = {}, body, signal }: OperatorRequest,
-): Promise<Answer> {
-  const answer = await request(url, {
-    method,
-    headers,
-    ...(url.startsWith('https:') ? { dispatcher: anyCertificate } : {}),
-    ...(body === undefined ? {} : { body }),
-    ...(signal ? { signal } : {}),
-  })
+async function requestOnce(url: string, given: OperatorRequest): Promise<Answer> {
+  const answer = await request(url, given)
   const flat = Object.entries(answer.headers).flatMap(([name, value]) =>
     [value ?? []].flat().map((each): [string, string] => [name, each]),
   )

@@ -2,8 +2,9 @@
  * The process that checks a dated snapshot: it reads a `DatedCheckOrder` and answers `sound` with
  * the state checksum, or why not. Neither the node nor its stop waits for SQLite's check.
  */
+
+import { answerOrder } from '../../platform/childAnswer.ts'
 import { systemFileOps } from '../../platform/fileOps.ts'
-import { answerOrder } from '../childAnswer.ts'
 import { openStore } from '../stores/openStore.ts'
 import { checkDated, type DatedCheckOrder } from './datedCheck.ts'
 

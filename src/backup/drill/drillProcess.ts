@@ -1,9 +1,11 @@
 /** Runs a drill in a process of its own. */
 import { isErrorCode, WalcastError } from '../../errors.ts'
+import { type Answer, askProgram } from '../../platform/childProgram.ts'
 import { makeFolder } from '../../platform/fileOps.ts'
 import { rmSync } from '../../platform/files.ts'
-import { type Answer, askProgram } from '../childProgram.ts'
 import type { DrillAnswer, DrillOrder } from './drillOrder.ts'
+
+const ENDED = { ended: 'DRILL_ENDED' } as const
 
 /**
  * Makes the folder of the order, and removes it at the end. Rejects with STOPPING once `signal`
@@ -13,7 +15,7 @@ export async function runDrill(order: DrillOrder, signal: AbortSignal): Promise<
   clearFolder(order.folder)
   makeFolder(order.folder)
   try {
-    const answer = answerIn(await askProgram('backup/drill/drillProgram', order, signal))
+    const answer = answerIn(await askProgram('backup/drill/drillProgram', order, signal, ENDED))
     if (answer) return answer
     throw new WalcastError('DRILL_ENDED', { detail: 'it gave another answer' })
   } finally {

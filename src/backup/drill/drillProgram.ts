@@ -6,8 +6,9 @@
  * A process of its own, with the least claim on the processor: no commit and no archive waits for
  * a drill, and a node that stops ends it at once, whatever SQLite does meanwhile.
  */
+
+import { answerOrder } from '../../platform/childAnswer.ts'
 import { systemFileOps } from '../../platform/fileOps.ts'
-import { answerOrder } from '../childAnswer.ts'
 import { openStore } from '../stores/openStore.ts'
 import type { DrillOrder } from './drillOrder.ts'
 import { drill } from './drillRestore.ts'

@@ -1,7 +1,6 @@
 /** Asks for the past of an archive in a process of its own. */
 import { MAX_ROWS_CHARS } from '../../api/past.ts'
-import { isErrorCode, WalcastError } from '../../errors.ts'
-import { type Answer, askProgram } from '../childProgram.ts'
+import { askForAnswer } from '../../platform/childProgram.ts'
 import type { PastAnswers, PastOrder, RestoreNews } from './pastOrder.ts'
 
 /** The names of columns come beside the rows. */
@@ -13,12 +12,12 @@ const HEAP_MIB = 256
  * Rejects with STOPPING once `signal` aborts: the process is gone then. Throws PAST_ENDED when it
  * gives no answer, and what it answers as an error.
  */
-export async function askPast<Kind extends PastOrder['kind']>(
+export function askPast<Kind extends PastOrder['kind']>(
   order: Extract<PastOrder, { readonly kind: Kind }>,
   signal: AbortSignal,
   onNews: (news: RestoreNews) => void = () => {},
 ): Promise<PastAnswers[Kind]> {
-  const told = await askProgram('backup/past/pastProgram', order, signal, {
+  return askForAnswer<PastAnswers[Kind]>('backup/past/pastProgram', order, signal, {
     maxChars: MAX_ANSWER_CHARS,
     heapMib: HEAP_MIB,
     ended: 'PAST_ENDED',
@@ -29,12 +28,4 @@ export async function askPast<Kind extends PastOrder['kind']>(
         totalBytes: Number(totalBytes),
       }),
   })
-  if (told['kind'] !== 'answer') throw errorIn(told)
-  return told['answer'] as PastAnswers[Kind]
-}
-
-function errorIn({ code, message, cure }: Answer): WalcastError {
-  if (typeof code === 'string' && isErrorCode(code))
-    return new WalcastError(code, { message: String(message), cure: String(cure) })
-  return new WalcastError('PAST_ENDED', { detail: 'it gave another answer' })
 }

@@ -6,9 +6,10 @@
  * A process of its own: a query that takes all the memory or never ends takes nothing from the
  * node, and a restore never waits for its files.
  */
+
+import { answerOrder } from '../../platform/childAnswer.ts'
 import { systemFileOps } from '../../platform/fileOps.ts'
 import { monotonicMs } from '../../platform/time.ts'
-import { answerOrder } from '../childAnswer.ts'
 import { openStore } from '../stores/openStore.ts'
 import { planOf, queryPast, restorePast } from './askedPast.ts'
 import { contentsOf } from './pastContents.ts'

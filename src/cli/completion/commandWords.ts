@@ -61,6 +61,7 @@ const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
   'check-config': node('node', OF_RUN),
   systemd: node('node', { ...OF_RUN, ...UNIT }),
   join: node('node', { ...OF_RUN, ...UNIT, systemd: { type: 'boolean' } }),
+  witness: async () => (await import('../witness.ts')).FLAGS,
   'new-identity': async () => (await import('../newIdentity.ts')).FLAGS,
   pair: async () => NODE_FLAGS,
   switchover: async () => (await import('../switchover.ts')).FLAGS,
@@ -106,7 +107,17 @@ const FLAGS_OF: Readonly<Record<CommandName, Load>> = {
 
 const PATH_KINDS: ReadonlySet<OptionSpec['kind']> = new Set(['path', 'place', 'places'])
 /** Options of commands, by name, of all commands or of one. */
-const PATHS = ['db', 'config', 'identity', 'archive', 'from', 'open', 'restore --to']
+const PATHS = [
+  'db',
+  'config',
+  'identity',
+  'archive',
+  'from',
+  'open',
+  'restore --to',
+  'dir',
+  'make-certificates',
+]
 const NO_PATHS = ['diff --from', 'diverged --from']
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   role: TOKEN_ROLES,

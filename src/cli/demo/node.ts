@@ -85,8 +85,10 @@ export class DemoNode {
   async counts(): Promise<Counts> {
     try {
       const signal = timeLimit(METRICS_TIMEOUT_MS)
-      const answer = await httpClient().fetch(`http://${this.address}/metrics`, { signal })
-      if (answer.ok) this.tally.set(countsIn(await answer.text()))
+      const url = `http://${this.address}/metrics`
+      const { statusCode, body } = await httpClient().request(url, { signal })
+      const text = await body.text()
+      if (statusCode === 200) this.tally.set(countsIn(text))
     } catch {
       // The node is away: the last counts stay.
     }

@@ -33,9 +33,7 @@ export function createToken(role: TokenRole, note: string): Action {
     plan: async () => ({
       lines: [line('quiet', 'It is shown once. Nodes keep only a hash of it.')],
       command: `walcast token create --role ${role}${noted}`,
-      accepts: undefined,
       button: 'Create',
-      isDangerous: false,
       run: async () => {
         const made = await ask<CreatedToken>('POST', TOKENS_PATH, { role, note, by: BY })
         return [line('good', `Token ${made.id} is made. Copy it now:`), takenLine(made.token)]
@@ -74,9 +72,7 @@ export function rotateSecret(): Action {
     plan: async () => ({
       lines: [line('quiet', 'A member that is away for longer must be joined again.')],
       command: 'walcast rotate-secret --overlap 24h',
-      accepts: undefined,
       button: 'Replace the secret',
-      isDangerous: false,
       run: async () => {
         const asked = { overlapMs: OVERLAP_MS, by: BY }
         const { id, ends, members } = await ask<RotatedSecretAnswer>(
@@ -98,9 +94,7 @@ export function rotateKey(): Action {
     plan: async () => ({
       lines: [line('quiet', 'No setting is written again.')],
       command: 'walcast rotate-key',
-      accepts: undefined,
       button: 'Replace the key',
-      isDangerous: false,
       run: async () => {
         const answer = await ask<RotatedKeyAnswer>('POST', ROTATE_KEY_PATH, { by: BY })
         const { id, wrapped, detail, members } = answer

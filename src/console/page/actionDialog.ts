@@ -4,10 +4,10 @@
  */
 import type { Action, Plan, PlanLine } from './actions.ts'
 import { commandText } from './commandText.ts'
-import { el } from './dom.ts'
+import { div, el, on } from './dom.ts'
 import { focusAgain, focusPlaceOf } from './focusPlace.ts'
 import { icon } from './icons.ts'
-import { button, newId } from './pieces.ts'
+import { busy, button, newId } from './pieces.ts'
 import { qrCode } from './qrCode.ts'
 import { refusalNotice } from './refusalNotice.ts'
 
@@ -19,7 +19,7 @@ class ActionDialog {
   readonly #action: Action
   readonly #dialog: HTMLDialogElement
   readonly #body = el('div', { class: 'dialog-body', 'aria-live': 'polite' })
-  readonly #buttons = el('div', { class: 'dialog-buttons' })
+  readonly #buttons = div('dialog-buttons')
   #isRunning = false
 
   constructor(action: Action) {
@@ -34,11 +34,11 @@ class ActionDialog {
       this.#buttons,
     )
     // What has begun is not broken off by a key.
-    this.#dialog.addEventListener('cancel', (event) => {
+    on(this.#dialog, 'cancel', (event) => {
       if (this.#isRunning) event.preventDefault()
     })
     const opener = document.activeElement && focusPlaceOf(document.activeElement)
-    this.#dialog.addEventListener('close', () => {
+    on(this.#dialog, 'close', () => {
       this.#dialog.remove()
       // What opened it may have been built anew meanwhile.
       if (document.activeElement === document.body && opener) focusAgain(document, opener)
@@ -52,10 +52,7 @@ class ActionDialog {
   }
 
   async #ask(): Promise<void> {
-    this.#show(
-      [el('p', { class: 'busy' }, 'Asking the node what would happen…')],
-      [this.#closer('Cancel')],
-    )
+    this.#show([busy('Asking the node what would happen…')], [this.#closer('Cancel')])
     try {
       const plan = await this.#action.plan()
       if (this.#dialog.isConnected) this.#offer(plan)
@@ -86,7 +83,7 @@ class ActionDialog {
 
   async #run(plan: Plan): Promise<void> {
     this.#isRunning = true
-    this.#show([el('p', { class: 'busy' }, 'Doing it…')], [])
+    this.#show([busy('Doing it…')], [])
     try {
       const lines = await plan.run()
       this.#show([lineList(lines)], [this.#closer('Close', 'primary')])
@@ -122,16 +119,16 @@ function lineList(lines: readonly PlanLine[]): HTMLElement {
   return el('ul', { class: 'plan' }, ...lines.map(lineItem))
 }
 
-function lineItem({ tone, text, as }: PlanLine): HTMLElement {
-  if (as === undefined) return el('li', { class: tone }, icon(tone), el('span', {}, text))
-  return el('li', { class: 'taken' }, commandText(text), as === 'qr' && qrCode(text))
+function lineItem({ tone, text, isTaken, qr }: PlanLine): HTMLElement {
+  if (!isTaken) return el('li', { class: tone }, icon(tone), el('span', {}, text))
+  return el('li', { class: 'taken' }, commandText(text), qr && qrCode(qr))
 }
 
 /** The button works once the box is ticked. */
 function consent(accepts: string, run: HTMLButtonElement): HTMLElement {
   const box = el('input', { type: 'checkbox' })
   const update = () => run.setAttribute('aria-disabled', String(!box.checked))
-  box.addEventListener('change', update)
+  on(box, 'change', update)
   update()
   return el('label', { class: 'consent' }, box, el('span', {}, accepts))
 }

@@ -1,12 +1,15 @@
 /** What the page can be told to do. Each action is asked about first, then confirmed, then done. */
+import type { QrDrawing } from '../../api/pairing.ts'
 import type { TokenRole } from '../../security/tokenRoles.ts'
 import type { Tone } from './health.ts'
 
 export interface PlanLine {
   readonly tone: Tone
   readonly text: string
-  /** A text that is to be copied, or, with `qr`, to be read by a camera as well. */
-  readonly as?: 'copied' | 'qr'
+  /** Whether it is to be copied. */
+  readonly isTaken?: boolean
+  /** The same for a camera. */
+  readonly qr?: QrDrawing | undefined
 }
 
 /** The answer of the dry run, and what to do with it. */
@@ -15,10 +18,11 @@ export interface Plan {
   /** The command that does the same; undefined when nothing can be done. */
   readonly command: string | undefined
   /** What is to be accepted by a tick, such as the loss of transactions; undefined: nothing. */
-  readonly accepts: string | undefined
+  readonly accepts?: string | undefined
   /** What the last button says; undefined: the action cannot be done. */
   readonly button: string | undefined
-  readonly isDangerous: boolean
+  /** Whether its button warns; not unless given. */
+  readonly isDangerous?: boolean
   /** Does it. Gives the lines of the result. Throws Refusal. */
   run(): Promise<readonly PlanLine[]>
   /** Another action that fits better, such as a switchover while the leader lives. */
@@ -42,6 +46,6 @@ export function line(tone: Tone, text: string): PlanLine {
 }
 
 /** A text to be taken elsewhere. */
-export function takenLine(text: string, as: 'copied' | 'qr' = 'copied'): PlanLine {
-  return { tone: 'quiet', text, as }
+export function takenLine(text: string, qr?: QrDrawing): PlanLine {
+  return { tone: 'quiet', text, isTaken: true, qr }
 }

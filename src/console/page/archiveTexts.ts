@@ -1,12 +1,12 @@
 /** How far an archive reaches, and how far that is proven, in words. Pure. */
 import type { PlaceReport } from '../../api/backupStatus.ts'
-import { agoText, timeText } from './format.ts'
+import { agoText, isoText } from './format.ts'
 
 /** Undefined while it is not known. */
 export function untilText({ restorableUntil }: PlaceReport, nowMs: number): string | undefined {
   if (!restorableUntil) return undefined
   const { at, position } = restorableUntil
-  return `${timeText(Date.parse(at), nowMs)} (${position})`
+  return `${isoText(at, nowMs)} (${position})`
 }
 
 /** Undefined before the first proof. */

@@ -1,6 +1,6 @@
 /** Says that the node does not answer, since when, and when the page tries again. */
 import { nowMs } from './browser.ts'
-import { el, setText } from './dom.ts'
+import { div, el, setText } from './dom.ts'
 import { durationText, timeText } from './format.ts'
 import { button, notice } from './pieces.ts'
 import type { Link } from './state.ts'
@@ -15,11 +15,7 @@ export class AwayNotice {
 
   constructor(onRetry: () => void) {
     const retry = button('Try now', onRetry, 'small')
-    this.element = el(
-      'div',
-      { class: 'away' },
-      notice('bad', this.#since, ' ', this.#next, ' ', retry),
-    )
+    this.element = div('away', notice('bad', this.#since, ' ', this.#next, ' ', retry))
     this.element.hidden = true
   }
 

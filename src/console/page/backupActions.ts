@@ -14,9 +14,7 @@ export function backUpNow(isSnapshotWanted: boolean): Action {
     plan: async () => ({
       lines: [{ tone: 'good', text: 'Nothing is removed, and no write waits.' }],
       command: `walcast backup now${isSnapshotWanted ? ' --snapshot' : ''}`,
-      accepts: undefined,
       button: 'Back up now',
-      isDangerous: false,
       run: () => backedUp(isSnapshotWanted),
     }),
   }

@@ -69,11 +69,22 @@ export function keep(key: string, value: string): void {
 /** Calls whenever the page comes into sight, and after it was out of sight for `hiddenMs`. */
 export function onSight(onShown: () => void, onHidden: () => void, hiddenMs: number): void {
   let cancel = () => {}
-  document.addEventListener('visibilitychange', () => {
+  watchSight(() => {
     cancel()
-    if (document.hidden) cancel = setTimer(onHidden, hiddenMs)
-    else onShown()
+    if (isSeen()) onShown()
+    else cancel = setTimer(onHidden, hiddenMs)
   })
+}
+
+/** Whether the page is in sight: its tab is the one that is shown. */
+export function isSeen(): boolean {
+  return !document.hidden
+}
+
+/** Calls whenever the page comes into sight or leaves it, until what it gives is called. */
+export function watchSight(onChange: () => void): () => void {
+  document.addEventListener('visibilitychange', onChange)
+  return () => document.removeEventListener('visibilitychange', onChange)
 }
 
 /** Whether whoever listens on the network can read what is sent: no TLS, and not this machine. */

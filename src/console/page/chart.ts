@@ -1,7 +1,8 @@
 /** Lines over time, in the colours of the page. */
 import uPlot from 'uplot'
-import type { ChartData } from './chartData.ts'
-import { el } from './dom.ts'
+import { nowMs } from './browser.ts'
+import { type ChartData, lookOf } from './chartData.ts'
+import { div } from './dom.ts'
 import { axisTimeText } from './format.ts'
 
 export interface Line {
@@ -45,11 +46,14 @@ const STEPS_SECONDS = [
 const LEAST_DRAG_PX = 8
 
 export class Chart {
-  readonly element = el('div', { class: 'chart' })
+  readonly element = div('chart')
   readonly #plot: uPlot
   readonly #observer: ResizeObserver
+  readonly #options: ChartOptions
+  #look = ''
 
   constructor(options: ChartOptions) {
+    this.#options = options
     const { label, lines, heightPx, text, window } = options
     this.element.setAttribute('role', 'img')
     this.element.setAttribute('aria-label', label)
@@ -64,7 +68,9 @@ export class Chart {
         scales: {
           x: {
             range: (_plot, min, max) => {
-              if (!window) return [Math.min(min, max - LEAST_SECONDS), max]
+              // There is neither while nothing was measured.
+              const end = max ?? nowMs() / 1000
+              if (!window) return [Math.min(min ?? end, end - LEAST_SECONDS), end]
               const [fromMs, toMs] = window()
               return [fromMs / 1000, toMs / 1000]
             },
@@ -106,9 +112,17 @@ export class Chart {
     this.#observer.observe(this.element)
   }
 
-  update(data: ChartData): void {
+  /** Draws what has changed. Whether anything has, so that it shows these data now. */
+  update(data: ChartData): boolean {
+    const { lines, window, marks } = this.#options
+    const names = ['--muted', '--line', ...lines.map((line) => line.colour)]
+    const colours = names.map((name) => colour(name)())
+    const look = [...colours, lookOf(data, window?.(), marks?.() ?? [])].join(' ')
+    if (look === this.#look) return false
+    this.#look = look
     // It changes nothing of them.
     this.#plot.setData(data.map((each) => [...each]) as unknown as uPlot.AlignedData)
+    return true
   }
 
   /** Undefined before it has a size. */

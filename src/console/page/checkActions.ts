@@ -15,9 +15,7 @@ export function verifyPages(): Action {
         { tone: 'quiet', text: 'The disk is read at full speed meanwhile.' },
       ],
       command: 'walcast verify',
-      accepts: undefined,
       button: 'Verify',
-      isDangerous: false,
       run: async () => verifiedLines(await ask<ScrubAnswer>('POST', SCRUB_PATH, {})),
     }),
   }

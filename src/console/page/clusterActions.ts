@@ -1,7 +1,7 @@
 /** What can be done to a node of the cluster from its list. */
 import type { ClusterNode } from '../../api/clusterOverview.ts'
 import { MEMBERS_PATH, type RemovedAnswer } from '../../api/membership.ts'
-import { PAIR_PATH, type PairAnswer } from '../../api/pairing.ts'
+import { joinCommand, PAIR_PATH, type PairAnswer } from '../../api/pairing.ts'
 import {
   DEMOTE_PATH,
   type DemoteAnswer,
@@ -27,9 +27,7 @@ export function switchoverTo(node: string, reasons: readonly string[], behind: s
         line('good', `No write is lost. Writes wait for a moment; this copy is ${behind} behind.`),
       ],
       command: `walcast switchover --to ${shellWord(node)}`,
-      accepts: undefined,
       button: 'Switch over',
-      isDangerous: false,
       run: async () =>
         switchedLines(await ask<SwitchoverAnswer>('POST', SWITCHOVER_PATH, { to: node, by: BY })),
     }),
@@ -68,9 +66,7 @@ export function forget({ node }: ClusterNode): Action {
     plan: async () => ({
       lines: [line('quiet', 'Its copy and its keys stay as they are.')],
       command: `walcast forget ${shellWord(node)}`,
-      accepts: undefined,
       button: 'Forget',
-      isDangerous: false,
       run: async () => {
         const query = new URLSearchParams({ node, by: BY })
         await ask('DELETE', `${REPLICAS_PATH}?${query}`)
@@ -118,14 +114,13 @@ export function pair(): Action {
     plan: async () => ({
       lines: [line('quiet', 'Whoever has the code before it is used or ends can join.')],
       command: 'walcast pair',
-      accepts: undefined,
       button: 'Make a code',
-      isDangerous: false,
       run: async () => {
-        const { code, expiresMs } = await ask<PairAnswer>('POST', PAIR_PATH, { by: BY })
+        const asked = { by: BY, qr: true }
+        const { code, expiresMs, qr } = await ask<PairAnswer>('POST', PAIR_PATH, asked)
         return [
           line('good', `Good once, for ${durationText(expiresMs)}. On the new host type, or scan:`),
-          takenLine(`walcast join ${code} --db FILE --listen HOST:PORT`, 'qr'),
+          takenLine(joinCommand(code), qr),
           line('quiet', 'It is shown this once. FILE and HOST:PORT are those of the new host.'),
         ]
       },

@@ -1,5 +1,5 @@
 /** A command line that does what an action of the page does, to be copied. */
-import { el, setText } from './dom.ts'
+import { div, el, on, setText, span } from './dom.ts'
 import { icon } from './icons.ts'
 
 export function commandText(command: string): HTMLElement {
@@ -11,17 +11,13 @@ export function copyable(code: HTMLElement, label: string): HTMLElement {
   const said = el('span', {}, 'Copy')
   const copy = el('button', { type: 'button', class: 'small', 'aria-label': label })
   copy.append(icon('copy'), said)
-  copy.addEventListener('click', async () =>
-    setText(said, (await copied(code)) ? 'Copied' : 'Marked'),
-  )
-  return el('div', { class: 'command' }, code, copy)
+  on(copy, 'click', async () => setText(said, (await copied(code)) ? 'Copied' : 'Marked'))
+  return div('command', code, copy)
 }
 
 /** Lines end between words: a flag that is broken at its hyphens is read wrongly. */
 function wordsOf(command: string): (Node | string)[] {
-  return command
-    .split(' ')
-    .flatMap((word, i) => [...(i > 0 ? [' '] : []), el('span', { class: 'word' }, word)])
+  return command.split(' ').flatMap((word, i) => [...(i > 0 ? [' '] : []), span('word', word)])
 }
 
 /** Over plain HTTP browsers copy nothing by themselves: then the text is only selected. */

@@ -24,6 +24,28 @@ export function el<Name extends keyof HTMLElementTagNameMap>(
   return element
 }
 
+/** Of a class, or of several with a space between them. */
+export function div(classes: string, ...children: readonly Child[]): HTMLElement {
+  return el('div', { class: classes }, ...children)
+}
+
+export function span(classes: string, ...children: readonly Child[]): HTMLElement {
+  return el('span', { class: classes }, ...children)
+}
+
+/** A choice of a `select`. */
+export function option(value: string, text: string): HTMLElement {
+  return el('option', { value }, text)
+}
+
+export function on<Name extends keyof HTMLElementEventMap>(
+  element: HTMLElement,
+  name: Name,
+  then: (event: HTMLElementEventMap[Name]) => void,
+): void {
+  element.addEventListener(name, then)
+}
+
 export function svg(name: string, attributes: Attributes, ...children: Node[]): SVGElement {
   const element = document.createElementNS(SVG, name)
   setAttributes(element, attributes)

@@ -45,6 +45,11 @@ export function timeText(atMs: number, nowMs: number): string {
   return at.toDateString() === new Date(nowMs).toDateString() ? clock : `${dateText(at)} ${clock}`
 }
 
+/** The same of an ISO time. */
+export function isoText(iso: string, nowMs: number): string {
+  return timeText(Date.parse(iso), nowMs)
+}
+
 /** A moment below an axis whose steps are that long: no more of it than tells the steps apart. */
 export function axisTimeText(atMs: number, stepSeconds: number): string {
   const at = new Date(atMs)

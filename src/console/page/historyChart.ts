@@ -4,8 +4,8 @@
  */
 import type { LagPoint } from '../../api/lagHistory.ts'
 import { Chart, type Line, type PlotArea } from './chart.ts'
-import { el, refill } from './dom.ts'
-import { timeText } from './format.ts'
+import { div, el, on, refill, span } from './dom.ts'
+import { isoText } from './format.ts'
 import { chartDataOf, pointAtTime, type ShownHistory } from './lagHistory.ts'
 import { card } from './pieces.ts'
 
@@ -50,7 +50,7 @@ export class HistoryChart {
     this.#options = options
     this.#host = host
     const { title, lines, text } = options
-    this.#values = el('div', { class: `chart-values${lines.length > 1 ? ' of-many' : ''}` })
+    this.#values = div(`chart-values${lines.length > 1 ? ' of-many' : ''}`)
     this.#chart = new Chart({
       label: `${title}; ${KEYS}; the numbers are in the table below`,
       lines,
@@ -67,7 +67,7 @@ export class HistoryChart {
       },
     })
     this.#chart.element.tabIndex = 0
-    this.#chart.element.addEventListener('keydown', (event) => this.#onKey(event))
+    on(this.#chart.element, 'keydown', (event) => this.#onKey(event))
     this.element = card(title, this.#values, this.#chart.element, this.#said)
   }
 
@@ -80,14 +80,17 @@ export class HistoryChart {
       shown,
       this.#options.lines.map(({ read }) => read),
     )
-    this.#times = data[0]
+    // An earlier drawing may still be to come.
+    const wasUpdating = this.#isUpdating
     this.#isUpdating = true
-    this.#chart.update(data)
-    // The chart draws in a microtask, and tells of its cursor then.
-    queueMicrotask(() => {
-      this.#chart.pointAt(this.#looked)
-      this.#isUpdating = false
-    })
+    if (this.#chart.update(data)) {
+      this.#times = data[0]
+      // The chart draws in a microtask, and tells of its cursor then.
+      queueMicrotask(() => {
+        this.#chart.pointAt(this.#looked)
+        this.#isUpdating = false
+      })
+    } else this.#isUpdating = wasUpdating
     this.#tell()
   }
 
@@ -134,7 +137,7 @@ export class HistoryChart {
     })
     const rest = point && more ? more(point) : ''
     refill(this.#values, [when, values, rest], () => [
-      el('span', { class: 'when' }, when),
+      span('when', when),
       ...values.map((each, i) => valueText(each, lines.length > 1 ? i : undefined)),
       rest !== '' && el('span', {}, rest),
     ])
@@ -147,9 +150,9 @@ function valueText(
   line: number | undefined,
 ): HTMLElement {
   const sign = line !== undefined && el('i', { class: `line-${line}` })
-  return el('span', { class: 'value-of' }, sign, `${label} `, el('b', {}, text))
+  return span('value-of', sign, `${label} `, el('b', {}, text))
 }
 
 function whenText({ from, to }: LagPoint, nowMs: number): string {
-  return `${timeText(Date.parse(from), nowMs)} to ${timeText(Date.parse(to), nowMs)}`
+  return `${isoText(from, nowMs)} to ${isoText(to, nowMs)}`
 }

@@ -2,7 +2,7 @@
 import type { LagPercentiles, LagPoint } from '../../api/lagHistory.ts'
 import type { LagReport } from '../../api/nodeStatus.ts'
 import { el } from './dom.ts'
-import { bytesText, countText, durationText, plural, timeText } from './format.ts'
+import { bytesText, countText, durationText, isoText, plural } from './format.ts'
 import type { HistoryChartOptions, HistoryLine } from './historyChart.ts'
 import { table } from './pieces.ts'
 
@@ -100,7 +100,7 @@ export function historyTable(
       durationText(longestPauseMs),
       causes.join(', '),
     ].map((text) => el('td', {}, text))
-    const time = el('time', { datetime: from, title: from }, timeText(Date.parse(from), nowMs))
+    const time = el('time', { datetime: from, title: from }, isoText(from, nowMs))
     return el('tr', {}, el('th', { scope: 'row' }, time), ...cells)
   })
   return table('Lag and more over time', HEADS, rows)

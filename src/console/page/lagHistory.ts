@@ -62,9 +62,12 @@ export function chartDataOf(
   return [times, ...lines]
 }
 
-/** The point at a time that `chartDataOf` gave; undefined in a hole. */
+/**
+ * The point at a time that `chartDataOf` gave, even when it has grown since; undefined in a hole.
+ */
 export function pointAtTime(points: readonly LagPoint[], seconds: number): LagPoint | undefined {
-  return points.find(({ to }) => Math.abs(Date.parse(to) / 1000 - seconds) < 0.001)
+  const atMs = Math.round(seconds * 1000)
+  return points.find(({ from, to }) => Date.parse(from) < atMs && atMs <= Date.parse(to))
 }
 
 function isWithin(at: string, { fromMs, toMs }: Window): boolean {

@@ -1,9 +1,9 @@
 /** The login: a token in, a session out. The token is kept nowhere. */
 import { isOverheard } from './browser.ts'
 import { commandText } from './commandText.ts'
-import { el } from './dom.ts'
+import { el, on } from './dom.ts'
 import { sentence } from './format.ts'
-import { newId, notice } from './pieces.ts'
+import { newId, note, notice } from './pieces.ts'
 import { asRefusal } from './requests.ts'
 
 /** `wasIn`: a session has just ended. */
@@ -37,10 +37,10 @@ export function loginForm(
     input,
     said,
     submit,
-    el('p', { class: 'note' }, 'No token? Make one on the machine of a node:'),
+    note('No token? Make one on the machine of a node:'),
     commandText('walcast token create --role operate --expires 90d'),
   )
-  form.addEventListener('submit', async (event) => {
+  on(form, 'submit', async (event) => {
     event.preventDefault()
     submit.disabled = true
     try {

@@ -4,7 +4,7 @@
  * it has the focus or the pointer.
  */
 import type { PlotArea } from './chart.ts'
-import { el, refill, svg } from './dom.ts'
+import { div, el, on, refill, svg } from './dom.ts'
 import type { ShownHistory } from './lagHistory.ts'
 import { causeMarks, eventMarks, grouped, type MarkGroup } from './lagMarks.ts'
 
@@ -18,16 +18,16 @@ const HINT = 'Point at a mark, or reach it with the tab key and the arrows, to r
 
 export class MarkStrip {
   readonly element: HTMLElement
-  readonly #strip = el('div', { class: 'marks' })
+  readonly #strip = div('marks')
   readonly #told = el('p', { class: 'note mark-text' })
   /** What the mark that the tab key reaches says. */
   #current = ''
 
   constructor() {
-    this.#strip.addEventListener('keydown', (event) => this.#onKey(event))
+    on(this.#strip, 'keydown', (event) => this.#onKey(event))
     const tell = (event: Event) => this.#tell(event)
-    this.#strip.addEventListener('pointerover', tell)
-    this.#strip.addEventListener('focusin', tell)
+    on(this.#strip, 'pointerover', tell)
+    on(this.#strip, 'focusin', tell)
     this.element = el('div', {}, this.#strip, this.#told)
   }
 

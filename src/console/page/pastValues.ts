@@ -4,11 +4,13 @@ import { csvLine, csvText } from '../../csv.ts'
 
 /** Of a cell on the page; the files that are saved have all of it. */
 const MAX_CELL_CHARS = 120
+/** Of what a pointer shows of a cell. */
+const MAX_MORE_CHARS = 2000
 
 export interface Cell {
   readonly text: string
-  /** The whole value, where the text is cut. */
-  readonly whole?: string
+  /** More of the value, where the text is cut. */
+  readonly more?: string
   readonly kind: 'null' | 'number' | 'text' | 'blob'
 }
 
@@ -18,7 +20,11 @@ export function cellOf(value: PastValue): Cell {
   const kind = kindOf(value)
   const text = kind === 'blob' ? `x'${plainOf(value)}'` : plainOf(value)
   if (text.length <= MAX_CELL_CHARS) return { text, kind }
-  return { text: `${text.slice(0, MAX_CELL_CHARS)}…`, whole: text, kind }
+  return { text: cut(text, MAX_CELL_CHARS), more: cut(text, MAX_MORE_CHARS), kind }
+}
+
+function cut(text: string, chars: number): string {
+  return text.length <= chars ? text : `${text.slice(0, chars)}…`
 }
 
 /** RFC 4180, as `walcast at --csv`: NULL is nothing, an empty text is quoted, a blob is in hex. */

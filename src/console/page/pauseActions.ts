@@ -26,9 +26,7 @@ export function pauseRoles(length: PauseLength, reason: string): Action {
         line('quiet', 'Nodes still give way to a newer leader by themselves.'),
       ],
       command: `walcast pause --for ${length}${why}`,
-      accepts: undefined,
       button: 'Pause',
-      isDangerous: false,
       run: async () => {
         const asked = { forMs: PAUSE_LENGTHS[length], reason, by: BY }
         const { members } = await ask<PauseAnswer>('POST', PAUSE_PATH, asked)
@@ -46,9 +44,7 @@ export function resumeRoles(): Action {
     plan: async () => ({
       lines: [line('quiet', 'Whoever paused may still be at work: ask, if the time allows.')],
       command: 'walcast resume',
-      accepts: undefined,
       button: 'Resume',
-      isDangerous: false,
       run: async () => {
         const query = new URLSearchParams({ by: BY })
         const { members } = await ask<PauseAnswer>('DELETE', `${PAUSE_PATH}?${query}`)

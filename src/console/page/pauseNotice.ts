@@ -1,14 +1,14 @@
 /** Says on every screen that role changes are paused, until when and by whom. */
 import { openAction } from './actionDialog.ts'
-import { el, refill } from './dom.ts'
-import { timeText } from './format.ts'
+import { div, el, refill } from './dom.ts'
+import { isoText } from './format.ts'
 import { resumeRoles } from './pauseActions.ts'
 import { refusalText } from './permission.ts'
 import { GuardedButton, notice } from './pieces.ts'
 import type { ConsoleState } from './state.ts'
 
 export class PauseNotice {
-  readonly element = el('div', { class: 'paused' })
+  readonly element = div('paused')
   readonly #text = el('span', { role: 'status' })
   readonly #resume = new GuardedButton('Resume…', () => openAction(resumeRoles()), 'small')
 
@@ -23,7 +23,7 @@ export class PauseNotice {
     this.#resume.update(paused && refusalText(state, 'operate'))
     refill(this.#text, paused, () => {
       if (!paused) return []
-      const until = timeText(Date.parse(paused.until), state.nowMs)
+      const until = isoText(paused.until, state.nowMs)
       const why = paused.reason === '' ? '' : `: ${paused.reason}`
       return [`Role changes are paused until ${until} by ${paused.by}${why}.`]
     })

@@ -1,11 +1,11 @@
 /** Small pieces that screens are put together from. */
-import { type Child, el, setAttributes, setText } from './dom.ts'
+import { type Child, div, el, on, setAttributes, setText, span } from './dom.ts'
 import type { Tone } from './health.ts'
 import { icon } from './icons.ts'
 
 /** A word with the colour and the sign of its tone. */
 export function badge(tone: Tone, word: string): HTMLElement {
-  return el('span', { class: `badge ${tone}` }, tone !== 'quiet' && icon(tone), word)
+  return span(`badge ${tone}`, tone !== 'quiet' && icon(tone), word)
 }
 
 export function card(title: string, ...children: Child[]): HTMLElement {
@@ -19,12 +19,11 @@ export function section(title: string, ...children: Child[]): HTMLElement {
 
 /** One number or word that is to be seen from afar, and what it means. */
 export function figure(label: string, value: Child, note: Child = undefined): HTMLElement {
-  return el(
-    'div',
-    { class: 'figure' },
-    el('div', { class: 'label' }, label),
-    el('div', { class: 'value' }, value),
-    note !== undefined && el('div', { class: 'note' }, note),
+  return div(
+    'figure',
+    div('label', label),
+    div('value', value),
+    note !== undefined && div('note', note),
   )
 }
 
@@ -49,19 +48,29 @@ export function table(
   return el('div', about, el('table', {}, ...parts))
 }
 
+/** A remark in smaller, paler letters. */
+export function note(...children: Child[]): HTMLElement {
+  return el('p', { class: 'note' }, ...children)
+}
+
+/** Something is under way. */
+export function busy(text: string): HTMLElement {
+  return el('p', { class: 'busy' }, text)
+}
+
 /** `control` has an id. */
 export function labelled(text: string, control: HTMLElement): HTMLElement {
   const about = { class: 'filter', for: control.id }
-  return el('label', about, el('span', { class: 'label' }, text), control)
+  return el('label', about, span('label', text), control)
 }
 
 export function notice(tone: Tone, ...children: Child[]): HTMLElement {
-  return el('div', { class: `notice ${tone}` }, icon(tone), el('div', {}, ...children))
+  return div(`notice ${tone}`, icon(tone), el('div', {}, ...children))
 }
 
 export function button(text: string, onClick: () => void, kind = ''): HTMLButtonElement {
   const made = el('button', { type: 'button', class: kind }, text)
-  made.addEventListener('click', () => {
+  on(made, 'click', () => {
     if (made.getAttribute('aria-disabled') !== 'true') onClick()
   })
   return made
@@ -76,7 +85,7 @@ export class GuardedButton {
   constructor(text: string, onClick: () => void, kind = '') {
     this.#button = button(text, onClick, kind)
     this.#why = el('p', { class: 'why', id: newId() })
-    this.element = el('div', { class: 'guarded' }, this.#button, this.#why)
+    this.element = div('guarded', this.#button, this.#why)
   }
 
   /** As if it was clicked: nothing while it may not be used. */

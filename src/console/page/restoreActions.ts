@@ -8,7 +8,7 @@ import {
 import { type Action, BY, line, type Plan, type PlanLine } from './actions.ts'
 import { nowMs } from './browser.ts'
 import { shellWord } from './commandText.ts'
-import { bytesText, plural, timeText } from './format.ts'
+import { bytesText, isoText, plural } from './format.ts'
 import { ask } from './requests.ts'
 
 export interface PickedMoment {
@@ -64,9 +64,7 @@ export function downloadOf(picked: PickedMoment): Action {
           line('quiet', 'The node keeps it for 10 minutes at most.'),
         ]),
         command: `walcast restore ${sourceOf(plan)} --to ${plan.position}.db`,
-        accepts: undefined,
         button: hasRoom(plan) ? 'Prepare the download' : undefined,
-        isDangerous: false,
         run: () => begun(picked, plan, {}),
       }
     },
@@ -81,9 +79,7 @@ export function cancelOf({ id, position }: RestoreReport): Action {
     plan: async () => ({
       lines: [line('quiet', `The restore of ${position} leaves nothing that is not whole.`)],
       command: undefined,
-      accepts: undefined,
       button: 'End it',
-      isDangerous: false,
       run: async () => {
         const query = new URLSearchParams({ id, by: BY })
         const path = `${PAST_RESTORE_PATH}?${query}`
@@ -125,7 +121,7 @@ function shared(plan: PastPlan, more: readonly PlanLine[]): Pick<Plan, 'lines'> 
     lines: [
       line(
         'good',
-        `Position ${position} of ${timeText(Date.parse(at), nowMs())}` +
+        `Position ${position} of ${isoText(at, nowMs())}` +
           `${isLast ? ', the newest one that is archived' : ''}.`,
       ),
       line(

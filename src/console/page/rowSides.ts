@@ -1,9 +1,9 @@
 /** One row of a bundle, side by side: before, here, there. Values that differ carry a sign. */
 import type { HereState, KeptCell, KeptField, KeptRow } from '../../replica/diverged/keptRow.ts'
-import { type Child, el } from './dom.ts'
+import { type Child, div, el, span } from './dom.ts'
 import { bytesText, plural } from './format.ts'
 import type { Tone } from './health.ts'
-import { badge, table } from './pieces.ts'
+import { badge, note, table } from './pieces.ts'
 
 const HEADS = ['Column', 'Before', 'Here now', 'There']
 
@@ -28,21 +28,20 @@ export function rowSides(row: KeptRow, choice: HTMLElement): HTMLElement {
   return el(
     'section',
     { class: 'kept-row', 'aria-label': name },
-    el(
-      'div',
-      { class: 'kept-head' },
+    div(
+      'kept-head',
       el('label', { class: 'choice' }, choice, el('span', {}, name)),
       badge('warn', kind === 'removed' ? 'the leader lacked it' : 'the leader had it otherwise'),
       badge(tone, word),
     ),
     fields.length === 0
-      ? el('p', { class: 'note' }, `A row of ${bytesText(bytes)} is too large to be shown.`)
+      ? note(`A row of ${bytesText(bytes)} is too large to be shown.`)
       : table(
           `Values of ${name}`,
           HEADS,
           fields.map((field) => fieldRow(field, row)),
         ),
-    fieldsLeftOut > 0 && el('p', { class: 'note' }, `${plural(fieldsLeftOut, 'more column')}.`),
+    fieldsLeftOut > 0 && note(`${plural(fieldsLeftOut, 'more column')}.`),
   )
 }
 
@@ -52,7 +51,7 @@ function fieldRow(field: KeptField, { here, kind }: KeptRow): HTMLElement {
   return el(
     'tr',
     {},
-    el('th', { scope: 'row' }, field.name, field.isKey && el('span', { class: 'note' }, ' key')),
+    el('th', { scope: 'row' }, field.name, field.isKey && span('note', ' key')),
     side(field.before, false, ''),
     side(field.here, field.isHereChanged, here === 'differs' ? 'no such column' : nothingHere),
     side(field.there, field.isThereChanged, nothingThere),
@@ -68,15 +67,14 @@ function side(cell: KeptCell | null, isChanged: boolean, nothing: string): HTMLE
 
 function value(cell: KeptCell): Child {
   const { kind, isCut, size } = cell
-  if (kind === 'null') return el('span', { class: 'null' }, 'NULL')
+  if (kind === 'null') return span('null', 'NULL')
   const unit = kind === 'text' ? 'character' : 'byte'
   const isSized = isCut || kind === 'blob'
   return el(
     'span',
     {},
     el('code', {}, cellText(cell)),
-    isSized &&
-      el('span', { class: 'note' }, ` ${isCut ? 'beginning of ' : ''}${plural(size, unit)}`),
+    isSized && span('note', ` ${isCut ? 'beginning of ' : ''}${plural(size, unit)}`),
   )
 }
 

@@ -16,11 +16,13 @@ export interface MountedScreen {
 export interface Screen {
   /** In the address. */
   readonly id: string
+  /** In the menu, and its heading. */
   readonly title: string
   readonly icon: IconName
-  /** Whether the menu shows it, such as only on nodes that do not lead. */
-  isFor(state: ConsoleState): boolean
+  /** Whether the menu shows it, such as only on nodes that do not lead; always unless given. */
+  isFor?(state: ConsoleState): boolean
   /** How many things there wait for a person; the menu shows it. */
   count?(state: ConsoleState): number
+  /** Below its heading. */
   mount(root: HTMLElement, store: Store): MountedScreen
 }

@@ -12,7 +12,7 @@ import { standbyScreen } from './screens/standbyScreen.ts'
 import { timelineScreen } from './screens/timelineScreen.ts'
 import type { ConsoleState } from './state.ts'
 
-export const SCREENS: readonly Screen[] = [
+const SCREENS: readonly Screen[] = [
   standbyScreen,
   nodeScreen,
   clusterScreen,
@@ -24,8 +24,12 @@ export const SCREENS: readonly Screen[] = [
   settingsScreen,
 ]
 
+export function screensFor(state: ConsoleState): readonly Screen[] {
+  return SCREENS.filter((screen) => screen.isFor?.(state) ?? true)
+}
+
 /** The first one that is for this node: what a visit without an address gets. */
 export function screenFor(id: string, state: ConsoleState): Screen {
-  const there = SCREENS.filter((screen) => screen.isFor(state))
+  const there = screensFor(state)
   return there.find((screen) => screen.id === id) ?? there[0] ?? nodeScreen
 }

@@ -1,14 +1,15 @@
 /** The frame of the page: top bar, word of a lost connection, menu, and one screen at a time. */
 import { AwayNotice } from './awayNotice.ts'
 import { every, markOnce } from './browser.ts'
-import { el, refill, setAttributes } from './dom.ts'
+import { div, el, on, refill, setAttributes, span } from './dom.ts'
 import { icon } from './icons.ts'
 import type { NodeLink } from './link.ts'
 import { loginForm } from './loginForm.ts'
 import { PauseNotice } from './pauseNotice.ts'
+import { busy } from './pieces.ts'
 import { parseRoute, routeText } from './routes.ts'
 import type { MountedScreen, Screen } from './screen.ts'
-import { SCREENS, screenFor } from './screens.ts'
+import { screenFor, screensFor } from './screens.ts'
 import type { ConsoleState } from './state.ts'
 import type { Store } from './store.ts'
 import { TopBar } from './topBar.ts'
@@ -37,7 +38,7 @@ export class Shell {
     this.#away = new AwayNotice(() => void link.retry())
     this.#bar = new TopBar(() => void this.#leave())
     const skip = el('a', { class: 'skip', href: '#main' }, 'Skip to the content')
-    skip.addEventListener('click', (event) => {
+    on(skip, 'click', (event) => {
       event.preventDefault()
       this.#main.focus()
     })
@@ -46,7 +47,7 @@ export class Shell {
       this.#bar.element,
       this.#away.element,
       this.#paused.element,
-      el('div', { class: 'frame' }, this.#menu, this.#main),
+      div('frame', this.#menu, this.#main),
     )
   }
 
@@ -79,9 +80,12 @@ export class Shell {
     this.#mounted = undefined
     this.#shown = shown
     this.#main.replaceChildren()
-    if (shown === 'waiting') this.#main.append(el('p', { class: 'busy' }, 'Asking the node…'))
+    if (shown === 'waiting') this.#main.append(busy('Asking the node…'))
     else if (shown === 'login') this.#showLogin(state, wasIn)
-    else this.#mounted = shown.mount(this.#main, this.#store)
+    else {
+      this.#main.append(el('h1', {}, shown.title))
+      this.#mounted = shown.mount(this.#main, this.#store)
+    }
   }
 
   async #leave(): Promise<void> {
@@ -96,7 +100,7 @@ export class Shell {
   }
 
   #drawMenu(state: ConsoleState, shown: Screen | 'login' | 'waiting'): void {
-    const there = typeof shown === 'string' ? [] : SCREENS.filter((each) => each.isFor(state))
+    const there = typeof shown === 'string' ? [] : screensFor(state)
     const counts = there.map((each) => each.count?.(state) ?? 0)
     refill(this.#menu, [there.map(({ id }) => id), counts, Object(shown).id], () =>
       there.map(({ id, title, icon: name }, at) =>
@@ -108,7 +112,7 @@ export class Shell {
           },
           icon(name),
           title,
-          counts[at] > 0 && el('span', { class: 'badge warn count' }, ` ${counts[at]}`),
+          counts[at] > 0 && span('badge warn count', ` ${counts[at]}`),
         ),
       ),
     )

@@ -17,9 +17,6 @@ export interface LagPoint {
   readonly atMs: number
   /** Of this copy; on a leader that of its slowest replica that is there. */
   readonly lagMs: number
-  /** The newest transaction of this node. */
-  readonly txid: number
-  readonly walBytes: number
 }
 
 export interface ConsoleState {
@@ -105,8 +102,7 @@ function withClock(state: ConsoleState, nowMs: number): ConsoleState {
   if (!Number.isFinite(nowMs)) return state
   const { lag, status, lagPoints } = state
   if (!lag || !status) return { ...state, nowMs }
-  const { txid, walBytes } = status
-  const point: LagPoint = { atMs: nowMs, lagMs: lagOf(status, lag), txid, walBytes }
+  const point: LagPoint = { atMs: nowMs, lagMs: lagOf(status, lag) }
   return { ...state, nowMs, lagPoints: [...lagPoints, point].slice(-MAX_LAG_POINTS) }
 }
 

@@ -1,6 +1,6 @@
 /** Light or dark: as the system has it, or as was chosen here. */
 import { keep, kept } from './browser.ts'
-import { el } from './dom.ts'
+import { div, el, on, option } from './dom.ts'
 import { newId } from './pieces.ts'
 
 const THEMES = ['auto', 'light', 'dark'] as const
@@ -13,16 +13,15 @@ export function applyTheme(theme: Theme = keptTheme()): void {
 }
 
 export function themeSwitch(): HTMLElement {
-  const options = THEMES.map((theme) => el('option', { value: theme }, theme))
+  const options = THEMES.map((theme) => option(theme, theme))
   const select = el('select', { id: newId(), class: 'theme' }, ...options)
   select.value = keptTheme()
-  select.addEventListener('change', () => {
+  on(select, 'change', () => {
     keep(KEY, select.value)
     applyTheme()
   })
-  return el(
-    'div',
-    { class: 'theme-switch' },
+  return div(
+    'theme-switch',
     el('label', { for: select.id, class: 'hidden-label' }, 'Theme'),
     select,
   )

@@ -1,5 +1,5 @@
 /** The bar on top: which node this is, its role and leader, how it fares, who is logged in. */
-import { el, refill, setText } from './dom.ts'
+import { div, el, refill, setText, span } from './dom.ts'
 import { healthOf, roleTone } from './health.ts'
 import { icon } from './icons.ts'
 import { badge, button } from './pieces.ts'
@@ -8,15 +8,15 @@ import { themeSwitch } from './theme.ts'
 
 export class TopBar {
   readonly element: HTMLElement
-  readonly #node = el('span', { class: 'node-id' })
-  readonly #facts = el('div', { class: 'bar-facts' })
+  readonly #node = span('node-id')
+  readonly #facts = div('bar-facts')
   readonly #health = el('div', { class: 'health', role: 'status' })
-  readonly #who = el('div', { class: 'who' })
+  readonly #who = div('who')
   readonly #onLogout: () => void
 
   constructor(onLogout: () => void) {
     this.#onLogout = onLogout
-    const where = el('span', { class: 'hidden-label' }, ', first screen')
+    const where = span('hidden-label', ', first screen')
     const brand = el('a', { class: 'brand', href: '#/' }, icon('mark'), this.#node, where)
     this.element = el(
       'header',
@@ -24,7 +24,7 @@ export class TopBar {
       brand,
       this.#facts,
       this.#health,
-      el('div', { class: 'spacer' }),
+      div('spacer'),
       this.#who,
       themeSwitch(),
     )
@@ -38,7 +38,7 @@ export class TopBar {
     const leader = status && status.role !== 'leader' ? status.leader : ''
     refill(this.#facts, [role, leader], () => [
       role && badge(roleTone(role), role),
-      leader && el('span', { class: 'leader' }, 'leader ', el('b', {}, leader)),
+      leader && span('leader', 'leader ', el('b', {}, leader)),
     ])
     const health = healthOf(state)
     refill(this.#health, health, () => [badge(health.tone, health.word)])
@@ -49,8 +49,8 @@ export class TopBar {
     if (isOpen) return [badge('warn', 'open: no login')]
     if (!session) return []
     const { role, token } = session
-    if (token === null) return [el('span', { class: 'token' }, 'this machine')]
-    const shown = el('span', { class: 'token' }, role, el('span', {}, `, token ${token}`))
+    if (token === null) return [span('token', 'this machine')]
+    const shown = span('token', role, el('span', {}, `, token ${token}`))
     return [shown, button('Log out', this.#onLogout, 'small')]
   }
 }

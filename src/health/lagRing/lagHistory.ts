@@ -12,9 +12,9 @@ import {
   type LagWindowAsked,
 } from '../../api/lagHistory.ts'
 import { WalcastError } from '../../errors.ts'
+import { FairTurns } from '../../platform/fairTurns.ts'
 import { cancelTimer, setRepeatingTimer, type Timer } from '../../platform/time.ts'
-import { Turns } from '../../platform/turns.ts'
-import { lagPoints, pointOf, stretchMs } from './lagPoints.ts'
+import { lagPoints, type PointSlot, pointOf, stretchMs } from './lagPoints.ts'
 import { RingFile, type RingFileParts } from './ringFile.ts'
 import { type LagSample, type MeasuredSlot, SlotMeasure } from './slotMeasure.ts'
 import type { SlotPercentiles } from './slotPercentiles.ts'
@@ -42,8 +42,7 @@ const SPARE_SLOTS = 40
 /** At the end of a process a slot shorter than this part of one is not worth its place. */
 const LEAST_PARTS = 6
 /** Questions that read the rings, and those that wait for that. */
-const QUESTIONS_AT_ONCE = 2
-const MAX_WAITING_QUESTIONS = 32
+const QUESTIONS = { atOnce: 2, maxWaiting: 32, atOnceEach: 1, maxWaitingEach: 16 }
 
 /** One ring, and the slot of it that is being measured. */
 class Track {
@@ -61,7 +60,7 @@ export class LagHistory implements LagHistorySource {
   readonly #parts: LagHistoryParts
   readonly #fine: Track
   readonly #coarse: Track
-  readonly #turns = new Turns(QUESTIONS_AT_ONCE, MAX_WAITING_QUESTIONS)
+  readonly #turns = new FairTurns(QUESTIONS)
   #lastFine: MeasuredSlot | undefined
   #timer: Timer | undefined
   #look: Promise<void> | undefined
@@ -100,9 +99,13 @@ export class LagHistory implements LagHistorySource {
     return [this.#lastFine, running].flatMap((slot) => (slot ? [pointOf([slot])] : []))
   }
 
-  async answer(asked: LagWindowAsked): Promise<LagHistoryAnswer> {
-    const leave = await this.#turns.take()
-    if (!leave) throw new WalcastError('LAG_HISTORY_BUSY', { limit: MAX_WAITING_QUESTIONS })
+  async answer(asked: LagWindowAsked, asker: string): Promise<LagHistoryAnswer> {
+    const leave = await this.#turns.take(asker)
+    if (!leave)
+      throw new WalcastError('LAG_HISTORY_BUSY', {
+        limit: QUESTIONS.maxWaiting,
+        each: QUESTIONS.maxWaitingEach,
+      })
     try {
       return await this.#answer(asked)
     } finally {
@@ -134,7 +137,7 @@ export class LagHistory implements LagHistorySource {
   }
 
   /** Those of ten seconds follow, where the minute is not over. */
-  async #coarseSlots(fromMs: number, toMs: number): Promise<readonly MeasuredSlot[]> {
+  async #coarseSlots(fromMs: number, toMs: number): Promise<readonly PointSlot[]> {
     const coarse = await this.#coarse.file.read(fromMs, toMs)
     const endMs = coarse.at(-1)?.toMs ?? fromMs
     const fine = await this.#fine.file.read(Math.max(endMs, toMs - 2 * COARSE_MS), toMs)

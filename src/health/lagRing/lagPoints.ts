@@ -5,9 +5,14 @@
  */
 import type { CauseCode } from '../../api/cause.ts'
 import type { LagPoint, LagWindowAsked } from '../../api/lagHistory.ts'
-import { SLOT_VALUES, type SlotValue, valuesFrom } from './lagSlot.ts'
+import { type HeldSlot, numbersOf, SLOT_VALUES, VALUE_NAMES, valuesFrom } from './lagSlot.ts'
 import type { MeasuredSlot } from './slotMeasure.ts'
 import { roundMs, toldPercentiles } from './slotPercentiles.ts'
+
+/** As it was measured, or as a ring holds it. */
+export type PointSlot = MeasuredSlot | HeldSlot
+
+const IS_SUM = VALUE_NAMES.map((name) => SLOT_VALUES[name] === 'sum')
 
 /** How long one point is: a multiple of a slot, ms. */
 export function stretchMs({ fromMs, toMs, points }: LagWindowAsked, slotMs: number): number {
@@ -17,24 +22,36 @@ export function stretchMs({ fromMs, toMs, points }: LagWindowAsked, slotMs: numb
 }
 
 /** `slots`: of the window, oldest first. */
-export function lagPoints(slots: readonly MeasuredSlot[], lengthMs: number): LagPoint[] {
-  const stretches = new Map<number, MeasuredSlot[]>()
+export function lagPoints(slots: readonly PointSlot[], lengthMs: number): LagPoint[] {
+  const points: LagPoint[] = []
+  let stretch: PointSlot[] = []
+  let last = Number.NaN
   for (const slot of slots) {
     // A slot ends a little after the moment at which it should.
     const number = Math.floor((slot.fromMs + slot.toMs) / 2 / lengthMs)
-    const there = stretches.get(number)
-    if (there) there.push(slot)
-    else stretches.set(number, [slot])
+    if (number !== last && stretch.length > 0) {
+      points.push(pointOf(stretch))
+      stretch = []
+    }
+    stretch.push(slot)
+    last = number
   }
-  return [...stretches.values()].map(pointOf)
+  if (stretch.length > 0) points.push(pointOf(stretch))
+  return points
 }
 
 /** `slots`: one at least, oldest first. */
-export function pointOf(slots: readonly MeasuredSlot[]): LagPoint {
+export function pointOf(slots: readonly PointSlot[]): LagPoint {
   const { fromMs } = slots[0]
   const { role, toMs } = slots[slots.length - 1]
-  const ms = slots.reduce((sum, slot) => sum + (slot.toMs - slot.fromMs), 0)
-  const values = valuesFrom((name) => merged(name, slots))
+  let ms = 0
+  const causes = new Set<CauseCode>()
+  for (const slot of slots) {
+    ms += slot.toMs - slot.fromMs
+    for (const code of slot.causes) causes.add(code)
+  }
+  const numbers = merged(slots)
+  const values = valuesFrom((_name, i) => numbers[i])
   return {
     from: new Date(fromMs).toISOString(),
     to: new Date(toMs).toISOString(),
@@ -50,14 +67,22 @@ export function pointOf(slots: readonly MeasuredSlot[]): LagPoint {
     pauses: values.pauses,
     pausedMs: roundMs(values.pausedMs),
     longestPauseMs: roundMs(values.longestPauseMs),
-    causes: [...new Set(slots.flatMap(({ causes }): readonly CauseCode[] => causes))],
+    causes: [...causes],
   }
 }
 
-/** NaN when no slot has it. */
-function merged(name: SlotValue, slots: readonly MeasuredSlot[]): number {
-  const known = slots.map(({ values }) => values[name]).filter((value) => !Number.isNaN(value))
-  if (known.length === 0) return Number.NaN
-  const isSum = SLOT_VALUES[name] === 'sum'
-  return known.reduce((all, each) => (isSum ? all + each : Math.max(all, each)))
+/** NaN where no slot has a number. A week has a quarter of a million, so no text is looked up. */
+function merged(slots: readonly PointSlot[]): Float64Array {
+  const all = new Float64Array(VALUE_NAMES.length).fill(Number.NaN)
+  for (const slot of slots) {
+    const numbers = 'numbers' in slot ? slot.numbers : numbersOf(slot.values)
+    for (let i = 0; i < all.length; i++) {
+      const so = all[i]
+      const each = numbers[i]
+      if (Number.isNaN(each)) continue
+      if (Number.isNaN(so)) all[i] = each
+      else all[i] = IS_SUM[i] ? so + each : Math.max(so, each)
+    }
+  }
+  return all
 }

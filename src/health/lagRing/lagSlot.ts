@@ -53,6 +53,12 @@ export interface LagSlot {
   readonly values: SlotValues
 }
 
+/** The same in little memory, for many of them. */
+export interface HeldSlot extends Omit<LagSlot, 'values'> {
+  /** In the order of `VALUE_NAMES`. */
+  readonly numbers: readonly number[]
+}
+
 export const VALUE_NAMES = Object.keys(SLOT_VALUES) as readonly SlotValue[]
 
 const ROLES: readonly NodeRole[] = ['leader', 'replica', 'standby']
@@ -109,9 +115,18 @@ export function decodeSlot(bytes: Buffer): LagSlot | undefined {
   return { seq, fromMs, toMs, role, causes: causesOf(bits), values }
 }
 
+export function heldSlot({ seq, fromMs, toMs, role, causes, values }: LagSlot): HeldSlot {
+  return { seq, fromMs, toMs, role, causes, numbers: numbersOf(values) }
+}
+
+export function numbersOf(values: SlotValues): readonly number[] {
+  return VALUE_NAMES.map((name) => values[name])
+}
+
 export function valuesFrom(read: (name: SlotValue, i: number) => number): SlotValues {
-  const pairs = VALUE_NAMES.map((name, i) => [name, read(name, i)] as const)
-  return Object.fromEntries(pairs) as Record<SlotValue, number>
+  const values: Partial<Record<SlotValue, number>> = {}
+  for (let i = 0; i < VALUE_NAMES.length; i++) values[VALUE_NAMES[i]] = read(VALUE_NAMES[i], i)
+  return values as SlotValues
 }
 
 function bitsOf(causes: readonly CauseCode[]): number {

@@ -13,12 +13,6 @@ export interface SlotTimes {
   readonly toMs: number
 }
 
-/** Consecutive slots of the file. */
-export interface SlotRange {
-  readonly first: number
-  readonly count: number
-}
-
 export class RingIndex {
   readonly #slots: number
   /** By place in the file; a sequence number of 0 is of no slot. */
@@ -65,16 +59,5 @@ export class RingIndex {
       if (this.#to[at] <= toMs) found.push(seq)
     }
     return found.reverse()
-  }
-
-  /** Where slots lie: two ranges at most, which may have others between. `seqs`: oldest first. */
-  rangesOf(seqs: readonly number[]): SlotRange[] {
-    const [oldest, newest] = [seqs[0], seqs.at(-1)]
-    if (oldest === undefined || newest === undefined) return []
-    const first = this.placeOf(oldest)
-    const count = newest - oldest + 1
-    const before = Math.min(count, this.#slots - first)
-    const range = { first, count: before }
-    return count > before ? [range, { first: 0, count: count - before }] : [range]
   }
 }

@@ -1,13 +1,16 @@
 /** Rows of a bundle, read by a process of its own (keptReadProgram.ts), within bounds. */
 import { keyOf, WalcastError } from '../../errors.ts'
-import { runKeptProgram } from './keptProgram.ts'
+import { askForAnswer } from '../../platform/childProgram.ts'
+import { cancelTimer, setTimer } from '../../platform/time.ts'
 import type { KeptPage, KeptSql } from './keptRow.ts'
 
 /** Of one script. */
 export const MAX_SQL_CHARS = 1024 * 1024
 /** A character of a script or a cell may take six bytes in JSON. */
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024
-const TIMEOUT_MS = 60_000
+const LIMITS = { maxChars: 16 * 1024 * 1024, heapMib: 512, ended: 'BUNDLE_ENDED' } as const
+const PROGRAM = 'replica/diverged/keptReadProgram'
+/** The WAL of the live database cannot be emptied for so long. */
+const TIMEOUT_MS = 20_000
 
 export interface PageAsked {
   /** Null: of all tables. */
@@ -45,17 +48,21 @@ export function readSql(bundle: Bundle, asked: SqlAsked, signal: AbortSignal): P
   return read({ type: 'sql', ...bundle, ...asked }, signal)
 }
 
-/** Throws what the program reports, CALLER_GONE, or BUNDLE_SLOW. */
-async function read<T>(order: ReadOrder, signal: AbortSignal): Promise<T> {
-  const limits = { signal, timeoutMs: TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES }
+/** Throws what `askForAnswer` does, but CALLER_GONE or BUNDLE_SLOW in place of STOPPING. */
+async function read<T>(order: ReadOrder, gone: AbortSignal): Promise<T> {
+  const ending = new AbortController()
+  const end = () => ending.abort()
+  gone.addEventListener('abort', end)
+  if (gone.aborted) end()
+  const timer = setTimer(end, TIMEOUT_MS)
   try {
-    const args = [JSON.stringify(order)]
-    return await runKeptProgram<T>('replica/diverged/keptReadProgram', args, limits)
+    return await askForAnswer<T>(PROGRAM, order, ending.signal, LIMITS)
   } catch (error) {
-    const cause = error instanceof WalcastError ? error.cause : undefined
-    if (signal.aborted) throw new WalcastError('CALLER_GONE', { wanted: 'rows of a bundle' }, error)
-    if (keyOf(error) === 'INTERNAL' && Object(cause).killed === true)
-      throw new WalcastError('BUNDLE_SLOW', { seconds: TIMEOUT_MS / 1000 }, error)
-    throw error
+    if (keyOf(error) !== 'STOPPING') throw error
+    if (gone.aborted) throw new WalcastError('CALLER_GONE', { wanted: 'rows of a bundle' }, error)
+    throw new WalcastError('BUNDLE_SLOW', { seconds: TIMEOUT_MS / 1000 }, error)
+  } finally {
+    cancelTimer(timer)
+    gone.removeEventListener('abort', end)
   }
 }

@@ -1,9 +1,9 @@
 /**
- * The process that `keptRead.ts` runs: it reads rows of a bundle, and compares them with this
- * node's database as it is now. Its argument is the order as JSON. It prints the answer as JSON on
- * standard output, a failure as one line on standard error. It changes nothing.
+ * The process that `keptRead.ts` asks with a `ReadOrder`: it reads rows of a bundle, and compares
+ * them with this node's database as it is now. It changes nothing.
  */
-import { asWalcastError, messageOf, systemCode, WalcastError } from '../../errors.ts'
+import { messageOf, systemCode, WalcastError } from '../../errors.ts'
+import { answerInThread } from '../../platform/childAnswer.ts'
 import { type Difference, diffDatabases } from '../../rowdiff/rowDiff.ts'
 import { type RowLine, rowLine } from '../../rowdiff/rowJson.ts'
 import { STATEMENT_ORDER, sqlScript } from '../../rowdiff/rowStatements.ts'
@@ -142,10 +142,6 @@ function linesAt(folder: string, rows: readonly number[]): RowLine[] {
   )
 }
 
-try {
-  const order: ReadOrder = JSON.parse(process.argv[2])
-  process.stdout.write(JSON.stringify(order.type === 'page' ? page(order) : sql(order)))
-} catch (error) {
-  process.stderr.write(`${asWalcastError(error).line}\n`)
-  process.exitCode = 1
-}
+answerInThread('replica/diverged/keptReadProgram', (order: ReadOrder) =>
+  order.type === 'page' ? page(order) : sql(order),
+)

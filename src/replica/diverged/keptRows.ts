@@ -2,11 +2,18 @@
  * Compares a bundle with the live database, row by row, in a process of its own. The node can end
  * that process at any time, and its locks go with it.
  */
+import { askForAnswer } from '../../platform/childProgram.ts'
 import type { KeptRows } from './keptFolder.ts'
-import { runKeptProgram } from './keptProgram.ts'
 
-/** The answer is one short line. */
-const MAX_ANSWER_BYTES = 1024 * 1024
+/** The answer is one short line. A row may have hundreds of megabytes, and is a text there. */
+const LIMITS = { maxChars: 16 * 1024, heapMib: 2048, ended: 'BUNDLE_ENDED' } as const
+
+export interface CompareOrder {
+  /** Of the bundle. */
+  readonly folder: string
+  /** Path of this node's database. */
+  readonly live: string
+}
 
 export interface RowResult {
   readonly rows: KeptRows
@@ -18,7 +25,7 @@ export interface RowResult {
 }
 
 export interface RowComparison {
-  /** Throws the error that the process reported, or INTERNAL with its output. */
+  /** Throws what `askForAnswer` does. */
   readonly result: Promise<RowResult>
   stop(): void
 }
@@ -29,10 +36,10 @@ export interface RowComparison {
  */
 export function compareRows(folder: string, live: string): RowComparison {
   const stopped = new AbortController()
-  const limits = { signal: stopped.signal, timeoutMs: 0, maxAnswerBytes: MAX_ANSWER_BYTES }
-  const args = [folder, live]
+  const order: CompareOrder = { folder, live }
+  const program = 'replica/diverged/keptRowsProgram'
   return {
-    result: runKeptProgram<RowResult>('replica/diverged/keptRowsProgram', args, limits),
+    result: askForAnswer<RowResult>(program, order, stopped.signal, LIMITS),
     stop: () => stopped.abort(),
   }
 }

@@ -1,9 +1,8 @@
 /**
- * The process that `keptRows.ts` runs. Arguments: FOLDER LIVE. It prints the result as JSON on
- * standard output, a failure as one line on standard error. Its files get their names when they are
- * whole; a bundle that a crash has left half compared is compared again.
+ * The process that `keptRows.ts` asks with a `CompareOrder`. Its files get their names when they
+ * are whole; a bundle that a crash has left half compared is compared again.
  */
-import { asWalcastError } from '../../errors.ts'
+import { answerInThread } from '../../platform/childAnswer.ts'
 import {
   closeSync,
   constants,
@@ -18,7 +17,7 @@ import { type Difference, diffDatabases } from '../../rowdiff/rowDiff.ts'
 import { jsonOf } from '../../rowdiff/rowJson.ts'
 import { makeKeptDatabase } from './keptDatabase.ts'
 import type { KeptDivergence } from './keptFolder.ts'
-import type { RowResult } from './keptRows.ts'
+import type { CompareOrder, RowResult } from './keptRows.ts'
 
 const FLUSH_CHARS = 1024 * 1024
 /** Size of the list. Rows beyond it are counted and not listed. */
@@ -78,10 +77,6 @@ function resultOf(summary: Extract<Difference, { type: 'summary' }>, isCut: bool
   return { rows, isComplete: !isCut && skipped.length === 0 && summary.schemaDifferences === 0 }
 }
 
-try {
-  const [folder, live] = process.argv.slice(2)
-  process.stdout.write(JSON.stringify(compare(folder, live)))
-} catch (error) {
-  process.stderr.write(`${asWalcastError(error).line}\n`)
-  process.exitCode = 1
-}
+answerInThread('replica/diverged/keptRowsProgram', ({ folder, live }: CompareOrder) =>
+  compare(folder, live),
+)

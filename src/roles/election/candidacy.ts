@@ -19,10 +19,14 @@ export interface CandidacyInput {
   readonly leaderTxid: number
   /** Why this node cannot lead whatever others say; empty when nothing speaks against it. */
   readonly reasons: readonly string[]
-  /** Undefined when nothing was ever written, or not by this cluster. */
+  /** Undefined when nothing was written, or nothing that this node can read. */
   readonly term: Term | undefined
+  /** Something was written that this node cannot read. */
+  readonly isForeign: boolean
   /** Notes of other nodes that were written since nobody holds the lease. */
   readonly notes: readonly CandidateNote[]
+  /** Whether the node of `term` answers that it leads and takes writes. */
+  readonly leaderAnswers: boolean
   /** Where nodes stand that answered since then, by id: those of the notes too. */
   readonly heard: ReadonlyMap<string, Position>
   /** Candidates that are there and have not said where they stand since then. */
@@ -41,10 +45,20 @@ export type Candidacy =
   | { readonly does: 'campaign' }
   | { readonly does: 'wait' | 'decline'; readonly why: string }
 
+/**
+ * Who led then may lead still, by hand or by what another service says: only that node begins, or
+ * one that an operator promotes.
+ */
+const EMPTY = 'the lock service does not know who led last: start that node, or promote one'
+const FOREIGN =
+  'what the lock service holds was not written with a secret that this node knows: start the ' +
+  'node that led last, or promote one'
 /** How long others are waited for that should go first, in TTLs. */
 const PATIENCE = 1
 /** How long those are waited for that have a note and have not written it anew, in TTLs. */
 const REPORT_PATIENCE = 0.25
+/** How long a leader is waited for whose lease has ended and which may not know it, in TTLs. */
+const LEADER_PATIENCE = 1
 /** How long the node that the lease was handed to is waited for, in TTLs. */
 const HEIR_PATIENCE = 1
 
@@ -55,7 +69,10 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
   if (nowMs < input.agreedUntilMs)
     return wait('this node has agreed that the leader goes on while the lock service is away')
   if (reasons.length > 0) return { does: 'decline', why: reasons.join('; ') }
+  if (!term) return { does: 'decline', why: input.isForeign ? FOREIGN : EMPTY }
   if (nowMs < input.restUntilMs) return wait('another node is to lead, if one can')
+  const stillLeads = maybeLeads(input)
+  if (stillLeads !== undefined && waitedMs < LEADER_PATIENCE * ttlMs) return wait(stillLeads)
   const heir = term?.heir ?? ''
   if (heir !== '' && heir !== node && waitedMs < HEIR_PATIENCE * ttlMs)
     return wait(`the lease was handed to ${heir}`)
@@ -68,6 +85,14 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
   const first = heir === node ? undefined : betterThan(input)
   if (first && waitedMs < PATIENCE * ttlMs) return wait(`${first.node} goes first`)
   return { does: 'campaign' }
+}
+
+/**
+ * Whoever led counts on its lease for a TTL at most, also when the service has lost it: its data is
+ * gone, or an operator has ended the lease.
+ */
+function maybeLeads({ term, leaderAnswers }: CandidacyInput): string | undefined {
+  return leaderAnswers ? `${term?.node} says that it leads` : undefined
 }
 
 function wait(why: string): Candidacy {

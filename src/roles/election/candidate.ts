@@ -7,7 +7,7 @@ import type { Position } from '../../../proto/position.ts'
 import type { PeerAnswer } from '../../cluster/peerAnswer.ts'
 import { monotonicMs } from '../../platform/time.ts'
 import type { CopyFacts } from '../state/roleFacts.ts'
-import { type Candidacy, candidacyOf } from './candidacy.ts'
+import { type Candidacy, type CandidacyInput, candidacyOf } from './candidacy.ts'
 import type { CandidateNote } from './electionRecord.ts'
 import type { ElectionSeal } from './electionSeal.ts'
 import type { Sight } from './electionSight.ts'
@@ -41,6 +41,12 @@ export interface CandidateParts {
 export interface Elected {
   readonly epoch: number
   readonly reason: string
+}
+
+/** What is heard of other nodes since nobody holds the lease: see `CandidacyInput`. */
+type Others = Pick<CandidacyInput, 'notes' | 'heard' | 'unreported' | 'leaderAnswers'> & {
+  /** The highest epoch that each knows. */
+  readonly known: readonly number[]
 }
 
 export class Candidate {
@@ -105,10 +111,10 @@ export class Candidate {
     const { holder, epoch, node } = this.#parts
     const copy = this.#parts.copy()
     if (!copy) return undefined
-    const { notes, heard, unreported, known } = await this.#hear(sight.mark)
-    this.#candidacy = this.#judge(sight, copy, notes, heard, unreported)
+    const others = await this.#hear(sight)
+    this.#candidacy = this.#judge(sight, copy, others)
     if (this.#candidacy.does !== 'campaign') return undefined
-    const atLeast = Math.max(epoch(), copy.position.epoch, ...known) + 1
+    const atLeast = Math.max(epoch(), copy.position.epoch, ...others.known) + 1
     const last = sight.term?.node
     const taken = await holder.take({ atLeast, asBefore: false })
     const of = last === undefined || last === node() ? '' : ` of ${last}`
@@ -133,9 +139,7 @@ export class Candidate {
   #judge(
     sight: Sight & { readonly freeSinceMs: number },
     copy: CopyFacts,
-    notes: readonly CandidateNote[],
-    heard: ReadonlyMap<string, Position>,
-    unreported: readonly string[],
+    { notes, heard, unreported, leaderAnswers }: Others,
   ): Candidacy {
     const { ttlMs, priority, maxLoss, node, paused, agreedUntilMs } = this.#parts
     return candidacyOf({
@@ -148,9 +152,11 @@ export class Candidate {
       leaderTxid: copy.leaderTxid,
       reasons: this.#reasons(copy),
       term: sight.term,
+      isForeign: sight.isForeign,
       notes,
       heard,
       unreported,
+      leaderAnswers,
       maxLoss,
       agreedUntilMs: agreedUntilMs(),
       restUntilMs: this.#restUntilMs,
@@ -168,12 +174,7 @@ export class Candidate {
     return reasons
   }
 
-  async #hear(mark: string): Promise<{
-    readonly notes: readonly CandidateNote[]
-    readonly heard: ReadonlyMap<string, Position>
-    readonly unreported: readonly string[]
-    readonly known: readonly number[]
-  }> {
+  async #hear({ mark, term }: Sight): Promise<Others> {
     const { service, seal, node, askOthers, isBelieved } = this.#parts
     const own = node()
     const [sealed, answers] = await Promise.all([service.notes(), askOthers()])
@@ -186,9 +187,11 @@ export class Candidate {
     for (const answer of answers)
       heard.set(answer.node, { epoch: answer.positionEpoch, txid: answer.txid })
     for (const note of notes) heard.set(note.node, note.position)
+    const led = answers.find((each) => each.node === term?.node)
     return {
       notes,
       heard,
+      leaderAnswers: led?.role === 'leader' && led.ready,
       unreported: all.filter((note) => note.mark !== mark).map((note) => note.node),
       known: [...all.map(({ knownEpoch }) => knownEpoch), ...answers.map(({ epoch }) => epoch)],
     }

@@ -49,7 +49,9 @@ export class CountedReplicas {
     const stay = term.counted.filter((node) => !gone.includes(node))
     const come = here.map(({ node }) => node).filter((node) => !term.counted.includes(node))
     const counted = [...stay, ...come].slice(0, MAX_COUNTED_NODES).sort()
-    if (counted.length === term.counted.length && gone.length === 0) return
+    // What was not answered the last time may have been written: then it is written again.
+    const isKnown = this.#leaving.size === 0
+    if (counted.length === term.counted.length && gone.length === 0 && isKnown) return
     // From before the list says so.
     this.#leaving = new Set(gone)
     const last = gone.map((node) => this.#lastOf(node, all))

@@ -79,9 +79,13 @@ export class Election {
     }
   }
 
-  /** Whether the confirmations of that replica count. On the hot path. */
+  /**
+   * Whether the confirmations of that replica count. Not after the lease: another node may have
+   * been promoted by then that asked the replica before it confirmed. On the hot path.
+   */
   counts(node: string): boolean {
-    return this.#parts.counted.counts(node)
+    const { counted, validity } = this.#parts
+    return monotonicMs() < validity.untilMs && counted.counts(node)
   }
 
   /** The leader asks whether it may go on without the service. */

@@ -137,9 +137,13 @@ export class ElectionRounds {
 
   /** Whether what the service holds is still this node's. */
   async #isOwn(): Promise<boolean> {
-    const { sight, record, validity } = this.#parts
+    const { sight, record, validity, holder } = this.#parts
     const { isHeld, term } = await sight.look()
-    return (isHeld && term?.node === record().node) || validity.lease === undefined
+    if (validity.lease === undefined || (isHeld && term?.node === record().node)) return true
+    if (!isHeld || term) return false
+    // Gone, or nothing that this cluster wrote, while the lease goes on.
+    await holder.restoreTerm()
+    return true
   }
 
   async #onLost(): Promise<void> {
@@ -151,8 +155,8 @@ export class ElectionRounds {
 
   /** Nobody may have led since: this node goes on in its epoch then. Otherwise it follows. */
   async #takeAgain(): Promise<void> {
-    const { sight, holder, news, record, log, validity } = this.#parts
-    const { isHeld, term } = await sight.look()
+    const { sight, holder, news, record, log, validity, agreement, timeoutMs } = this.#parts
+    const { isHeld, term, isForeign } = await sight.look()
     const { node, epoch } = record()
     const isOthers = term !== undefined && term.node !== node && term.epoch > epoch
     if (isOthers || isHeld) {
@@ -161,6 +165,8 @@ export class ElectionRounds {
       if (isOthers) this.#tellMoved(term)
       return
     }
+    // Who led since then is not to be read there: the members know.
+    if (isForeign && !(await agreement.renew(timeoutMs))) return
     await holder.take({ atLeast: epoch, asBefore: true })
     log.warn({}, 'this leader has the lease again')
     news.leaseDue()

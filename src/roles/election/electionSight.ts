@@ -7,8 +7,10 @@ import type { LeaseService } from './leaseService.ts'
 
 export interface Sight {
   readonly isHeld: boolean
-  /** Undefined when nothing was written, or nothing that this cluster wrote. */
+  /** Undefined when nothing was written, or nothing that this node can read. */
   readonly term: Term | undefined
+  /** Something was written that this node cannot read. */
+  readonly isForeign: boolean
   readonly mark: string
   /** By the monotonic clock: since when nobody holds it; undefined while somebody does. */
   readonly freeSinceMs: number | undefined
@@ -74,7 +76,8 @@ export class ElectionSight {
       const { value, isHeld, mark } = await this.#service.look()
       const term = value === undefined ? undefined : this.#seal.termIn(value)
       const freeSinceMs = isHeld ? undefined : (this.#freeSince(mark) ?? monotonicMs())
-      this.#sight = { isHeld, term, mark, freeSinceMs }
+      const isForeign = value !== undefined && term === undefined
+      this.#sight = { isHeld, term, isForeign, mark, freeSinceMs }
       this.onAnswered()
       return this.#sight
     } catch (error) {

@@ -21,6 +21,8 @@ export interface LeaseHolderParts {
   readonly isAcknowledged: boolean
   /** The highest epoch that this node knows. */
   epoch(): number
+  /** Until when it has agreed that the leader goes on without the service, monotonic. */
+  agreedUntilMs(): number
   position(): Position
 }
 
@@ -35,6 +37,8 @@ export class LeaseHolder {
   readonly #parts: LeaseHolderParts
   #term: Term | undefined
   #turn: Promise<unknown> = Promise.resolve()
+  /** Calls of `take` that have not ended. */
+  #taking = 0
   /** A `take` whose answer was lost may have been carried out: it ends by itself then. */
   #unsureUntilMs = Number.NEGATIVE_INFINITY
 
@@ -49,25 +53,22 @@ export class LeaseHolder {
 
   /** Whether this node holds the lease, or may. */
   get mayHold(): boolean {
-    return this.#parts.validity.lease !== undefined || monotonicMs() < this.#unsureUntilMs
+    const { lease } = this.#parts.validity
+    return lease !== undefined || this.#taking > 0 || monotonicMs() < this.#unsureUntilMs
   }
 
   /**
    * Gives the epoch in which this node may lead. Throws LEASE_HELD, HIGHER_EPOCH when somebody has
    * led since (with `asBefore`), or ELECTION_AWAY.
    */
-  take(how: TakeHow): Promise<number> {
-    return this.#exclusively(async () => {
-      const { service, seal, validity } = this.#parts
-      if (validity.lease && this.#term && (how.asBefore || this.#term.epoch >= how.atLeast))
-        return this.#term.epoch
-      if (validity.lease) return (await this.#amend({ epoch: how.atLeast })).epoch
-      const look = await service.look()
-      const before = look.value === undefined ? undefined : seal.termIn(look.value)
-      if (look.isHeld)
-        throw new WalcastError('LEASE_HELD', { node: before?.node ?? 'that this one cannot read' })
-      return (await this.#takeFree(look, this.#termFor(how, before))).epoch
-    })
+  async take(how: TakeHow): Promise<number> {
+    // From now on this node agrees to nobody else's leading on: see `Agreement`.
+    this.#taking++
+    try {
+      return await this.#exclusively(() => this.#takeInTurn(how))
+    } finally {
+      this.#taking--
+    }
   }
 
   /**
@@ -110,7 +111,13 @@ export class LeaseHolder {
   handTo(heir: string): Promise<void> {
     return this.#exclusively(async () => {
       this.#requireValid()
-      if (!(await this.#release({ heir }))) throw lost('it had ended already')
+      const { service, seal, validity } = this.#parts
+      const [lease, term] = [validity.lease, this.#term]
+      if (!lease || !term) throw lost('it was never taken, or has ended')
+      // From before it is let go: nothing is let in that another node may not know of.
+      validity.end()
+      const isGiven = await service.release(lease, seal.sealTerm({ ...term, heir }))
+      if (!isGiven) throw lost('it had ended already')
     })
   }
 
@@ -118,14 +125,43 @@ export class LeaseHolder {
    * Lets go of it at once, if it is held. This node must be fenced, or follow. Never throws: what
    * cannot be told ends by itself.
    */
-  release(): Promise<void> {
+  async release(): Promise<void> {
+    const { service, seal, validity } = this.#parts
+    const { lease } = validity
+    // At once: whatever else this node is about to do, it does without it.
+    validity.end()
+    if (!lease) return
+    await this.#exclusively(async () => {
+      const term = this.#term
+      await (term ? service.release(lease, seal.sealTerm(term)) : service.release(lease))
+    }).catch(() => {})
+  }
+
+  /** Somebody has written something else beside the lease: the term again. Throws as `count`. */
+  restoreTerm(): Promise<void> {
     return this.#exclusively(async () => {
-      try {
-        await this.#release({})
-      } catch {
-        this.#parts.validity.end()
-      }
+      await this.#amend({})
     })
+  }
+
+  async #takeInTurn(how: TakeHow): Promise<number> {
+    const { service, seal, validity } = this.#parts
+    if (validity.lease && this.#term && (how.asBefore || this.#term.epoch >= how.atLeast))
+      return this.#term.epoch
+    if (validity.lease) return (await this.#amend({ epoch: how.atLeast })).epoch
+    const look = await service.look()
+    const before = look.value === undefined ? undefined : seal.termIn(look.value)
+    if (look.isHeld)
+      throw new WalcastError('LEASE_HELD', { node: before?.node ?? 'that this one cannot read' })
+    if (!how.asBefore) this.#requireNotAgreed(before)
+    return (await this.#takeFree(look, this.#termFor(how, before))).epoch
+  }
+
+  /** The leader counts on it, unless it has handed the lease to this node since. */
+  #requireNotAgreed(before: Term | undefined): void {
+    const { agreedUntilMs, node } = this.#parts
+    if (monotonicMs() >= agreedUntilMs() || before?.heir === node()) return
+    throw new WalcastError('LEASE_HELD', { node: before?.node ?? 'that this one has agreed to' })
   }
 
   #termFor({ atLeast, asBefore }: TakeHow, before: Term | undefined): Term {
@@ -181,17 +217,6 @@ export class LeaseHolder {
     }
     this.#term = term
     return term
-  }
-
-  async #release(change: Partial<Term>): Promise<boolean> {
-    const { service, seal, validity } = this.#parts
-    const { lease } = validity
-    const term = this.#term
-    if (!lease) return false
-    // From before it is let go: nothing is let in that another node may not know of.
-    validity.end()
-    if (!term) return service.release(lease)
-    return service.release(lease, seal.sealTerm({ ...term, ...change }))
   }
 
   #requireValid(): void {

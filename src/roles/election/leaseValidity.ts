@@ -21,6 +21,8 @@ export class LeaseValidity {
   #lease: Lease | undefined
   /** What all members agreed to while the service is away: until then, and from when it counts. */
   #agreed: { readonly sentMs: number; readonly forMs: number } | undefined
+  /** What was sent before does not count. */
+  #trustedFromMs = Number.NEGATIVE_INFINITY
 
   constructor(ttlMs: number) {
     this.ttlMs = ttlMs
@@ -37,13 +39,14 @@ export class LeaseValidity {
 
   /** It was taken or renewed. */
   hold(lease: Lease): void {
-    this.#lease = lease
+    const isTrusted = lease.sentMs >= this.#trustedFromMs
+    this.#lease = isTrusted ? lease : { ...lease, sentMs: Number.NEGATIVE_INFINITY }
     this.#agreed = undefined
   }
 
   /** Every member agreed: asked at `sentMs`, for `forMs` from when each heard it. */
   agree(sentMs: number, forMs: number): void {
-    this.#agreed = { sentMs, forMs }
+    if (sentMs >= this.#trustedFromMs) this.#agreed = { sentMs, forMs }
   }
 
   /** It ended in the service. What members agreed to still counts. */
@@ -57,8 +60,12 @@ export class LeaseValidity {
     this.#agreed = undefined
   }
 
-  /** What stood still may have missed more than its clock tells: only a renewal counts now. */
-  distrust(): void {
+  /**
+   * What stood still may have missed more than its clock tells: only a renewal counts that is sent
+   * from `nowMs` on.
+   */
+  distrust(nowMs: number): void {
+    this.#trustedFromMs = nowMs
     if (this.#lease) this.#lease = { ...this.#lease, sentMs: Number.NEGATIVE_INFINITY }
     this.#agreed = undefined
   }

@@ -59,9 +59,10 @@ export function newElection(setup: ElectionSetup): Election {
   const holder = new LeaseHolder({
     ...{ service, seal, validity, node, epoch, position, isAcknowledged },
     address: facts.address,
+    agreedUntilMs: () => agreement.agreedUntilMs,
   })
   const sight = new ElectionSight(service, seal, () => election.wake())
-  const agreement = new Agreement({
+  const agreement: Agreement = new Agreement({
     validity,
     ttlMs,
     members: () => facts.members,

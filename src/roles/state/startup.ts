@@ -78,7 +78,9 @@ function onFailed(facts: RoleFacts, state: Starting, error: unknown): Step {
       state: { ...state, stage: 'opening' },
       orders: [{ do: 'forbidLeading', error: asWalcastError(error) }],
     }
-  if (stage === 'opening' && NOT_LEADING.has(keyOf(error) ?? 'INTERNAL')) {
+  // A database that was never led is no copy: only the lease makes it one of this cluster.
+  const isNew = facts.record.incarnation === '' && keyOf(error) !== 'HIGHER_EPOCH'
+  if (stage === 'opening' && !isNew && NOT_LEADING.has(keyOf(error) ?? 'INTERNAL')) {
     const text =
       keyOf(error) === 'HIGHER_EPOCH'
         ? 'this node leads no more: what only it holds is kept aside'

@@ -27,38 +27,43 @@ const RESULT: RestoreResult = {
 const isError = (key: string) => (error: unknown) => keyOf(error) === key
 
 let made = 0
-function site(readyMs = 60_000) {
+function site(readyMs = 60_000, lifeMs = 60_000) {
   const workFolder = join(root, String(++made), 'work')
   mkdirSync(workFolder, { recursive: true })
   writeFileSync(join(workFolder, 'left'), 'of a crash')
   const left: unknown[] = []
   const onLeft = (error: unknown) => left.push(error)
-  const restores = new PastRestores({ workFolder, node: () => 'n', readyMs, onLeft })
-  const about = (kind: 'file' | 'download'): RestoreAbout => ({
-    ...{ kind, place: '/archive', position: 'newest', by: 'me', file: 'f' },
+  const restores = new PastRestores({ workFolder, node: () => 'n', readyMs, lifeMs, onLeft })
+  const about = (kind: 'file' | 'download', reader = 'me'): RestoreAbout => ({
+    ...{ kind, reader, place: '/archive', position: 'newest', by: 'me', file: 'f' },
     nameOf: (position) => `app-${position}.db`,
   })
-  const result = new Deferred<RestoreResult>()
-  const run = (signal: AbortSignal) => {
+  let result = new Deferred<RestoreResult>()
+  let folder = ''
+  const run = (signal: AbortSignal, _onNews: unknown, into: string) => {
+    folder = into
+    result = new Deferred<RestoreResult>()
     signal.addEventListener('abort', () => result.reject(new WalcastError('STOPPING')))
     return result.promise
   }
   const finish = () => {
-    writeFileSync(join(workFolder, DOWNLOAD), 'abcdef')
+    writeFileSync(join(folder, DOWNLOAD), 'abcdef')
     result.resolve(RESULT)
   }
+  const fail = (error: unknown) => result.reject(error)
   const reached = (state: string) => until(state, () => restores.report()?.state === state)
-  return { restores, workFolder, about, run, finish, result, reached, left }
+  const give = () => result.resolve(RESULT)
+  return { restores, workFolder, about, run, finish, give, fail, reached, left }
 }
 
 test('a disk that lets nothing be removed ends no node, and no restore but the next', async () => {
-  const { restores, workFolder, about, run, result, reached, left } = site()
+  const { restores, workFolder, about, run, give, reached, left } = site()
   const { id } = restores.begin(about('file'), run)
   // No folder any more: what is below it can neither be found nor removed.
   const folder = dirname(workFolder)
   rmSync(folder, { recursive: true })
   writeFileSync(folder, 'a file')
-  result.resolve(RESULT)
+  give()
   await reached('done')
   assert.equal(left.length, 1)
   assert.throws(() => restores.begin(about('file'), run), { code: 'ENOTDIR' })
@@ -84,6 +89,49 @@ test('a file is sent whole once, and is gone then', async () => {
   assert.equal(restores.report()?.state, 'done')
   assert.equal(existsSync(workFolder), false)
   await assert.rejects(restores.download(id), isError('PAST_RESTORE_GONE'))
+})
+
+test('a file that is sent slowly holds up no other restore, within a number', async () => {
+  const { restores, workFolder, about, run, finish, reached } = site()
+  const made = async (reader: string) => {
+    const { id } = restores.begin(about('download', reader), run)
+    finish()
+    await reached('ready')
+    return id
+  }
+  const first = await made('slow')
+  const sending = await restores.download(first)
+  restores.begin(about('file', 'other'), run)
+  finish()
+  await reached('done')
+  assert.deepEqual(
+    restores.report()?.others?.map(({ id, file }) => [id, file]),
+    [[first, 'app-1-7.db']],
+  )
+  const second = await made('slow')
+  assert.throws(() => restores.begin(about('download', 'slow'), run), isError('PAST_BUSY'))
+  await made('other')
+  await made('third')
+  assert.throws(() => restores.begin(about('download', 'fourth'), run), isError('PAST_BUSY'))
+  assert.equal((await restores.cancel(second)).state, 'cancelled')
+  await made('fourth')
+  assert.equal(String(await sending.read()), 'abcdef', 'what others do cuts it not off')
+  await sending.close(true)
+  await assert.rejects(restores.download(first), isError('PAST_RESTORE_GONE'))
+  await restores.stop()
+  assert.equal(existsSync(workFolder), false)
+})
+
+test('a file goes after a while, though it is being sent', async () => {
+  const { restores, workFolder, about, run, finish, reached } = site(60_000, 50)
+  const { id } = restores.begin(about('download'), run)
+  finish()
+  await reached('ready')
+  const sending = await restores.download(id)
+  await reached('expired')
+  await assert.rejects(sending.read(), isError('PAST_RESTORE_GONE'))
+  await sending.close(false)
+  assert.equal(existsSync(workFolder), false)
 })
 
 test('one that runs is ended, also by the stop of the node; one that waits too', async () => {
@@ -113,7 +161,7 @@ test('a file that nobody fetches is removed, and a failure says why', async () =
   assert.equal(existsSync(late.workFolder), false)
   const failing = site()
   failing.restores.begin(failing.about('file'), failing.run)
-  failing.result.reject(new WalcastError('DISK_FULL', { path: '/x' }))
+  failing.fail(new WalcastError('DISK_FULL', { path: '/x' }))
   await failing.reached('failed')
   const { error, file } = failing.restores.report() ?? {}
   assert.deepEqual([error?.code, file], ['WALCAST_DISK_FULL', 'f'])

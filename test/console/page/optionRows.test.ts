@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { optionGroups } from '../../../src/console/page/optionRows.ts'
-import { qrPath } from '../../../src/console/page/qrPath.ts'
 import type { ShownOption } from '../../../src/options/shownOptions.ts'
 
 function option(name: string, group: string, isChanged: boolean, value = '1s'): ShownOption {
@@ -36,13 +35,4 @@ test('every word of the filter has to be somewhere in an option', () => {
   assert.deepEqual(names('  node   FOR '), [['Node', '--listen', '--drain']])
   assert.deepEqual(names('walcast.toml 0.0.0.0'), [['Node', '--listen']])
   assert.deepEqual(names('hold drain'), [])
-})
-
-test('runs of dark modules are one rectangle each', () => {
-  const rows = [
-    [true, true, false],
-    [false, false, false],
-    [true, false, true],
-  ]
-  assert.equal(qrPath(rows), 'M0 0h2v1h-2zM0 2h1v1h-1zM2 2h1v1h-1z')
 })

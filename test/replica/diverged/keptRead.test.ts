@@ -1,6 +1,15 @@
 /** Rows of a bundle in pages, and the SQL of chosen rows, by the program that a node runs. */
 import assert from 'node:assert/strict'
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -10,6 +19,8 @@ import { KeptList } from '../../../src/replica/diverged/keptList.ts'
 import { readPage, readSql } from '../../../src/replica/diverged/keptRead.ts'
 import type { KeptRow } from '../../../src/replica/diverged/keptRow.ts'
 import { listedBundle, makeDatabase } from '../../support/listedBundle.ts'
+import { isRunning } from '../../support/processesIn.ts'
+import { until } from '../../support/until.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'walcast-kept-read-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -198,4 +209,50 @@ test('it ends with who asked', async () => {
   const asked = readPage({ folder, live }, ALL, gone.signal)
   gone.abort()
   await assert.rejects(asked, { key: 'CALLER_GONE' })
+})
+
+/** Ids of the processes that `parent` has begun. */
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(/\) (?=[A-Z] )/)
+        return Number(fields.split(' ')[1]) === parent
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
+
+function opens(pid: number, path: string): boolean {
+  const folder = `/proc/${pid}/fd`
+  return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === path)
+}
+
+test('the process that reads ends with a node that is killed, though it is at work', async () => {
+  const { live, folder } = makeBoth('killed')
+  // Its thread reads for minutes, and hears nothing meanwhile.
+  truncateSync(join(folder, 'rows.jsonl'), 2 ** 40)
+  const module = new URL('../../../src/replica/diverged/keptRead.js', import.meta.url)
+  const code = `const { readPage } = await import('${module}')
+    await readPage(${JSON.stringify({ folder, live })}, { table: 'none', from: 0, limit: 100 },
+      new AbortController().signal)`
+  const node = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'ignore' })
+  try {
+    const parent = node.pid ?? 0
+    const [reader] = await until('it reads', () => {
+      const children = childrenOf(parent)
+      return children.length > 0 && opens(children[0], `${folder}/rows.jsonl`) && children
+    })
+    node.kill('SIGKILL')
+    try {
+      await until('the reader ended', () => !isRunning(reader), 20_000)
+    } finally {
+      if (isRunning(reader)) process.kill(reader, 'SIGKILL')
+    }
+  } finally {
+    node.kill('SIGKILL')
+  }
 })

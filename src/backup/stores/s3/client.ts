@@ -19,9 +19,17 @@ import {
   wantsOtherKeys,
 } from './failures.ts'
 import type { S3Place } from './place.ts'
-import { newConnections, type S3Request, sendRequest, signRequest } from './signedRequest.ts'
+import {
+  type Dispatcher,
+  newConnections,
+  type S3Request,
+  sendRequest,
+  signRequest,
+} from './signedRequest.ts'
 
 export interface S3Limits {
+  /** For a connection, in milliseconds. */
+  readonly connectMs: number
   /** For one attempt, from the connection to the last byte of the answer, in milliseconds. */
   readonly requestMs: number
   /** The most attempts of one request. */
@@ -38,6 +46,7 @@ export interface S3Limits {
 }
 
 export const S3_LIMITS: S3Limits = {
+  connectMs: 10_000,
   // A part in that time needs 140 KB/s.
   requestMs: 60_000,
   attempts: 8,
@@ -59,6 +68,8 @@ export interface Question extends S3Request {
   readonly purpose: Purpose
   /** Statuses and codes that are answers, beside 200 to 299. */
   readonly expected?: readonly (number | string)[]
+  /** For one attempt, in place of the limit of all requests where it is less, in milliseconds. */
+  readonly withinMs?: number
 }
 
 /** S3 takes signatures within 15 minutes. */
@@ -70,13 +81,14 @@ export class S3Client {
   readonly place: S3Place
   readonly limits: S3Limits
   readonly #credentials: S3Credentials
-  readonly #connections = newConnections()
+  readonly #connections: Dispatcher
   /** The store's clock less ours. */
   #skewMs = 0
 
   constructor(place: S3Place, credentials: S3Credentials, limits: S3Limits = S3_LIMITS) {
     this.place = place
     this.limits = limits
+    this.#connections = newConnections(limits.connectMs)
     this.#credentials = credentials
   }
 
@@ -100,7 +112,8 @@ export class S3Client {
         isUnsure = true
       } else {
         if (isDone(outcome)) return { ...outcome, isUnsure }
-        const isCured = !isLast && this.#isCured(outcome, keys)
+        // After the last attempt too: the next request is the better for it.
+        const isCured = this.#isCured(outcome, keys) && !isLast
         if (!isCured && isExpected(outcome, question)) return { ...outcome, isUnsure }
         if (isLast || !(isCured || mayPass(outcome)))
           throw answerFailure(this.place.name, purpose, outcome, attempt)
@@ -116,10 +129,17 @@ export class S3Client {
     return answerFailure(this.place.name, purpose, answer, 1)
   }
 
+  /** Ends all connections, and every request with them. */
+  close(): Promise<void> {
+    return this.#connections.destroy()
+  }
+
   async #attempt(question: Question, keys: S3Keys): Promise<Answer | NoAnswer> {
+    const { withinMs = Infinity } = question
+    const limitMs = Math.min(withinMs, this.limits.requestMs)
     const signed = await signRequest(question, this.place, keys, wallMs() + this.#skewMs)
     try {
-      return await sendRequest(question, signed, this.#connections, this.limits.requestMs)
+      return await sendRequest(question, signed, this.#connections, limitMs)
     } catch (error) {
       return new NoAnswer(error)
     }

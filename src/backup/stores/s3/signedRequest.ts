@@ -30,21 +30,20 @@ export interface SignedRequest {
   readonly headers: Readonly<Record<string, string>>
 }
 
-type Dispatcher = InstanceType<ReturnType<typeof httpClient>['Agent']>
+export type Dispatcher = InstanceType<ReturnType<typeof httpClient>['Agent']>
 
 const EMPTY = new Uint8Array()
 /** Few at once: an archive is written and read one file after another. */
 const MAX_CONNECTIONS = 8
-const CONNECT_MS = 10_000
 
 /**
  * Connections of one store. They do not keep the process alive. The limit of each request bounds
  * all waits but the one for a connection.
  */
-export function newConnections(): Dispatcher {
+export function newConnections(connectMs: number): Dispatcher {
   return new (httpClient().Agent)({
     connections: MAX_CONNECTIONS,
-    connect: { timeout: CONNECT_MS },
+    connect: { timeout: connectMs },
     headersTimeout: 0,
     bodyTimeout: 0,
   })

@@ -3,9 +3,10 @@ import { PAST_PATH, type PastContents } from '../../../api/past.ts'
 import { BY } from '../actions.ts'
 import { nowMs } from '../browser.ts'
 import { el } from '../dom.ts'
-import { agoText, bytesText, countText, plural, sentence, timeText } from '../format.ts'
-import { GuardedButton, notice, table } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { agoText, bytesText, countText, isoText, plural, timeText } from '../format.ts'
+import { busy, GuardedButton, note, table } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
+import { ask } from '../requests.ts'
 
 export class ArchiveContents {
   readonly element: HTMLElement
@@ -33,15 +34,13 @@ export class ArchiveContents {
   async #ask(): Promise<void> {
     if (this.#isAsking) return
     this.#isAsking = true
-    this.#shown.replaceChildren(el('p', { class: 'busy' }, 'Listing the archive…'))
+    this.#shown.replaceChildren(busy('Listing the archive…'))
     const query = new URLSearchParams({ place: String(this.#number), by: BY })
     try {
       const contents = await ask<PastContents>('GET', `${PAST_PATH}?${query}`)
       this.#shown.replaceChildren(...tablesOf(contents))
     } catch (error) {
-      const { message, code } = asRefusal(error)
-      const text = el('p', {}, `${sentence(message)}.`)
-      this.#shown.replaceChildren(notice('bad', text, el('p', { class: 'code' }, code)))
+      this.#shown.replaceChildren(refusalNotice(error))
     } finally {
       this.#isAsking = false
     }
@@ -52,7 +51,7 @@ function tablesOf(contents: PastContents): HTMLElement[] {
   const { files, bytes, levels, snapshots, points, pins } = contents
   const { snapshotCount, pointCount, pinCount } = contents
   const now = nowMs()
-  const time = (iso: string) => timeText(Date.parse(iso), now)
+  const time = (iso: string) => isoText(iso, now)
   return [
     el('p', {}, `${plural(files, 'file')}, ${bytesText(bytes)}`),
     table(
@@ -87,7 +86,7 @@ function tablesOf(contents: PastContents): HTMLElement[] {
           [`Pins of readers (${countText(pinCount)})`],
           pins.map(({ until }) => row(untilText(Date.parse(until), now))),
         )
-      : el('p', { class: 'note' }, 'No reader holds files against removal.'),
+      : note('No reader holds files against removal.'),
   ]
 }
 

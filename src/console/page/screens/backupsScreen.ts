@@ -5,8 +5,8 @@ import { openAction } from '../actionDialog.ts'
 import { archiveLine } from '../archiveLine.ts'
 import { proofText, untilText } from '../archiveTexts.ts'
 import { backUpNow } from '../backupActions.ts'
-import { el, refill } from '../dom.ts'
-import { agoText, bytesText, durationText, plural, timeText } from '../format.ts'
+import { div, el, refill } from '../dom.ts'
+import { agoText, bytesText, durationText, isoText, plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { card, facts, GuardedButton, notice } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
@@ -20,7 +20,6 @@ export const backupsScreen: Screen = {
   id: 'backups',
   title: 'Backups',
   icon: 'backups',
-  isFor: () => true,
   mount: (root) => new BackupsScreen(root),
 }
 
@@ -30,12 +29,12 @@ class BackupsScreen implements MountedScreen {
   readonly #snapshot = new GuardedButton('With a snapshot…', () => openAction(backUpNow(true)))
   readonly #places = new Map<string, PlaceCard>()
   readonly #restore = new RestoreCard()
-  readonly #others = el('div', { class: 'stack' })
+  readonly #others = div('stack')
 
   constructor(root: HTMLElement) {
     this.#root = root
-    const actions = el('div', { class: 'filters' }, this.#now.element, this.#snapshot.element)
-    root.append(el('h1', {}, 'Backups'), actions, this.#restore.element, this.#others)
+    const actions = div('filters', this.#now.element, this.#snapshot.element)
+    root.append(actions, this.#restore.element, this.#others)
   }
 
   update(state: ConsoleState): void {
@@ -89,7 +88,7 @@ function noArchive(): HTMLElement {
 
 class PlaceCard {
   readonly element: HTMLElement
-  readonly #said = el('div', { class: 'causes' })
+  readonly #said = div('causes')
   readonly #facts = el('div')
   readonly #picker: MomentPicker
   readonly #past: PlacePast
@@ -141,7 +140,7 @@ function saidOf({
 
 function placeFacts(report: PlaceReport, nowMs: number): HTMLElement {
   const { isArchiving, behindMs, upkeep } = report
-  const time = (iso: string) => timeText(Date.parse(iso), nowMs)
+  const time = (iso: string) => isoText(iso, nowMs)
   const kept = (upkeep?.restorable ?? []).map(({ grain, from, to }) =>
     el('div', {}, `${grain === 'all' ? 'every position' : grain}: ${time(from)} to ${time(to)}`),
   )

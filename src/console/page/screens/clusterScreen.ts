@@ -4,11 +4,11 @@ import { openAction } from '../actionDialog.ts'
 import type { Action } from '../actions.ts'
 import { demote, forget, pair, remove, switchoverTo } from '../clusterActions.ts'
 import { clusterDrawing, lagText } from '../clusterDrawing.ts'
-import { el, refill } from '../dom.ts'
-import { agoText, countText, durationText, sentence, timeText } from '../format.ts'
+import { div, el, refill, span } from '../dom.ts'
+import { agoText, countText, durationText, isoText, sentence } from '../format.ts'
 import { roleTone, toneOfNode } from '../health.ts'
 import { refusalText } from '../permission.ts'
-import { badge, button, card, GuardedButton, table } from '../pieces.ts'
+import { badge, button, card, GuardedButton, note, table } from '../pieces.ts'
 import { rehearse } from '../rehearseAction.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -22,12 +22,11 @@ export const clusterScreen: Screen = {
   id: 'cluster',
   title: 'Cluster',
   icon: 'cluster',
-  isFor: () => true,
   mount: (root, store) => new ClusterScreen(root, store),
 }
 
 class ClusterScreen implements MountedScreen {
-  readonly #drawing = el('div', { class: 'scroll' })
+  readonly #drawing = div('scroll')
   readonly #list = el('div')
   readonly #pause = new PauseCard()
   readonly #filter: NodeFilter
@@ -36,7 +35,6 @@ class ClusterScreen implements MountedScreen {
   constructor(root: HTMLElement, store: Store) {
     this.#filter = new NodeFilter(() => this.update(store.state))
     root.append(
-      el('h1', {}, 'Cluster'),
       card('Nodes and links', this.#drawing),
       card('Nodes', this.#filter.element, this.#list, this.#pair.element),
       this.#pause.element,
@@ -53,9 +51,7 @@ class ClusterScreen implements MountedScreen {
     const minute = Math.floor(nowMs / 60_000)
     const nodes = this.#filter.wanted(cluster.nodes)
     refill(this.#list, [nodes, minute, state.session, state.link.is], () => [
-      nodes.length === 0
-        ? el('p', { class: 'note' }, 'No node is like that.')
-        : nodeTable({ ...cluster, nodes }, state),
+      nodes.length === 0 ? note('No node is like that.') : nodeTable({ ...cluster, nodes }, state),
     ])
   }
 }
@@ -78,22 +74,17 @@ function nodeRows(node: ClusterNode, cluster: ClusterAnswer, state: ConsoleState
   const { role, position, version, ack, causes } = node
   const id = [
     node.node || 'not known yet',
-    node.node === cluster.asked ? el('span', { class: 'note' }, ' (this node)') : undefined,
-    el('div', { class: 'note' }, node.address),
+    node.node === cluster.asked ? span('note', ' (this node)') : undefined,
+    div('note', node.address),
   ]
   const row = el(
     'tr',
     {},
     el('th', { scope: 'row' }, ...id),
     el('td', {}, role ? badge(roleTone(role), role) : 'unknown'),
-    el(
-      'td',
-      {},
-      badge(toneOfNode(node), node.state),
-      el('div', { class: 'note' }, word(node, state)),
-    ),
+    el('td', {}, badge(toneOfNode(node), node.state), div('note', word(node, state))),
     el('td', {}, position ?? ''),
-    el('td', {}, lagText(node), el('div', { class: 'note' }, behindText(node))),
+    el('td', {}, lagText(node), div('note', behindText(node))),
     el('td', {}, ack ?? ''),
     el('td', {}, version ?? ''),
     el('td', {}, actionsOf(node, cluster, state)),
@@ -112,9 +103,9 @@ function word(
   { awaySince, roleSince, ageMs, isReachable }: ClusterNode,
   state: ConsoleState,
 ): string {
-  if (awaySince) return `away since ${timeText(Date.parse(awaySince), state.nowMs)}`
+  if (awaySince) return `away since ${isoText(awaySince, state.nowMs)}`
   if (!isReachable) return ageMs === null ? 'never heard of' : `heard of ${agoText(ageMs)}`
-  return roleSince ? `since ${timeText(Date.parse(roleSince), state.nowMs)}` : ''
+  return roleSince ? `since ${isoText(roleSince, state.nowMs)}` : ''
 }
 
 function actionsOf(node: ClusterNode, cluster: ClusterAnswer, state: ConsoleState): HTMLElement {
@@ -128,7 +119,7 @@ function actionsOf(node: ClusterNode, cluster: ClusterAnswer, state: ConsoleStat
     made.setAttribute('aria-label', `${text} ${node.node}${why ? `: ${why}` : ''}`)
     return made
   })
-  return el('div', { class: 'row-actions' }, ...buttons)
+  return div('row-actions', ...buttons)
 }
 
 function possible(

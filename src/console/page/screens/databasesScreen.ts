@@ -2,7 +2,7 @@
 import type { DatabaseStatus, ScrubReport } from '../../../api/databaseStatus.ts'
 import { openAction } from '../actionDialog.ts'
 import { verifyPages } from '../checkActions.ts'
-import { el, refill } from '../dom.ts'
+import { div, refill, span } from '../dom.ts'
 import { agoText, bytesText, countText, plural, positionText } from '../format.ts'
 import { refusalText } from '../permission.ts'
 import { card, facts, GuardedButton, notice } from '../pieces.ts'
@@ -14,16 +14,15 @@ export const databasesScreen: Screen = {
   id: 'databases',
   title: 'Databases',
   icon: 'databases',
-  isFor: () => true,
   mount: (root) => new DatabasesScreen(root),
 }
 
 class DatabasesScreen implements MountedScreen {
-  readonly #cards = el('div', { class: 'stack' })
+  readonly #cards = div('stack')
   readonly #verify = new GuardedButton('Verify now…', () => openAction(verifyPages()))
 
   constructor(root: HTMLElement) {
-    root.append(el('h1', {}, 'Databases'), this.#cards, this.#verify.element)
+    root.append(this.#cards, this.#verify.element)
   }
 
   update(state: ConsoleState): void {
@@ -43,14 +42,14 @@ function databaseCard(name: string, status: DatabaseStatus, nowMs: number): HTML
     rotten > 0 && notice('bad', `${plural(rotten, 'page')} of the file changed by itself.`),
     ...causeList(status.causes),
     facts([
-      ['File', el('span', { class: 'mono' }, db)],
+      ['File', span('mono', db)],
       [
         'Size',
         `${bytesText(pages * pageSize)}, ${plural(pages, 'page')} of ${countText(pageSize)} B`,
       ],
       ['WAL', `${bytesText(walBytes)} in use, file of ${bytesText(walFileBytes)}`],
       ['Position', positionText(epoch, txid)],
-      ['State checksum', el('span', { class: 'mono' }, checksum)],
+      ['State checksum', span('mono', checksum)],
       ['Pages checked', scrub ? scrubText(scrub, nowMs) : 'not here'],
     ]),
   )

@@ -3,11 +3,12 @@ import { BUNDLES_PATH, type BundleInfo, type BundlesAnswer } from '../../../api/
 import { openAction } from '../actionDialog.ts'
 import { shellWord } from '../commandText.ts'
 import { lostRows, removeBundle } from '../divergedActions.ts'
-import { el, refill } from '../dom.ts'
-import { bytesText, plural, timeText } from '../format.ts'
+import { div, el, refill, span } from '../dom.ts'
+import { bytesText, isoText, plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { badge, button, card, facts, GuardedButton, notice } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { badge, busy, button, card, facts, GuardedButton, note, notice } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
+import { ask, asRefusal, type Refusal } from '../requests.ts'
 import { parseRoute, routeText } from '../routes.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -20,20 +21,19 @@ export const divergedScreen: Screen = {
   id: ID,
   title: 'Diverged',
   icon: 'diverged',
-  isFor: () => true,
   count: ({ status }) => status?.diverged?.length ?? 0,
   mount: (root, store) => new DivergedScreen(root, store),
 }
 
 class DivergedScreen implements MountedScreen {
   readonly #store: Store
-  readonly #list = el('div', { class: 'stack' })
+  readonly #list = div('stack')
   readonly #others = el('div')
-  readonly #about = el('div', { class: 'stack' })
-  readonly #rows = el('div', { class: 'stack' })
+  readonly #about = div('stack')
+  readonly #rows = div('stack')
   readonly #delete: GuardedButton
   #bundles: readonly BundleInfo[] | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
   /** What the node told of its bundles when they were asked for. */
   #asked: string | undefined
   #card: KeptRowsCard | undefined
@@ -49,8 +49,7 @@ class DivergedScreen implements MountedScreen {
       'danger',
     )
     root.append(
-      el('h1', {}, 'Diverged'),
-      el('p', { class: 'note' }, 'Rows that this node had and its leader may lack.'),
+      note('Rows that this node had and its leader may lack.'),
       card('Bundles', this.#list, this.#others),
       this.#about,
       this.#rows,
@@ -66,7 +65,9 @@ class DivergedScreen implements MountedScreen {
     const bundles = this.#bundles
     const { rest } = parseRoute(location.hash)
     const open = bundles?.find(({ name }) => name === rest)
-    refill(this.#list, [bundles, this.#failure, rest, day(state)], () => this.#listed(state, rest))
+    refill(this.#list, [bundles, this.#refusal?.message, rest, day(state)], () =>
+      this.#listed(state, rest),
+    )
     const away = othersText(state)
     refill(this.#others, away, () => [away !== '' && notice('quiet', away)])
     refill(this.#about, [open, day(state)], () => (open ? [this.#aboutCard(open, state)] : []))
@@ -84,10 +85,10 @@ class DivergedScreen implements MountedScreen {
   }
 
   #listed(state: ConsoleState, open: string): HTMLElement[] {
-    if (this.#failure !== '')
-      return [notice('bad', this.#failure), button('Ask again', () => void this.#load())]
+    if (this.#refusal)
+      return [refusalNotice(this.#refusal), button('Ask again', () => void this.#load())]
     const bundles = this.#bundles
-    if (!bundles) return [el('p', { class: 'busy' }, 'Asking the node…')]
+    if (!bundles) return [busy('Asking…')]
     if (bundles.length === 0) return [notice('good', 'No rows are kept aside on this node.')]
     return [el('ul', { class: 'bundles' }, ...bundles.map((each) => bundleItem(each, open, state)))]
   }
@@ -102,7 +103,7 @@ class DivergedScreen implements MountedScreen {
         notice('warn', 'The list lacks some rows: tables or pages could not be compared.'),
       state !== 'compared' && notice('warn', uncompared(bundle)),
       facts([
-        ['When', timeText(Date.parse(at), nowMs)],
+        ['When', isoText(at, nowMs)],
         ['Why', reason],
         ['Node', node],
         ['Stood at', position],
@@ -120,16 +121,16 @@ class DivergedScreen implements MountedScreen {
   /** Of two questions the later one counts. */
   async #load(): Promise<void> {
     const round = ++this.#round
-    let [bundles, failure] = [this.#bundles, '']
+    let bundles = this.#bundles
+    let refusal: Refusal | undefined
     try {
       bundles = (await ask<BundlesAnswer>('GET', BUNDLES_PATH)).bundles
     } catch (error) {
-      const { code, message, cure } = asRefusal(error)
-      failure = `${message}; ${cure} (${code})`
+      refusal = asRefusal(error)
     }
     if (round !== this.#round) return
     this.#bundles = bundles
-    this.#failure = failure
+    this.#refusal = refusal
     this.update(this.#store.state)
   }
 }
@@ -151,11 +152,11 @@ function bundleItem(bundle: BundleInfo, open: string, { nowMs }: ConsoleState): 
     el(
       'a',
       { href: routeText(ID, name), 'aria-current': isOpen ? 'true' : undefined },
-      `${timeText(Date.parse(at), nowMs)}, at ${bundle.position}`,
+      `${isoText(at, nowMs)}, at ${bundle.position}`,
     ),
     word,
     el('span', {}, `${counts}${where}`),
-    el('span', { class: 'note' }, `${bytesText(bytes)}; ${reason}`),
+    span('note', `${bytesText(bytes)}; ${reason}`),
   )
 }
 

@@ -9,12 +9,14 @@ import {
   DEFAULT_PAGE_ROWS,
 } from '../../../api/bundles.ts'
 import { type KeptPage, type KeptSql, MAX_CHOSEN_ROWS } from '../../../replica/diverged/keptRow.ts'
+import { BY } from '../actions.ts'
 import { commandText, copyable, shellWord } from '../commandText.ts'
-import { el, refill, setText } from '../dom.ts'
+import { div, el, on, option, refill, setText } from '../dom.ts'
 import { plural } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { button, card, GuardedButton, labelled, newId, notice } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { busy, button, card, GuardedButton, labelled, newId, note, notice } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
+import { ask } from '../requests.ts'
 import { rowSides } from '../rowSides.ts'
 import type { ConsoleState } from '../state.ts'
 
@@ -29,7 +31,7 @@ export class KeptRowsCard {
   readonly #count = el('span', { class: 'note', role: 'status' })
   readonly #updates = el('input', { type: 'checkbox' })
   readonly #rows = el('div', { class: 'kept-rows', 'aria-live': 'polite' })
-  readonly #pages = el('div', { class: 'row-buttons' })
+  readonly #pages = div('row-buttons')
   readonly #result = el('div', { class: 'stack', 'aria-live': 'polite' })
   readonly #sql = new GuardedButton('SQL of the chosen rows', () => void this.#ask(), 'primary')
   readonly #boxes = new Map<number, HTMLInputElement>()
@@ -43,12 +45,11 @@ export class KeptRowsCard {
     this.#bundle = bundle
     this.#state = state
     this.#filter.append(...tableOptions(bundle))
-    this.#filter.addEventListener('change', () => void this.#load(0))
-    this.#updates.addEventListener('change', () => this.#onChosen())
-    this.#all.addEventListener('change', () => this.#chooseAll(this.#all.checked))
-    const tools = el(
-      'div',
-      { class: 'filters' },
+    on(this.#filter, 'change', () => void this.#load(0))
+    on(this.#updates, 'change', () => this.#onChosen())
+    on(this.#all, 'change', () => this.#chooseAll(this.#all.checked))
+    const tools = div(
+      'filters',
       labelled('Table', this.#filter),
       el('label', { class: 'choice' }, this.#all, 'Choose all on this page'),
       this.#count,
@@ -85,8 +86,8 @@ export class KeptRowsCard {
     const round = ++this.#round
     const { name } = this.#bundle
     const asked = { name, table: this.#filter.value, from: String(from) }
-    const query = new URLSearchParams({ ...asked, limit: String(DEFAULT_PAGE_ROWS) })
-    if (this.#boxes.size === 0) this.#rows.replaceChildren(el('p', { class: 'busy' }, 'Reading…'))
+    const query = new URLSearchParams({ ...asked, limit: String(DEFAULT_PAGE_ROWS), by: BY })
+    if (this.#boxes.size === 0) this.#rows.replaceChildren(busy('Reading…'))
     try {
       const page = await ask<KeptPage>('GET', `${BUNDLE_ROWS_PATH}?${query}`)
       if (round === this.#round) this.#show(page, from)
@@ -98,7 +99,7 @@ export class KeptRowsCard {
   #fail(error: unknown, again: () => void): void {
     this.#boxes.clear()
     this.#pages.replaceChildren()
-    this.#rows.replaceChildren(refused(error), button('Ask again', again))
+    this.#rows.replaceChildren(refusalNotice(error), button('Ask again', again))
   }
 
   #show({ rows, next, detail }: KeptPage, from: number): void {
@@ -108,10 +109,10 @@ export class KeptRowsCard {
       box.checked = this.#chosen.has(row)
       // The SQL of a row that is too large to be shown is too long as well.
       box.disabled = fields.length === 0
-      box.addEventListener('change', () => this.#choose(row, box.checked))
+      on(box, 'change', () => this.#choose(row, box.checked))
       this.#boxes.set(row, box)
     }
-    const none = el('p', { class: 'note' }, 'The list has no rows of this table.')
+    const none = note('The list has no rows of this table.')
     this.#rows.replaceChildren(
       ...(detail === null ? [] : [notice('warn', `Not compared with this node: ${detail}`)]),
       ...(rows.length === 0 ? [none] : []),
@@ -160,31 +161,26 @@ export class KeptRowsCard {
     const rows = [...this.#chosen].sort((a, b) => a - b)
     const updates = this.#updates.checked
     const round = ++this.#sqlRound
-    this.#result.replaceChildren(el('p', { class: 'busy' }, 'Comparing the rows…'))
+    this.#result.replaceChildren(busy('Comparing the rows…'))
     try {
-      const answer = await ask<KeptSql>('POST', BUNDLE_SQL_PATH, { name, rows, updates })
+      const answer = await ask<KeptSql>('POST', BUNDLE_SQL_PATH, { name, rows, updates, by: BY })
       if (round !== this.#sqlRound) return
       const flags = `--rows ${rows.join(',')}${updates ? ' --updates' : ''}`
       const command = `walcast diverged sql ${shellWord(name)} ${flags}`
       this.#result.replaceChildren(...sqlParts(answer, updates, command))
     } catch (error) {
       if (round !== this.#sqlRound) return
-      this.#result.replaceChildren(refused(error))
+      this.#result.replaceChildren(refusalNotice(error))
     }
   }
 }
 
-function refused(error: unknown): HTMLElement {
-  const { code, message, cure } = asRefusal(error)
-  return notice('bad', el('p', {}, `${message}; ${cure}`), el('p', { class: 'code' }, code))
-}
-
 function tableOptions({ tables }: BundleInfo): HTMLElement[] {
   const options = tables.map(({ table, removed, changed }) =>
-    el('option', { value: table }, `${table} (${removed + changed})`),
+    option(table, `${table} (${removed + changed})`),
   )
   const all = tables.reduce((sum, { removed, changed }) => sum + removed + changed, 0)
-  return [el('option', { value: '' }, `all (${all})`), ...options]
+  return [option('', `all (${all})`), ...options]
 }
 
 function sqlParts(

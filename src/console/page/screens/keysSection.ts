@@ -3,10 +3,12 @@ import type { KeyInfo } from '../../../api/optionsInForce.ts'
 import { originText } from '../../../options/optionOrigin.ts'
 import { rotateKey, rotateSecret } from '../accessActions.ts'
 import { openAction } from '../actionDialog.ts'
-import { el, refill } from '../dom.ts'
-import { agoText, cutMiddle, timeText } from '../format.ts'
+import { div, el, refill } from '../dom.ts'
+import { agoText, cutMiddle, isoText, timeText } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { badge, GuardedButton, notice, section, table } from '../pieces.ts'
+import { badge, GuardedButton, note, section, table } from '../pieces.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import type { Refusal } from '../requests.ts'
 import type { ConsoleState } from '../state.ts'
 
 const MINUTE_MS = 60_000
@@ -25,23 +27,27 @@ export class KeysSection {
   readonly #key = new GuardedButton('Replace the key of settings…', () => openAction(rotateKey()))
 
   constructor() {
-    const buttons = el('div', { class: 'row-actions' }, this.#secret.element, this.#key.element)
+    const buttons = div('row-actions', this.#secret.element, this.#key.element)
     this.element = section('Secret and keys', this.#list, buttons)
   }
 
-  /** `keys`: undefined before the first answer. `failure`: why there is none. */
-  update(state: ConsoleState, keys: readonly KeyInfo[] | undefined, failure: string): void {
+  /** `keys`: undefined before the first answer. `refusal`: why there is none. */
+  update(
+    state: ConsoleState,
+    keys: readonly KeyInfo[] | undefined,
+    refusal: Refusal | undefined,
+  ): void {
     const why = state.isOpen ? 'An open cluster has no secret.' : refusalText(state, 'admin')
     for (const each of [this.#secret, this.#key]) each.update(why)
     const minute = Math.floor(state.nowMs / MINUTE_MS)
-    refill(this.#list, [keys, failure, minute], () => [listOf(keys, failure, state.nowMs)])
+    refill(this.#list, [keys, refusal?.message, minute], () => [
+      keys ? listOf(keys, state.nowMs) : insteadOfAnswer(refusal),
+    ])
   }
 }
 
-function listOf(keys: readonly KeyInfo[] | undefined, failure: string, nowMs: number): HTMLElement {
-  if (!keys) return failure ? notice('bad', failure) : el('p', { class: 'busy' }, 'Asking…')
-  if (keys.length === 0)
-    return el('p', { class: 'note' }, 'There is no secret and no key: this cluster is open.')
+function listOf(keys: readonly KeyInfo[], nowMs: number): HTMLElement {
+  if (keys.length === 0) return note('There is no secret and no key: this cluster is open.')
   const heads = ['What', 'Name', 'Made', 'Ends', 'From']
   return table(
     'Secret and keys',
@@ -51,7 +57,7 @@ function listOf(keys: readonly KeyInfo[] | undefined, failure: string, nowMs: nu
 }
 
 function keyRow({ kind, id, created, ends, isInUse, origin }: KeyInfo, nowMs: number): HTMLElement {
-  const time = (iso: string) => timeText(Date.parse(iso), nowMs)
+  const time = (iso: string) => isoText(iso, nowMs)
   return el(
     'tr',
     {},
@@ -67,6 +73,6 @@ function keyRow({ kind, id, created, ends, isInUse, origin }: KeyInfo, nowMs: nu
 function madeParts(created: string | null, nowMs: number): (Node | string)[] {
   if (created === null) return ['not known']
   const atMs = Date.parse(created)
-  const note = el('div', { class: 'note' }, timeText(atMs, nowMs))
+  const note = div('note', timeText(atMs, nowMs))
   return [agoText(Math.max(0, nowMs - atMs)), note]
 }

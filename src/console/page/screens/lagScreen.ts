@@ -5,7 +5,7 @@
 import type { LagHistoryAnswer } from '../../../api/lagHistory.ts'
 import type { LagReport } from '../../../api/nodeStatus.ts'
 import { commandText, shellWord } from '../commandText.ts'
-import { el, refill, setAttributes } from '../dom.ts'
+import { div, el, on, option, refill, setAttributes } from '../dom.ts'
 import { bytesText, countText, durationText } from '../format.ts'
 import { HistoryChart } from '../historyChart.ts'
 import {
@@ -29,7 +29,8 @@ import {
   zoomedTo,
 } from '../lagView.ts'
 import { MarkStrip } from '../markStrip.ts'
-import { button, card, figure, labelled, notice } from '../pieces.ts'
+import { button, card, figure, labelled } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
 import { ask, asRefusal } from '../requests.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -40,7 +41,6 @@ export const lagScreen: Screen = {
   id: 'lag',
   title: 'Lag',
   icon: 'lag',
-  isFor: () => true,
   mount: (root, store) => new LagScreen(root, store),
 }
 
@@ -49,8 +49,8 @@ const OF_SPANS = Object.keys(SPANS) as readonly Span[]
 
 class LagScreen implements MountedScreen {
   readonly #store: Store
-  readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div', { class: 'causes' })
+  readonly #figures = div('figures')
+  readonly #causes = div('causes')
   readonly #spans = new Map<Span, HTMLButtonElement>()
   readonly #back = button('Back', () => this.#show(zoomedBack(this.#view)))
   readonly #later = button('Later', () => this.#move(1))
@@ -59,7 +59,7 @@ class LagScreen implements MountedScreen {
   readonly #strip = new MarkStrip()
   readonly #charts: readonly HistoryChart[]
   readonly #numbers = el('details')
-  readonly #table = el('div', { class: 'lag-numbers' })
+  readonly #table = div('lag-numbers')
   readonly #command = el('div')
   readonly #feed: LagHistoryFeed
   #view: LagView = { span: 'hour', zooms: [] }
@@ -74,20 +74,17 @@ class LagScreen implements MountedScreen {
     })
     const options = [lagChart(() => this.#choice()), ...OTHER_CHARTS]
     this.#charts = options.map((each) => this.#newChart(each))
-    this.#stage.append(
-      ...STAGES.map((stage) => el('option', { value: stage }, STAGE_TITLES[stage])),
-    )
-    this.#stage.addEventListener('change', () => this.#draw())
+    this.#stage.append(...STAGES.map((stage) => option(stage, STAGE_TITLES[stage])))
+    on(this.#stage, 'change', () => this.#draw())
     this.#numbers.append(el('summary', {}, 'The same numbers as a table'), this.#table)
-    this.#numbers.addEventListener('toggle', () => this.#draw())
+    on(this.#numbers, 'toggle', () => this.#draw())
     root.append(
-      el('h1', {}, 'Lag'),
       this.#figures,
       this.#causes,
       this.#controls(),
       this.#notice,
       card('What happened', this.#strip.element),
-      el('div', { class: 'charts' }, ...this.#charts.map(({ element }) => element)),
+      div('charts', ...this.#charts.map(({ element }) => element)),
       card('Numbers', this.#numbers),
       card('The same on the command line', this.#command),
     )
@@ -138,9 +135,8 @@ class LagScreen implements MountedScreen {
     })
     const group = (label: string, ...children: HTMLElement[]) =>
       el('div', { class: 'button-group', role: 'group', 'aria-label': label }, ...children)
-    return el(
-      'div',
-      { class: 'filters' },
+    return div(
+      'filters',
       group('Span', ...choices),
       group(
         'Part of it',
@@ -170,7 +166,7 @@ class LagScreen implements MountedScreen {
     const { nowMs, measured, audit, status } = this.#store.state
     const { answered, refusal } = this.#feed
     this.#drawControls(nowMs)
-    refill(this.#notice, refusal?.message, () => (refusal ? [notice('bad', refusal.message)] : []))
+    refill(this.#notice, refusal?.message, () => [refusal && refusalNotice(refusal)])
     const flags = sinceFlags(this.#view) + (this.#choice() ? ` --stage ${this.#choice()}` : '')
     const command = `walcast lag ${shellWord(status?.node ?? '')} ${flags}`
     refill(this.#command, command, () => [commandText(command)])

@@ -101,9 +101,7 @@ function switchoverInstead(fitness: FitnessAnswer, living: MemberState): Plan {
       ),
     ],
     command: undefined,
-    accepts: undefined,
     button: undefined,
-    isDangerous: false,
     instead: switchoverTo(node, fitness.reasons.map(sentence), durationText(fitness.lagMs)),
     run: async () => [],
   }

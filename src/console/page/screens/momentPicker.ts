@@ -1,7 +1,7 @@
 /** A moment of an archive's past, picked on its line. */
 import { type ArchiveLine, grainAt, momentText } from '../archiveLine.ts'
 import { commandText, shellWord } from '../commandText.ts'
-import { el, refill, setText, svg } from '../dom.ts'
+import { div, el, on, refill, setText, svg } from '../dom.ts'
 import { timeText } from '../format.ts'
 import { labelled, newId } from '../pieces.ts'
 
@@ -16,7 +16,7 @@ export class MomentPicker {
   /** In the browser's time zone, as people say when something went wrong. */
   readonly #exact = el('input', { type: 'datetime-local', step: 1, id: newId() })
   readonly #said = el('output', { for: this.#slider.id })
-  readonly #command = el('div', { class: 'stack' })
+  readonly #command = div('stack')
   readonly #onPick: () => void
   #shown: ArchiveLine | undefined
   /** Undefined: the newest one. It stays while the line grows. */
@@ -27,15 +27,14 @@ export class MomentPicker {
   constructor(place: string, onPick: () => void) {
     this.#place = place
     this.#onPick = onPick
-    this.#slider.addEventListener('input', () => this.#slide())
-    this.#exact.addEventListener('change', () => this.#pick(Date.parse(this.#exact.value)))
-    this.element = el(
-      'div',
-      { class: 'stack' },
+    on(this.#slider, 'input', () => this.#slide())
+    on(this.#exact, 'change', () => this.#pick(Date.parse(this.#exact.value)))
+    this.element = div(
+      'stack',
       el('label', { class: 'label', for: this.#slider.id }, 'Pick a moment'),
       this.#line,
       this.#slider,
-      el('div', { class: 'filters' }, labelled('Or type it', this.#exact), el('p', {}, this.#said)),
+      div('filters', labelled('Or type it', this.#exact), el('p', {}, this.#said)),
       this.#command,
     )
   }
@@ -78,7 +77,6 @@ export class MomentPicker {
       el('p', { class: 'label' }, 'Make it the next state of the cluster, on the command line'),
       commandText(`walcast restore ${from} --into NODE${at}`),
     ])
-    this.#onPick()
   }
 
   #slide(): void {
@@ -92,9 +90,12 @@ export class MomentPicker {
     const line = this.#shown
     if (!line || !Number.isFinite(atMs)) return
     // Commands take whole seconds: none of them lies before the first position.
-    const pickedMs = Math.max(Math.ceil(line.fromMs / 1000) * 1000, atMs)
-    this.#pickedMs = pickedMs >= line.toMs ? undefined : pickedMs
+    const asked = Math.max(Math.ceil(line.fromMs / 1000) * 1000, atMs)
+    const pickedMs = asked >= line.toMs ? undefined : asked
+    const isOther = pickedMs !== this.#pickedMs
+    this.#pickedMs = pickedMs
     this.#draw()
+    if (isOther) this.#onPick()
   }
 
   #moment(): string | undefined {

@@ -1,7 +1,7 @@
 /** Finds nodes in the list of a large cluster: by a text, or those that need attention. */
 import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { lagText } from '../clusterDrawing.ts'
-import { el } from '../dom.ts'
+import { div, el, on } from '../dom.ts'
 import { toneOfNode } from '../health.ts'
 import { labelled } from '../pieces.ts'
 
@@ -18,14 +18,9 @@ export class NodeFilter {
     const choices = { all: 'all nodes', alarmed: 'those that need attention' }
     for (const [value, text] of Object.entries(choices))
       this.#which.append(el('option', { value }, text))
-    this.#text.addEventListener('input', onChange)
-    this.#which.addEventListener('change', onChange)
-    this.element = el(
-      'div',
-      { class: 'filters' },
-      labelled('Show', this.#which),
-      labelled('Contains', this.#text),
-    )
+    on(this.#text, 'input', onChange)
+    on(this.#which, 'change', onChange)
+    this.element = div('filters', labelled('Show', this.#which), labelled('Contains', this.#text))
   }
 
   /** Those that are wanted, in their order. Few are all wanted. */

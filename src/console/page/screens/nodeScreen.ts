@@ -1,17 +1,17 @@
 /** This node at a glance: its role and position, what needs attention, and who follows it. */
 import type { ReplicaStatus } from '../../../feed/replicaStatus.ts'
-import { el, refill } from '../dom.ts'
+import { div, el, refill } from '../dom.ts'
 import {
   agoText,
   bytesText,
   countText,
   durationText,
+  isoText,
   plural,
   positionText,
-  timeText,
 } from '../format.ts'
 import { roleTone } from '../health.ts'
-import { badge, card, facts, figure, table } from '../pieces.ts'
+import { badge, card, facts, figure, note, table } from '../pieces.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import { causeList } from './causeList.ts'
@@ -20,19 +20,17 @@ export const nodeScreen: Screen = {
   id: 'node',
   title: 'This node',
   icon: 'node',
-  isFor: () => true,
   mount: (root) => new NodeScreen(root),
 }
 
 class NodeScreen implements MountedScreen {
-  readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div', { class: 'causes' })
+  readonly #figures = div('figures')
+  readonly #causes = div('causes')
   readonly #replicas = el('div')
   readonly #facts = el('div')
 
   constructor(root: HTMLElement) {
     root.append(
-      el('h1', {}, 'This node'),
       this.#figures,
       this.#causes,
       card('Replicas', this.#replicas),
@@ -73,13 +71,11 @@ class NodeScreen implements MountedScreen {
 }
 
 function sinceText(roleSince: string | undefined, nowMs: number): string {
-  return roleSince === undefined
-    ? 'from the start'
-    : `since ${timeText(Date.parse(roleSince), nowMs)}`
+  return roleSince === undefined ? 'from the start' : `since ${isoText(roleSince, nowMs)}`
 }
 
 function replicaTable(replicas: readonly ReplicaStatus[], nowMs: number): HTMLElement {
-  if (replicas.length === 0) return el('p', { class: 'note' }, 'No replica has been seen yet.')
+  if (replicas.length === 0) return note('No replica has been seen yet.')
   const heads = ['Node', 'State', 'Position', 'Lag', 'Last word']
   return table(
     'Replicas',

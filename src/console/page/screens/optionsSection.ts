@@ -2,9 +2,11 @@
 import { isGiven, originText } from '../../../options/optionOrigin.ts'
 import type { ShownOption } from '../../../options/shownOptions.ts'
 import { commandText, shellWord } from '../commandText.ts'
-import { el, refill, setText } from '../dom.ts'
+import { div, el, on, refill, setText, span } from '../dom.ts'
 import { optionGroups } from '../optionRows.ts'
-import { badge, labelled, notice, section, table } from '../pieces.ts'
+import { badge, labelled, note, section, table } from '../pieces.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import type { Refusal } from '../requests.ts'
 import type { ConsoleState } from '../state.ts'
 
 const DOCS = 'docs/options.md has all of them, and walcast node --help --all.'
@@ -14,34 +16,33 @@ export class OptionsSection {
   readonly #query = el('input', { id: 'option-query', type: 'search', autocomplete: 'off' })
   readonly #changed = el('input', { id: 'option-changed', type: 'checkbox' })
   readonly #count = el('p', { class: 'note', role: 'status' })
-  readonly #list = el('div', { class: 'options' })
-  readonly #command = el('div', { class: 'options' })
+  readonly #list = div('options')
+  readonly #command = div('options')
   #options: readonly ShownOption[] | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
 
   constructor() {
     const only = el('span', {}, 'Only what differs from the default')
-    const filters = el(
-      'div',
-      { class: 'filters' },
+    const filters = div(
+      'filters',
       labelled('Filter', this.#query),
       el('label', { class: 'tick', for: this.#changed.id }, this.#changed, only),
     )
-    this.#query.addEventListener('input', () => this.#draw())
-    this.#changed.addEventListener('change', () => this.#draw())
+    on(this.#query, 'input', () => this.#draw())
+    on(this.#changed, 'change', () => this.#draw())
     this.element = section('Options of this node', filters, this.#count, this.#list, this.#command)
   }
 
-  /** `options`: undefined before the first answer. `failure`: why there is none. */
+  /** `options`: undefined before the first answer. `refusal`: why there is none. */
   update(
     { node }: ConsoleState,
     options: readonly ShownOption[] | undefined,
-    failure: string,
+    refusal: Refusal | undefined,
   ): void {
     this.#options = options
-    this.#failure = failure
+    this.#refusal = refusal
     refill(this.#command, node, () => [
-      el('p', { class: 'note' }, `The same on the command line, for any node. ${DOCS}`),
+      note(`The same on the command line, for any node. ${DOCS}`),
       commandText(`walcast config ${shellWord(node)} --all`),
     ])
     this.#draw()
@@ -50,9 +51,8 @@ export class OptionsSection {
   #draw(): void {
     const options = this.#options
     if (!options) {
-      const failure = this.#failure
-      const said = failure ? notice('bad', failure) : el('p', { class: 'busy' }, 'Asking…')
-      return refill(this.#list, failure, () => [said])
+      const refusal = this.#refusal
+      return refill(this.#list, refusal?.message, () => [insteadOfAnswer(refusal)])
     }
     const groups = optionGroups(options, this.#query.value, this.#changed.checked)
     const count = groups.reduce((sum, group) => sum + group.options.length, 0)
@@ -72,12 +72,10 @@ function groupTable(title: string, options: readonly ShownOption[]): HTMLElement
 function row({ name, value, default: fallback, origin, isChanged, help }: ShownOption) {
   const standard = isChanged && fallback !== null
   const parts = [
-    value === null
-      ? el('span', { class: 'note' }, 'not set')
-      : el('span', { class: 'mono' }, value),
+    value === null ? span('note', 'not set') : span('mono', value),
     ' ',
     isChanged && isGiven(origin) && badge('quiet', 'set'),
-    standard && el('div', { class: 'note' }, `default ${fallback}`),
+    standard && div('note', `default ${fallback}`),
   ]
   return el(
     'tr',

@@ -9,10 +9,10 @@ import {
 import { BY } from '../actions.ts'
 import { nowMs } from '../browser.ts'
 import { commandText, shellWord } from '../commandText.ts'
-import { el, refill } from '../dom.ts'
-import { plural, timeText } from '../format.ts'
+import { div, el, on, refill, span } from '../dom.ts'
+import { isoText, plural } from '../format.ts'
 import { cellOf, csvOf } from '../pastValues.ts'
-import { button, GuardedButton, labelled, newId, notice, table } from '../pieces.ts'
+import { busy, button, GuardedButton, labelled, newId, note, notice, table } from '../pieces.ts'
 import { refusalNotice } from '../refusalNotice.ts'
 import { ask } from '../requests.ts'
 import type { PickedMoment } from '../restoreActions.ts'
@@ -40,8 +40,8 @@ export class PastQueryForm {
   constructor(picked: () => PickedMoment) {
     this.#picked = picked
     this.#stop.hidden = true
-    this.#sql.addEventListener('input', () => this.#tellCommand())
-    this.#sql.addEventListener('keydown', (event) => {
+    on(this.#sql, 'input', () => this.#tellCommand())
+    on(this.#sql, 'keydown', (event) => {
       const isAsked = event.key === 'Enter' && (event.ctrlKey || event.metaKey)
       if (isAsked) this.#run.press()
     })
@@ -50,7 +50,7 @@ export class PastQueryForm {
       { class: 'part' },
       el('h3', {}, 'Ask the past'),
       labelled('A query on the database as it was at that moment', this.#sql),
-      el('div', { class: 'filters' }, this.#run.element, this.#stop),
+      div('filters', this.#run.element, this.#stop),
       this.#command,
       this.#answer,
     )
@@ -83,7 +83,7 @@ export class PastQueryForm {
     const running = new AbortController()
     this.#running = running
     this.#stop.hidden = false
-    this.#answer.replaceChildren(el('p', { class: 'busy' }, 'Asking the archive…'))
+    this.#answer.replaceChildren(busy('Asking the archive…'))
     const order = { place, at, sql, by: BY }
     const limitMs = QUERY_MS + BESIDE_MS
     try {
@@ -91,9 +91,7 @@ export class PastQueryForm {
       const rows = await ask<PastRows>('POST', PAST_QUERY_PATH, order, limitMs, signal)
       this.#answer.replaceChildren(...answered(rows))
     } catch (error) {
-      this.#answer.replaceChildren(
-        running.signal.aborted ? el('p', { class: 'note' }, 'Stopped.') : refusalNotice(error),
-      )
+      this.#answer.replaceChildren(running.signal.aborted ? note('Stopped.') : refusalNotice(error))
     } finally {
       this.#running = undefined
       this.#stop.hidden = true
@@ -105,13 +103,12 @@ function answered(answer: PastRows): HTMLElement[] {
   const { position, at, columns, rows, cut } = answer
   const name = `past-${position}`
   const lines = rows.map((row) => el('tr', {}, ...row.map(cell)))
-  const save = el(
-    'div',
-    { class: 'filters' },
+  const save = div(
+    'filters',
     button('Save as CSV', () => saveText(`${name}.csv`, 'text/csv', csvOf(answer))),
     button('Save as JSON', () => saveJson(`${name}.json`, answer)),
   )
-  const when = timeText(Date.parse(at), nowMs())
+  const when = isoText(at, nowMs())
   return [
     el('p', {}, `${plural(rows.length, 'row')} at position ${position} of ${when}`),
     ...(cut ? [notice('warn', cutText(cut))] : []),
@@ -127,7 +124,7 @@ function cutText(cut: NonNullable<PastRows['cut']>): string {
 }
 
 function cell(value: PastValue): HTMLElement {
-  const { text, whole, kind } = cellOf(value)
-  if (kind === 'null') return el('td', {}, el('span', { class: 'null' }, text))
-  return el('td', { class: kind, title: whole }, text)
+  const { text, more, kind } = cellOf(value)
+  if (kind === 'null') return el('td', {}, span('null', text))
+  return el('td', { class: kind, title: more }, text)
 }

@@ -1,10 +1,10 @@
 /** The part of the cluster screen that pauses role changes. */
 import { MAX_REASON_CHARS } from '../../../api/rolePause.ts'
 import { openAction } from '../actionDialog.ts'
-import { el } from '../dom.ts'
+import { div, el, option } from '../dom.ts'
 import { isPauseLength, PAUSE_LENGTHS, pauseRoles } from '../pauseActions.ts'
 import { refusalText } from '../permission.ts'
-import { card, GuardedButton, labelled } from '../pieces.ts'
+import { card, GuardedButton, labelled, note } from '../pieces.ts'
 import type { ConsoleState } from '../state.ts'
 
 export class PauseCard {
@@ -15,14 +15,13 @@ export class PauseCard {
 
   constructor() {
     const lengths = Object.keys(PAUSE_LENGTHS)
-    this.#length.append(...lengths.map((each) => el('option', { value: each }, each)))
+    this.#length.append(...lengths.map((each) => option(each, each)))
     this.#length.value = '1h'
     this.element = card(
       'Role changes',
-      el('p', { class: 'note' }, 'While you work on a host, nobody changes which node leads.'),
-      el(
-        'div',
-        { class: 'filters' },
+      note('While you work on a host, nobody changes which node leads.'),
+      div(
+        'filters',
         labelled('For', this.#length),
         labelled('Reason', this.#reason),
         this.#pause.element,

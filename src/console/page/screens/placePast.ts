@@ -1,6 +1,6 @@
 /** What can be done with the moment that is picked: a restore, a download, a query. */
 import { openAction } from '../actionDialog.ts'
-import { el } from '../dom.ts'
+import { div, el, on } from '../dom.ts'
 import { GuardedButton, labelled, newId } from '../pieces.ts'
 import { downloadOf, type PickedMoment, restoreToFile } from '../restoreActions.ts'
 import { PastQueryForm } from './pastQueryForm.ts'
@@ -20,17 +20,15 @@ export class PlacePast {
     this.#picked = picked
     this.#download = new GuardedButton('Download…', () => openAction(downloadOf(picked())))
     this.#query = new PastQueryForm(picked)
-    this.#name.addEventListener('input', () => this.update(this.#why))
-    this.element = el(
-      'div',
-      { class: 'stack' },
+    on(this.#name, 'input', () => this.update(this.#why))
+    this.element = div(
+      'stack',
       el(
         'section',
         { class: 'part' },
         el('h3', {}, 'Restore that moment'),
-        el(
-          'div',
-          { class: 'filters' },
+        div(
+          'filters',
           labelled('Name of the file on the machine of this node', this.#name),
           this.#restore.element,
           this.#download.element,

@@ -3,8 +3,8 @@ import type { PlaceReport } from '../../../api/backupStatus.ts'
 import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { proofText, untilText } from '../archiveTexts.ts'
 import { el } from '../dom.ts'
-import { timeText } from '../format.ts'
-import { facts } from '../pieces.ts'
+import { isoText } from '../format.ts'
+import { facts, note } from '../pieces.ts'
 import type { ConsoleState } from '../state.ts'
 
 export function provenRestores({ backups, cluster, nowMs }: ConsoleState): HTMLElement {
@@ -13,7 +13,7 @@ export function provenRestores({ backups, cluster, nowMs }: ConsoleState): HTMLE
     return el(
       'div',
       {},
-      el('p', { class: 'note' }, 'This node writes no archive (--backup).'),
+      note('This node writes no archive (--backup).'),
       ...(cluster?.nodes ?? []).map((node) => archiveOf(node, nowMs)),
     )
   return el('div', {}, ...places.map((place) => placeFacts(place, nowMs)))
@@ -22,7 +22,7 @@ export function provenRestores({ backups, cluster, nowMs }: ConsoleState): HTMLE
 /** What is known here of the archive that another node writes. */
 function archiveOf({ node, restorableUntil }: ClusterNode, nowMs: number): HTMLElement | undefined {
   if (!restorableUntil) return undefined
-  const until = timeText(Date.parse(restorableUntil.at), nowMs)
+  const until = isoText(restorableUntil.at, nowMs)
   return el('p', {}, `The archive of ${node} reaches until ${until} (${restorableUntil.position}).`)
 }
 

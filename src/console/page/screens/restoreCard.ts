@@ -2,16 +2,16 @@
 import { PAST_FILE_PATH, type RestoreReport } from '../../../api/past.ts'
 import { openAction } from '../actionDialog.ts'
 import { BY } from '../actions.ts'
-import { el, refill, setAttributes } from '../dom.ts'
-import { bytesText, durationText, sentence, timeText } from '../format.ts'
+import { div, el, refill, setAttributes } from '../dom.ts'
+import { bytesText, durationText, isoText, sentence } from '../format.ts'
 import { refusalText } from '../permission.ts'
-import { card, facts, GuardedButton, notice } from '../pieces.ts'
+import { card, facts, GuardedButton, note, notice } from '../pieces.ts'
 import { cancelOf } from '../restoreActions.ts'
 import type { ConsoleState } from '../state.ts'
 
 export class RestoreCard {
   readonly element: HTMLElement
-  readonly #said = el('div', { class: 'stack' })
+  readonly #said = div('stack')
   readonly #bar = el('progress', { max: 1, 'aria-label': 'How much of the archive is read' })
   readonly #cancel = new GuardedButton('End it…', () => this.#end())
   #shown: RestoreReport | undefined
@@ -52,21 +52,15 @@ function saidOf(
   why: string | undefined,
   nowMs: number,
 ): readonly (HTMLElement | undefined)[] {
-  const { id, kind, state, position, place, file, by, beganAt, bytes, totalBytes } = restore
-  const { result, error } = restore
-  const query = new URLSearchParams({ id, by: BY })
-  const link = el(
-    'a',
-    { class: 'button', href: `${PAST_FILE_PATH}?${query}`, download: file },
-    `Save ${file}`,
-  )
+  const { kind, state, position, place, file, by, beganAt, bytes, totalBytes } = restore
+  const { result, error, others = [] } = restore
   return [
     stateNotice(restore),
     facts([
       ['Position', position],
       ['From', place],
       [kind === 'file' ? 'File' : 'Download', file],
-      ['Begun', `${timeText(Date.parse(beganAt), nowMs)} by ${by}`],
+      ['Begun', `${isoText(beganAt, nowMs)} by ${by}`],
       ['Read', totalBytes > 0 ? `${bytesText(bytes)} of ${bytesText(totalBytes)}` : 'not yet'],
       ...(result
         ? [
@@ -76,9 +70,27 @@ function saidOf(
           ].map(([name, value]) => [name, value] as const)
         : []),
     ]),
-    state === 'ready' && why === undefined ? el('div', {}, link) : undefined,
-    error && error.cure !== '' ? el('p', { class: 'note' }, `${sentence(error.cure)}.`) : undefined,
+    state === 'ready' && why === undefined ? el('div', {}, linkOf(restore)) : undefined,
+    why === undefined ? othersOf(others) : undefined,
+    error && error.cure !== '' ? note(`${sentence(error.cure)}.`) : undefined,
   ]
+}
+
+function othersOf(others: NonNullable<RestoreReport['others']>): HTMLElement | undefined {
+  if (others.length === 0) return undefined
+  const items = others.map((other) => el('li', {}, linkOf(other), ` by ${other.by}`))
+  return el(
+    'div',
+    {},
+    el('p', {}, 'Other files that wait, or are being sent:'),
+    el('ul', {}, ...items),
+  )
+}
+
+function linkOf({ id, file }: Pick<RestoreReport, 'id' | 'file'>): HTMLElement {
+  const query = new URLSearchParams({ id, by: BY })
+  const href = `${PAST_FILE_PATH}?${query}`
+  return el('a', { class: 'button', href, download: file }, `Save ${file}`)
 }
 
 function stateNotice({ state, kind, error }: RestoreReport): HTMLElement {

@@ -2,8 +2,9 @@
 import type { KeyInfo, OptionsAnswer } from '../../../api/optionsInForce.ts'
 import { OPTIONS_PATH } from '../../../api/optionsInForce.ts'
 import { el } from '../dom.ts'
-import { Poll } from '../poll.ts'
-import { ask } from '../requests.ts'
+import { startPoll } from '../pagePoll.ts'
+import type { Poll } from '../poll.ts'
+import { ask, type Refusal } from '../requests.ts'
 import { parseRoute, routeText } from '../routes.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -19,7 +20,6 @@ export const settingsScreen: Screen = {
   id: 'settings',
   title: 'Settings',
   icon: 'settings',
-  isFor: () => true,
   mount: (root, store) => new SettingsScreen(root, store),
 }
 
@@ -31,7 +31,7 @@ class SettingsScreen implements MountedScreen {
   readonly #options = new OptionsSection()
   readonly #sections: Readonly<Record<string, HTMLElement>>
   #answer: OptionsAnswer | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
   /** The section that the address named last. */
   #named = ''
   readonly #poll: Poll
@@ -43,24 +43,24 @@ class SettingsScreen implements MountedScreen {
       keys: this.#keys.element,
       options: this.#options.element,
     }
-    root.append(el('h1', {}, 'Settings'), links(), ...Object.values(this.#sections))
-    this.#poll = new Poll(
-      async () => {
+    root.append(links(), ...Object.values(this.#sections))
+    this.#poll = startPoll({
+      read: async () => {
         this.#answer = await ask<OptionsAnswer>('GET', OPTIONS_PATH)
       },
-      (failure) => {
-        this.#failure = failure
+      onRead: (refusal) => {
+        this.#refusal = refusal
         this.update(store.state)
       },
-      ASK_MS,
-    )
+      pauseMs: ASK_MS,
+    })
   }
 
   update(state: ConsoleState): void {
     const { keys = this.#answer && NO_KEYS, options } = this.#answer ?? {}
     this.#tokens.update(state)
-    this.#keys.update(state, keys, this.#failure)
-    this.#options.update(state, options, this.#failure)
+    this.#keys.update(state, keys, this.#refusal)
+    this.#options.update(state, options, this.#refusal)
     this.#goTo(parseRoute(location.hash).rest)
   }
 

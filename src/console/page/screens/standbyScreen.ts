@@ -6,13 +6,23 @@ import type { ClusterNode } from '../../../api/clusterOverview.ts'
 import { FITNESS_PATH, type FitnessAnswer } from '../../../api/roleAnswers.ts'
 import { openAction } from '../actionDialog.ts'
 import { Chart } from '../chart.ts'
-import { el, refill } from '../dom.ts'
-import { countText, durationText, plural, positionText, sentence, timeText } from '../format.ts'
+import { div, el, refill } from '../dom.ts'
+import {
+  countText,
+  durationText,
+  isoText,
+  plural,
+  positionText,
+  sentence,
+  timeText,
+} from '../format.ts'
 import { lagSeries } from '../lagSeries.ts'
+import { startPoll } from '../pagePoll.ts'
 import { refusalText } from '../permission.ts'
 import { badge, card, figure, GuardedButton, notice } from '../pieces.ts'
-import { Poll } from '../poll.ts'
-import { ask } from '../requests.ts'
+import type { Poll } from '../poll.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import { ask, type Refusal } from '../requests.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
@@ -39,19 +49,19 @@ export const standbyScreen: Screen = {
 function sinceText(leader: ClusterNode | undefined, nowMs: number): string {
   const at = leader?.awaySince ?? leader?.roleSince
   if (!at) return ''
-  const since = timeText(Date.parse(at), nowMs)
+  const since = isoText(at, nowMs)
   return leader?.awaySince ? `since ${since}, ` : `leads since ${since}, `
 }
 
 class StandbyScreen implements MountedScreen {
-  readonly #figures = el('div', { class: 'figures' })
-  readonly #causes = el('div', { class: 'causes' })
+  readonly #figures = div('figures')
+  readonly #causes = div('causes')
   readonly #against = el('div')
   readonly #proven = el('div')
   readonly #chart: Chart
   readonly #button: GuardedButton
   #fitness: FitnessAnswer | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
   readonly #poll: Poll
 
   constructor(root: HTMLElement, store: Store) {
@@ -67,23 +77,22 @@ class StandbyScreen implements MountedScreen {
       text: durationText,
     })
     root.append(
-      el('h1', {}, 'Standby'),
       this.#figures,
       this.#causes,
       card('Take over', this.#against, this.#button.element),
       card('Lag since this page was opened', this.#chart.element),
       card('Last proven restore', this.#proven),
     )
-    this.#poll = new Poll(
-      async () => {
+    this.#poll = startPoll({
+      read: async () => {
         this.#fitness = await ask<FitnessAnswer>('GET', FITNESS_PATH)
       },
-      (failure) => {
-        this.#failure = failure
+      onRead: (refusal) => {
+        this.#refusal = refusal
         this.update(store.state)
       },
-      ASK_MS,
-    )
+      pauseMs: ASK_MS,
+    })
   }
 
   update(state: ConsoleState): void {
@@ -98,7 +107,7 @@ class StandbyScreen implements MountedScreen {
       this.#lossFigure(state),
     ])
     refill(this.#causes, status.causes, () => causeList(status.causes))
-    refill(this.#against, [fitness, this.#failure], () => [this.#judgement()])
+    refill(this.#against, [fitness, this.#refusal?.message], () => [this.#judgement()])
     const restorable = cluster?.nodes.map(({ node, restorableUntil }) => [node, restorableUntil])
     refill(this.#proven, [backups, restorable, Math.floor(nowMs / MINUTE_MS)], () => [
       provenRestores(state),
@@ -162,8 +171,7 @@ class StandbyScreen implements MountedScreen {
   /** What the others say of a promotion. */
   #judgement(): HTMLElement {
     const fitness = this.#fitness
-    if (!fitness)
-      return el('p', { class: 'note' }, this.#failure || 'Asking the other nodes who leads…')
+    if (!fitness) return insteadOfAnswer(this.#refusal)
     const living = livingLeader(fitness)
     if (living)
       return notice(

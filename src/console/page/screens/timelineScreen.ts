@@ -5,11 +5,12 @@ import {
   type AuditEntry,
   MAX_AUDIT_ENTRIES,
 } from '../../../api/audit.ts'
-import { el, refill } from '../dom.ts'
-import { timeText } from '../format.ts'
+import { div, el, on, option, refill } from '../dom.ts'
+import { isoText } from '../format.ts'
 import type { Tone } from '../health.ts'
-import { badge, button, card, labelled, notice, table } from '../pieces.ts'
-import { ask, asRefusal } from '../requests.ts'
+import { badge, button, card, labelled, note, table } from '../pieces.ts'
+import { refusalNotice } from '../refusalNotice.ts'
+import { ask } from '../requests.ts'
 import { saveJson } from '../savedFile.ts'
 import type { MountedScreen, Screen } from '../screen.ts'
 import type { ConsoleState } from '../state.ts'
@@ -21,7 +22,6 @@ export const timelineScreen: Screen = {
   id: 'timeline',
   title: 'Timeline',
   icon: 'timeline',
-  isFor: () => true,
   mount: (root, store) => new TimelineScreen(root, () => store.state),
 }
 
@@ -41,23 +41,22 @@ class TimelineScreen implements MountedScreen {
 
   constructor(root: HTMLElement, state: () => ConsoleState) {
     this.#state = state
-    this.#choice.addEventListener('change', () => this.#filterBy({ action: this.#choice.value }))
-    this.#search.addEventListener('input', () => this.#filterBy({ text: this.#search.value }))
-    const filters = el(
-      'div',
-      { class: 'filters' },
+    on(this.#choice, 'change', () => this.#filterBy({ action: this.#choice.value }))
+    on(this.#search, 'input', () => this.#filterBy({ text: this.#search.value }))
+    const filters = div(
+      'filters',
       labelled('What', this.#choice),
       labelled('Contains', this.#search),
       button('Save as JSON', () => void this.#save()),
     )
-    root.append(el('h1', {}, 'Timeline'), filters, this.#failure, card('Events', this.#list))
+    root.append(filters, this.#failure, card('Events', this.#list))
   }
 
   update({ audit, nowMs }: ConsoleState): void {
     const actions = timelineActions(audit)
     refill(this.#choice, actions, () => [
-      el('option', { value: '' }, 'everything'),
-      ...actions.map((action) => el('option', { value: action }, action)),
+      option('', 'everything'),
+      ...actions.map((action) => option(action, action)),
     ])
     this.#choice.value = this.#filter.action
     const shown = audit.filter((entry) => isWanted(entry, this.#filter)).reverse()
@@ -81,14 +80,14 @@ class TimelineScreen implements MountedScreen {
       saveJson(`walcast-timeline-${this.#state().node}.json`, wanted)
       this.#failure.replaceChildren()
     } catch (error) {
-      this.#failure.replaceChildren(notice('bad', asRefusal(error).message))
+      this.#failure.replaceChildren(refusalNotice(error))
     }
   }
 }
 
 function nothing(known: number): HTMLElement {
   const text = known === 0 ? 'Nothing has happened yet.' : 'Nothing of that kind is remembered.'
-  return el('p', { class: 'note' }, text)
+  return note(text)
 }
 
 function timelineTable(entries: readonly AuditEntry[], nowMs: number): HTMLElement {
@@ -105,7 +104,7 @@ function entryRow(entry: AuditEntry, nowMs: number): HTMLElement {
   return el(
     'tr',
     {},
-    el('td', {}, el('time', { datetime: at, title: at }, timeText(Date.parse(at), nowMs))),
+    el('td', {}, el('time', { datetime: at, title: at }, isoText(at, nowMs))),
     el('th', { scope: 'row' }, action),
     el('td', {}, badge(TONES[outcome], outcome)),
     el('td', {}, `${epoch}-${txid} (${role})`),

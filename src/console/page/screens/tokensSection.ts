@@ -8,12 +8,14 @@ import {
 import { TOKEN_ROLES, type TokenRole } from '../../../security/tokenRoles.ts'
 import { createToken, revokeToken } from '../accessActions.ts'
 import { openAction } from '../actionDialog.ts'
-import { el, refill } from '../dom.ts'
-import { timeText } from '../format.ts'
+import { div, el, option, refill, span } from '../dom.ts'
+import { isoText } from '../format.ts'
+import { startPoll } from '../pagePoll.ts'
 import { refusalText } from '../permission.ts'
-import { button, GuardedButton, labelled, notice, section, table } from '../pieces.ts'
-import { Poll } from '../poll.ts'
-import { ask } from '../requests.ts'
+import { button, GuardedButton, labelled, note, section, table } from '../pieces.ts'
+import type { Poll } from '../poll.ts'
+import { insteadOfAnswer } from '../refusalNotice.ts'
+import { ask, type Refusal } from '../requests.ts'
 import type { ConsoleState } from '../state.ts'
 import type { Store } from '../store.ts'
 
@@ -27,38 +29,37 @@ export class TokensSection {
   readonly #note = el('input', { id: 'token-note', maxlength: MAX_NOTE_CHARS })
   readonly #create = new GuardedButton('Create a token…', () => this.#make(), 'primary')
   #tokens: readonly TokenInfo[] | undefined
-  #failure = ''
+  #refusal: Refusal | undefined
   readonly #poll: Poll
 
   constructor(store: Store) {
-    this.#role.append(...TOKEN_ROLES.map((role) => el('option', { value: role }, role)))
+    this.#role.append(...TOKEN_ROLES.map((role) => option(role, role)))
     this.#role.value = 'read'
-    const fields = el(
-      'div',
-      { class: 'filters' },
+    const fields = div(
+      'filters',
       labelled('Role', this.#role),
       labelled('Note', this.#note),
       this.#create.element,
     )
     this.element = section('Tokens', fields, this.#list)
-    this.#poll = new Poll(
-      async () => {
+    this.#poll = startPoll({
+      read: async () => {
         const { state } = store
         if (!state.isOpen && !refusalText(state, 'admin'))
           this.#tokens = (await ask<TokensAnswer>('GET', TOKENS_PATH)).tokens
       },
-      (failure) => {
-        this.#failure = failure
+      onRead: (refusal) => {
+        this.#refusal = refusal
         this.update(store.state)
       },
-      ASK_MS,
-    )
+      pauseMs: ASK_MS,
+    })
   }
 
   update(state: ConsoleState): void {
     const why = state.isOpen ? 'An open cluster has no secret.' : refusalText(state, 'admin')
     this.#create.update(why)
-    refill(this.#list, [this.#tokens, this.#failure, why], () => [this.#table(state, why)])
+    refill(this.#list, [this.#tokens, this.#refusal?.message, why], () => [this.#table(state, why)])
   }
 
   unmount(): void {
@@ -70,10 +71,9 @@ export class TokensSection {
   }
 
   #table(state: ConsoleState, why: string | undefined): HTMLElement {
-    if (why) return el('p', { class: 'note' }, why)
-    if (!this.#tokens)
-      return this.#failure ? notice('bad', this.#failure) : el('p', { class: 'busy' }, 'Asking…')
-    if (this.#tokens.length === 0) return el('p', { class: 'note' }, 'There is no token.')
+    if (why) return note(why)
+    if (!this.#tokens) return insteadOfAnswer(this.#refusal)
+    if (this.#tokens.length === 0) return note('There is no token.')
     return table(
       'Tokens',
       ['Token', 'Role', 'Note', 'Made', 'Ends', ''],
@@ -86,14 +86,14 @@ function tokenRow(
   { id, role, note, created, expires }: TokenInfo,
   state: ConsoleState,
 ): HTMLElement {
-  const time = (iso: string) => timeText(Date.parse(iso), state.nowMs)
+  const time = (iso: string) => isoText(iso, state.nowMs)
   const isOwn = state.session?.token === id
   const revoke = button('Revoke…', () => openAction(revokeToken(id, isOwn)), 'small')
   revoke.setAttribute('aria-label', `Revoke ${id}`)
   return el(
     'tr',
     {},
-    el('th', { scope: 'row' }, id, isOwn && el('span', { class: 'note' }, ' (this session)')),
+    el('th', { scope: 'row' }, id, isOwn && span('note', ' (this session)')),
     el('td', {}, role),
     el('td', { class: 'wide' }, note),
     el('td', {}, time(created)),

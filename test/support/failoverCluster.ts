@@ -1,0 +1,82 @@
+/** A bank whose nodes fail over by themselves, with a lease in a real etcd. */
+import type { ElectionReport } from '../../src/api/electionReport.ts'
+import { type BankCluster, startBank } from './bankCluster.ts'
+import type { BankSite } from './bankSite.ts'
+import { type Etcd, startEtcd } from './etcd.ts'
+import type { Lab } from './lab.ts'
+import { TcpProxy } from './tcpProxy.ts'
+import { until } from './until.ts'
+
+/** As short as this etcd allows with room for a busy machine. */
+export const TTL_MS = 2000
+
+export interface FailoverOptions {
+  readonly nodes?: number
+  readonly flags?: readonly string[]
+  readonly ownFlags?: (at: number) => readonly string[]
+}
+
+export class FailoverCluster {
+  readonly bank: BankCluster
+  readonly etcd: Etcd
+  /** Between each site and etcd, in the order of the sites. */
+  readonly #links: readonly TcpProxy[]
+
+  constructor(bank: BankCluster, etcd: Etcd, links: readonly TcpProxy[]) {
+    this.bank = bank
+    this.etcd = etcd
+    this.#links = links
+  }
+
+  get sites(): readonly BankSite[] {
+    return this.bank.sites
+  }
+
+  /** That node reaches etcd no more, until `joinEtcd`. */
+  cutFromEtcd(site: BankSite): void {
+    const link = this.#linkOf(site)
+    link.tamper = () => undefined
+    link.cutAll()
+  }
+
+  joinEtcd(site: BankSite): void {
+    this.#linkOf(site).tamper = (bytes) => bytes
+  }
+
+  /** Another node than these leads. */
+  async ledByOther(...than: readonly BankSite[]): Promise<BankSite> {
+    return until('another node leads', async () => {
+      const leaders = await this.bank.withRole('leader')
+      return leaders.find((site) => !than.includes(site))
+    })
+  }
+
+  #linkOf(site: BankSite): TcpProxy {
+    return this.#links[this.sites.indexOf(site)]
+  }
+}
+
+export async function startFailover(
+  lab: Lab,
+  { nodes = 3, flags = [], ownFlags = () => [] }: FailoverOptions = {},
+): Promise<FailoverCluster> {
+  const etcd = await startEtcd({ after: (end) => lab.atEnd(end) })
+  const port = Number(new URL(etcd.endpoints[0]).port)
+  const links: TcpProxy[] = []
+  for (let at = 0; at < nodes; at++) {
+    const link = await TcpProxy.start(port)
+    lab.atEnd(() => link.close())
+    links.push(link)
+  }
+  const bank = await startBank(lab, {
+    nodes,
+    flags: ['--ttl', `${TTL_MS}ms`, '--election', 'etcd', ...flags],
+    ownFlags: (at) => ['--etcd', `http://${links[at].address}`, ...ownFlags(at)],
+  })
+  const cluster = new FailoverCluster(bank, etcd, links)
+  await until('each replica is counted', async () => {
+    const { election } = (await bank.sites[0].node.status()) as { election?: ElectionReport }
+    return !election || election.counted.length >= nodes - 1
+  })
+  return cluster
+}
