@@ -167,6 +167,16 @@ async function lostAnswers(t: TestContext, etcd: Etcd): Promise<void> {
     await taken(b, 'b leads')
   })
 
+  await t.test('a note whose publication failed is published by the next call', async (each) => {
+    const proxy = await etcdProxy(each, direct)
+    const a = client(each, { endpoints: [proxy.origin], prefix: lock() })
+    proxy.fault = (path) => (path === '/v3/kv/txn' ? 'cut' : 'pass')
+    await assert.rejects(a.publish('a is fit'), isAway(/the connection ended/))
+    proxy.fault = () => 'pass'
+    await a.keepNote()
+    assert.deepEqual(await a.notes(), ['a is fit'])
+  })
+
   await t.test('an unlucky take leaves no lease behind', async (each) => {
     const prefix = lock()
     const proxy = await etcdProxy(each, direct)
@@ -215,7 +225,9 @@ async function lostAnswers(t: TestContext, etcd: Etcd): Promise<void> {
     const a = client(each, {
       ...{ endpoints: [proxy.origin, direct], prefix: lock(), timeoutMs: SHORT_MS },
     })
+    const begunMs = performance.now()
     const lease = await taken(a)
+    assert.ok(lease.sentMs > begunMs && lease.sentMs < performance.now())
     let hungMs = 0
     proxy.fault = () => {
       hungMs = performance.now()
@@ -362,7 +374,8 @@ test('an etcd with TLS and users', async (t) => {
   const a = client(t, { endpoints, certificates, user })
 
   await t.test('a member whose certificate is not known gets nothing', async (each) => {
-    const stranger = client(each, { endpoints })
+    const { ca: _ca, ...without } = certificates
+    const stranger = client(each, { endpoints, certificates: without })
     await assert.rejects(stranger.look(), isAway(/certificate is not accepted \(--election-ca\)/))
     const bare = client(each, { endpoints, certificates: { ca: authority.certificate } })
     await assert.rejects(bare.look(), isAway(/another certificate of this node|ended before/))

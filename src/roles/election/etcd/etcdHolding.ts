@@ -68,6 +68,9 @@ export class EtcdHolding {
   /** The lease that was taken here, and the revision of the value as this object knows it. */
   #taken: { readonly id: string; readonly revision: string } | undefined
 
+  /** The lease that was released last. */
+  #released: string | undefined
+
   constructor(
     gateway: EtcdGateway,
     keys: EtcdKeys,
@@ -116,6 +119,8 @@ export class EtcdHolding {
    * asks them: in the same term of etcd, the one that renewed the lease was its leader until then.
    */
   async renew({ id }: Lease): Promise<Lease | undefined> {
+    // Etcd may keep it for a moment longer.
+    if (id === this.#released) return undefined
     const untilMs = this.#gateway.deadlineMs()
     for (let attempt = 1; attempt <= MAX_RENEWALS; attempt++) {
       const { messages, sentMs } = await this.#gateway.call(leaseKeepAlive(id), untilMs)
@@ -156,6 +161,7 @@ export class EtcdHolding {
       const { isDone, isRepeated, holder, written } = outcome
       if (!isDone && holder?.lease === lease.id) continue
       if (this.#taken?.id === lease.id) this.#taken = undefined
+      this.#released = lease.id
       void this.#end(lease)
       if (isDone || !isRepeated) return isDone
       // An earlier attempt may have done it, and its answer was lost.

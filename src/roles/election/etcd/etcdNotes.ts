@@ -29,6 +29,8 @@ export class EtcdNotes {
   readonly #turns = new Turns(1, MAX_WAITING)
   #note: string | undefined
   #lease: string | undefined
+  /** Etcd is known to have this note, on this lease. */
+  #isWritten = false
   /** When the lease was last begun or renewed, by the monotonic clock. */
   #keptMs = 0
 
@@ -42,9 +44,9 @@ export class EtcdNotes {
     const bytes = Buffer.byteLength(note)
     if (bytes > MAX_ELECTION_BYTES)
       throw new RangeError(`a note of ${bytes} bytes for ${MAX_ELECTION_BYTES}`)
-    return this.#inTurn(async () => {
+    return this.#inTurn(async (untilMs) => {
       this.#note = note
-      const untilMs = this.#gateway.deadlineMs()
+      this.#isWritten = false
       // A write does not keep a lease. One more request is spared where a call to keep comes soon.
       const isOld = monotonicMs() > this.#keptMs + this.#ttlMs / 2
       if ((!isOld || (await this.#isKept(untilMs))) && (await this.#put(note, untilMs))) return
@@ -53,20 +55,22 @@ export class EtcdNotes {
   }
 
   keep(): Promise<void> {
-    return this.#inTurn(async () => {
-      if (this.#note === undefined) return
-      const untilMs = this.#gateway.deadlineMs()
-      if (!(await this.#isKept(untilMs))) await this.#putAnew(this.#note, untilMs)
+    return this.#inTurn(async (untilMs) => {
+      const note = this.#note
+      if (note === undefined) return
+      if (await this.#isKept(untilMs))
+        if (this.#isWritten || (await this.#put(note, untilMs))) return
+      await this.#putAnew(note, untilMs)
     })
   }
 
   withdraw(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inTurn(async (untilMs) => {
       const lease = this.#lease
       this.#note = undefined
       this.#lease = undefined
       if (lease === undefined) return
-      await unlessGone(this.#gateway.call(leaseRevoke(lease)))
+      await unlessGone(this.#gateway.call(leaseRevoke(lease), untilMs))
     })
   }
 
@@ -83,8 +87,9 @@ export class EtcdNotes {
 
   async #putAnew(note: string, untilMs: number): Promise<void> {
     this.#lease = undefined
+    this.#isWritten = false
     const { messages, sentMs } = await this.#gateway.call(leaseGrant(this.#ttlMs), untilMs)
-    // Kept even when the answer to the next request is lost: the note may be on it.
+    // Known even when the answer to the next request is lost: the note may be on it.
     this.#lease = readLease(messages[0]).id
     this.#keptMs = sentMs
     if (await this.#put(note, untilMs)) return
@@ -95,7 +100,8 @@ export class EtcdNotes {
   async #put(note: string, untilMs: number): Promise<boolean> {
     if (this.#lease === undefined) return false
     const request = transaction([], [write(this.#keys.note, note, this.#lease)])
-    return unlessGone(this.#gateway.call(request, untilMs))
+    this.#isWritten = await unlessGone(this.#gateway.call(request, untilMs))
+    return this.#isWritten
   }
 
   /** False when there is no lease. */
@@ -107,11 +113,12 @@ export class EtcdNotes {
     return true
   }
 
-  async #inTurn(work: () => Promise<void>): Promise<void> {
+  async #inTurn(work: (untilMs: number) => Promise<void>): Promise<void> {
+    const untilMs = this.#gateway.deadlineMs()
     const done = await this.#turns.take()
     if (!done) throw this.#gateway.away('too many calls wait for it')
     try {
-      await work()
+      await work(untilMs)
     } finally {
       done()
     }
