@@ -25,6 +25,8 @@ export interface AgreementAsked {
 }
 
 export interface AgreementGiven {
+  /** Id of the node that answers: another one may be at the address of the one that was meant. */
+  readonly node: string
   readonly agrees: boolean
   /** Why not, for people; '' when it agrees. */
   readonly why: string

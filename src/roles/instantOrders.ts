@@ -4,7 +4,7 @@
  */
 import type { Logger } from 'pino'
 import type { Members } from '../cluster/members.ts'
-import type { WalcastError } from '../errors.ts'
+import { keyOf, messageOf, type WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { Traffic } from '../proxy/traffic.ts'
@@ -34,6 +34,8 @@ export type PlainOrder = Exclude<
   { readonly do: 'answer' | 'refuse' | 'started' | 'startFailed' | 'stopEngine' }
 >
 
+const FENCE_TRY_MS = 50
+
 export class InstantOrders {
   readonly #parts: InstantOrdersParts
 
@@ -51,6 +53,8 @@ export class InstantOrders {
         return start.forbid(order.error)
       case 'releaseLease':
         return this.#parts.election?.release()
+      case 'fenceMeanwhile':
+        return this.#fence()
       case 'holdWrites':
         return admission.hold(order.for, order.reason)
       case 'releaseWrites':
@@ -74,6 +78,15 @@ export class InstantOrders {
       case 'fail':
         return onFatal(order.error)
     }
+  }
+
+  /** A transaction of the application may have it: it is tried again as long as it matters. */
+  #fence(): void {
+    const { slot, log } = this.#parts
+    slot.leading?.leader.takeFence(FENCE_TRY_MS).catch((error) => {
+      if (keyOf(error) !== 'FENCE_FAILED')
+        log.error({ error: messageOf(error) }, 'the write lock could not be taken')
+    })
   }
 
   /** Those who were there are missed until they come. */

@@ -40,7 +40,7 @@ export class LeaseOrders {
 
   async #take(
     election: Election,
-    how: { readonly atLeast: number; readonly asBefore: boolean },
+    how: Extract<LeaseOrder, { readonly do: 'takeLease' }>,
   ): Promise<number> {
     const { ttlMs } = election
     const endMs = monotonicMs() + START_PATIENCE * ttlMs

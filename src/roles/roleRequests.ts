@@ -140,7 +140,7 @@ export class RoleRequests implements RoleActions {
    * nothing.
    */
   async twin(address: string): Promise<void> {
-    await this.#parts.questions.ask([address], true)
+    await this.#parts.questions.ask([address], { isTold: true })
   }
 
   async fitness(): Promise<FitnessAnswer> {
@@ -168,9 +168,11 @@ export class RoleRequests implements RoleActions {
   }
 
   agree(asked: AgreementAsked): AgreementGiven {
-    const { election, claims } = this.#parts
+    const { election, claims, nodeFile } = this.#parts
     claims.require({ epoch: asked.epoch })
-    return election?.agree(asked) ?? { agrees: false, why: 'it has no lock service: --election' }
+    if (election) return election.agree(asked)
+    const { node } = nodeFile.record
+    return { node, agrees: false, why: 'it has no lock service: --election' }
   }
 
   forget(node: string, by: string): Promise<void> {

@@ -162,7 +162,7 @@ function onNews(facts: RoleFacts, state: RoleState, event: RoleNews): Step {
         ? onPutBack(facts, state, [event.seen])
         : stay(state)
     case 'aloneLookDue':
-      return state.phase === 'leading' ? lookWhetherClosed(facts, state) : stay(state)
+      return state.phase === 'leading' ? lookWhetherClosed(facts, state) : onLeaseDue(facts, state)
     case 'elected':
       return onElected(facts, state, event)
     case 'leaseMoved':

@@ -113,6 +113,7 @@ export function metricsOf(process: NodeProcess, site: NodeSite): Metrics {
     }),
     feed: () => ({ onSent: nothing, onBadMessage: (key: string) => onTrouble(node, key) }),
     scrub: () => ({ onChecked: nothing, onPass: nothing, onRotten: nothing, onRepaired: nothing }),
+    election: () => ({ onRenewal: nothing, onAgreement: nothing, onElected: nothing }),
     observeScrub: nothing,
     onRole: nothing,
   }

@@ -52,15 +52,15 @@ export class Agreement {
 
   #judge({ node, epoch, forMs }: AgreementAsked): AgreementGiven {
     const { record, mayHold, leader, ttlMs } = this.#parts
-    const { epoch: known, role } = record()
-    const refuse = (why: string) => ({ agrees: false, why })
+    const { node: own, epoch: known, role } = record()
+    const refuse = (why: string) => ({ node: own, agrees: false, why })
     if (role === 'leader') return refuse('it leads itself')
     if (known > epoch) return refuse(`it knows of epoch ${known}`)
     if (leader() !== node) return refuse('it does not follow that node')
     if (mayHold()) return refuse('it may hold the lease itself')
     if (forMs > ttlMs) return refuse(`it agrees for ${ttlMs} ms at most: its --ttl is shorter`)
     this.#agreedUntilMs = Math.max(this.#agreedUntilMs, monotonicMs() + forMs)
-    return { agrees: true, why: '' }
+    return { node: own, agrees: true, why: '' }
   }
 
   /** Asks every member at once. The lease counts for another TTL if all agree. */
@@ -71,8 +71,9 @@ export class Agreement {
     const answers = await Promise.all(
       members().map(async ({ node: member, address }) => {
         const given = await ask(address, { node, epoch, forMs: ttlMs }, timeoutMs).catch(
-          (error): AgreementGiven => ({ agrees: false, why: messageOf(error) }),
+          (error): AgreementGiven => ({ node: member, agrees: false, why: messageOf(error) }),
         )
+        if (given.node !== member) return { member, agrees: false, why: 'it is not there' }
         return { member, ...given }
       }),
     )

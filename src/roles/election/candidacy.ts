@@ -14,6 +14,8 @@ export interface CandidacyInput {
   readonly ttlMs: number
   readonly node: string
   readonly priority: number
+  /** The highest epoch that this node, or one that it hears, knows. */
+  readonly knownEpoch: number
   readonly position: Position
   /** The last txid of its epoch that the leader told it of. */
   readonly leaderTxid: number
@@ -50,6 +52,9 @@ export type Candidacy =
  * one that an operator promotes.
  */
 const EMPTY = 'the lock service does not know who led last: start that node, or promote one'
+const OLD =
+  'what the lock service holds is older than what this node knows: start the node that led last, ' +
+  'or promote one'
 const FOREIGN =
   'what the lock service holds was not written with a secret that this node knows: start the ' +
   'node that led last, or promote one'
@@ -70,6 +75,7 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
     return wait('this node has agreed that the leader goes on while the lock service is away')
   if (reasons.length > 0) return { does: 'decline', why: reasons.join('; ') }
   if (!term) return { does: 'decline', why: input.isForeign ? FOREIGN : EMPTY }
+  if (term.epoch < input.knownEpoch) return { does: 'decline', why: OLD }
   if (nowMs < input.restUntilMs) return wait('another node is to lead, if one can')
   const stillLeads = maybeLeads(input)
   if (stillLeads !== undefined && waitedMs < LEADER_PATIENCE * ttlMs) return wait(stillLeads)

@@ -116,6 +116,8 @@ export class Candidate {
     if (this.#candidacy.does !== 'campaign') return undefined
     const atLeast = Math.max(epoch(), copy.position.epoch, ...others.known) + 1
     const last = sight.term?.node
+    // An operator or the leader may have had this node take it meanwhile.
+    if (holder.mayHold) return undefined
     const taken = await holder.take({ atLeast, asBefore: false })
     const of = last === undefined || last === node() ? '' : ` of ${last}`
     return { epoch: taken, reason: `the lease${of} ended, and this node was to lead next` }
@@ -139,7 +141,7 @@ export class Candidate {
   #judge(
     sight: Sight & { readonly freeSinceMs: number },
     copy: CopyFacts,
-    { notes, heard, unreported, leaderAnswers }: Others,
+    { notes, heard, unreported, leaderAnswers, known }: Others,
   ): Candidacy {
     const { ttlMs, priority, maxLoss, node, paused, agreedUntilMs } = this.#parts
     return candidacyOf({
@@ -153,6 +155,7 @@ export class Candidate {
       reasons: this.#reasons(copy),
       term: sight.term,
       isForeign: sight.isForeign,
+      knownEpoch: Math.max(this.#parts.epoch(), ...known),
       notes,
       heard,
       unreported,

@@ -52,8 +52,8 @@ export class CountedReplicas {
     // What was not answered the last time may have been written: then it is written again.
     const isKnown = this.#leaving.size === 0
     if (counted.length === term.counted.length && gone.length === 0 && isKnown) return
-    // From before the list says so.
-    this.#leaving = new Set(gone)
+    // From before the list says so, and until it is certain what it says.
+    this.#leaving = new Set([...this.#leaving, ...gone])
     const last = gone.map((node) => this.#lastOf(node, all))
     const floor = last.reduce((most, each) => (isFurther(each, most) ? each : most), term.floor)
     await holder.count(counted, floor)

@@ -23,7 +23,7 @@ const ROUNDS = 20
 const MIN_PAUSE_MS = 50
 const MAX_PAUSE_MS = 250
 /** After it gave leadership up, for how many TTLs others go first. */
-const REST = 4
+const REST = 2
 
 export class Election {
   readonly #parts: ElectionParts
@@ -31,9 +31,10 @@ export class Election {
   readonly #pauseMs: number
   readonly #end = new AbortController()
   #wake = new AbortController()
-  #running: Promise<void> = Promise.resolve()
+  #running: Promise<unknown> = Promise.resolve()
   #isStarted = false
   #isWatching = false
+  #isProbed = false
 
   constructor(parts: ElectionParts) {
     this.#parts = parts
@@ -46,13 +47,15 @@ export class Election {
   async begin(): Promise<void> {
     const { service, sight, log } = this.#parts
     try {
-      if (service.isKnown) await service.probe()
+      if (service.isKnown) await this.#probe()
     } catch (error) {
       if (keyOf(error) !== 'ELECTION_AWAY') throw error
       sight.onFailed(error)
-      log.warn({ error: messageOf(error) }, 'the lock service is away')
+      log.warn({ error: messageOf(error) }, 'the lock service cannot be used')
     }
-    this.#running = this.#run()
+    // A renewal waits for nothing else: other nodes may take long to answer.
+    const work = [() => this.#round(), () => this.#rounds.renew()]
+    this.#running = Promise.all(work.map((each) => this.#repeat(each)))
   }
 
   /** The node has its first role. */
@@ -63,7 +66,9 @@ export class Election {
 
   /** A round begins at once. */
   wake(): void {
-    this.#wake.abort()
+    const wake = this.#wake
+    this.#wake = new AbortController()
+    wake.abort()
   }
 
   get ttlMs(): number {
@@ -84,8 +89,9 @@ export class Election {
    * been promoted by then that asked the replica before it confirmed. On the hot path.
    */
   counts(node: string): boolean {
-    const { counted, validity } = this.#parts
-    return monotonicMs() < validity.untilMs && counted.counts(node)
+    const { counted, validity, holder, record } = this.#parts
+    const isOfTerm = (holder.term?.epoch ?? 0) >= record().epoch
+    return isOfTerm && monotonicMs() < validity.untilMs && counted.counts(node)
   }
 
   /** The leader asks whether it may go on without the service. */
@@ -94,7 +100,8 @@ export class Election {
   }
 
   /** See `LeaseHolder`. */
-  take(how: TakeHow): Promise<number> {
+  async take(how: TakeHow): Promise<number> {
+    await this.#probe()
     return this.#parts.holder.take(how)
   }
 
@@ -153,18 +160,18 @@ export class Election {
     }
   }
 
-  async #run(): Promise<void> {
+  async #repeat(work: () => Promise<void>): Promise<void> {
     while (!this.#end.signal.aborted) {
-      this.#wake = new AbortController()
+      const { signal } = this.#wake
       try {
-        await this.#round()
+        await work()
         this.#rounds.onDone()
       } catch (error) {
         this.#rounds.onFailed(error)
       }
       if (this.#end.signal.aborted) return
       const pauseMs = this.#parts.sight.away ? this.#rounds.retryMs : this.#pauseMs
-      await delay(pauseMs, { signal: this.#wake.signal }).catch(() => {})
+      await delay(pauseMs, { signal }).catch(() => {})
     }
   }
 
@@ -173,7 +180,16 @@ export class Election {
     if (!service.isKnown) return
     if (!this.#isWatching) sight.begin()
     this.#isWatching = true
-    await this.#rounds.hold(this.#isStarted)
-    if (this.#isStarted && record().role !== 'leader') await this.#rounds.follow()
+    await this.#probe()
+    if (!this.#isStarted) return
+    if (record().role === 'leader') await this.#rounds.lead()
+    else await this.#rounds.follow()
+  }
+
+  /** Until it has done what it must once. Throws ELECTION_UNFIT or ELECTION_AWAY. */
+  async #probe(): Promise<void> {
+    if (this.#isProbed) return
+    await this.#parts.service.probe()
+    this.#isProbed = true
   }
 }

@@ -3,7 +3,16 @@
  * last leadership, and a note of each candidate. Sealed by `electionSeal.ts`: who may write to the
  * service and is not of the cluster can end a lease, and cannot tell what nobody said.
  */
-import { address, checksum, counted, flag, name, nodeId, whole } from '../../../proto/fields.ts'
+import {
+  address,
+  checksum,
+  count,
+  counted,
+  flag,
+  name,
+  nodeId,
+  whole,
+} from '../../../proto/fields.ts'
 import type { Position } from '../../../proto/position.ts'
 
 /** The leadership that the lease stands for, or stood for last. */
@@ -23,6 +32,8 @@ export interface Term {
   readonly floor: Position
   /** Id of the node that the lease was handed to, and takes it before all others; '' for none. */
   readonly heir: string
+  /** Higher with each change within an epoch: a value that somebody put back has a lower one. */
+  readonly serial: number
 }
 
 /** Where a candidate stands. */
@@ -60,6 +71,7 @@ const TERM = {
   counted: ids,
   floor: position,
   heir: nodeId,
+  serial: count,
 }
 
 const NOTE = {

@@ -60,6 +60,8 @@ export class ElectionRounds {
   #askedMs = Number.NEGATIVE_INFINITY
   #isAsking = false
   #wasAway = false
+  /** The last failure of another kind that was logged. */
+  #told = ''
 
   constructor(parts: ElectionRoundsParts) {
     this.#parts = parts
@@ -70,16 +72,29 @@ export class ElectionRounds {
     return this.#parts.validity.ttlMs / RETRIES
   }
 
-  /** `isStarted`: whether the node has its first role. */
-  async hold(isStarted: boolean): Promise<void> {
-    const { validity, counted, candidate, sight, record } = this.#parts
-    const isLeader = record().role === 'leader'
-    if (validity.lease && !(await this.#renew())) return isLeader ? this.#onLost() : validity.end()
-    if (!isLeader || !isStarted) return
+  async lead(): Promise<void> {
+    const { validity, counted, candidate, sight, holder, record } = this.#parts
     if (!validity.lease) return this.#takeAgain()
     if (sight.isStale && !(await this.#isOwn())) return this.#onLost()
+    // A leader begins epochs by itself when something else has written to its database.
+    const { epoch } = record()
+    if (holder.term && holder.term.epoch < epoch) await holder.requireEpoch(epoch)
     await candidate.withdraw()
     await counted.keep()
+  }
+
+  /** When it is due, whichever role this node has. Throws ELECTION_AWAY. */
+  async renew(): Promise<void> {
+    const { validity, news, sight, record, log } = this.#parts
+    const { lease } = validity
+    const nowMs = monotonicMs()
+    if (!lease || nowMs < lease.sentMs + RENEW_AT * lease.ttlMs) return
+    if (nowMs - this.#triedMs < this.retryMs) return
+    this.#triedMs = nowMs
+    if (await this.#renewOnce()) sight.onAnswered()
+    else if (record().role === 'leader') log.error({}, 'the lease of this leader has ended')
+    else validity.end()
+    news.leaseDue()
   }
 
   async follow(): Promise<void> {
@@ -107,12 +122,14 @@ export class ElectionRounds {
   onFailed(error: unknown): void {
     const { sight, log, record } = this.#parts
     const detail = messageOf(error)
-    if (keyOf(error) !== 'ELECTION_AWAY') {
-      log.info({ error: detail }, 'a step of the election came to nothing')
+    const key = keyOf(error)
+    if (key !== 'ELECTION_AWAY' && key !== 'ELECTION_UNFIT') {
+      if (detail !== this.#told) log.info({ error: detail }, 'a step of the election failed')
+      this.#told = detail
       return
     }
     sight.onFailed(error)
-    if (!this.#wasAway) log.warn({ error: detail }, 'the lock service is away')
+    if (!this.#wasAway) log.warn({ error: detail }, 'the lock service cannot be used')
     this.#wasAway = true
     if (record().role === 'leader') this.#askMembers()
   }
@@ -124,20 +141,6 @@ export class ElectionRounds {
     if (!away) return 'it has run out, or another node has it'
     const disagreed = agreement.why === '' ? '' : `, and not every member agrees: ${agreement.why}`
     return `${away.detail}${disagreed}`
-  }
-
-  /** When it is due. False: the lease has ended. */
-  async #renew(): Promise<boolean> {
-    const { validity, news, sight } = this.#parts
-    const { lease } = validity
-    const nowMs = monotonicMs()
-    if (!lease || nowMs < lease.sentMs + RENEW_AT * lease.ttlMs) return true
-    if (nowMs - this.#triedMs < this.retryMs) return true
-    this.#triedMs = nowMs
-    if (!(await this.#renewOnce())) return false
-    sight.onAnswered()
-    news.leaseDue()
-    return true
   }
 
   async #renewOnce(): Promise<boolean> {
@@ -173,18 +176,20 @@ export class ElectionRounds {
   /** Nobody may have led since: this node goes on in its epoch then. Otherwise it follows. */
   async #takeAgain(): Promise<void> {
     const { sight, holder, news, record, log, validity, agreement, timeoutMs } = this.#parts
-    const { isHeld, term, isForeign } = await sight.look()
+    const { isHeld, term } = await sight.look()
     const { node, epoch } = record()
-    const isOthers = term !== undefined && term.node !== node && term.epoch > epoch
+    const isOthers = term !== undefined && term.node !== node && term.epoch >= epoch
     if (isOthers || isHeld) {
       validity.end()
       news.leaseDue()
       if (isOthers) this.#tellMoved(term)
       return
     }
-    // Who led since then is not to be read there: the members know.
-    if (isForeign && !(await agreement.renew(timeoutMs))) return
-    await holder.take({ atLeast: epoch, asBefore: true })
+    // Where the service does not tell that this node led last, the members do: its data was lost.
+    const isKnown = term !== undefined && term.node === node && term.epoch >= epoch
+    const isCertain = isKnown || validity.wouldCount || (await agreement.renew(timeoutMs))
+    if (!isCertain) return
+    await holder.take({ atLeast: epoch, asBefore: true, isCertain })
     log.warn({}, 'this leader has the lease again')
     news.leaseDue()
   }
@@ -205,7 +210,7 @@ export class ElectionRounds {
     if (isSafe || this.#isAsking || nowMs - this.#askedMs < ASK_EVERY * ttlMs) return
     this.#isAsking = true
     this.#askedMs = nowMs
-    void agreement.renew(timeoutMs).then(() => {
+    void agreement.renew(timeoutMs).finally(() => {
       this.#isAsking = false
       news.leaseDue()
     })

@@ -9,7 +9,7 @@ export interface Sight {
   readonly isHeld: boolean
   /** Undefined when nothing was written, or nothing that this node can read. */
   readonly term: Term | undefined
-  /** Something was written that this node cannot read. */
+  /** Something was written that this node cannot read, or what was there before. */
   readonly isForeign: boolean
   readonly mark: string
   /** By the monotonic clock: since when nobody holds it; undefined while somebody does. */
@@ -20,14 +20,23 @@ export class ElectionSight {
   readonly #service: LeaseService
   readonly #seal: ElectionSeal
   readonly #onChange: () => void
+  readonly #isBelieved: (epoch: number) => boolean
+  /** Epoch and serial of the latest term that was seen. */
+  #latest: readonly [number, number] = [0, 0]
   readonly #end = new AbortController()
   #sight: Sight | undefined
   /** Something may have changed since. */
   #isStale = true
   #away: { readonly sinceMs: number; readonly detail: string } | undefined
 
-  /** `onChange` is called when it is time to look. */
-  constructor(service: LeaseService, seal: ElectionSeal, onChange: () => void) {
+  /** `onChange` is called when it is time to look. `isBelieved` judges epochs. */
+  constructor(
+    service: LeaseService,
+    seal: ElectionSeal,
+    onChange: () => void,
+    isBelieved: (epoch: number) => boolean,
+  ) {
+    this.#isBelieved = isBelieved
     this.#service = service
     this.#seal = seal
     this.#onChange = onChange
@@ -74,7 +83,7 @@ export class ElectionSight {
     this.#isStale = false
     try {
       const { value, isHeld, mark } = await this.#service.look()
-      const term = value === undefined ? undefined : this.#seal.termIn(value)
+      const term = value === undefined ? undefined : this.#believed(this.#seal.termIn(value))
       const freeSinceMs = isHeld ? undefined : (this.#freeSince(mark) ?? monotonicMs())
       const isForeign = value !== undefined && term === undefined
       this.#sight = { isHeld, term, isForeign, mark, freeSinceMs }
@@ -84,6 +93,15 @@ export class ElectionSight {
       this.onFailed(error)
       throw error
     }
+  }
+
+  /** Undefined for a number that is not believed, and for one that was put back. */
+  #believed(term: Term | undefined): Term | undefined {
+    if (!term || !this.#isBelieved(term.epoch)) return undefined
+    const [epoch, serial] = this.#latest
+    if (term.epoch < epoch || (term.epoch === epoch && term.serial < serial)) return undefined
+    this.#latest = [term.epoch, term.serial]
+    return term
   }
 
   /** Taken and let go between two looks, it is free since the second one. */

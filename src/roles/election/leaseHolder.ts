@@ -4,7 +4,7 @@
  */
 import type { Position } from '../../../proto/position.ts'
 import { WalcastError } from '../../errors.ts'
-import { monotonicMs } from '../../platform/time.ts'
+import { monotonicMs, wallMs } from '../../platform/time.ts'
 import type { Term } from './electionRecord.ts'
 import type { ElectionSeal } from './electionSeal.ts'
 import type { LeaseService, Look } from './leaseService.ts'
@@ -31,6 +31,11 @@ export interface TakeHow {
   readonly atLeast: number
   /** It led last, and goes on in the same epoch if nobody has taken the lease since. */
   readonly asBefore: boolean
+  /**
+   * Whether it is certain that nobody has, also where the service does not tell: it lost its data,
+   * say.
+   */
+  readonly isCertain?: boolean
 }
 
 export class LeaseHolder {
@@ -164,17 +169,12 @@ export class LeaseHolder {
     throw new WalcastError('LEASE_HELD', { node: before?.node ?? 'that this one has agreed to' })
   }
 
-  #termFor({ atLeast, asBefore }: TakeHow, before: Term | undefined): Term {
+  #termFor(how: TakeHow, before: Term | undefined): Term {
+    const { atLeast, asBefore } = how
     const { node, address, isAcknowledged, epoch, position } = this.#parts
     const known = epoch()
     const own = node()
-    const hasLedSince = before !== undefined && before.epoch > known && before.node !== own
-    if (asBefore && before && hasLedSince)
-      throw new WalcastError('HIGHER_EPOCH', {
-        node: before.node,
-        theirs: before.epoch,
-        mine: known,
-      })
+    if (asBefore) this.#requireLedLast(how, before)
     const last = Math.max(before?.epoch ?? 0, known)
     const goesOn = asBefore && before?.node === own
     return {
@@ -185,7 +185,24 @@ export class LeaseHolder {
       counted: goesOn ? before.counted : [],
       floor: goesOn ? before.floor : position(),
       heir: '',
+      serial: this.#serialAfter(before),
     }
+  }
+
+  /** Above all that were written in the same epoch, as far as clocks are not set back. */
+  #serialAfter(before: Term | undefined): number {
+    const last = Math.max(before?.serial ?? 0, this.#term?.serial ?? 0)
+    return Math.max(last + 1, Math.floor(wallMs()))
+  }
+
+  /** Throws HIGHER_EPOCH, or LEASE_LOST when nothing tells. */
+  #requireLedLast({ isCertain = false }: TakeHow, before: Term | undefined): void {
+    const { node, epoch } = this.#parts
+    const [own, mine] = [node(), epoch()]
+    if (before && before.node !== own && before.epoch >= mine)
+      throw new WalcastError('HIGHER_EPOCH', { node: before.node, theirs: before.epoch, mine })
+    if (isCertain || (before?.node === own && before.epoch >= mine)) return
+    throw lost('the lock service does not tell that it led last, and not every member does')
   }
 
   async #takeFree({ mark }: Look, term: Term): Promise<Term> {
@@ -210,7 +227,7 @@ export class LeaseHolder {
     const { service, seal, validity } = this.#parts
     const { lease } = validity
     if (!lease || !this.#term) throw lost('it was never taken, or has ended')
-    const term = { ...this.#term, ...change }
+    const term = { ...this.#term, ...change, serial: this.#serialAfter(undefined) }
     if (!(await service.amend(lease, seal.sealTerm(term)))) {
       validity.endLease()
       throw lost('it has ended')

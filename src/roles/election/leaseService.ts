@@ -2,7 +2,7 @@
  * What walcast asks of a lock service: one lease that one node holds at a time, one value beside
  * it, and a note of each candidate. `etcdLease.ts`, `consulLease.ts` and `s3Lease.ts` are such
  * services. None of them knows what the values mean, and none of them looks at a clock for safety:
- * how long a lease counts is the matter of `leaseTerm.ts`.
+ * how long a lease counts is the matter of `leaseValidity.ts`.
  *
  * Each call is one attempt. A service that does not answer, answers wrongly or has no leader of its
  * own makes it throw ELECTION_AWAY: whether it was done is not known then.

@@ -1,11 +1,13 @@
 /**
  * How long a lease counts for the node that holds it, by its own monotonic clock. The service
  * begins to count when a request arrives, so what is counted from when it was sent ends earlier,
- * whatever the network does. A margin covers clocks that run at different rates. Nothing here
- * reads a time of day.
+ * whatever the network does. A margin covers clocks that run at different rates. The monotonic clock
+ * of a machine that is paused stands still: what the time of day has gained on it since counts as
+ * time that went by, so that setting that clock forward costs a renewal, and nothing else.
  *
  *     sent ───── a third: renewed ───── fence ───── ended here ───── ended in the service
  */
+import { monotonicMs, wallMs } from '../../platform/time.ts'
 import type { Lease } from './leaseService.ts'
 
 /** Of two machines at most: the worst clocks drift by 0.1 %, virtual ones by more. */
@@ -23,6 +25,10 @@ export class LeaseValidity {
   #agreed: { readonly sentMs: number; readonly forMs: number } | undefined
   /** What was sent before does not count. */
   #trustedFromMs = Number.NEGATIVE_INFINITY
+  /** The time of day less the monotonic clock when the lease, or the agreement, last counted anew. */
+  #aheadMs = 0
+  /** Until when the lease counted that has ended. */
+  #endedUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(ttlMs: number) {
     this.ttlMs = ttlMs
@@ -42,15 +48,19 @@ export class LeaseValidity {
     const isTrusted = lease.sentMs >= this.#trustedFromMs
     this.#lease = isTrusted ? lease : { ...lease, sentMs: Number.NEGATIVE_INFINITY }
     this.#agreed = undefined
+    this.#aheadMs = wallMs() - monotonicMs()
   }
 
   /** Every member agreed: asked at `sentMs`, for `forMs` from when each heard it. */
   agree(sentMs: number, forMs: number): void {
-    if (sentMs >= this.#trustedFromMs) this.#agreed = { sentMs, forMs }
+    if (sentMs < this.#trustedFromMs) return
+    this.#agreed = { sentMs, forMs }
+    this.#aheadMs = wallMs() - monotonicMs()
   }
 
   /** It ended in the service. What members agreed to still counts. */
   endLease(): void {
+    this.#endedUntilMs = this.#leaseEndsMs(1 - CLOCK_RATES)
     this.#lease = undefined
   }
 
@@ -58,6 +68,12 @@ export class LeaseValidity {
   end(): void {
     this.#lease = undefined
     this.#agreed = undefined
+    this.#endedUntilMs = Number.NEGATIVE_INFINITY
+  }
+
+  /** Whether the lease that has ended in the service would still count: nobody may lead by then. */
+  get wouldCount(): boolean {
+    return monotonicMs() + this.#gainMs < this.#endedUntilMs
   }
 
   /**
@@ -73,12 +89,17 @@ export class LeaseValidity {
   /** Until when a write may be let in. */
   get untilMs(): number {
     const share = 1 - CLOCK_RATES
-    return Math.max(this.#leaseEndsMs(share), this.#agreedEndsMs(share))
+    return Math.max(this.#leaseEndsMs(share), this.#agreedEndsMs(share)) - this.#gainMs
   }
 
   /** From when the write lock is to be held. */
   get fenceMs(): number {
-    return Math.max(this.#leaseEndsMs(FENCE_AT), this.#agreedEndsMs(FENCE_AT))
+    return Math.max(this.#leaseEndsMs(FENCE_AT), this.#agreedEndsMs(FENCE_AT)) - this.#gainMs
+  }
+
+  /** By how much the time of day has gone further than the monotonic clock. */
+  get #gainMs(): number {
+    return Math.max(0, wallMs() - monotonicMs() - this.#aheadMs)
   }
 
   #leaseEndsMs(share: number): number {

@@ -7,6 +7,7 @@ import { parseAckLevel } from '../../feed/ackLevel.ts'
 import type { ReplicaList } from '../../feed/replicaList.ts'
 import type { ElectionMetrics } from '../../health/electionMetrics.ts'
 import type { NodeOptions } from '../../options/nodeOptions.ts'
+import { plainText } from '../../plainText.ts'
 import type { Claims } from '../../security/claims.ts'
 import type { ClusterSecrets } from '../../security/clusterSecrets.ts'
 import type { RoleFacts } from '../state/roleFacts.ts'
@@ -40,6 +41,8 @@ export interface ElectionSetup {
   readonly metrics: ElectionMetrics
 }
 
+/** Of what another node says, for people. */
+const MAX_WHY_CHARS = 200
 /** How long one call may take, as a share of the TTL, and its bounds in ms. */
 const CALL_SHARE = 0.2
 const MIN_CALL_MS = 200
@@ -63,7 +66,12 @@ export function newElection(setup: ElectionSetup): Election {
     address: facts.address,
     agreedUntilMs: () => agreement.agreedUntilMs,
   })
-  const sight = new ElectionSight(service, seal, () => election.wake())
+  const sight = new ElectionSight(
+    service,
+    seal,
+    () => election.wake(),
+    (claimed) => claims.refuse({ epoch: claimed }) === undefined,
+  )
   const agreement: Agreement = new Agreement({
     validity,
     ttlMs,
@@ -84,7 +92,7 @@ export function newElection(setup: ElectionSetup): Election {
     copy: () => facts.copy,
     paused: () => pausedText(setup.pause.now),
     agreedUntilMs: () => agreement.agreedUntilMs,
-    askOthers: async () => (await setup.questions.askAll(facts.everybody)).answers,
+    askOthers: async () => (await setup.questions.askAll(facts.everybody, timeoutMs)).answers,
     isBelieved: ({ position: at, knownEpoch }) =>
       claims.refuse({ epoch: knownEpoch, txid: at.txid, positionEpoch: at.epoch }) === undefined,
   })
@@ -107,6 +115,10 @@ function pausedText(
 }
 
 function givenIn(answer: Readonly<Record<string, unknown>>): AgreementGiven {
-  const { agrees, why } = answer
-  return { agrees: agrees === true, why: typeof why === 'string' ? why.slice(0, 200) : '' }
+  const { node, agrees, why } = answer
+  return {
+    node: typeof node === 'string' ? node : '',
+    agrees: agrees === true,
+    why: typeof why === 'string' ? plainText(why, MAX_WHY_CHARS) : '',
+  }
 }

@@ -38,21 +38,27 @@ export class PeerQuestions {
 
   /**
    * Those of this cluster that answer at these addresses, this node itself left out, and known
-   * nodes that do not. Other processes with the id of one of them are told.
+   * nodes that do not. Other processes with the id of one of them are told. `limitMs`: for each
+   * answer, if that is less than is usual.
    */
   async askAll(
     addresses: readonly string[],
+    limitMs = Number.POSITIVE_INFINITY,
   ): Promise<{ readonly answers: readonly PeerAnswer[]; readonly unheard: readonly NodePlace[] }> {
     const { twins, members } = this.#parts
-    const answers = await this.ask(addresses)
+    const answers = await this.ask(addresses, { limitMs })
     twins.tellApart(answers)
     const heard = new Set(answers.map(({ node }) => node))
     return { answers, unheard: members.list().filter(({ node }) => !heard.has(node)) }
   }
 
   /** The same of some. `isTold`: another process was told to have this node's id. */
-  async ask(addresses: readonly string[], isTold = false): Promise<readonly PeerAnswer[]> {
-    const { nodeFile, instance, twins, trust, timeoutMs, calls } = this.#parts
+  async ask(
+    addresses: readonly string[],
+    { isTold = false, limitMs = Number.POSITIVE_INFINITY } = {},
+  ): Promise<readonly PeerAnswer[]> {
+    const { nodeFile, instance, twins, trust, calls } = this.#parts
+    const timeoutMs = Math.min(limitMs, this.#parts.timeoutMs)
     const { cluster, node } = nodeFile.record
     const isOfCluster = (answer: PeerAnswer) =>
       (cluster === '' || answer.cluster === cluster) && this.#isBelieved(answer)

@@ -35,7 +35,8 @@ export function lookWhetherClosed(facts: RoleFacts, state: Leading): Step {
       memory: { ...state.memory, aloneSinceMs: nowMs },
     })
   const error = leaseProblem(facts) ?? aloneProblem(facts, led, aloneSinceMs)
-  if (isEnded || (error ? led.isFenced && isClosed : !isClosed)) return stay(state)
+  // A node that stops lets nobody in again, and still keeps out whom it must.
+  if (error ? led.isFenced && isClosed : isEnded || !isClosed) return stay(state)
   return error ? close(state, error) : open(state)
 }
 

@@ -8,6 +8,7 @@ import { onMoved } from './lookout.ts'
 import { lead } from './promotion.ts'
 import type { RoleNews } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
+import type { RoleOrder } from './roleOrders.ts'
 import { isSettled, type RoleState, type Step, stay } from './rolePhases.ts'
 import { stepDown } from './stepDown.ts'
 
@@ -20,7 +21,8 @@ const GIVING_WAY = { what: 'giving way', request: undefined }
 export function onElected(facts: RoleFacts, state: RoleState, event: News<'elected'>): Step {
   const { copy, lease, record } = facts
   if (!lease?.isHeld || state.memory.role === 'leader') return stay(state)
-  if (!isSettled(state)) return { state, orders: [{ do: 'releaseLease' }] }
+  // A change that is under way takes the lease itself, or lets go of it at its end.
+  if (!isSettled(state)) return stay(state)
   const { epoch, reason } = event
   const detail = !copy?.hasCopy
     ? 'it has no whole copy of the database'
@@ -64,9 +66,12 @@ export function onLeaseDue(facts: RoleFacts, state: RoleState): Step {
   if (state.phase === 'leading') return lookWhetherClosed(facts, state)
   const { memory } = state
   const error = leaseProblem(facts)
-  if (!error || memory.role !== 'leader' || memory.isClosed) return stay(state)
+  if (!error || memory.role !== 'leader') return stay(state)
+  // The change goes on, and may take the write lock itself by and by: that may be too late.
+  const fence: RoleOrder[] = facts.led?.isFenced ? [] : [{ do: 'fenceMeanwhile' }]
+  if (memory.isClosed) return { state, orders: fence }
   return {
     state: { ...state, memory: { ...memory, isClosed: true } },
-    orders: [{ do: 'refuseWrites', error }],
+    orders: [{ do: 'refuseWrites', error }, ...fence],
   }
 }

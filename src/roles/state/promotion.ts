@@ -79,7 +79,7 @@ export function lead(
   if (!facts.lease || facts.lease.isHeld) return lock(facts, { ...state, stage: 'locking' })
   return {
     state: { ...state, stage: 'electing' },
-    orders: [{ do: 'takeLease', atLeast: plan.epoch, asBefore: false }],
+    orders: [{ do: 'takeLease', atLeast: plan.epoch, asBefore: false, isCertain: false }],
   }
 }
 

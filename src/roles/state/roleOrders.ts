@@ -104,7 +104,13 @@ export type LeaseOrder =
    * Takes the lease, to lead in `atLeast` or a later epoch: `leaseTaken`. `asBefore`: it led last,
    * goes on as it did, and waits a while for a service that is away.
    */
-  | { readonly do: 'takeLease'; readonly atLeast: number; readonly asBefore: boolean }
+  | {
+      readonly do: 'takeLease'
+      readonly atLeast: number
+      readonly asBefore: boolean
+      /** All members said that nobody else has led. */
+      readonly isCertain: boolean
+    }
   /** The node `to` takes it before all others: `leaseHanded`. */
   | { readonly do: 'handLease'; readonly to: string }
 
@@ -149,6 +155,8 @@ export type InstantOrder =
   | { readonly do: 'forbidLeading'; readonly error: WalcastError }
   /** It ends, so that another node leads. */
   | { readonly do: 'releaseLease' }
+  /** One attempt to take the write lock beside what is under way; nothing waits for it. */
+  | { readonly do: 'fenceMeanwhile' }
   /** Writes are held, or no more. */
   | { readonly do: 'holdWrites'; readonly for: HoldFor; readonly reason: string }
   | { readonly do: 'releaseWrites'; readonly for: HoldFor }

@@ -35,7 +35,14 @@ export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent
       if ('own' in verdict && facts.lease)
         return {
           state: { ...state, stage: 'electing', seen: verdict.own },
-          orders: [{ do: 'takeLease', atLeast: facts.record.epoch, asBefore: true }],
+          orders: [
+            {
+              do: 'takeLease',
+              atLeast: facts.record.epoch,
+              asBefore: true,
+              isCertain: event.unheard.length === 0,
+            },
+          ],
         }
       if ('own' in verdict)
         return {
@@ -67,6 +74,7 @@ export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent
 const NOT_LEADING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'HIGHER_EPOCH',
   'LEASE_HELD',
+  'LEASE_LOST',
   'ELECTION_AWAY',
 ])
 

@@ -39,7 +39,7 @@ export function failSwitchover(facts: RoleFacts, state: HandingOver, error: unkn
     case 'handing':
       return leadOn(state, error)
     case 'giving':
-      return onNotTaken(state, error)
+      return onNotTaken(facts, state, error)
     case 'recordingOn':
       return leaderless(state, error)
   }
@@ -48,10 +48,13 @@ export function failSwitchover(facts: RoleFacts, state: HandingOver, error: unkn
 /**
  * Whether it is certain that the other node has not come to lead: it says so, or was not reached.
  */
-function onNotTaken(state: HandingOver, error: unknown): Step {
+function onNotTaken({ lease }: RoleFacts, state: HandingOver, error: unknown): Step {
   const { memory, change, plan } = state
   const { target, by } = plan
-  if (NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error)) return leadOn(state, error)
+  const key = keyOf(error) ?? 'INTERNAL'
+  // It may be on its way to lead already, by the lease that was handed to it.
+  const mayTake = lease !== undefined && key === 'ROLE_CHANGING'
+  if ((NOT_TAKEN.has(key) && !mayTake) || wasNotSent(error)) return leadOn(state, error)
   const detail = messageOf(error)
   const unknown = new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail }, error)
   const reason = `switchover to ${target.node}, of which it is not known whether it leads`

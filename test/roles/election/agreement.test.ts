@@ -39,7 +39,7 @@ test('a follower agrees for as long as it is asked, from when it says so', () =>
   underClock(async ({ run }) => {
     const { agreement } = agreementOf({})
     await run(50)
-    assert.deepEqual(agreement.answer(ASKED), { agrees: true, why: '' })
+    assert.deepEqual(agreement.answer(ASKED), { node: 'node-m', agrees: true, why: '' })
     assert.equal(agreement.agreedUntilMs, 50 + LEASE_TTL_MS)
     agreement.answer({ ...ASKED, forMs: 1 })
     assert.equal(agreement.agreedUntilMs, 50 + LEASE_TTL_MS, 'it is never shorter')
@@ -81,14 +81,15 @@ test('the leader goes on only with the agreement of every member, from when it a
     }
     const members = ['node-b', 'node-c']
     const { agreement, validity } = agreementOf({ role: 'leader', members, ask })
-    const yes = { agrees: true, why: '' }
-    for (const other of [{ agrees: false, why: 'it leads itself' }, new Error('no answer')]) {
-      answers = { 'node-b:1': yes, 'node-c:1': other }
+    const yes = (node: string) => ({ node, agrees: true, why: '' })
+    const no = { node: 'node-c', agrees: false, why: 'it leads itself' }
+    for (const other of [no, new Error('no answer'), yes('node-d')]) {
+      answers = { 'node-b:1': yes('node-b'), 'node-c:1': other }
       assert.equal(await agreement.renew(100), false)
-      assert.match(agreement.why, /^node-c: (it leads itself|no answer)$/)
+      assert.match(agreement.why, /^node-c: (it leads itself|no answer|it is not there)$/)
       assert.equal(validity.untilMs, Number.NEGATIVE_INFINITY)
     }
-    answers = { 'node-b:1': yes, 'node-c:1': yes }
+    answers = { 'node-b:1': yes('node-b'), 'node-c:1': yes('node-c') }
     const sentMs = monotonicMs()
     assert.equal(await agreement.renew(100), true)
     assert.equal(agreement.why, '')
@@ -104,7 +105,7 @@ test('what it has become while it asked decides', () =>
         members: ['node-b'],
         ask: async () => {
           Object.assign(parts.record, becomes)
-          return { agrees: true, why: '' }
+          return { node: 'node-b', agrees: true, why: '' }
         },
       })
       assert.equal(await parts.agreement.renew(100), false)

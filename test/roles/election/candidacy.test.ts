@@ -36,6 +36,7 @@ const terms: fc.Arbitrary<Term> = fc.record({
   counted: fc.subarray(IDS),
   floor: positions,
   heir: fc.constantFrom('', ...IDS),
+  serial: fc.constant(1),
 })
 
 const TERM: Term = {
@@ -46,6 +47,7 @@ const TERM: Term = {
   counted: [],
   floor: { epoch: 1, txid: 0 },
   heir: '',
+  serial: 1,
 }
 
 /** Of a free lease, unless given otherwise. */
@@ -56,6 +58,7 @@ function inputOf(me: Candidate, change: Partial<CandidacyInput> = {}): Candidacy
     ttlMs: TTL_MS,
     node: me.node,
     priority: me.priority,
+    knownEpoch: 3,
     position: me.position,
     leaderTxid: 0,
     reasons: me.mayLead ? [] : ['it was started with --never-lead'],
@@ -215,7 +218,7 @@ test('the node that the lease was handed to goes first, and the others wait for 
 
 test('with --max-loss a node campaigns that lacks so many, and says what it lacks beyond', () => {
   const me = { node: 'node-a', position: { epoch: 3, txid: 5 }, priority: 0, mayLead: true }
-  const term = { epoch: 3, node: OLD_LEADER, address: 'l:1', isAcknowledged: true, heir: '' }
+  const term = { ...TERM, isAcknowledged: true }
   const known = {
     term: { ...term, counted: ['node-b'], floor: { epoch: 2, txid: 4 } },
     freeSinceMs: NOW_MS - TTL_MS,
@@ -233,7 +236,7 @@ test('with --max-loss a node campaigns that lacks so many, and says what it lack
 test('a leader that answers and takes writes is waited for: its lease may have been revoked', () => {
   const me = { node: 'node-a', position: { epoch: 3, txid: 5 }, priority: 0, mayLead: true }
   const floor = { epoch: 2, txid: 4 }
-  const led = { epoch: 3, node: OLD_LEADER, address: 'l:1', heir: '', counted: [], floor }
+  const led = { ...TERM, floor }
   const term = { ...led, isAcknowledged: false }
   const after = (waitedMs: number, leaderAnswers: boolean) =>
     candidacyOf(inputOf(me, { term, leaderAnswers, freeSinceMs: NOW_MS - waitedMs })).does

@@ -42,7 +42,7 @@ test('a replica counts once the service says so, and leaves after two TTLs with 
   underClock(async ({ run }) => {
     const b = { node: 'node-b', connected: true, txid: 5 }
     const { leader, counted, term } = leaderWith([b])
-    await leader.holder.take({ atLeast: 1, asBefore: true })
+    await leader.holder.take({ atLeast: 1, asBefore: true, isCertain: true })
     assert.equal(counted.counts('node-b'), false)
     await counted.keep()
     assert.equal(counted.counts('node-b'), true)
@@ -61,7 +61,7 @@ test('one that comes back while it leaves counts again, though an answer was los
   underClock(async ({ run }) => {
     const b = { node: 'node-b', connected: true, txid: 5 }
     const { leader, counted, term } = leaderWith([b])
-    await leader.holder.take({ atLeast: 1, asBefore: true })
+    await leader.holder.take({ atLeast: 1, asBefore: true, isCertain: true })
     await counted.keep()
     b.connected = false
     for (let i = 0; i < 4; i++) {
@@ -93,7 +93,7 @@ test('whatever comes, goes and is lost, a candidate has to hear of what was ackn
     underClock(async ({ run }) => {
       const replicas = IDS.map((node): Replica => ({ node, connected: false, txid: 0 }))
       const { leader, counted, term } = leaderWith(replicas)
-      await leader.holder.take({ atLeast: 1, asBefore: true })
+      await leader.holder.take({ atLeast: 1, asBefore: true, isCertain: true })
       let acknowledged = 0
       for (const { who, does, ms, fate } of all) {
         const replica = replicas[who]
@@ -111,7 +111,8 @@ test('whatever comes, goes and is lost, a candidate has to hear of what was ackn
         }
         await run(ms)
         // Its lease is no matter here.
-        if (!(await leader.holder.renew())) await leader.holder.take({ atLeast: 1, asBefore: true })
+        if (!(await leader.holder.renew()))
+          await leader.holder.take({ atLeast: 1, asBefore: true, isCertain: true })
         const { counted: ids = [], floor = { txid: 0 } } = term() ?? {}
         for (const { node } of replicas)
           if (counted.counts(node)) assert.ok(ids.includes(node), `nobody is asked for ${node}`)

@@ -18,6 +18,7 @@ const TERM: Term = {
   counted: ['node-b', 'node-c'],
   floor: { epoch: 6, txid: 41 },
   heir: '',
+  serial: 7,
 }
 const NOTE: CandidateNote = {
   node: 'node-b',

@@ -15,7 +15,7 @@ import {
 import { MemoryElection } from '../../support/memoryLease.ts'
 
 const AS_CANDIDATE = { atLeast: 2, asBefore: false }
-const AS_BEFORE = { atLeast: 1, asBefore: true }
+const AS_BEFORE = { atLeast: 1, asBefore: true, isCertain: true }
 
 function isValid({ validity }: LeaseNode): boolean {
   return monotonicMs() < validity.untilMs

@@ -282,6 +282,7 @@ export class SimulatedNode {
       case 'takeLease':
       case 'handLease':
       case 'releaseLease':
+      case 'fenceMeanwhile':
         return this.#world.fail(`${this.id} is to ${order.do}, and there is no lock service`)
       default:
         return this.#engineOrder(order)
