@@ -91,6 +91,8 @@ export interface ClusterElection {
   readonly validForMs: number | null
   /** The lock service is away, and the leader goes on by agreement of all members. */
   readonly isByAgreement: boolean
+  /** Who holds it, or why no node does, in one line for people. */
+  readonly text: string
 }
 
 export interface ClusterAnswer {

@@ -78,19 +78,9 @@ function electionPairs(
   )
   const silent = away.length > 0 ? `; DOES NOT ANSWER ${away.join(', ')}` : ''
   return [
-    ['lease', leaseText(election)],
+    ['lease', election.text],
     ['lock service', `${service}, ttl ${secondsText(ttlMs)}${silent}`],
   ]
-}
-
-function leaseText({ isHeld, node, epoch, validForMs, isByAgreement }: ClusterElection): string {
-  const who = `${node ?? 'a node that is not known'}${epoch === null ? '' : `, in epoch ${epoch}`}`
-  if (validForMs === 0) return `OVER: ${who}, and nobody may write there`
-  const forText = validForMs === null ? '' : `, for ${secondsText(validForMs)} unless renewed`
-  if (isByAgreement) return `${who}, by agreement of all members${forText}`
-  if (isHeld) return `${who}${forText}`
-  if (isHeld === null) return node === null ? 'not known' : `not known: ${who}, had it last`
-  return node === null ? 'NONE' : `NONE: ${who}, had it last`
 }
 
 function nameOf({ node, address }: ClusterNode): string {

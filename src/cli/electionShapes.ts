@@ -21,6 +21,7 @@ export const NODE_ELECTION = fields({ awayForMs: nullable(real), notPromoted: nu
 
 /** Of the whole cluster. */
 export const CLUSTER_ELECTION = fields({
+  text,
   service: text,
   ttlMs: real,
   isHeld: nullable(flag),

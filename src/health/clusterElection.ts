@@ -1,5 +1,6 @@
 /** Automatic failover of the whole cluster, from what each node tells of it. Pure. */
 import type { ClusterElection } from '../api/clusterOverview.ts'
+import { secondsText } from '../api/electionLine.ts'
 import type { ToldStatus } from './toldStatus.ts'
 
 /**
@@ -21,5 +22,22 @@ export function clusterElection(
   const { service, ttlMs, node, epoch, validForMs, isByAgreement, awayForMs } = best.election
   const isKnown = validForMs !== null || awayForMs === null
   const isHeld = isKnown ? best.election.isHeld : null
-  return { service, ttlMs, isHeld, node, epoch, validForMs, isByAgreement }
+  const election = { service, ttlMs, isHeld, node, epoch, validForMs, isByAgreement }
+  return { ...election, text: leaseText(election) }
+}
+
+function leaseText({
+  isHeld,
+  node,
+  epoch,
+  validForMs,
+  isByAgreement,
+}: Omit<ClusterElection, 'text'>): string {
+  const who = `${node ?? 'a node that is not known'}${epoch === null ? '' : `, in epoch ${epoch}`}`
+  if (validForMs === 0) return `OVER: ${who}, and nobody may write there`
+  const forText = validForMs === null ? '' : `, for ${secondsText(validForMs)} unless renewed`
+  if (isByAgreement) return `${who}, by agreement of all members${forText}`
+  if (isHeld) return `${who}${forText}`
+  if (isHeld === null) return node === null ? 'not known' : `not known: ${who}, had it last`
+  return node === null ? 'NONE' : `NONE: ${who}, had it last`
 }

@@ -93,6 +93,7 @@ test('an address where no node answered stands for its id; texts steer no termin
 const ELECTION = {
   ...{ service: 'etcd https://10.0.0.9:2379', ttlMs: 5000, isHeld: true, node: LEADER.node },
   ...{ epoch: 4, validForMs: 3312, isByAgreement: false },
+  text: 'node-1234567890ab, in epoch 4, for 3.3 s unless renewed',
 }
 const ELECTED: ClusterAnswer = {
   ...ANSWER,
@@ -119,17 +120,4 @@ lock service  etcd https://10.0.0.9:2379, ttl 5 s; DOES NOT ANSWER node-abcdef01
   assert.equal(leaseLines(ANSWER), '')
   for (const line of clusterText(ELECTED, LOOK).split('\n'))
     assert.ok(displayWidth(line) <= 80, line)
-})
-
-test('a lease that no node has, that is over, agreed on or not known is said in words', () => {
-  const first = (more: Partial<typeof ELECTION> | { isHeld: null; validForMs: null }) =>
-    leaseLines({ ...ELECTED, election: { ...ELECTION, ...more } as never }).split('\n')[0]
-  const name = 'node-1234567890ab, in epoch 4'
-  assert.match(
-    first({ isHeld: false, validForMs: null } as never),
-    new RegExp(`NONE: ${name}, had`),
-  )
-  assert.match(first({ validForMs: 0 }), new RegExp(`OVER: ${name}, and nobody may write there`))
-  assert.match(first({ isByAgreement: true }), /by agreement of all members, for 3.3 s unless/)
-  assert.match(first({ isHeld: null, validForMs: null }), new RegExp(`not known: ${name}, had it`))
 })

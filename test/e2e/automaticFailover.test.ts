@@ -3,6 +3,7 @@
  * one leads soon, no two let in writes at once, and nothing that was acknowledged is lost.
  */
 import assert from 'node:assert/strict'
+import type { ElectionReport } from '../../src/api/electionReport.ts'
 import { startBank } from '../support/bankCluster.ts'
 import type { BankSite } from '../support/bankSite.ts'
 import { writesOfPastEpochs } from '../support/epochOrder.ts'
@@ -26,6 +27,15 @@ async function requireKept(
   assert.ok(report.lasting > 0, 'something had to be there')
   assert.deepEqual(writesOfPastEpochs(record), [])
   await bank.requireSame(leader)
+}
+
+/** What an operator is told by that node. */
+async function toldBy({ node }: BankSite) {
+  const status = (await node.status()) as {
+    readonly election?: ElectionReport
+    readonly causes: readonly { readonly code: string }[]
+  }
+  return { election: status.election, causes: status.causes.map(({ code }) => code) }
 }
 
 labTest('killed leader: another one leads by itself, and it returns as a replica', async (lab) => {
@@ -83,11 +93,26 @@ labTest('cut off from etcd a leader goes on as long as all members agree', async
   })
   await client.advance(200)
   assert.equal(await first.role(), 'leader')
+  await until('it says by what it leads', async () => {
+    const { election, causes } = await toldBy(first)
+    return election?.isByAgreement && causes.includes('lock-service-away')
+  })
+  await until('the audit log has it', async () =>
+    (await first.audit()).some(({ action, detail = '' }) => {
+      return action === 'election' && detail.startsWith('every member agrees')
+    }),
+  )
   // Cut off from one of them as well: who may have been replaced takes no writes.
   second.cut()
   third.cut()
   first.cut()
   const leader = await cluster.ledByOther(first)
+  const { election, causes } = await toldBy(first)
+  assert.equal(election?.validForMs, 0)
+  assert.ok(causes.includes('lease-over'), causes.join())
+  // A load balancer sends nothing there; reads go on.
+  const answered = ['/leader', '/readyz'].map(async (path) => (await first.node.get(path)).status)
+  assert.deepEqual(await Promise.all(answered), [503, 200])
   second.mend()
   third.mend()
   first.mend()

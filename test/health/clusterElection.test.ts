@@ -30,21 +30,31 @@ test("the leader's word counts first, then that of a node whom the service answe
   const nodes = [told('node-b', FOLLOWS_ALONE), told('node-c', FOLLOWS), told('node-a', LEADS)]
   const { service, ttlMs } = LEADS
   const of = { service, ttlMs, node: 'node-a', epoch: 4, isByAgreement: false }
-  assert.deepEqual(clusterElection(nodes, 'node-a'), { ...of, isHeld: true, validForMs: 3312 })
+  const name = 'node-a, in epoch 4'
+  assert.deepEqual(clusterElection(nodes, 'node-a'), {
+    ...of,
+    ...{ isHeld: true, validForMs: 3312, text: `${name}, for 3.3 s unless renewed` },
+  })
   assert.deepEqual(clusterElection(nodes.slice(0, 2), 'node-a'), {
     ...of,
-    ...{ isHeld: true, validForMs: null },
+    ...{ isHeld: true, validForMs: null, text: name },
   })
   // Neither the service nor a leader answers: what was seen before is not said of now.
   assert.deepEqual(clusterElection(nodes.slice(0, 1), null), {
     ...of,
-    ...{ isHeld: null, validForMs: null },
+    ...{ isHeld: null, validForMs: null, text: `not known: ${name}, had it last` },
   })
 })
 
 test('a leader that goes on by agreement, and one that may not write, are told as that', () => {
-  assert.equal(clusterElection([told('node-a', AGREED)], 'node-a')?.isByAgreement, true)
-  assert.equal(clusterElection([told('node-a', OVER)], 'node-a')?.validForMs, 0)
+  const agreed = clusterElection([told('node-a', AGREED)], 'node-a')
+  const agreedText = 'node-a, in epoch 4, by agreement of all members, for 2.1 s unless renewed'
+  assert.deepEqual([agreed?.isByAgreement, agreed?.text], [true, agreedText])
+  const over = clusterElection([told('node-a', OVER)], 'node-a')
+  const overText = 'OVER: node-a, in epoch 4, and nobody may write there'
+  assert.deepEqual([over?.validForMs, over?.text], [0, overText])
+  const none = clusterElection([told('node-b', DECLINES)], null)
+  assert.equal(none?.text, 'NONE: node-a, in epoch 4, had it last')
 })
 
 test('what another node tells is bounded and cleaned', () => {

@@ -22,10 +22,7 @@ export function pauseRoles(length: PauseLength, reason: string): Action {
     needs: 'operate',
     plan: async () => ({
       lines: [
-        line(
-          'warn',
-          'No node replaces a leader that is lost meanwhile: resume first. Any node takes that.',
-        ),
+        line('warn', 'No node replaces a leader lost meanwhile: resume first, at any node.'),
         line('quiet', 'Nodes still give way to a newer leader by themselves.'),
       ],
       command: `walcast pause --for ${length}${why}`,

@@ -1,9 +1,9 @@
 /**
  * How long a lease counts for the node that holds it, by its own monotonic clock. The service
  * begins to count when a request arrives, so what is counted from when it was sent ends earlier,
- * whatever the network does. A margin covers clocks that run at different rates. The monotonic clock
- * of a machine that is paused stands still: what the time of day has gained on it since counts as
- * time that went by, so that setting that clock forward costs a renewal, and nothing else.
+ * whatever the network does. A margin covers clocks that run at different rates. The monotonic
+ * clock of a machine that is paused stands still: what the time of day has gained on it since
+ * counts as time that went by. So setting that clock forward costs a renewal, and nothing else.
  *
  *     sent ───── a third: renewed ───── fence ───── ended here ───── ended in the service
  */
@@ -25,7 +25,7 @@ export class LeaseValidity {
   #agreed: { readonly sentMs: number; readonly forMs: number } | undefined
   /** What was sent before does not count. */
   #trustedFromMs = Number.NEGATIVE_INFINITY
-  /** The time of day less the monotonic clock when the lease, or the agreement, last counted anew. */
+  /** The time of day less the monotonic clock when the lease, or an agreement, began to count. */
   #aheadMs = 0
   /** Until when the lease counted that has ended. */
   #endedUntilMs = Number.NEGATIVE_INFINITY

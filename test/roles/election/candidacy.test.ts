@@ -233,7 +233,7 @@ test('with --max-loss a node campaigns that lacks so many, and says what it lack
   assert.equal(candidacyOf(inputOf(me, { ...known, maxLoss: 12 })).does, 'decline')
 })
 
-test('a leader that answers and takes writes is waited for: its lease may have been revoked', () => {
+test('a leader that answers and takes writes is waited for: its lease may be revoked', () => {
   const me = { node: 'node-a', position: { epoch: 3, txid: 5 }, priority: 0, mayLead: true }
   const floor = { epoch: 2, txid: 4 }
   const led = { ...TERM, floor }

@@ -28,7 +28,6 @@ export const clusterScreen: Screen = {
 
 class ClusterScreen implements MountedScreen {
   readonly #drawing = div('scroll')
-  readonly #lease = el('div')
   readonly #list = el('div')
   readonly #pause = new PauseCard()
   readonly #filter: NodeFilter
@@ -38,7 +37,7 @@ class ClusterScreen implements MountedScreen {
     this.#filter = new NodeFilter(() => this.update(store.state))
     root.append(
       card('Nodes and links', this.#drawing),
-      card('Nodes', this.#lease, this.#filter.element, this.#list, this.#pair.element),
+      card('Nodes', this.#filter.element, this.#list, this.#pair.element),
       this.#pause.element,
     )
   }
@@ -50,10 +49,10 @@ class ClusterScreen implements MountedScreen {
     if (!cluster) return
     const width = Math.max(MIN_DRAWING_PX, Math.floor(this.#drawing.clientWidth))
     refill(this.#drawing, [cluster.nodes, width], () => [clusterDrawing(cluster, width)])
-    refill(this.#lease, leaseText(cluster), () => leaseNote(cluster))
     const minute = Math.floor(nowMs / 60_000)
     const nodes = this.#filter.wanted(cluster.nodes)
-    refill(this.#list, [nodes, minute, state.session, state.link.is], () => [
+    refill(this.#list, [leaseText(cluster), nodes, minute, state.session, state.link.is], () => [
+      leaseNote(cluster),
       nodes.length === 0 ? note('No node is like that.') : nodeTable({ ...cluster, nodes }, state),
     ])
   }

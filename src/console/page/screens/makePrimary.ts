@@ -36,9 +36,7 @@ export function makePrimary(node: string, cluster?: ClusterAnswer): Action {
 
 function leaseLines(cluster: ClusterAnswer | undefined): PlanLine[] {
   const text = leaseText(cluster)
-  if (text === '') return []
-  if (!cluster?.election?.isHeld) return [line('quiet', text)]
-  return [line('warn', `${text} A promotion is refused until it ends.`)]
+  return text === '' ? [] : [line('quiet', text)]
 }
 
 export function livingLeader({ members }: FitnessAnswer): MemberState | undefined {

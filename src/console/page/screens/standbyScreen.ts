@@ -110,7 +110,7 @@ class StandbyScreen implements MountedScreen {
     refill(this.#causes, status.causes, () => causeList(status.causes))
     refill(this.#against, [fitness, this.#refusal?.message, leaseText(cluster)], () => [
       this.#judgement(),
-      ...leaseNote(cluster),
+      leaseNote(cluster),
     ])
     const restorable = cluster?.nodes.map(({ node, restorableUntil }) => [node, restorableUntil])
     refill(this.#proven, [backups, restorable, Math.floor(nowMs / MINUTE_MS)], () => [
