@@ -81,6 +81,32 @@ test('one that comes back while it leaves counts again, though an answer was los
     assert.deepEqual(term()?.counted, ['node-b'])
   }))
 
+test('one that comes back after two lost calls does not count before the service says so', () =>
+  underClock(async ({ run }) => {
+    const b = { node: 'node-b', connected: true, txid: 5 }
+    const { leader, counted, term } = leaderWith([b])
+    await leader.holder.take({ atLeast: 1, asBefore: true, isCertain: true })
+    await counted.keep()
+    b.connected = false
+    for (let i = 0; i < 4; i++) {
+      await run(0.5 * LEASE_TTL_MS)
+      await leader.holder.renew()
+      await counted.keep()
+    }
+    await run(0.5 * LEASE_TTL_MS)
+    await leader.holder.renew()
+    leader.fates.push('unanswered')
+    await assert.rejects(counted.keep(), { key: 'ELECTION_AWAY' })
+    b.connected = true
+    leader.fates.push('unheard')
+    await assert.rejects(counted.keep(), { key: 'ELECTION_AWAY' })
+    assert.deepEqual(term()?.counted, [])
+    assert.equal(counted.counts('node-b'), false)
+    await counted.keep()
+    assert.deepEqual(term()?.counted, ['node-b'])
+    assert.equal(counted.counts('node-b'), true)
+  }))
+
 const acts = fc.record({
   who: fc.nat(IDS.length - 1),
   does: fc.constantFrom('connect', 'leave', 'confirm', 'confirm', 'keep', 'keep', 'write'),

@@ -46,6 +46,22 @@ test('a leader goes on in its epoch, and a candidate begins the next one', () =>
     assert.equal(await a.holder.take({ atLeast: 9, asBefore: false }), 9)
   }))
 
+test('a leader goes on only where it is certain that nobody has led since', () =>
+  underClock(async () => {
+    const election = new MemoryElection()
+    const [a, b] = ['node-a', 'node-b'].map((id) => newLeaseNode(election, id))
+    const unsure = { ...AS_BEFORE, isCertain: false }
+    await assert.rejects(a.holder.take(unsure), { key: 'LEASE_LOST' })
+    await b.holder.take(AS_CANDIDATE)
+    await b.holder.release()
+    // It began this epoch by itself, and did not know of the other one.
+    a.epoch = 2
+    await assert.rejects(a.holder.take(unsure), { key: 'HIGHER_EPOCH' })
+    await assert.rejects(a.holder.take(AS_BEFORE), { key: 'HIGHER_EPOCH' })
+    b.epoch = 2
+    assert.equal(await b.holder.take(unsure), 2)
+  }))
+
 test('an epoch is in the service before it is used, and not without the lease', () =>
   underClock(async ({ run }) => {
     const election = new MemoryElection()

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { replaceTime, type TimeSource } from '../../../src/platform/time.ts'
 import { LeaseValidity } from '../../../src/roles/election/leaseValidity.ts'
+import { Scheduler } from '../../simulation/scheduler.ts'
 
 const TTL_MS = 1000
 /** Of a clock, by true time. */
@@ -72,3 +74,43 @@ test('after a standstill nothing counts that was sent before it', () => {
   validity.hold(leaseAt(100))
   assert.equal(validity.untilMs, 1050)
 })
+
+/** A monotonic clock and a time of day that a test sets. */
+function withClocks(work: (clocks: { monotonicMs: number; wallMs: number }) => void): void {
+  const clocks = { monotonicMs: 0, wallMs: 1e12 }
+  const restore = replaceTime({
+    ...new Scheduler(),
+    monotonicMs: () => clocks.monotonicMs,
+    wallMs: () => clocks.wallMs,
+  } as unknown as TimeSource)
+  try {
+    work(clocks)
+  } finally {
+    restore()
+  }
+}
+
+test('what a paused machine slept counts, though its monotonic clock stood still', () =>
+  withClocks((clocks) => {
+    const validity = new LeaseValidity(TTL_MS)
+    validity.hold(leaseAt(0))
+    clocks.wallMs += 600
+    assert.equal(validity.untilMs, 350)
+    clocks.wallMs -= 5000
+    assert.equal(validity.untilMs, 950, 'a clock that is set back makes it no longer')
+    clocks.wallMs += 10_000
+    assert.ok(validity.untilMs < 0)
+    validity.hold(leaseAt(10))
+    assert.equal(validity.untilMs, 960, 'a renewal counts from what the clocks say then')
+  }))
+
+test('of a lease that ended in the service it is known how long it would have counted', () =>
+  withClocks((clocks) => {
+    const validity = new LeaseValidity(TTL_MS)
+    validity.hold(leaseAt(0))
+    validity.endLease()
+    clocks.monotonicMs = clocks.wallMs - 1e12 + 900
+    assert.equal(validity.wouldCount, true)
+    clocks.monotonicMs = 951
+    assert.equal(validity.wouldCount, false)
+  }))
