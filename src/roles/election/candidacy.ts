@@ -29,11 +29,21 @@ export interface CandidacyInput {
   readonly unreported: readonly string[]
   /** Transactions; undefined: none that was acknowledged. */
   readonly maxLoss: number | undefined
+  /** What counts while there is no term: the service was emptied, or a stranger wrote to it. */
+  readonly withoutTerm: WithoutTerm
   /** By the same clock; a moment of the past when there is none. */
   readonly agreedUntilMs: number
   readonly restUntilMs: number
   /** For people; undefined when role changes are not paused. */
   readonly paused: string | undefined
+}
+
+/** As this node knows it by itself. */
+export interface WithoutTerm {
+  /** Whether its `--ack` waits for replicas. */
+  readonly isAcknowledged: boolean
+  /** Ids of the other members, the leader that it followed last left out. */
+  readonly others: readonly string[]
 }
 
 /** `why` is for people. */
@@ -76,8 +86,8 @@ function wait(why: string): Candidacy {
 
 /** What this node may lack and may not, for people. */
 function lackOf(input: CandidacyInput): string | undefined {
-  const { term, position, heard, node } = input
-  const isAcknowledged = term?.isAcknowledged ?? false
+  const { term, position, heard, node, withoutTerm } = input
+  const isAcknowledged = term?.isAcknowledged ?? withoutTerm.isAcknowledged
   const maxLoss = input.maxLoss ?? (isAcknowledged ? 0 : Number.POSITIVE_INFINITY)
   if (maxLoss === Number.POSITIVE_INFINITY) return undefined
   const further: { readonly of: string; readonly at: Position }[] = []
@@ -94,7 +104,9 @@ function lackOf(input: CandidacyInput): string | undefined {
     if (behind !== undefined && behind > maxLoss) return lackText(of, at, position)
   }
   if (!isAcknowledged) return undefined
-  const missing = (term?.counted ?? []).filter((each) => each !== node && !heard.has(each))
+  const missing = (term?.counted ?? withoutTerm.others).filter(
+    (each) => each !== node && !heard.has(each),
+  )
   if (missing.length === 0) return undefined
   return `${missing.join(' and ')} may hold acknowledged writes, and is not heard of`
 }

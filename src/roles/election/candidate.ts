@@ -24,6 +24,8 @@ export interface CandidateParts {
   readonly priority: number
   readonly neverLead: boolean
   readonly maxLoss: number | undefined
+  /** Whether `--ack` waits for replicas. */
+  readonly isAcknowledged: boolean
   node(): string
   epoch(): number
   /** Undefined while no engine of a replica is in place. */
@@ -33,6 +35,8 @@ export interface CandidateParts {
   agreedUntilMs(): number
   /** Which nodes answer now, and where they stand. */
   askOthers(): Promise<readonly PeerAnswer[]>
+  /** Of the cluster, without this node. */
+  members(): readonly { readonly node: string }[]
   /** Whether what another node claims in a note is believed. */
   isBelieved(note: CandidateNote): boolean
 }
@@ -138,6 +142,7 @@ export class Candidate {
     unreported: readonly string[],
   ): Candidacy {
     const { ttlMs, priority, maxLoss, node, paused, agreedUntilMs } = this.#parts
+    const { isAcknowledged, members } = this.#parts
     return candidacyOf({
       nowMs: monotonicMs(),
       freeSinceMs: sight.freeSinceMs,
@@ -152,6 +157,12 @@ export class Candidate {
       heard,
       unreported,
       maxLoss,
+      withoutTerm: {
+        isAcknowledged,
+        others: members()
+          .map((member) => member.node)
+          .filter((each) => each !== copy.leaderNode),
+      },
       agreedUntilMs: agreedUntilMs(),
       restUntilMs: this.#restUntilMs,
       paused: paused(),

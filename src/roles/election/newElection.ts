@@ -77,6 +77,8 @@ export function newElection(setup: ElectionSetup): Election {
     priority: options.priority,
     neverLead: options.neverLead,
     maxLoss: options.maxLoss,
+    isAcknowledged,
+    members: () => facts.members,
     copy: () => facts.copy,
     paused: () => pausedText(setup.pause.now),
     agreedUntilMs: () => agreement.agreedUntilMs,
