@@ -12,6 +12,8 @@ export const TTL_MS = 2000
 
 export interface FailoverOptions {
   readonly nodes?: number
+  /** Of etcd; 1 unless given. */
+  readonly members?: number
   readonly flags?: readonly string[]
   readonly ownFlags?: (at: number) => readonly string[]
 }
@@ -19,10 +21,10 @@ export interface FailoverOptions {
 export class FailoverCluster {
   readonly bank: BankCluster
   readonly etcd: Etcd
-  /** Between each site and etcd, in the order of the sites. */
-  readonly #links: readonly TcpProxy[]
+  /** Between each site and each member of etcd, in the order of the sites. */
+  readonly #links: readonly (readonly TcpProxy[])[]
 
-  constructor(bank: BankCluster, etcd: Etcd, links: readonly TcpProxy[]) {
+  constructor(bank: BankCluster, etcd: Etcd, links: readonly (readonly TcpProxy[])[]) {
     this.bank = bank
     this.etcd = etcd
     this.#links = links
@@ -34,13 +36,14 @@ export class FailoverCluster {
 
   /** That node reaches etcd no more, until `joinEtcd`. */
   cutFromEtcd(site: BankSite): void {
-    const link = this.#linkOf(site)
-    link.tamper = () => undefined
-    link.cutAll()
+    for (const link of this.etcdLinks(site)) {
+      link.tamper = () => undefined
+      link.cutAll()
+    }
   }
 
   joinEtcd(site: BankSite): void {
-    this.#linkOf(site).tamper = (bytes) => bytes
+    for (const link of this.etcdLinks(site)) link.tamper = (bytes) => bytes
   }
 
   /** Another node than these leads. */
@@ -51,27 +54,30 @@ export class FailoverCluster {
     })
   }
 
-  #linkOf(site: BankSite): TcpProxy {
+  /** By which that node reaches the members of etcd. */
+  etcdLinks(site: BankSite): readonly TcpProxy[] {
     return this.#links[this.sites.indexOf(site)]
   }
 }
 
 export async function startFailover(
   lab: Lab,
-  { nodes = 3, flags = [], ownFlags = () => [] }: FailoverOptions = {},
+  { nodes = 3, members = 1, flags = [], ownFlags = () => [] }: FailoverOptions = {},
 ): Promise<FailoverCluster> {
-  const etcd = await startEtcd({ after: (end) => lab.atEnd(end) })
-  const port = Number(new URL(etcd.endpoints[0]).port)
-  const links: TcpProxy[] = []
+  const etcd = await startEtcd({ after: (end) => lab.atEnd(end) }, { members })
+  const links: TcpProxy[][] = []
   for (let at = 0; at < nodes; at++) {
-    const link = await TcpProxy.start(port)
-    lab.atEnd(() => link.close())
-    links.push(link)
+    const own = await Promise.all(
+      etcd.endpoints.map((endpoint) => TcpProxy.start(Number(new URL(endpoint).port))),
+    )
+    for (const link of own) lab.atEnd(() => link.close())
+    links.push(own)
   }
+  const addresses = (at: number) => links[at].map((link) => `http://${link.address}`).join(',')
   const bank = await startBank(lab, {
     nodes,
     flags: ['--ttl', `${TTL_MS}ms`, '--election', 'etcd', ...flags],
-    ownFlags: (at) => ['--etcd', `http://${links[at].address}`, ...ownFlags(at)],
+    ownFlags: (at) => ['--etcd', addresses(at), ...ownFlags(at)],
   })
   const cluster = new FailoverCluster(bank, etcd, links)
   await until('each replica is counted', async () => {

@@ -35,7 +35,7 @@ export async function runCampaign(run: Round, help: string): Promise<void> {
   )
 }
 
-async function runOne(run: Round, seed: number, keep: boolean): Promise<void> {
+export async function runOne(run: Round, seed: number, keep: boolean): Promise<void> {
   const lab = new Lab()
   const startMs = performance.now()
   let timer: NodeJS.Timeout | undefined

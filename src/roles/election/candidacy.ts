@@ -29,6 +29,10 @@ export interface CandidacyInput {
   readonly notes: readonly CandidateNote[]
   /** Whether the node of `term` answers that it leads and takes writes. */
   readonly leaderAnswers: boolean
+  /** Whether any node answers that it leads, whether it takes writes or not. */
+  readonly someLeads: boolean
+  /** Ids of all other members. */
+  readonly members: readonly string[]
   /** Where nodes stand that answered since then, by id: those of the notes too. */
   readonly heard: ReadonlyMap<string, Position>
   /** Candidates that are there and have not said where they stand since then. */
@@ -47,17 +51,11 @@ export type Candidacy =
   | { readonly does: 'campaign' }
   | { readonly does: 'wait' | 'decline'; readonly why: string }
 
-/**
- * Who led then may lead still, by hand or by what another service says: only that node begins, or
- * one that an operator promotes.
- */
-const EMPTY = 'the lock service does not know who led last: start that node, or promote one'
-const OLD =
-  'what the lock service holds is older than what this node knows: start the node that led last, ' +
-  'or promote one'
-const FOREIGN =
-  'what the lock service holds was not written with a secret that this node knows: start the ' +
-  'node that led last, or promote one'
+/** Who led then may lead still, by hand or by what another service says. */
+const CURE = 'start all members, or promote one'
+const EMPTY = `the lock service does not know who led last: ${CURE}`
+const OLD = `what the lock service holds is older than what this node knows: ${CURE}`
+const FOREIGN = `what the lock service holds was not written by this cluster, or earlier: ${CURE}`
 /** How long others are waited for that should go first, in TTLs. */
 const PATIENCE = 1
 /** How long those are waited for that have a note and have not written it anew, in TTLs. */
@@ -74,8 +72,7 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
   if (nowMs < input.agreedUntilMs)
     return wait('this node has agreed that the leader goes on while the lock service is away')
   if (reasons.length > 0) return { does: 'decline', why: reasons.join('; ') }
-  if (!term) return { does: 'decline', why: input.isForeign ? FOREIGN : EMPTY }
-  if (term.epoch < input.knownEpoch) return { does: 'decline', why: OLD }
+  if (!isKnown(input) && !areSure(input)) return { does: 'decline', why: whyUnknown(input) }
   if (nowMs < input.restUntilMs) return wait('another node is to lead, if one can')
   const stillLeads = maybeLeads(input)
   if (stillLeads !== undefined && waitedMs < LEADER_PATIENCE * ttlMs) return wait(stillLeads)
@@ -99,6 +96,21 @@ export function candidacyOf(input: CandidacyInput): Candidacy {
  */
 function maybeLeads({ term, leaderAnswers }: CandidacyInput): string | undefined {
   return leaderAnswers ? `${term?.node} says that it leads` : undefined
+}
+
+/** Whether the service tells who led last. */
+function isKnown({ term, knownEpoch }: CandidacyInput): boolean {
+  return term !== undefined && term.epoch >= knownEpoch
+}
+
+/** Where the service does not tell it, all members do: nobody leads, and this one lacks nothing. */
+function areSure({ someLeads, members, heard, position }: CandidacyInput): boolean {
+  const isFurthest = [...heard.values()].every((at) => !isFurther(at, position))
+  return !someLeads && isFurthest && members.every((each) => heard.has(each))
+}
+
+function whyUnknown({ term, isForeign }: CandidacyInput): string {
+  return term ? OLD : isForeign ? FOREIGN : EMPTY
 }
 
 function wait(why: string): Candidacy {

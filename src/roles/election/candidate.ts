@@ -28,6 +28,8 @@ export interface CandidateParts {
   epoch(): number
   /** Undefined while no engine of a replica is in place. */
   copy(): CopyFacts | undefined
+  /** Of the cluster, without this node. */
+  members(): readonly { readonly node: string }[]
   /** For people, until when and by whom; undefined when they are not paused. */
   paused(): string | undefined
   agreedUntilMs(): number
@@ -44,7 +46,10 @@ export interface Elected {
 }
 
 /** What is heard of other nodes since nobody holds the lease: see `CandidacyInput`. */
-type Others = Pick<CandidacyInput, 'notes' | 'heard' | 'unreported' | 'leaderAnswers'> & {
+type Others = Pick<
+  CandidacyInput,
+  'notes' | 'heard' | 'unreported' | 'leaderAnswers' | 'someLeads'
+> & {
   /** The highest epoch that each knows. */
   readonly known: readonly number[]
 }
@@ -141,7 +146,7 @@ export class Candidate {
   #judge(
     sight: Sight & { readonly freeSinceMs: number },
     copy: CopyFacts,
-    { notes, heard, unreported, leaderAnswers, known }: Others,
+    { known, ...others }: Others,
   ): Candidacy {
     const { ttlMs, priority, maxLoss, node, paused, agreedUntilMs } = this.#parts
     return candidacyOf({
@@ -156,10 +161,8 @@ export class Candidate {
       term: sight.term,
       isForeign: sight.isForeign,
       knownEpoch: Math.max(this.#parts.epoch(), ...known),
-      notes,
-      heard,
-      unreported,
-      leaderAnswers,
+      ...others,
+      members: this.#parts.members().map((member) => member.node),
       maxLoss,
       agreedUntilMs: agreedUntilMs(),
       restUntilMs: this.#restUntilMs,
@@ -195,6 +198,7 @@ export class Candidate {
       notes,
       heard,
       leaderAnswers: led?.role === 'leader' && led.ready,
+      someLeads: answers.some(({ role }) => role === 'leader'),
       unreported: all.filter((note) => note.mark !== mark).map((note) => note.node),
       known: [...all.map(({ knownEpoch }) => knownEpoch), ...answers.map(({ epoch }) => epoch)],
     }

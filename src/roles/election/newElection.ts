@@ -90,6 +90,7 @@ export function newElection(setup: ElectionSetup): Election {
     neverLead: options.neverLead,
     maxLoss: options.maxLoss,
     copy: () => facts.copy,
+    members: () => facts.members,
     paused: () => pausedText(setup.pause.now),
     agreedUntilMs: () => agreement.agreedUntilMs,
     askOthers: async () => (await setup.questions.askAll(facts.everybody, timeoutMs)).answers,

@@ -66,6 +66,8 @@ function inputOf(me: Candidate, change: Partial<CandidacyInput> = {}): Candidacy
     isForeign: false,
     notes: [],
     leaderAnswers: false,
+    someLeads: false,
+    members: [],
     heard: new Map(),
     unreported: [],
     maxLoss: undefined,
@@ -132,15 +134,26 @@ test('whoever campaigns has all that was acknowledged, whomever it hears', () =>
   )
 })
 
-test('with a service that does not tell who led nobody campaigns', () => {
+test('where the service does not tell who led, who campaigns hears all, and lacks nothing', () => {
+  const unknown = fc.constantFrom({ term: undefined }, { knownEpoch: TERM.epoch + 1 })
+  const services = fc.tuple(unknown, fc.boolean(), fc.boolean())
+  let campaigns = 0
   fc.assert(
-    fc.property(candidates, hearings, fc.boolean(), (all, hearing, isForeign) => {
+    fc.property(candidates, hearings, services, (all, hearing, [service, isForeign, someLeads]) => {
+      const members = all.map(({ node }) => node)
       for (const me of all) {
-        const known = { ...heardBy(me, all, hearing), term: undefined, isForeign }
-        assert.notEqual(candidacyOf(inputOf(me, known)).does, 'campaign')
+        const heard = heardBy(me, all, hearing)
+        const others = members.filter((each) => each !== me.node)
+        const known = { ...heard, ...service, isForeign, someLeads, members: others }
+        if (candidacyOf(inputOf(me, known)).does !== 'campaign') continue
+        campaigns++
+        assert.ok(!someLeads)
+        for (const each of others) assert.ok(known.heard?.has(each), 'one was not heard')
+        for (const at of known.heard?.values() ?? []) assert.ok(!isFurther(at, me.position))
       }
     }),
   )
+  assert.ok(campaigns > 0)
 })
 
 test('of those that hear each other the furthest campaigns first, and no other for a TTL', () => {
