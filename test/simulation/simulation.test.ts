@@ -56,7 +56,7 @@ test('after partitions, cuts and crashes each replica has what the leader has', 
 test('leadership moves and is lost, and each node ends with what the last leader has', (t) =>
   runAll(t, true))
 
-test('with a lock service nodes fail over: nobody writes beside another, nothing is lost', async (t) => {
+test('nodes fail over: nobody writes beside another, and nothing is lost', async (t) => {
   let failovers = 0
   for (let seed = 1; seed <= LEASED_SEEDS; seed++) {
     const asked = { ...OF_A_LEASED_SEED, seed, hasMoves: false, hasElection: true }

@@ -118,7 +118,7 @@ test('whoever campaigns has all that was acknowledged, whomever it hears', () =>
   )
 })
 
-test('with a service that does not know who led, whoever campaigns lacks nothing that it hears', () => {
+test('when the service does not know who led, a campaigner lacks nothing that it hears', () => {
   fc.assert(
     fc.property(candidates, hearings, (all, hearing) => {
       for (const me of all) {
@@ -221,7 +221,7 @@ test('with --max-loss a node campaigns that lacks so many, and says what it lack
   assert.equal(candidacyOf(inputOf(me, { ...known, maxLoss: 12 })).does, 'decline')
 })
 
-test('a leader that answers and takes writes is waited for: its lease may have been revoked', () => {
+test('a leader that takes writes is waited for: its lease may have been revoked', () => {
   const me = { node: 'node-a', position: { epoch: 3, txid: 5 }, priority: 0, mayLead: true }
   const floor = { epoch: 2, txid: 4 }
   const led = { epoch: 3, node: OLD_LEADER, address: 'l:1', heir: '', counted: [], floor }

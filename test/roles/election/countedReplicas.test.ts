@@ -88,7 +88,7 @@ const acts = fc.record({
   fate: fc.constantFrom<CallFate>('well', 'well', 'unheard', 'unanswered'),
 })
 
-test('whatever comes, goes and is lost, a candidate has to hear of what was acknowledged', async () => {
+test('whatever is lost, a candidate has to hear of what was acknowledged', async () => {
   const property = fc.asyncProperty(fc.array(acts, { maxLength: 60 }), (all) =>
     underClock(async ({ run }) => {
       const replicas = IDS.map((node): Replica => ({ node, connected: false, txid: 0 }))

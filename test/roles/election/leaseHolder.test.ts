@@ -100,7 +100,7 @@ test('what a node has agreed to it does not take, unless it was handed to it sin
     assert.equal(await b.holder.take(AS_CANDIDATE), 2)
   }))
 
-test('from the call until it is known, and after a lost answer for a TTL, it may hold the lease', () =>
+test('it may hold the lease from the call on, and after a lost answer for a TTL', () =>
   underClock(async ({ run }) => {
     const a = newLeaseNode(new MemoryElection(), 'node-a')
     assert.equal(a.holder.mayHold, false)

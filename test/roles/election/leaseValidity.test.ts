@@ -44,7 +44,7 @@ test('what was granted counts, not what was asked for', () => {
   assert.equal(validity.untilMs, 9500)
 })
 
-test('members may agree while the lease still counts, and after it has ended in the service', () => {
+test('members may agree before the lease has ended in the service, and after it', () => {
   const validity = new LeaseValidity(TTL_MS)
   validity.hold(leaseAt(0))
   validity.agree(500, TTL_MS)
