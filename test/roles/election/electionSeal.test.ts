@@ -65,7 +65,7 @@ test('while the secret is replaced, what was sealed with either is read', () => 
   assert.deepEqual(sealOf([next]).termIn(both.sealTerm(TERM)), TERM)
 })
 
-test('one character that is another one makes it nothing', () => {
+test('with another character in it, it says nothing else', () => {
   const seal = sealOf([SECRET])
   const sealed = seal.sealTerm(TERM)
   fc.assert(
@@ -75,8 +75,8 @@ test('one character that is another one makes it nothing', () => {
       (at, other) => {
         const changed = sealed.slice(0, at) + other + sealed.slice(at + 1)
         const read = seal.termIn(changed)
-        // The last bits of Base64 may mean nothing.
-        assert.ok(read === undefined || changed === sealed || at >= sealed.length - 2)
+        // What Base64 reads the same way is the same.
+        if (read) assert.deepEqual(read, TERM)
       },
     ),
   )
@@ -102,10 +102,10 @@ test('garbage of any size is nothing', () => {
 })
 
 test('the largest term has room in the service', () => {
-  const [longest, digits] = ['n'.repeat(126), 2]
-  const counted = Array.from({ length: MAX_COUNTED_NODES }, (_, i) => longest + `${i + 10}`)
+  const longest = 'n'.repeat(126)
+  const counted = Array.from({ length: MAX_COUNTED_NODES }, (_, i) => `${longest}${i + 10}`)
   const seal = sealOf([SECRET])
-  const [node, address] = [longest + '9'.repeat(digits), `${'h'.repeat(122)}:65535`]
+  const [node, address] = [`${longest}99`, `${'h'.repeat(122)}:65535`]
   const term = { ...TERM, counted, node, heir: node, address }
   assert.deepEqual(seal.termIn(seal.sealTerm(term)), term)
 })
