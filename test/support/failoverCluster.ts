@@ -2,7 +2,7 @@
 import type { ElectionReport } from '../../src/api/electionReport.ts'
 import { type BankCluster, startBank } from './bankCluster.ts'
 import type { BankSite } from './bankSite.ts'
-import { type Etcd, startEtcd } from './etcd.ts'
+import { type Etcd, encoded, startEtcd } from './etcd.ts'
 import type { Lab } from './lab.ts'
 import { TcpProxy } from './tcpProxy.ts'
 import { until } from './until.ts'
@@ -44,6 +44,15 @@ export class FailoverCluster {
 
   joinEtcd(site: BankSite): void {
     for (const link of this.etcdLinks(site)) link.tamper = (bytes) => bytes
+  }
+
+  /** Somebody who is not of the cluster writes over what its nodes wrote beside the lease. */
+  async overwrite(): Promise<void> {
+    const range = { key: encoded('walcast/'), range_end: encoded('walcast0') }
+    const { kvs = [] } = await this.etcd.ask('/v3/kv/range', range)
+    for (const { key } of kvs as { key: string }[])
+      if (Buffer.from(key, 'base64').toString().endsWith('/value'))
+        await this.etcd.ask('/v3/kv/put', { key, value: encoded('of a stranger') })
   }
 
   /** Another node than these leads. */
