@@ -50,7 +50,7 @@ export function newElection(setup: ElectionSetup): Election {
   const node = () => nodeFile.record.node
   const epoch = () => nodeFile.record.epoch
   const cluster = () => nodeFile.record.cluster
-  // As it is now: an engine's position moves on, and tells its numbers by getters, which JSON omits.
+  // As it is now: an engine's position moves on, and has getters, which JSON omits.
   const position = () => {
     const at = facts.led?.position ?? facts.copy?.position
     return { epoch: at?.epoch ?? 0, txid: at?.txid ?? 0 }
