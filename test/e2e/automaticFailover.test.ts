@@ -184,3 +184,20 @@ labTest(
     await bank.requireSame(second)
   },
 )
+
+labTest('a leader whose term a stranger overwrote writes a new one', async (lab) => {
+  const cluster = await startFailover(lab, { nodes: 2, flags: ['--ack', 'one'] })
+  const [first, second] = cluster.sites
+  const client = cluster.bank.client()
+  await client.writesEverywhere()
+  await cluster.overwrite()
+  await until('the term is there again', async () => !(await cluster.isOverwritten()))
+  await client.writesEverywhere()
+  // The others can read it: they know whose confirmations count.
+  await first.node.stop('SIGKILL')
+  assert.equal(await cluster.ledByOther(first), second)
+  await client.advance(20)
+  await first.restart()
+  assert.equal(await cluster.bank.settled(), second)
+  await requireKept(cluster, second, await client.stop())
+})

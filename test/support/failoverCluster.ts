@@ -2,7 +2,7 @@
 import type { ElectionReport } from '../../src/api/electionReport.ts'
 import { type BankCluster, startBank } from './bankCluster.ts'
 import type { BankSite } from './bankSite.ts'
-import { type Etcd, startEtcd } from './etcd.ts'
+import { type Etcd, encoded, startEtcd } from './etcd.ts'
 import type { Lab } from './lab.ts'
 import { TcpProxy } from './tcpProxy.ts'
 import { until } from './until.ts'
@@ -17,6 +17,8 @@ export interface FailoverOptions {
   readonly flags?: readonly string[]
   readonly ownFlags?: (at: number) => readonly string[]
 }
+
+const STRANGE = encoded('of a stranger')
 
 export class FailoverCluster {
   readonly bank: BankCluster
@@ -44,6 +46,24 @@ export class FailoverCluster {
 
   joinEtcd(site: BankSite): void {
     for (const link of this.etcdLinks(site)) link.tamper = (bytes) => bytes
+  }
+
+  /** Somebody who is not of the cluster writes over what its nodes wrote beside the lease. */
+  async overwrite(): Promise<void> {
+    for (const { key } of await this.#values())
+      await this.etcd.ask('/v3/kv/put', { key, value: STRANGE })
+  }
+
+  /** Whether that is still there. */
+  async isOverwritten(): Promise<boolean> {
+    return (await this.#values()).some(({ value }) => value === STRANGE)
+  }
+
+  async #values(): Promise<readonly { readonly key: string; readonly value: string }[]> {
+    const range = { key: encoded('walcast/'), range_end: encoded('walcast0') }
+    const { kvs = [] } = await this.etcd.ask('/v3/kv/range', range)
+    const all = kvs as { key: string; value: string }[]
+    return all.filter(({ key }) => Buffer.from(key, 'base64').toString().endsWith('/value'))
   }
 
   /** Another node than these leads. */

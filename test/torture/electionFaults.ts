@@ -199,9 +199,8 @@ async function revoked(world: ElectionWorld): Promise<undefined> {
     if (lease) await world.cluster.etcd.ask('/v3/lease/revoke', { ID: lease })
 }
 
-async function overwritten(world: ElectionWorld): Promise<undefined> {
-  for (const { key } of await keysOf(world, '/value'))
-    await world.cluster.etcd.ask('/v3/kv/put', { key, value: encoded('of a stranger') })
+async function overwritten({ cluster }: ElectionWorld): Promise<undefined> {
+  await cluster.overwrite()
 }
 
 /** By the application of a node that leads: what is lost with a change of leader is kept aside. */

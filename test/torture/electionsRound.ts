@@ -51,9 +51,9 @@ export async function runElectionsRound(lab: Lab, random: Random): Promise<strin
     hasFastClock: random() < 0.3,
   }
   const plan = Array.from({ length: FAULTS_A_ROUND }, () => planned(random))
-  const text = `${shape.nodes} nodes, ${shape.members} of etcd${shape.hasFastClock ? ', a fast clock' : ''}; ${plan
-    .map(({ name, lastsMs, apartMs }) => `${name} ${lastsMs}+${apartMs}`)
-    .join(', ')}`
+  const clock = shape.hasFastClock ? ', a fast clock' : ''
+  const faults = plan.map(({ name, lastsMs, apartMs }) => `${name} ${lastsMs}+${apartMs}`)
+  const text = `${shape.nodes} nodes, ${shape.members} of etcd${clock}; ${faults.join(', ')}`
   const cluster = await startFailover(lab, { ...shape, flags: ['--ack', 'one'] })
   if (shape.hasFastClock) await hasten(cluster)
   const round = new ElectionsRound(lab, cluster)
@@ -213,7 +213,10 @@ class ElectionsRound {
     assert.deepEqual(internal, [])
     const { epoch, txid } = await leader.node.status()
     const failed = record.length - report.done
-    return `${report.done} answers, ${failed} failed, ${report.lasting} acknowledged, at ${epoch}-${txid}`
+    return (
+      `${report.done} answers, ${failed} failed, ${report.lasting} acknowledged, ` +
+      `at ${epoch}-${txid}`
+    )
   }
 
   /** What applications wrote past the proxy is there, or kept aside. */

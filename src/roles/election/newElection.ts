@@ -55,7 +55,11 @@ export function newElection(setup: ElectionSetup): Election {
   const node = () => nodeFile.record.node
   const epoch = () => nodeFile.record.epoch
   const cluster = () => nodeFile.record.cluster
-  const position = () => facts.led?.position ?? facts.copy?.position ?? { epoch: 0, txid: 0 }
+  // As it is now: an engine's position moves on, and has getters, which JSON omits.
+  const position = () => {
+    const at = facts.led?.position ?? facts.copy?.position
+    return { epoch: at?.epoch ?? 0, txid: at?.txid ?? 0 }
+  }
   const { electionPrefix: prefix } = options
   const service = new ClusterLease({ open: setup.open, cluster, node, prefix, ttlMs, timeoutMs })
   const seal = new ElectionSeal({ secrets: setup.secrets, cluster })
