@@ -1,7 +1,7 @@
 /**
  * Clients of the suite failover: every `--period-ms` one write, through the doors in turn, whether
- * or not the ones before are answered. From the first `go` to the second; then it writes what it was
- * told into a file, a JSON array of `Write` of failoverLog.ts.
+ * or not the ones before are answered. From the first `go` to the second; then it writes what it
+ * was told into a file, a JSON array of `Write` of failoverLog.ts.
  */
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'

@@ -1,8 +1,8 @@
 /**
  * How long clients wait when a leader is lost and another node takes over by itself.
  *
- * Three nodes with a lease in etcd (`--ttl 3s`), each with its application in a network namespace of
- * its own, etcd in a fourth, the clients in a fifth. This wants root, `ip` and Debian's
+ * Three nodes with a lease in etcd (`--ttl 3s`), each with its application in a network namespace
+ * of its own, etcd in a fourth, the clients in a fifth. This wants root, `ip` and Debian's
  * `etcd-server`. A client writes every 10 ms through the three proxies in turn, with
  * `Walcast-Ack: one`, and does not wait for the answers before. Only acknowledged writes count.
  * `--rounds` times each; the lost node returns before the next round, which loses the leader of
@@ -18,7 +18,8 @@
  * through another node's proxy that began when the leader was gone for certain. Those of `planned`
  * and `stop` are the longest time without an acknowledged write; for `stop` through the others'
  * proxies. `lost` counts acknowledged writes that are not in the file at the end, when all nodes
- * hold the same rows, or there are no numbers. `rest` counts requests by etcd's own metrics for 20 s.
+ * hold the same rows, or there are no numbers. `rest` counts requests by etcd's own metrics, for
+ * 20 s.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -48,8 +49,11 @@ const AIMS_MS: Partial<Record<Part, number>> = {
 }
 const PERIOD_MS = 10
 const REST_SECONDS = 20
-/** Between a settled cluster and the loss, and a random part more. */
-const CALM_MS = 500
+/**
+ * Between a settled cluster and the loss, and a random part of that more: the leader has published
+ * whose confirmations count.
+ */
+const CALM_MS = 1500
 /** After another one leads, until the next step. */
 const AFTER_MS = 500
 const LOAD_TIMEOUT_MS = 60_000
@@ -59,10 +63,11 @@ type Measure = (writes: readonly Write[]) => number
 
 export const failover: Suite = {
   note:
-    `Three nodes with a lease of ${TTL_SECONDS} s in etcd, each on a machine of its own (network ` +
-    `namespaces), a write every ${PERIOD_MS} ms with Walcast-Ack: one. machine, process: from the ` +
-    'loss of the leader to the first write answered elsewhere; planned, stop: the longest time ' +
-    'without an acknowledged write. lost: acknowledged writes missing at the end.',
+    `Three nodes with a lease of ${TTL_SECONDS} s in etcd, each on a machine of its own ` +
+    `(network namespaces), a write every ${PERIOD_MS} ms with Walcast-Ack: one. ` +
+    'machine, process: from the loss of the leader to the first write answered elsewhere; ' +
+    'planned, stop: the longest time without an acknowledged write. ' +
+    'lost: acknowledged writes missing at the end.',
   hasPeers: false,
   async run(context) {
     try {

@@ -82,7 +82,7 @@ export class FailoverCluster {
       const { epoch, election } = views[at]
       const follows = (each: View) => each.state === 'streaming' && each.epoch === epoch
       const areLevel = views.every((each, i) => i === at || follows(each))
-      return areLevel && election?.counted.length === this.nodes.length - 1
+      return areLevel && (!election || election.counted.length === this.nodes.length - 1)
         ? this.nodes[at]
         : undefined
     })
@@ -224,17 +224,26 @@ export class FailoverCluster {
     return `${address}:${NODE_PORT}`
   }
 
+  async #lateness(what: string): Promise<Error> {
+    const views = await Promise.all(this.nodes.map((node) => view(node)))
+    const late = `not within ${PATIENCE_MS / 1000} s: ${what} (${views.map(textOf).join('; ')})`
+    const dead = this.nodes.find(({ child }) => !child.isRunning)
+    return dead?.child.failure(late) ?? new Error(late)
+  }
+
   async #until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
     const deadlineMs = performance.now() + PATIENCE_MS
     for (;;) {
       const found = await ask()
       if (found !== undefined) return found
-      const dead = this.nodes.find(({ child }) => !child.isRunning)
-      const late = `not within ${PATIENCE_MS / 1000} s: ${what}`
-      if (performance.now() > deadlineMs) throw dead?.child.failure(late) ?? new Error(late)
+      if (performance.now() > deadlineMs) throw await this.#lateness(what)
       await pause(50)
     }
   }
+}
+
+function textOf({ role, state, epoch, election }: View): string {
+  return `${role} ${state} ${epoch} counted ${election?.counted.join(' ')}`
 }
 
 /** Empty while it does not answer. */
