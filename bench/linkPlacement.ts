@@ -3,9 +3,8 @@
  * the nodes through a Unix socket, which belongs to no network, passed on by a relay inside the
  * namespace.
  */
-import { connect, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
-import type { Link, Namespace } from './netns.ts'
+import { NamespaceDoors } from './namespaceDoor.ts'
+import type { Link } from './netns.ts'
 import type { NodePlace, Placement } from './placement.ts'
 import type { Child } from './processes.ts'
 import { type Context, resultOf } from './suite.ts'
@@ -16,19 +15,15 @@ const DELAY_PORT = 8471
 const READY_TIMEOUT_MS = 30_000
 
 export class LinkPlacement {
-  readonly #context: Context
+  readonly #doors: NamespaceDoors
   readonly #link: Link
   readonly #secret: string
-  readonly #folder: string
-  readonly #relays: Child[] = []
-  readonly #doors: Server[] = []
   #delay: Child | undefined
 
   constructor(context: Context, link: Link, secret: string) {
-    this.#context = context
+    this.#doors = new NamespaceDoors(context)
     this.#link = link
     this.#secret = secret
-    this.#folder = context.processes.newFolder()
   }
 
   /**
@@ -38,14 +33,15 @@ export class LinkPlacement {
   async delay(delayMs: number): Promise<void> {
     const { leader, replica } = this.#link
     const listen = `127.0.0.1:${DELAY_PORT}`
-    this.#delay = await this.#startRelay(replica, listen, `${leader.address}:${NODE_PORT}`, delayMs)
+    const to = `${leader.address}:${NODE_PORT}`
+    this.#delay = await this.#doors.relay(replica, listen, to, delayMs)
   }
 
   readonly placeOf: Placement = async (node): Promise<NodePlace> => {
     const namespace = node === 'leader' ? this.#link.leader : this.#link.replica
     const listen = `${namespace.address}:${NODE_PORT}`
     // Beyond loopback nodes take only TLS.
-    const url = `https://127.0.0.1:${await this.#openDoor(node, namespace, listen)}`
+    const url = `https://127.0.0.1:${await this.#doors.open(node, namespace, listen)}`
     const leader = this.#delay
       ? `127.0.0.1:${DELAY_PORT}`
       : `${this.#link.leader.address}:${NODE_PORT}`
@@ -63,46 +59,6 @@ export class LinkPlacement {
   }
 
   async close(): Promise<void> {
-    for (const door of this.#doors) door.close()
-    await Promise.all(this.#relays.map((relay) => relay.stop()))
-  }
-
-  /** The loopback port on which the bench reaches a node in a namespace. */
-  async #openDoor(node: string, namespace: Namespace, address: string): Promise<number> {
-    const path = join(this.#folder, node)
-    await this.#startRelay(namespace, path, address, 0)
-    const door = createServer((near) => {
-      const far = connect({ path })
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ])
-        from
-          .on('error', () => to.destroy())
-          .on('close', () => to.destroySoon())
-          .pipe(to)
-    })
-    this.#doors.push(door)
-    await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve))
-    const bound = door.address()
-    if (typeof bound !== 'object' || !bound) throw new Error('no free port')
-    return bound.port
-  }
-
-  async #startRelay(
-    namespace: Namespace,
-    listen: string,
-    to: string,
-    delayMs: number,
-  ): Promise<Child> {
-    const { processes, root } = this.#context
-    const flags = ['--listen', listen, '--connect', to, '--delay-ms', String(delayMs)]
-    const command = [process.execPath, join(root, 'dist/bench/programs/relay.js'), ...flags]
-    const [file, ...args] = [...namespace.prefix, ...command]
-    const relay = processes.start({ name: 'relay', file, args })
-    this.#relays.push(relay)
-    await relay.ready(READY_TIMEOUT_MS)
-    relay.go()
-    return relay
+    await this.#doors.close()
   }
 }

@@ -22,6 +22,7 @@ import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
 import { consolePage } from './suites/console.ts'
+import { failover } from './suites/failover.ts'
 import { fanout } from './suites/fanout.ts'
 import { floor } from './suites/floor.ts'
 import { guest } from './suites/guest.ts'
@@ -51,6 +52,7 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   fanout,
   large,
   switchover,
+  failover,
   guest,
   restore,
   console: consolePage,

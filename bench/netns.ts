@@ -40,9 +40,7 @@ export class Link {
 
   /** Throws NotAvailable with the reason where it is not allowed. */
   static async make(): Promise<Link> {
-    if (process.getuid?.() !== 0) throw new NotAvailable('network namespaces want root')
-    for (const program of ['ip', 'tc'])
-      if (!findProgram(program)) throw new NotAvailable(`${program} is not here: install iproute2`)
+    requireNamespaces()
     const link = new Link(++links)
     try {
       await link.#lay()
@@ -87,21 +85,31 @@ export class Link {
   }
 
   #removeNow(): void {
-    for (const name of this.#made.splice(0)) {
-      try {
-        execFileSync('ip', ['netns', 'delete', name], { stdio: 'ignore', timeout: TIMEOUT_MS })
-      } catch {
-        // It was never made.
-      }
-    }
+    for (const name of this.#made.splice(0)) removeNamespace(name)
   }
 }
 
-function namespace(name: string, address: string): Namespace {
+/** Throws NotAvailable with the reason where namespaces cannot be made. */
+export function requireNamespaces(): void {
+  if (process.getuid?.() !== 0) throw new NotAvailable('network namespaces want root')
+  for (const program of ['ip', 'tc'])
+    if (!findProgram(program)) throw new NotAvailable(`${program} is not here: install iproute2`)
+}
+
+/** Removes a namespace and its ends of cables; nothing happens if it was never made. */
+export function removeNamespace(name: string): void {
+  try {
+    execFileSync('ip', ['netns', 'delete', name], { stdio: 'ignore', timeout: TIMEOUT_MS })
+  } catch {
+    // It was never made.
+  }
+}
+
+export function namespace(name: string, address: string): Namespace {
   return { name, address, prefix: ['ip', 'netns', 'exec', name] }
 }
 
-function ip(...args: readonly string[]) {
+export function ip(...args: readonly string[]) {
   return run('ip', args, { timeout: TIMEOUT_MS })
 }
 

@@ -28,6 +28,7 @@ export const SUITE_NAMES = [
   'fanout',
   'large',
   'switchover',
+  'failover',
   'guest',
   'restore',
   'console',
@@ -150,7 +151,7 @@ const OPTIONS = {
   rounds: {
     suites: SUITE_NAMES,
     help: 'rounds: how often everything is measured',
-    standard: { idle: '1', large: '1', switchover: '1', console: '5', other: '3' },
+    standard: { idle: '1', large: '1', switchover: '1', failover: '30', console: '5', other: '3' },
   },
   pin: {
     suites: [

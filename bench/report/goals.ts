@@ -24,6 +24,7 @@ export function goalsOf(results: readonly KeptResult[]): Goal[] {
   const fanout = results.find(({ suite }) => suite === 'fanout')
   const large = results.find(({ suite }) => suite === 'large')
   const switchover = results.find(({ suite }) => suite === 'switchover')
+  const failover = results.find(({ suite }) => suite === 'failover')
   const restore = results.find(({ suite }) => suite === 'restore')
   return [
     ...(lag ? lagGoals(lag) : []),
@@ -32,6 +33,7 @@ export function goalsOf(results: readonly KeptResult[]): Goal[] {
     ...(fanout ? fanoutGoals(fanout) : []),
     ...(large ? largeGoals(large) : []),
     ...(switchover ? switchoverGoals(switchover) : []),
+    ...(failover ? failoverGoals(failover) : []),
     ...(restore ? restoreGoals(restore) : []),
   ]
 }
@@ -216,6 +218,24 @@ function switchoverGoals({ rows }: KeptResult): Goal[] {
     ...goal('no request fails', 'failed', (value) => value === 0, ' failed'),
     ...goal('no write is lost', 'lost', (value) => value === 0, ' lost'),
   ]
+}
+
+/** Each row has its aim beside what was measured. */
+function failoverGoals({ rows }: KeptResult): Goal[] {
+  return rows.flatMap((row) => {
+    const aimMs = Number(row['aimMs'] ?? 0)
+    const because = `${figure(Number(row['rounds'] ?? 0))} rounds`
+    const goal = (text: string, column: string, bound: number, unit: string) =>
+      goalOf(text, measured(row, column), (value) => value <= bound, because, unit, figure)
+    const kind = String(row['part'])
+    return [
+      ...(aimMs > 0
+        ? goal(`${kind}: at most ${figure(aimMs)} ms (p99)`, 'p99Ms', aimMs, ' ms')
+        : []),
+      ...goal(`${kind}: no acknowledged write is lost`, 'lost', 0, ' lost'),
+      ...goal('at most 1 request a second on etcd for a node', 'requestsPerSecond', 1, ''),
+    ]
+  })
 }
 
 /** Each row has its aim beside what was measured. */

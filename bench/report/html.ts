@@ -106,6 +106,7 @@ function bodyOf(result: KeptResult): string {
       return goalTable(result) + plain(result)
     case 'large':
     case 'switchover':
+    case 'failover':
     case 'restore':
       return goalTable(result) + partSections(result)
     default:
