@@ -49,7 +49,8 @@ export class Machines {
       ...namespace(`${prefix}-${name}`, `${NETWORK}.${FIRST_HOST + at}`),
       port: `port${at}`,
     }))
-    process.once('exit', this.#onExit)
+    // Before the folder of the run goes: where that fails, listeners after it do not run.
+    process.prependOnceListener('exit', this.#onExit)
   }
 
   /** Throws NotAvailable with the reason where it is not allowed. */
