@@ -102,7 +102,7 @@ export async function startFailover(
   const cluster = new FailoverCluster(bank, etcd, links)
   await until('each replica is counted', async () => {
     const { election } = (await bank.sites[0].node.status()) as { election?: ElectionReport }
-    return !election || election.counted.length >= nodes - 1
+    return election && election.counted.length >= nodes - 1
   })
   return cluster
 }

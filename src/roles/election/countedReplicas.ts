@@ -42,12 +42,16 @@ export class CountedReplicas {
     const { term } = holder
     if (!term) return
     const all = replicas()
+    const { epoch } = this.#parts.position()
     const here = all.filter((each) => each.connected && each.via === undefined)
     const nowMs = monotonicMs()
     for (const { node } of here) this.#seenMs.set(node, nowMs)
     const gone = term.counted.filter((node) => this.#isGone(node, nowMs))
     const stay = term.counted.filter((node) => !gone.includes(node))
-    const come = here.map(({ node }) => node).filter((node) => !term.counted.includes(node))
+    // Only who stands in this epoch: who is counted and does not was put back since.
+    const come = here
+      .filter((each) => each.epoch === epoch && !term.counted.includes(each.node))
+      .map(({ node }) => node)
     const counted = [...stay, ...come].slice(0, MAX_COUNTED_NODES).sort()
     // What was not answered the last time may have been written: then it is written again.
     const isKnown = this.#leaving.size === 0

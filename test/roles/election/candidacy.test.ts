@@ -257,3 +257,13 @@ test('a leader that answers and takes writes is waited for: its lease may be rev
   assert.equal(after(TTL_MS - 1, true), 'wait')
   assert.equal(after(TTL_MS, true), 'campaign')
 })
+
+test('a node that was counted and stands in an earlier epoch was put back: it declines', () => {
+  const me = { node: 'node-b', position: { epoch: 2, txid: 29 }, priority: 0, mayLead: true }
+  const term = { ...TERM, counted: ['node-b'], floor: { epoch: 2, txid: 29 } }
+  const at = { term, freeSinceMs: NOW_MS - TTL_MS }
+  const why = 'it stands at 2-29, and was counted in epoch 3'
+  assert.deepEqual(candidacyOf(inputOf(me, at)), { does: 'decline', why })
+  const there = { ...me, position: { epoch: 3, txid: 29 } }
+  assert.equal(candidacyOf(inputOf(there, at)).does, 'campaign')
+})

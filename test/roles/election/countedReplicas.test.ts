@@ -21,6 +21,8 @@ interface Replica {
   readonly node: string
   connected: boolean
   txid: number
+  /** That of the leader, unless given. */
+  epoch?: number
 }
 
 function leaderWith(replicas: readonly Replica[]) {
@@ -31,7 +33,7 @@ function leaderWith(replicas: readonly Replica[]) {
     holder: leader.holder,
     ttlMs: LEASE_TTL_MS,
     // No more of a replica's status matters here.
-    replicas: () => replicas.map((each) => ({ ...each, epoch: EPOCH }) as unknown as ReplicaStatus),
+    replicas: () => replicas.map((each) => ({ epoch: EPOCH, ...each }) as unknown as ReplicaStatus),
     position: () => leader.position,
   })
   const term = () => (election.value === undefined ? undefined : OPEN_SEAL.termIn(election.value))
@@ -55,6 +57,18 @@ test('a replica counts once the service says so, and leaves after two TTLs with 
     assert.equal(counted.counts('node-b'), false)
     assert.deepEqual(term()?.counted, [])
     assert.deepEqual(term()?.floor, { epoch: EPOCH, txid: 5 })
+  }))
+
+test('a replica counts only once it stands in the epoch of the leader', () =>
+  underClock(async () => {
+    const b = { node: 'node-b', connected: true, txid: 5, epoch: EPOCH - 1 }
+    const { leader, counted, term } = leaderWith([b])
+    await leader.holder.take({ atLeast: 1, asBefore: true, isCertain: true })
+    await counted.keep()
+    assert.deepEqual(term()?.counted, [])
+    b.epoch = EPOCH
+    await counted.keep()
+    assert.deepEqual(term()?.counted, ['node-b'])
   }))
 
 test('one that comes back while it leaves counts again, though an answer was lost', () =>
