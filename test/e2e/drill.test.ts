@@ -98,6 +98,15 @@ labTest(
     const entry = await lastDrill(node)
     assert.equal(entry.outcome, 'failed')
     assert.ok(entry.detail.includes(bad), entry.detail)
+
+    // A snapshot is taken for it, and none again within the hour: what breaks next stays broken.
+    const isProvenAgain = ({ proven: last, drillFailure }: PlaceReport) =>
+      drillFailure === undefined && last?.provenAt !== proven.proven?.provenAt
+    await drilled(node, isProvenAgain)
+    await lab.exec(db, 'CREATE TABLE latest (a)')
+    await archived(node)
+    damageNewest(place)
+    await drilled(node, ({ drillFailure: failure }) => failure !== undefined)
     await until(
       'the proof is overdue',
       async () => (await node.metric('walcast_backup_proof_overdue')) === 1,
