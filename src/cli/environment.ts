@@ -31,6 +31,7 @@ const GIVEN = [
   'LEADER',
   'DB',
   'REASON',
+  'BY',
   'UPSTREAM_PORT',
 ]
 /**

@@ -23,6 +23,8 @@ export interface CandidateParts {
   readonly address: string
   readonly priority: number
   readonly neverLead: boolean
+  /** Whether this node has never been of a cluster. */
+  readonly isNew: boolean
   readonly maxLoss: number | undefined
   node(): string
   epoch(): number
@@ -63,8 +65,9 @@ export class Candidate {
 
   constructor(parts: CandidateParts) {
     this.#parts = parts
-    // Before it began, this node may have agreed that a leader goes on, and has forgotten that.
-    this.#restUntilMs = monotonicMs() + parts.ttlMs
+    // Before it began, this node may have agreed that a leader goes on, and has forgotten that. One
+    // that is new in the cluster has agreed to nothing.
+    this.#restUntilMs = parts.isNew ? Number.NEGATIVE_INFINITY : monotonicMs() + parts.ttlMs
   }
 
   /** What it does when nobody holds the lease, and why. */

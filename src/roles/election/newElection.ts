@@ -92,6 +92,7 @@ export function newElection(setup: ElectionSetup): Election {
     address: facts.address,
     priority: options.priority,
     neverLead: options.neverLead,
+    isNew: cluster() === '',
     maxLoss: options.maxLoss,
     copy: () => facts.copy,
     members: () => facts.members,
