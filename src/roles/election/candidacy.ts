@@ -124,7 +124,7 @@ function lackOf(input: CandidacyInput): string | undefined {
   const maxLoss = input.maxLoss ?? (isAcknowledged ? 0 : Number.POSITIVE_INFINITY)
   if (maxLoss === Number.POSITIVE_INFINITY) return undefined
   // What is counted stands in the term's epoch once it has confirmed anything in it.
-  if (term && term.counted.includes(node) && position.epoch < term.epoch)
+  if (term?.counted.includes(node) && position.epoch < term.epoch)
     return `it stands at ${formatPosition(position)}, and was counted in epoch ${term.epoch}`
   const further: { readonly of: string; readonly at: Position }[] = []
   if (term) further.push({ of: `what ${term.node} had acknowledged`, at: term.floor })
