@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SwitchoverAnswer } from '../../src/api/roleAnswers.ts'
 import { freePort, freePortRow } from '../../src/cli/freePorts.ts'
 import { ApplicationSite } from '../support/applicationSites.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import { switchover } from '../support/leadership.ts'
 import { PROGRAMS } from '../support/paths.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -213,12 +213,15 @@ for (const kind of ['one port', 'a port pair'] as const)
     },
   )
 
-labTest('the application of the new leader boots late, and no request fails', async (lab, t) => {
-  const options = { bootMs: BOOT_MS }
-  const first = await ApplicationSite.start(lab, 'first', undefined, options)
-  const second = await ApplicationSite.start(lab, 'second', first.node, options)
-  const sites = [first, second] as const
-  // Starts the new leader's application in its new role, as a supervisor of the operator would.
-  const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
-  await requireClean(lab, t, result, sites)
-})
+campaignTest(
+  'the application of the new leader boots late, and no request fails',
+  async (lab, t) => {
+    const options = { bootMs: BOOT_MS }
+    const first = await ApplicationSite.start(lab, 'first', undefined, options)
+    const second = await ApplicationSite.start(lab, 'second', first.node, options)
+    const sites = [first, second] as const
+    // Starts the new leader's application in its new role, as a supervisor of the operator would.
+    const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
+    await requireClean(lab, t, result, sites)
+  },
+)

@@ -4,7 +4,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readIdentities } from '../../src/security/backupKeyFiles.ts'
 import { ARCHIVE_STEPS, archiveCrashes } from '../campaigns/archiveCrashes.ts'
 import { archived, requireRestorable, restorable, type Told } from '../support/archiving.ts'
-import { labTest } from '../support/lab.ts'
+import { campaignTest, labTest } from '../support/lab.ts'
 import { post, startNotes } from '../support/notesCluster.ts'
 import { restoreFrom } from '../support/restoring.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -109,7 +109,7 @@ labTest('a replica that had to compare pages goes on with a snapshot', async (la
   assert.equal(readdirSync(`${place}/snapshots`).length, 2)
 })
 
-labTest('one node archives at a time: a replica, else the leader', async (lab) => {
+campaignTest('one node archives at a time: a replica, else the leader', async (lab) => {
   const place = lab.path('archive')
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { archived, requireRestorable, restorable, type Told } from '../support/archiving.ts'
-import { labTest } from '../support/lab.ts'
+import { campaignTest } from '../support/lab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
@@ -11,7 +11,7 @@ import { makeDatabase } from '../support/workload.ts'
 const isArchiving = async (node: TestNode) =>
   (await node.status()).backup?.places[0].isArchiving === true
 
-labTest('a replica that was ahead of the new leader leaves the archive to it', async (lab) => {
+campaignTest('a replica that was ahead of the new leader leaves the archive to it', async (lab) => {
   const place = lab.path('archive')
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { parseArchiveName } from '../../proto/archiveNames.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { archived, requireRestorable, restorable, type Told } from '../support/archiving.ts'
-import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
+import { campaignTest, type Lab, nodeArguments } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, Writer } from '../support/workload.ts'
@@ -54,34 +54,37 @@ async function merged(place: string, from: number, txid: number): Promise<void> 
   })
 }
 
-labTest('a leader merges what it archives under a writer, is killed, and goes on', async (lab) => {
-  const db = lab.path('leader.db')
-  const place = lab.path('archive')
-  await makeDatabase(lab, db)
-  const [port, sinceMs] = [await freePort(), Date.now()]
-  let leader = await fastLeader(lab, db, port, place, sinceMs)
-  const told: Told[] = [await archived(leader)]
-  const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 5, pauseMs: 150 })
-  let from = 0
-  for (let round = 0; round < 2; round++) {
-    await writer.advance(5)
-    const last = await toldOf(leader)
-    told.push(last)
-    await merged(place, from, last.txid)
-    if (round > 0) continue
-    leader.kill('SIGKILL')
-    await leader.child.ended
-    leader = await fastLeader(lab, db, port, place, sinceMs)
-    from = (await leader.status()).txid
-  }
-  await writer.stop()
-  told.push(await archived(leader))
-  const upkeep = await until('a round has ended', async () => {
-    return (await leader.status()).backup?.places[0].upkeep
-  })
-  assert.deepEqual([upkeep.restorable[0].grain, upkeep.lastError], ['all', undefined])
-  assert.ok(upkeep.files > 0 && upkeep.bytes > 0)
-  await leader.stop()
-  await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
-  assert.equal(readdirSync(`${place}/snapshots`).length, 1)
-})
+campaignTest(
+  'a leader merges what it archives under a writer, is killed, and goes on',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    const place = lab.path('archive')
+    await makeDatabase(lab, db)
+    const [port, sinceMs] = [await freePort(), Date.now()]
+    let leader = await fastLeader(lab, db, port, place, sinceMs)
+    const told: Told[] = [await archived(leader)]
+    const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 5, pauseMs: 150 })
+    let from = 0
+    for (let round = 0; round < 2; round++) {
+      await writer.advance(5)
+      const last = await toldOf(leader)
+      told.push(last)
+      await merged(place, from, last.txid)
+      if (round > 0) continue
+      leader.kill('SIGKILL')
+      await leader.child.ended
+      leader = await fastLeader(lab, db, port, place, sinceMs)
+      from = (await leader.status()).txid
+    }
+    await writer.stop()
+    told.push(await archived(leader))
+    const upkeep = await until('a round has ended', async () => {
+      return (await leader.status()).backup?.places[0].upkeep
+    })
+    assert.deepEqual([upkeep.restorable[0].grain, upkeep.lastError], ['all', undefined])
+    assert.ok(upkeep.files > 0 && upkeep.bytes > 0)
+    await leader.stop()
+    await requireRestorable(place, told, (i) => lab.path(`restored-${i}.db`))
+    assert.equal(readdirSync(`${place}/snapshots`).length, 1)
+  },
+)

@@ -10,7 +10,7 @@ import { writesOfPastEpochs } from '../support/epochOrder.ts'
 import { type FailoverCluster, startFailover, TTL_MS } from '../support/failoverCluster.ts'
 import type { Exchange } from '../support/history.ts'
 import { faultsIn } from '../support/historyCheck.ts'
-import { labTest } from '../support/lab.ts'
+import { campaignTest, labTest } from '../support/lab.ts'
 import { s3Server, TEST_ENVIRONMENT } from '../support/s3Server.ts'
 import { until } from '../support/until.ts'
 
@@ -123,7 +123,7 @@ labTest('cut off from etcd a leader goes on as long as all members agree', async
   await requireKept(cluster, leader, await client.stop())
 })
 
-labTest('a frozen leader is replaced, and takes nothing when it goes on', async (lab) => {
+campaignTest('a frozen leader is replaced, and takes nothing when it goes on', async (lab) => {
   const cluster = await startFailover(lab)
   const [first, second, third] = cluster.sites
   // Not by the frozen one, which answers nothing.
@@ -142,7 +142,7 @@ labTest('a frozen leader is replaced, and takes nothing when it goes on', async 
   await requireKept(cluster, leader, await client.stop())
 })
 
-labTest('nobody leads before etcd is there; then one does', async (lab) => {
+campaignTest('nobody leads before etcd is there; then one does', async (lab) => {
   const cluster = await startFailover(lab, { nodes: 2 })
   const { sites, etcd, bank } = cluster
   const client = bank.client({ writeHeaders: ACK_ONE })
@@ -159,7 +159,7 @@ labTest('nobody leads before etcd is there; then one does', async (lab) => {
   await requireKept(cluster, leader, [...record, ...(await again.stop())])
 })
 
-labTest(
+campaignTest(
   'two nodes and an object store: the other one leads when the leader is killed',
   async (lab) => {
     const store = await s3Server({ after: (end) => lab.atEnd(end) })
@@ -185,7 +185,7 @@ labTest(
   },
 )
 
-labTest('a leader whose term a stranger overwrote writes a new one', async (lab) => {
+campaignTest('a leader whose term a stranger overwrote writes a new one', async (lab) => {
   const cluster = await startFailover(lab, { nodes: 2, flags: ['--ack', 'one'] })
   const [first, second] = cluster.sites
   const client = cluster.bank.client()

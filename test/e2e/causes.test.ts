@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Cause, CauseCode } from '../../src/api/cause.ts'
-import { type Lab, labTest, requireSame } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest, requireSame } from '../support/lab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until, within } from '../support/until.ts'
@@ -210,7 +210,7 @@ labTest('an absent replica is missed, also after a restart, until it is forgotte
   await until('it is back', async () => (await leader.status()).replicas[0]?.connected)
 })
 
-labTest(
+campaignTest(
   'causes in a chain: leader away, source behind, a forgotten relayed replica',
   async (lab) => {
     const db = lab.path('leader.db')

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
 import { failuresIn, faultsIn } from '../support/historyCheck.ts'
-import { labTest } from '../support/lab.ts'
+import { campaignTest } from '../support/lab.ts'
 import { PROGRAMS } from '../support/paths.ts'
 
 const TEN_MINUTES_MS = 600_000
@@ -29,7 +29,7 @@ async function startApart(cluster: BankCluster): Promise<void> {
   }
 }
 
-labTest(
+campaignTest(
   'clocks ten minutes apart: switchover and failover lose and double nothing',
   async (lab) => {
     const cluster = await startBank(lab)

@@ -10,7 +10,7 @@ import {
   requireNoOverflow,
 } from '../support/consoleBrowser.ts'
 import { inaccessible } from '../support/consoleChecks.ts'
-import { type Lab, labTest, waitLevel } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest, waitLevel } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
@@ -187,45 +187,48 @@ labTest(
   },
 )
 
-labTest('the node goes away and comes back; the page says so, and fits any window', async (lab) => {
-  await makeDatabase(lab, lab.path('leader.db'))
-  const leader = await lab.leader(lab.path('leader.db'), OPTIONS)
-  const token = await create(leader, 'operate')
-  const browser = await ConsoleBrowser.open(lab)
-  const page = await openConsole(await browser.context(leader.url), leader, token)
-  await page.getByText('all well').waitFor()
-  for (const [width, height] of [
-    [320, 600],
-    [640, 400],
-    [1600, 1000],
-  ] as const) {
-    await page.setViewportSize({ width, height })
-    await requireNoOverflow(page)
-  }
-  // The theme is remembered.
-  await page.getByLabel('Theme').selectOption('dark')
-  await page.reload()
-  assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark')
-  await page.getByLabel('Theme').selectOption('auto')
-  await page.getByText('all well').waitFor()
+campaignTest(
+  'the node goes away and comes back; the page says so, and fits any window',
+  async (lab) => {
+    await makeDatabase(lab, lab.path('leader.db'))
+    const leader = await lab.leader(lab.path('leader.db'), OPTIONS)
+    const token = await create(leader, 'operate')
+    const browser = await ConsoleBrowser.open(lab)
+    const page = await openConsole(await browser.context(leader.url), leader, token)
+    await page.getByText('all well').waitFor()
+    for (const [width, height] of [
+      [320, 600],
+      [640, 400],
+      [1600, 1000],
+    ] as const) {
+      await page.setViewportSize({ width, height })
+      await requireNoOverflow(page)
+    }
+    // The theme is remembered.
+    await page.getByLabel('Theme').selectOption('dark')
+    await page.reload()
+    assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark')
+    await page.getByLabel('Theme').selectOption('auto')
+    await page.getByText('all well').waitFor()
 
-  // Silent: what was last known stays.
-  leader.kill('SIGSTOP')
-  await page.getByText('This node does not answer since').waitFor()
-  await figure(page, 'Role').getByText('leader').waitFor()
-  await picture(page, 'node-away')
-  assert.deepEqual(await inaccessible(page, 'a node that is away'), [])
-  leader.kill('SIGCONT')
-  await page.getByText('all well').waitFor()
-  await page.getByText('This node does not answer since').waitFor({ state: 'hidden' })
+    // Silent: what was last known stays.
+    leader.kill('SIGSTOP')
+    await page.getByText('This node does not answer since').waitFor()
+    await figure(page, 'Role').getByText('leader').waitFor()
+    await picture(page, 'node-away')
+    assert.deepEqual(await inaccessible(page, 'a node that is away'), [])
+    leader.kill('SIGCONT')
+    await page.getByText('all well').waitFor()
+    await page.getByText('This node does not answer since').waitFor({ state: 'hidden' })
 
-  // A new process knows no session.
-  await leader.stop()
-  await page.getByText('This node does not answer since').waitFor()
-  const again = await lab.restart(leader)
-  await page.getByLabel('Token').fill(token)
-  await page.keyboard.press('Enter')
-  await page.getByText('all well').waitFor()
-  assert.equal(again.url, leader.url)
-  browser.requireNoFaults()
-})
+    // A new process knows no session.
+    await leader.stop()
+    await page.getByText('This node does not answer since').waitFor()
+    const again = await lab.restart(leader)
+    await page.getByLabel('Token').fill(token)
+    await page.keyboard.press('Enter')
+    await page.getByText('all well').waitFor()
+    assert.equal(again.url, leader.url)
+    browser.requireNoFaults()
+  },
+)

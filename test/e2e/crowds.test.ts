@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { STREAMED, sha256 } from '../../src/security/requestSignature.ts'
 import { crowd, Stranger, UNFINISHED, UPGRADE, wanting } from '../support/crowd.ts'
-import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest, nodeArguments } from '../support/lab.ts'
 import { CLI } from '../support/paths.ts'
 import { receiverAt, signatureOf } from '../support/signatures.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -133,40 +133,43 @@ labTest('one client cannot take the places of others', async (lab, t) => {
   assert.equal((await ask(site.port, { from: ORDINARY, path: '/x' })).status, 200)
 })
 
-labTest('clients that do not read give way, and are cut after --send-timeout', async (lab, t) => {
-  const site = await startSite(lab, '--max-requests', '50', '--send-timeout', '1h')
-  const text = wanting(64 * MIB)
-  await crowd(lab, site.port, { count: 50, perAddress: 10, text, reads: false })
-  await until(
-    'all slots are taken',
-    async () => (await site.node.metric('walcast_proxy_requests')) === 50,
-  )
-  await requireHealth(site, t, 'with 50 that do not read')
-  await requireService(site, t, 'with 50 that do not read')
-  await site.node.stop()
+campaignTest(
+  'clients that do not read give way, and are cut after --send-timeout',
+  async (lab, t) => {
+    const site = await startSite(lab, '--max-requests', '50', '--send-timeout', '1h')
+    const text = wanting(64 * MIB)
+    await crowd(lab, site.port, { count: 50, perAddress: 10, text, reads: false })
+    await until(
+      'all slots are taken',
+      async () => (await site.node.metric('walcast_proxy_requests')) === 50,
+    )
+    await requireHealth(site, t, 'with 50 that do not read')
+    await requireService(site, t, 'with 50 that do not read')
+    await site.node.stop()
 
-  const strict = await startSite(lab, '--send-timeout', '3s')
-  const lazy = await crowd(lab, strict.port, { count: 5, perAddress: 1, text, reads: false })
-  const slow = await Stranger.open(lab, strict.port, '127.3.0.1', false)
-  slow.write(wanting(4 * MIB))
-  let readBytes = 0
-  slow.socket.on('data', (chunk: Buffer) => {
-    readBytes += chunk.length
-    slow.socket.pause()
-    setTimeout(() => slow.socket.resume(), 10)
-  })
-  await until('they are cut', async () => {
-    return (await strict.node.metric('walcast_connections_cut_total', 'why="send-timeout"')) === 5
-  })
-  assert.ok(!slow.isGone, 'one that reads slowly is not')
-  await until('a slow reader has it all', (saw) => {
-    saw(String(readBytes))
-    return readBytes > 4 * MIB
-  })
-  assert.equal(await strict.app.count('GET', '/large'), 6)
-  for (const { socket } of lazy) socket.resume()
-  await until('the lazy see the end', () => lazy.every(({ isGone }) => isGone))
-})
+    const strict = await startSite(lab, '--send-timeout', '3s')
+    const lazy = await crowd(lab, strict.port, { count: 5, perAddress: 1, text, reads: false })
+    const slow = await Stranger.open(lab, strict.port, '127.3.0.1', false)
+    slow.write(wanting(4 * MIB))
+    let readBytes = 0
+    slow.socket.on('data', (chunk: Buffer) => {
+      readBytes += chunk.length
+      slow.socket.pause()
+      setTimeout(() => slow.socket.resume(), 10)
+    })
+    await until('they are cut', async () => {
+      return (await strict.node.metric('walcast_connections_cut_total', 'why="send-timeout"')) === 5
+    })
+    assert.ok(!slow.isGone, 'one that reads slowly is not')
+    await until('a slow reader has it all', (saw) => {
+      saw(String(readBytes))
+      return readBytes > 4 * MIB
+    })
+    assert.equal(await strict.app.count('GET', '/large'), 6)
+    for (const { socket } of lazy) socket.resume()
+    await until('the lazy see the end', () => lazy.every(({ isGone }) => isGone))
+  },
+)
 
 labTest('a stalled body gets 408; a slow one gives way only when others wait', async (lab, t) => {
   const site = await startSite(lab, '--body-timeout', '1s', '--max-requests', '21')
@@ -282,7 +285,7 @@ labTest('thousands of pipelined requests delay no other client', async (lab, t) 
   assert.ok((await site.app.count('GET', '/many')) <= 100 + 5 * 100)
 })
 
-labTest('a crowd leaves the node enough file descriptors', async (lab, t) => {
+campaignTest('a crowd leaves the node enough file descriptors', async (lab, t) => {
   const db = lab.path('few.db')
   const [app, port, listen] = await Promise.all([
     App.start(lab, 'app'),

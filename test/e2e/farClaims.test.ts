@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { encode } from '../../proto/codec.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { fakeNode } from '../support/fakeNode.ts'
-import { type Lab, labTest, requireSame } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest, requireSame } from '../support/lab.ts'
 import { altered, MessageProxy } from '../support/messageProxy.ts'
 import { RawClient } from '../support/rawClient.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -34,7 +34,7 @@ async function startLeader(lab: Lab, flags: readonly string[] = []): Promise<Tes
   return lab.leader(db, { flags: ['--name', 'node-a', ...flags] })
 }
 
-labTest('a node that answers with numbers out of reach moves no leader', async (lab) => {
+campaignTest('a node that answers with numbers out of reach moves no leader', async (lab) => {
   let said: object = {}
   let asked = 0
   const fake = await fakeNode({ after: (end) => lab.atEnd(end) }, () => {

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Child } from '../support/child.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 
@@ -79,7 +79,7 @@ labTest(
   },
 )
 
-labTest('starting a node beside a busy application refuses no transaction', async (lab) => {
+campaignTest('starting a node beside a busy application refuses no transaction', async (lab) => {
   const db = await makeDatabase(lab)
   const guest = await startGuest(lab, db, 100, 20)
   let starts = 0

@@ -13,7 +13,14 @@ import Database from 'better-sqlite3'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { leaderRestarts } from '../campaigns/leaderRestarts.ts'
 import { cameFirst, copyAll, putBack, requireTaken, SUFFIXES } from '../support/clones.ts'
-import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
+import {
+  campaignTest,
+  type Lab,
+  labTest,
+  nodeArguments,
+  requireSame,
+  waitLevel,
+} from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 
@@ -170,29 +177,32 @@ const WAYS: readonly (readonly [
   ],
 ]
 
-for (const [way, bringBack] of WAYS)
-  labTest(`a database restored by ${way} is detected, and rows it lacks are kept`, async (lab) => {
-    const { leader, replicas, backup, lost } = await startCopied(
-      lab,
-      (to) => followAlone(lab, to),
-      true,
-    )
-    await leader.stop()
-    const { db } = leader
-    for (const suffix of ['-wal', '-shm']) rmSync(`${db}${suffix}`, { force: true })
-    await bringBack(lab, backup, db)
-    if (existsSync(`${db}.new`)) renameSync(`${db}.new`, db)
-    const restored = await lab.restart(leader)
-    await requireSame(lab, restored, replicas[0])
-    const kept = await until('the lost rows are kept', async () => {
-      const { diverged = [] } = await replicas[0].status()
-      return diverged.find(({ state, position }) => state === 'compared' && position === lost)
-    })
-    assert.equal(kept.rows?.removed, LOST)
-    assert.ok((await restored.status()).epoch > 1)
-    assert.match((await restored.status()).putBack?.reason ?? '', /put back/)
-    for (const node of [restored, replicas[0]]) assert.equal(await waitStatus(node, lost), 409)
-  })
+for (const [at, [way, bringBack]] of WAYS.entries())
+  (at === 0 ? labTest : campaignTest)(
+    `a database restored by ${way} is detected, and rows it lacks are kept`,
+    async (lab) => {
+      const { leader, replicas, backup, lost } = await startCopied(
+        lab,
+        (to) => followAlone(lab, to),
+        true,
+      )
+      await leader.stop()
+      const { db } = leader
+      for (const suffix of ['-wal', '-shm']) rmSync(`${db}${suffix}`, { force: true })
+      await bringBack(lab, backup, db)
+      if (existsSync(`${db}.new`)) renameSync(`${db}.new`, db)
+      const restored = await lab.restart(leader)
+      await requireSame(lab, restored, replicas[0])
+      const kept = await until('the lost rows are kept', async () => {
+        const { diverged = [] } = await replicas[0].status()
+        return diverged.find(({ state, position }) => state === 'compared' && position === lost)
+      })
+      assert.equal(kept.rows?.removed, LOST)
+      assert.ok((await restored.status()).epoch > 1)
+      assert.match((await restored.status()).putBack?.reason ?? '', /put back/)
+      for (const node of [restored, replicas[0]]) assert.equal(await waitStatus(node, lost), 409)
+    },
+  )
 
 labTest('a restored node folder gives out no position twice', async (lab) => {
   const { leader, replicas, backup, lost } = await startCopied(
@@ -214,7 +224,7 @@ labTest('a restored node folder gives out no position twice', async (lab) => {
   assert.deepEqual(rows, [[LOST + OTHER]])
 })
 
-labTest('a restored leader is detected after it reused txids', async (lab) => {
+campaignTest('a restored leader is detected after it reused txids', async (lab) => {
   const copied = await startCopied(lab, (leader) => followAlone(lab, leader), false)
   const { leader, replicas, backup, lost } = copied
   await replicas[0].stop()
@@ -228,7 +238,7 @@ labTest('a restored leader is detected after it reused txids', async (lab) => {
   await requireKept(lab, restored, [back], lost)
 })
 
-labTest('a restored leader is detected after a copy of the running node', async (lab) => {
+campaignTest('a restored leader is detected after a copy of the running node', async (lab) => {
   const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
   await makeTable(lab, db)
   const leader = await lab.leader(db)
@@ -245,7 +255,7 @@ labTest('a restored leader is detected after a copy of the running node', async 
   await requireKept(lab, restored, replicas, lost)
 })
 
-labTest('a restored leader is detected at a relay and its leaf', async (lab) => {
+campaignTest('a restored leader is detected at a relay and its leaf', async (lab) => {
   const follow = async (leader: TestNode) => {
     const [relay] = await followAlone(lab, leader)
     return [relay, await (await lab.replica(lab.path('c.db'), relay)).ready()]
@@ -258,7 +268,7 @@ labTest('a restored leader is detected at a relay and its leaf', async (lab) => 
   await requireKept(lab, restored, replicas, lost)
 })
 
-labTest('a restored leader hears through the relay what only a leaf has', async (lab) => {
+campaignTest('a restored leader hears through the relay what only a leaf has', async (lab) => {
   const follow = async (leader: TestNode) => [
     await (await lab.replica(lab.path('c.db'), leader)).ready(),
   ]
@@ -411,7 +421,7 @@ labTest('the second of two replicas with one id does not serve or count', async 
   assert.equal((await again.status()).state, 'streaming')
 })
 
-labTest('a silent replica does not block its id for its next process', async (lab) => {
+campaignTest('a silent replica does not block its id for its next process', async (lab) => {
   const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
   await makeTable(lab, db)
   const leader = await lab.leader(db)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { type JoinCrash, joinCrashes, joinFailing } from '../campaigns/joinCrashes.ts'
-import { labTest } from '../support/lab.ts'
+import { campaignTest, labTest } from '../support/lab.ts'
 import {
   joinArguments,
   joined,
@@ -49,7 +49,7 @@ labTest(
   },
 )
 
-labTest('a node killed while it takes a member in knows it, or was not asked', async (lab) => {
+campaignTest('a node killed while it takes a member in knows it, or was not asked', async (lab) => {
   const leader = await startLeader(lab)
   const code = await pair(lab, leader)
   const args = await joinArguments(lab, code, 'a')

@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { copyFileSync, rmSync } from 'node:fs'
-import { labTest, requireSame, waitLevel } from '../support/lab.ts'
+import { campaignTest, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { fitness, promote, Refused } from '../support/leadership.ts'
 import { post, startSite } from '../support/notesCluster.ts'
 
-labTest('a replica with a restored database does not claim what it lacks', async (lab) => {
+campaignTest('a replica with a restored database does not claim what it lacks', async (lab) => {
   const [db, copy, backup] = [lab.path('a.db'), lab.path('b.db'), lab.path('backup.db')]
   await lab.exec(
     db,

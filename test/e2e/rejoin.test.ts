@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { TrustFile } from '../../src/cluster/trustFile.ts'
 import { statusLocally } from '../support/controlSocket.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import { joinArguments, joined, pair, run, startLeader, trustOf } from '../support/pairing.ts'
 import { PROGRAMS } from '../support/paths.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -31,7 +31,7 @@ async function follows(lab: Lab, leader: TestNode, node: TestNode): Promise<void
   await until('it follows', async () => (await statusLocally(node.db)).txid >= txid)
 }
 
-labTest('a node that was removed joins with a new key, by the same command', async (lab) => {
+campaignTest('a node that was removed joins with a new key, by the same command', async (lab) => {
   const leader = await startLeader(lab)
   const args = await joinArguments(lab, await pair(lab, leader), 'a')
   const first = await joined(lab, args)

@@ -3,7 +3,7 @@
  * meanwhile.
  */
 import assert from 'node:assert/strict'
-import { labTest, requireSame, waitLevel } from '../support/lab.ts'
+import { campaignTest, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
@@ -106,7 +106,7 @@ labTest('readers and the writer go on during a resync', async (lab) => {
   assert.ok((await reader.stop()).passes > 20)
 })
 
-labTest('a sparse database past 1 GiB resyncs on both sides of the lock page', async (lab) => {
+campaignTest('a sparse database past 1 GiB resyncs on both sides of the lock page', async (lab) => {
   const db = lab.path('leader.db')
   const made = lab.python('sparse', { path: db })
   const { text } = await made.line((line) => line.startsWith('{'))

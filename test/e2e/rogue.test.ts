@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { COMMANDS, rogueCommands } from '../campaigns/rogueCommands.ts'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
 import type { BankSite } from '../support/bankSite.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import { type Answering, Rogue } from '../support/rogue.ts'
 import { forging, leading, passingOn, ROLE_PATHS } from '../support/rogueAnswers.ts'
 import { BODY, COOKIE, requireNothingIn, SECRET, WITH_SECRET } from '../support/rogueSpoils.ts'
@@ -103,7 +103,7 @@ labTest('at the address of a leader that is down he leads nobody and gets nothin
   await cluster.requireSame(second, [first])
 })
 
-labTest('nor at that of a replica, and not at both addresses at once', async (lab) => {
+campaignTest('nor at that of a replica, and not at both addresses at once', async (lab) => {
   const cluster = await startBank(lab, { environment: FAST })
   const [first, second, third] = cluster.sites
   await cluster.settled()
@@ -237,7 +237,7 @@ labTest('what he alters on the way is refused: orders, their bodies, commands', 
   assert.notEqual(await second.role(), 'leader')
 })
 
-labTest('an address in an answer is a hint: what is there is asked for proof', async (lab) => {
+campaignTest('an address in an answer is a hint: what is there is asked for proof', async (lab) => {
   const ending = { after: (end: () => void) => lab.atEnd(end) }
   const service = await Rogue.start(ending, () => ({ body: { any: 'service' } }))
   const { sites } = await startBank(lab, { nodes: 1, environment: FAST })

@@ -11,7 +11,7 @@ import { secretId } from '../../src/security/clusterSecrets.ts'
 import { keyringBeside } from '../../src/security/keyring.ts'
 import { settings } from '../../src/settings/settings.ts'
 import { askLocally, statusLocally } from '../support/controlSocket.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import { post, SECRET, type Site, startNotes } from '../support/notesCluster.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
@@ -73,7 +73,7 @@ async function removed({ node, url }: Site, leader: TestNode): Promise<void> {
   await until('it is told why', () => node.logged('WALCAST_KEY_REMOVED').length > 0)
 }
 
-labTest('no write through a replica fails while the secret is replaced', async (lab) => {
+campaignTest('no write through a replica fails while the secret is replaced', async (lab) => {
   const cluster = await startNotes(lab, { leaderFlags: ['--tls'], replicaFlags: ['--tls'] })
   const { node: leader } = cluster.leader
   const sign = { stopped: false }

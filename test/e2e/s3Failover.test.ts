@@ -8,7 +8,7 @@ import { gunzipSync } from 'node:zlib'
 import { Deferred } from '../../src/roles/deferred.ts'
 import { archived } from '../support/archiving.ts'
 import type { Child } from '../support/child.ts'
-import { type Lab, labTest, waitLevel } from '../support/lab.ts'
+import { campaignTest, type Lab, waitLevel } from '../support/lab.ts'
 import { promote } from '../support/leadership.ts'
 import { s3Server, TEST_ENVIRONMENT } from '../support/s3Server.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -43,7 +43,7 @@ async function requireContent(lab: Lab, packed: Buffer, marks: readonly number[]
   await session.close()
 }
 
-labTest(
+campaignTest(
   'a copy that follows a bucket, and snapshots in it, go on after a failover',
   async (lab, t) => {
     const server = await s3Server(t)

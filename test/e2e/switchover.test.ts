@@ -7,7 +7,7 @@ import { type BankCluster, startBank } from '../support/bankCluster.ts'
 import type { BankSite } from '../support/bankSite.ts'
 import type { Exchange } from '../support/history.ts'
 import { failuresIn, faultsIn } from '../support/historyCheck.ts'
-import { labTest, waitLevel } from '../support/lab.ts'
+import { campaignTest, labTest, waitLevel } from '../support/lab.ts'
 import { Refused } from '../support/leadership.ts'
 import { until } from '../support/until.ts'
 
@@ -35,28 +35,31 @@ function requireNoResync({ sites }: BankCluster): void {
   for (const site of sites) assert.deepEqual(site.resyncs(), [], `at ${site.name}`)
 }
 
-labTest('ten switchovers under load: no request fails, no node compares pages', async (lab) => {
-  const cluster = await startBank(lab)
-  const [first, second, third] = cluster.sites
-  const client = cluster.client()
-  await client.writesEverywhere()
-  for (let i = 0; i < SWITCHOVERS; i++) {
-    const [from, to] = i % 2 === 0 ? [first, second] : [second, first]
-    // The leader does it, whichever node is asked.
-    const asked = [from, to, third][i % 3]
-    const done = await asked.switchover(to)
-    assert.equal(done.from.address, from.address)
-    assert.equal(done.to.address, to.address)
-    await Promise.all([to.waitRole('leader'), from.waitRole('replica')])
-    await Promise.all([from, third].map((site) => site.waitStreaming(done.epoch)))
+campaignTest(
+  'ten switchovers under load: no request fails, no node compares pages',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    const client = cluster.client()
     await client.writesEverywhere()
-  }
-  const record = await client.stop()
-  await requireClean(cluster, first, record)
-  requireNoResync(cluster)
-  const { epoch } = await first.node.status()
-  assert.equal(epoch, 1 + SWITCHOVERS)
-})
+    for (let i = 0; i < SWITCHOVERS; i++) {
+      const [from, to] = i % 2 === 0 ? [first, second] : [second, first]
+      // The leader does it, whichever node is asked.
+      const asked = [from, to, third][i % 3]
+      const done = await asked.switchover(to)
+      assert.equal(done.from.address, from.address)
+      assert.equal(done.to.address, to.address)
+      await Promise.all([to.waitRole('leader'), from.waitRole('replica')])
+      await Promise.all([from, third].map((site) => site.waitStreaming(done.epoch)))
+      await client.writesEverywhere()
+    }
+    const record = await client.stop()
+    await requireClean(cluster, first, record)
+    requireNoResync(cluster)
+    const { epoch } = await first.node.status()
+    assert.equal(epoch, 1 + SWITCHOVERS)
+  },
+)
 
 labTest('--to may be left out with one replica only', async (lab) => {
   const cluster = await startBank(lab)

@@ -13,7 +13,7 @@ import { TrustFile } from '../../src/cluster/trustFile.ts'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { makeKeys } from '../../src/security/nodeKeys.ts'
 import { Authority, type Issued, writeIssued } from '../support/certificates.ts'
-import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { promote, switchover } from '../support/leadership.ts'
 import { type Site, startNotes } from '../support/notesCluster.ts'
 import { NotesWriter } from '../support/notesWriter.ts'
@@ -304,7 +304,7 @@ function keyOf({ db }: TestNode, node: string): string | undefined {
   return record?.members.find((member) => member.node === node)?.fingerprint
 }
 
-labTest('nodes change from plain text to TLS one by one, and no write fails', async (lab) => {
+campaignTest('nodes change from plain text to TLS one by one, and no write fails', async (lab) => {
   const { leader, replicas } = await startNotes(lab, {
     replicas: 2,
     replicaFlags: ['--hold', '60s', '--peer-look', '200ms'],

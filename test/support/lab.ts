@@ -55,6 +55,9 @@ export function labTest(name: string, run: (lab: Lab, t: TestContext) => Promise
   })
 }
 
+/** The same, for what `npm test` tries in fewer ways: `npm run campaigns` tries them all. */
+export const campaignTest: typeof labTest = process.env['TEST_CAMPAIGN'] ? labTest : () => {}
+
 /** What `work` gives, or a failure when it goes on without end. */
 export function limited<T>(work: Promise<T>): Promise<T> {
   let overdue: NodeJS.Timeout | undefined
