@@ -134,7 +134,7 @@ campaignTest('one node archives at a time: a replica, else the leader', async (l
   assert.equal(readdirSync(`${place}/snapshots`).length, 1)
 })
 
-labTest('a node killed at a step of archiving leaves everything restorable', (lab) =>
+campaignTest('a node killed at a step of archiving leaves everything restorable', (lab) =>
   archiveCrashes(lab, ARCHIVE_STEPS.slice(0, 5)),
 )
 

@@ -153,62 +153,66 @@ labTest('a broken link is a cause on both ends, also under writes', async (lab) 
   await well(replica)
 })
 
-labTest('an absent replica is missed, also after a restart, until it is forgotten', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  let leader = await lab.leader(db, { environment: SECRET })
-  const replica = await (
-    await lab.replica(lab.path('replica.db'), leader, { environment: SECRET })
-  ).ready()
-  const { node, epoch, txid } = await replica.status()
-  const forget = (name: string) => cli(lab, ['forget', name, '--node', leader.url], SECRET)
-  await until('it is there', async () => (await leader.status()).replicas[0]?.connected)
-  const refused = await forget(node)
-  assert.equal(refused.code, 1)
-  assert.match(refused.err, /^WALCAST_REPLICA_CONNECTED: .*; /)
-  assert.match((await forget('nobody')).err, /^WALCAST_REPLICA_UNKNOWN: /)
-  assert.equal((await forget('')).code, 2)
-  const unauthorized = await fetch(`${leader.url}/_walcast/replicas?node=${node}`, {
-    method: 'DELETE',
-  })
-  assert.equal(unauthorized.status, 401)
+campaignTest(
+  'an absent replica is missed, also after a restart, until it is forgotten',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    let leader = await lab.leader(db, { environment: SECRET })
+    const replica = await (
+      await lab.replica(lab.path('replica.db'), leader, { environment: SECRET })
+    ).ready()
+    const { node, epoch, txid } = await replica.status()
+    const forget = (name: string) => cli(lab, ['forget', name, '--node', leader.url], SECRET)
+    await until('it is there', async () => (await leader.status()).replicas[0]?.connected)
+    const refused = await forget(node)
+    assert.equal(refused.code, 1)
+    assert.match(refused.err, /^WALCAST_REPLICA_CONNECTED: .*; /)
+    assert.match((await forget('nobody')).err, /^WALCAST_REPLICA_UNKNOWN: /)
+    assert.equal((await forget('')).code, 2)
+    const unauthorized = await fetch(`${leader.url}/_walcast/replicas?node=${node}`, {
+      method: 'DELETE',
+    })
+    assert.equal(unauthorized.status, 401)
 
-  await replica.stop('SIGTERM')
-  const cause = await told(leader, 'replica-away')
-  assert.deepEqual([cause['node'], cause['epoch'], cause['txid']], [node, epoch, txid])
-  const [before] = (await leader.status()).replicas
-  // The first restart finds the list written while running, the second the one written at the stop.
-  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    await leader.stop(signal)
-    leader = await lab.restart(leader)
-    const [after] = (await leader.status()).replicas
-    assert.deepEqual({ ...after, lagMs: 0 }, { ...before, lagMs: 0 })
-    assert.ok(after.lagMs > before.lagMs)
-    await told(leader, 'replica-away')
-  }
-  const { out } = await cli(lab, ['status', '--node', leader.url], SECRET)
-  assert.match(
-    out,
-    new RegExp(`^cause +replica-away: replica ${node} .* last seen at ${epoch}-${txid};`, 'm'),
-  )
+    await replica.stop('SIGTERM')
+    const cause = await told(leader, 'replica-away')
+    assert.deepEqual([cause['node'], cause['epoch'], cause['txid']], [node, epoch, txid])
+    const [before] = (await leader.status()).replicas
+    // The first restart finds the list written while running, the second the one written at the stop.
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      await leader.stop(signal)
+      leader = await lab.restart(leader)
+      const [after] = (await leader.status()).replicas
+      assert.deepEqual({ ...after, lagMs: 0 }, { ...before, lagMs: 0 })
+      assert.ok(after.lagMs > before.lagMs)
+      await told(leader, 'replica-away')
+    }
+    const { out } = await cli(lab, ['status', '--node', leader.url], SECRET)
+    assert.match(
+      out,
+      new RegExp(`^cause +replica-away: replica ${node} .* last seen at ${epoch}-${txid};`, 'm'),
+    )
 
-  assert.deepEqual(await forget(node), { code: 0, out: `forgot ${node}`, err: '' })
-  assert.deepEqual((await leader.status()).replicas, [])
-  const forgotten = (await leader.status()).audit?.filter(({ action }) => action === 'forget') ?? []
-  assert.deepEqual(
-    forgotten.map(({ outcome, detail }) => [outcome, detail]),
-    [
-      ['refused', `replica ${node} is connected`],
-      ['refused', 'no replica nobody is remembered here'],
-      ['done', node],
-    ],
-  )
-  for (const { by } of forgotten) assert.match(by, /^\S+@\S+ \(127\.0\.0\.1\)$/)
-  assert.ok(!readFileSync(`${db}-walcast/peers.json`, 'utf8').includes(node))
-  await well(leader)
-  await (await lab.restart(replica)).ready()
-  await until('it is back', async () => (await leader.status()).replicas[0]?.connected)
-})
+    assert.deepEqual(await forget(node), { code: 0, out: `forgot ${node}`, err: '' })
+    assert.deepEqual((await leader.status()).replicas, [])
+    const forgotten =
+      (await leader.status()).audit?.filter(({ action }) => action === 'forget') ?? []
+    assert.deepEqual(
+      forgotten.map(({ outcome, detail }) => [outcome, detail]),
+      [
+        ['refused', `replica ${node} is connected`],
+        ['refused', 'no replica nobody is remembered here'],
+        ['done', node],
+      ],
+    )
+    for (const { by } of forgotten) assert.match(by, /^\S+@\S+ \(127\.0\.0\.1\)$/)
+    assert.ok(!readFileSync(`${db}-walcast/peers.json`, 'utf8').includes(node))
+    await well(leader)
+    await (await lab.restart(replica)).ready()
+    await until('it is back', async () => (await leader.status()).replicas[0]?.connected)
+  },
+)
 
 campaignTest(
   'causes in a chain: leader away, source behind, a forgotten relayed replica',

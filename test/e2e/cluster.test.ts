@@ -13,7 +13,7 @@ import {
   type ClusterNode,
 } from '../../src/api/clusterOverview.ts'
 import { displayWidth } from '../../src/cli/displayWidth.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import { CLI } from '../support/paths.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until, within } from '../support/until.ts'
@@ -138,70 +138,73 @@ for (const environment of [{}, { WALCAST_SECRET: SECRET }])
     assert.equal(rowOf(without, 'node-c').isReachable, true)
   })
 
-labTest('walcast cluster at a terminal and in a pipe, before and after a death', async (lab) => {
-  const environment = { WALCAST_SECRET: SECRET }
-  const [a, b] = await clusterIn(lab, ['node-a', 'node-b'], environment)
-  const local = ['--db', b.db]
-  const commands = [...PAGE.matchAll(/^ {4}(?:\$ )?walcast (.*)$/gm)].map(([, each]) => each)
-  assert.deepEqual(commands, [
-    ...['cluster', 'cluster', 'cluster --watch', 'cluster --watch --json'],
-    ...['cluster --wide', 'cluster --json'],
-  ])
+campaignTest(
+  'walcast cluster at a terminal and in a pipe, before and after a death',
+  async (lab) => {
+    const environment = { WALCAST_SECRET: SECRET }
+    const [a, b] = await clusterIn(lab, ['node-a', 'node-b'], environment)
+    const local = ['--db', b.db]
+    const commands = [...PAGE.matchAll(/^ {4}(?:\$ )?walcast (.*)$/gm)].map(([, each]) => each)
+    assert.deepEqual(commands, [
+      ...['cluster', 'cluster', 'cluster --watch', 'cluster --watch --json'],
+      ...['cluster --wide', 'cluster --json'],
+    ])
 
-  const whole = await run(lab, ['cluster', ...local])
-  assert.equal(whole.code, 0, whole.err)
-  assert.match(whole.out.join('\n'), /^node-b \* +replica +streaming +1-2 /m)
-  for (const line of whole.out) assert.ok(displayWidth(line) <= 80, line)
-  const wide = await run(lab, ['cluster', '--wide', ...local])
-  assert.match(wide.out.join('\n'), new RegExp(`^node-a +leader .* ${a.address} .* local`, 'm'))
-  const json = await run(lab, ['cluster', '--json', ...local])
-  assert.equal(JSON.parse(json.out.join('')).leader, 'node-a')
-  const byId = await run(lab, ['cluster', 'node-a', '--json', ...local], environment)
-  assert.equal(JSON.parse(byId.out.join('')).asked, 'node-a')
+    const whole = await run(lab, ['cluster', ...local])
+    assert.equal(whole.code, 0, whole.err)
+    assert.match(whole.out.join('\n'), /^node-b \* +replica +streaming +1-2 /m)
+    for (const line of whole.out) assert.ok(displayWidth(line) <= 80, line)
+    const wide = await run(lab, ['cluster', '--wide', ...local])
+    assert.match(wide.out.join('\n'), new RegExp(`^node-a +leader .* ${a.address} .* local`, 'm'))
+    const json = await run(lab, ['cluster', '--json', ...local])
+    assert.equal(JSON.parse(json.out.join('')).leader, 'node-a')
+    const byId = await run(lab, ['cluster', 'node-a', '--json', ...local], environment)
+    assert.equal(JSON.parse(byId.out.join('')).asked, 'node-a')
 
-  // Each step waits for a new picture, so the second answer comes after the death of the leader.
-  const watched = await watch(
-    lab,
-    ['cluster', '--watch', '--interval', '500ms', ...local],
-    [
-      ['streaming', 'kill', [a.pid, constants.signals.SIGKILL]],
-      ['NONE: no node that answers leads', 'columns', 70],
-      [HOME, 'see', ''],
-      ['away ', 'type', 'q'],
-    ],
-  )
-  lab.mayEnd(a)
-  assert.equal(watched.code, 0, watched.shown)
-  assert.ok(watched.shown.startsWith(ENTER) && watched.shown.trimEnd().endsWith(LEAVE))
-  const last = watched.pictures.findLast((picture) => picture.includes('node-b *')) ?? ''
-  const table = stripVTControlCharacters(last).split('\n').slice(6)
-  assert.ok(table.length > 2)
-  for (const line of table) assert.ok(displayWidth(line.trimEnd()) <= 70, line)
-  assert.ok(last.includes('\u001b[31maway '))
+    // Each step waits for a new picture, so the second answer comes after the death of the leader.
+    const watched = await watch(
+      lab,
+      ['cluster', '--watch', '--interval', '500ms', ...local],
+      [
+        ['streaming', 'kill', [a.pid, constants.signals.SIGKILL]],
+        ['NONE: no node that answers leads', 'columns', 70],
+        [HOME, 'see', ''],
+        ['away ', 'type', 'q'],
+      ],
+    )
+    lab.mayEnd(a)
+    assert.equal(watched.code, 0, watched.shown)
+    assert.ok(watched.shown.startsWith(ENTER) && watched.shown.trimEnd().endsWith(LEAVE))
+    const last = watched.pictures.findLast((picture) => picture.includes('node-b *')) ?? ''
+    const table = stripVTControlCharacters(last).split('\n').slice(6)
+    assert.ok(table.length > 2)
+    for (const line of table) assert.ok(displayWidth(line.trimEnd()) <= 70, line)
+    assert.ok(last.includes('\u001b[31maway '))
 
-  for (const command of ['status', 'lag', 'audit']) {
-    const args = [command, '--watch', ...local]
-    const { code, pictures } = await watch(lab, args, [['q ends it', 'type', '\u0003']])
-    assert.equal(code, 0)
-    assert.match(pictures[0], new RegExp(`^walcast ${command}, \\d{4}-`))
-  }
+    for (const command of ['status', 'lag', 'audit']) {
+      const args = [command, '--watch', ...local]
+      const { code, pictures } = await watch(lab, args, [['q ends it', 'type', '\u0003']])
+      assert.equal(code, 0)
+      assert.match(pictures[0], new RegExp(`^walcast ${command}, \\d{4}-`))
+    }
 
-  const piped = lab.cli(['cluster', '--watch', '--interval', '500ms', ...local])
-  const first = await piped.line((line) => /^\d{4}-\d\d-\d\dT.*Z$/.test(line))
-  const dead = await piped.line((line) => /^node-a +leader +away \d+ s/.test(line), first.at)
-  await piped.line((line) => /^\d{4}-\d\d-\d\dT.*Z$/.test(line), dead.at)
-  await piped.stop()
-  const lines = lab.cli(['cluster', '--watch', '--json', '--interval', '500ms', ...local])
-  const second = await lines.line(() => true, (await lines.line(() => true)).at + 1)
-  assert.equal(JSON.parse(second.text).leader, null)
-  await lines.stop()
+    const piped = lab.cli(['cluster', '--watch', '--interval', '500ms', ...local])
+    const first = await piped.line((line) => /^\d{4}-\d\d-\d\dT.*Z$/.test(line))
+    const dead = await piped.line((line) => /^node-a +leader +away \d+ s/.test(line), first.at)
+    await piped.line((line) => /^\d{4}-\d\d-\d\dT.*Z$/.test(line), dead.at)
+    await piped.stop()
+    const lines = lab.cli(['cluster', '--watch', '--json', '--interval', '500ms', ...local])
+    const second = await lines.line(() => true, (await lines.line(() => true)).at + 1)
+    assert.equal(JSON.parse(second.text).leader, null)
+    await lines.stop()
 
-  for (const [args, wrong] of [
-    [['--watch', '--interval', '5ms'], /--interval wants a time from 500ms to 1h/],
-    [['--interval', '5s'], /--interval goes with --watch/],
-  ] as const) {
-    const { code, err } = await run(lab, ['cluster', ...args, ...local])
-    assert.equal(code, 2)
-    assert.match(err, wrong)
-  }
-})
+    for (const [args, wrong] of [
+      [['--watch', '--interval', '5ms'], /--interval wants a time from 500ms to 1h/],
+      [['--interval', '5s'], /--interval goes with --watch/],
+    ] as const) {
+      const { code, err } = await run(lab, ['cluster', ...args, ...local])
+      assert.equal(code, 2)
+      assert.match(err, wrong)
+    }
+  },
+)

@@ -8,7 +8,7 @@ import { pageSum } from '../../src/sqlite/pageSums.ts'
 import { checksumHex } from '../../src/xxh64.ts'
 import { archived, restorable, type Told } from '../support/archiving.ts'
 import { ConsoleBrowser, openConsole, picture } from '../support/consoleBrowser.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
@@ -78,7 +78,7 @@ async function confirm(page: Page, button: string): Promise<void> {
   await dialog.getByRole('button', { name: 'Close' }).click()
 }
 
-labTest('a moment picked on the line is asked, restored and downloaded', async (lab) => {
+campaignTest('a moment picked on the line is asked, restored and downloaded', async (lab) => {
   await makeDatabase(lab, lab.path('app.db'), { pageSize: PAGE_SIZE })
   const node = await startOn(lab, '--drill', 'off')
   const moments = await history(lab, node)

@@ -13,7 +13,7 @@ import {
   requireNoOverflow,
 } from '../support/consoleBrowser.ts'
 import { compared } from '../support/keptPair.ts'
-import { type Lab, labTest, waitLevel } from '../support/lab.ts'
+import { campaignTest, type Lab, waitLevel } from '../support/lab.ts'
 import { promote } from '../support/leadership.ts'
 import { PYTHON } from '../support/paths.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -98,7 +98,7 @@ async function requireCommands(lab: Lab, { db }: TestNode, name: string): Promis
   assert.match(wrong.said, /WALCAST_BUNDLE_GONE/)
 }
 
-labTest('rows of a node that gave way: side by side, as SQL, deleted', async (lab) => {
+campaignTest('rows of a node that gave way: side by side, as SQL, deleted', async (lab) => {
   const { leader, old } = await split(lab)
   const kept = await compared(old)
   assert.deepEqual(kept.rows, { removed: 3, changed: 1, added: 0 })

@@ -11,7 +11,7 @@ import {
   picture,
   requireNoOverflow,
 } from '../support/consoleBrowser.ts'
-import { type Lab, labTest } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest } from '../support/lab.ts'
 import { qrTextIn } from '../support/qrReader.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { makeDatabase } from '../support/workload.ts'
@@ -100,78 +100,81 @@ labTest('options say where they came from, on every way and without a secret', a
   assert.match(wrong.err, /dran \(did you mean drain\?\); --max-waits wants a whole number/)
 })
 
-labTest('settings in the console: tokens, keys, options; a pairing as a QR code', async (lab) => {
-  const { config, leader } = await start(lab)
-  const browser = await ConsoleBrowser.open(lab)
-  const context = await browser.context(leader.url)
-  const page = await openConsole(context, leader, await create(leader, 'admin'))
-  await page.getByRole('link', { name: 'Settings' }).click()
-  await page.getByRole('heading', { level: 1, name: 'Settings' }).waitFor()
+campaignTest(
+  'settings in the console: tokens, keys, options; a pairing as a QR code',
+  async (lab) => {
+    const { config, leader } = await start(lab)
+    const browser = await ConsoleBrowser.open(lab)
+    const context = await browser.context(leader.url)
+    const page = await openConsole(context, leader, await create(leader, 'admin'))
+    await page.getByRole('link', { name: 'Settings' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Settings' }).waitFor()
 
-  // A token, by keyboard alone.
-  await page.getByLabel('Note').fill('the grafana')
-  await page.getByRole('button', { name: 'Create a token' }).focus()
-  await page.keyboard.press('Enter')
-  const dialog = page.getByRole('dialog')
-  await dialog.getByText("walcast token create --role read --note 'the grafana'").waitFor()
-  await dialog.getByRole('button', { name: 'Create', exact: true }).focus()
-  await page.keyboard.press('Enter')
-  await dialog.getByText(/^wct_/).waitFor()
-  await dialog.getByRole('button', { name: 'Close' }).click()
-  const made = page.getByRole('row').filter({ hasText: 'the grafana' })
-  await made.waitFor()
+    // A token, by keyboard alone.
+    await page.getByLabel('Note').fill('the grafana')
+    await page.getByRole('button', { name: 'Create a token' }).focus()
+    await page.keyboard.press('Enter')
+    const dialog = page.getByRole('dialog')
+    await dialog.getByText("walcast token create --role read --note 'the grafana'").waitFor()
+    await dialog.getByRole('button', { name: 'Create', exact: true }).focus()
+    await page.keyboard.press('Enter')
+    await dialog.getByText(/^wct_/).waitFor()
+    await dialog.getByRole('button', { name: 'Close' }).click()
+    const made = page.getByRole('row').filter({ hasText: 'the grafana' })
+    await made.waitFor()
 
-  // Options: what differs, where it comes from, found by a word.
-  await option(page, '--drain').getByText(`file ${config}:2`).waitFor()
-  assert.equal(await option(page, '--drain').getByText('set', { exact: true }).count(), 1)
-  await option(page, '--drain').getByText('default 10s').waitFor()
-  assert.equal(await option(page, '--hold').getByText('set', { exact: true }).count(), 0)
-  await picture(page, 'settings')
-  await page.getByRole('link', { name: 'Options of this node' }).click()
-  await page.getByLabel('Filter').fill('webhook gets a post')
-  await page.getByText(/^1 of \d+ options$/).waitFor()
-  await option(page, '--webhook').getByText('http://127.0.0.1:9/…').waitFor()
-  await page.getByLabel('Filter').fill('no such thing')
-  await page.getByText(/^0 of /).waitFor()
-  await page.getByLabel('Filter').fill('')
-  await page.getByLabel('Only what differs').check()
-  await option(page, '--hold').waitFor({ state: 'detached' })
-  await option(page, '--drill-check').getByText(MARKUP).waitFor()
-  assert.equal(await page.locator('main img').count(), 0)
-  await picture(page, 'settings-changed')
-  assert.ok(!(await page.content()).includes('S3CRET'))
-  await page.setViewportSize({ width: 320, height: 700 })
-  await requireNoOverflow(page)
+    // Options: what differs, where it comes from, found by a word.
+    await option(page, '--drain').getByText(`file ${config}:2`).waitFor()
+    assert.equal(await option(page, '--drain').getByText('set', { exact: true }).count(), 1)
+    await option(page, '--drain').getByText('default 10s').waitFor()
+    assert.equal(await option(page, '--hold').getByText('set', { exact: true }).count(), 0)
+    await picture(page, 'settings')
+    await page.getByRole('link', { name: 'Options of this node' }).click()
+    await page.getByLabel('Filter').fill('webhook gets a post')
+    await page.getByText(/^1 of \d+ options$/).waitFor()
+    await option(page, '--webhook').getByText('http://127.0.0.1:9/…').waitFor()
+    await page.getByLabel('Filter').fill('no such thing')
+    await page.getByText(/^0 of /).waitFor()
+    await page.getByLabel('Filter').fill('')
+    await page.getByLabel('Only what differs').check()
+    await option(page, '--hold').waitFor({ state: 'detached' })
+    await option(page, '--drill-check').getByText(MARKUP).waitFor()
+    assert.equal(await page.locator('main img').count(), 0)
+    await picture(page, 'settings-changed')
+    assert.ok(!(await page.content()).includes('S3CRET'))
+    await page.setViewportSize({ width: 320, height: 700 })
+    await requireNoOverflow(page)
 
-  // A pairing: a camera reads what the command line would print.
-  await page.setViewportSize({ width: 1280, height: 900 })
-  await page.getByRole('link', { name: 'Cluster' }).click()
-  await page.getByRole('button', { name: 'Pair a new node' }).click()
-  await dialog.getByRole('button', { name: 'Make a code' }).click()
-  const command = (await dialog.getByText('walcast join').textContent()) ?? ''
-  await picture(page, 'pairing')
-  assert.equal(await qrTextIn(dialog.locator('.qr')), command)
-  await page.emulateMedia({ colorScheme: 'dark' })
-  assert.equal(await qrTextIn(dialog.locator('.qr')), command)
-  const [walcast, join, code, ...rest] = command.split(' ')
-  const asPrinted = 'walcast join --db FILE --listen HOST:PORT'
-  assert.equal([walcast, join, ...rest].join(' '), asPrinted)
-  assert.equal(parsePairingCode(code).address, leader.address)
-  await dialog.getByRole('button', { name: 'Close' }).click()
-  await page.getByText(code).waitFor({ state: 'detached' })
+    // A pairing: a camera reads what the command line would print.
+    await page.setViewportSize({ width: 1280, height: 900 })
+    await page.getByRole('link', { name: 'Cluster' }).click()
+    await page.getByRole('button', { name: 'Pair a new node' }).click()
+    await dialog.getByRole('button', { name: 'Make a code' }).click()
+    const command = (await dialog.getByText('walcast join').textContent()) ?? ''
+    await picture(page, 'pairing')
+    assert.equal(await qrTextIn(dialog.locator('.qr')), command)
+    await page.emulateMedia({ colorScheme: 'dark' })
+    assert.equal(await qrTextIn(dialog.locator('.qr')), command)
+    const [walcast, join, code, ...rest] = command.split(' ')
+    const asPrinted = 'walcast join --db FILE --listen HOST:PORT'
+    assert.equal([walcast, join, ...rest].join(' '), asPrinted)
+    assert.equal(parsePairingCode(code).address, leader.address)
+    await dialog.getByRole('button', { name: 'Close' }).click()
+    await page.getByText(code).waitFor({ state: 'detached' })
 
-  // Whoever may only read sees options and keys, and why there is no list of tokens.
-  const reader = await openConsole(
-    await browser.context(leader.url),
-    leader,
-    await create(leader, 'read'),
-  )
-  await reader.goto(`${leader.url}/_walcast/#/settings/options`)
-  await option(reader, '--drain').waitFor()
-  await reader.getByText('this needs the role admin').first().waitFor()
-  await reader.getByRole('row').filter({ hasText: 'Cluster secret' }).waitFor()
-  const weak = reader.getByRole('button', { name: 'Create a token' })
-  assert.equal(await weak.getAttribute('aria-disabled'), 'true')
-  assert.equal(await reader.getByText('the grafana').count(), 0)
-  browser.requireNoFaults()
-})
+    // Whoever may only read sees options and keys, and why there is no list of tokens.
+    const reader = await openConsole(
+      await browser.context(leader.url),
+      leader,
+      await create(leader, 'read'),
+    )
+    await reader.goto(`${leader.url}/_walcast/#/settings/options`)
+    await option(reader, '--drain').waitFor()
+    await reader.getByText('this needs the role admin').first().waitFor()
+    await reader.getByRole('row').filter({ hasText: 'Cluster secret' }).waitFor()
+    const weak = reader.getByRole('button', { name: 'Create a token' })
+    assert.equal(await weak.getAttribute('aria-disabled'), 'true')
+    assert.equal(await reader.getByText('the grafana').count(), 0)
+    browser.requireNoFaults()
+  },
+)

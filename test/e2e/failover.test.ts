@@ -8,7 +8,7 @@ import { addReplica, type BankCluster, startBank } from '../support/bankCluster.
 import type { BankSite } from '../support/bankSite.ts'
 import type { Exchange, Losses } from '../support/history.ts'
 import { faultsIn } from '../support/historyCheck.ts'
-import { labTest, waitLevel } from '../support/lab.ts'
+import { campaignTest, labTest, waitLevel } from '../support/lab.ts'
 import { Refused } from '../support/leadership.ts'
 import { PATIENCE_MS, until } from '../support/until.ts'
 
@@ -207,29 +207,32 @@ labTest('a frozen switchover target does not lead after another promotion', asyn
   assert.ok((await cluster.stateOf(second)).transfers.some(({ id }) => id === 'acknowledged'))
 })
 
-labTest('a leader frozen in a switchover executes held writes only as the leader', async (lab) => {
-  const cluster = await startBank(lab)
-  const [first, second, third] = cluster.sites
-  for (const { node } of [second, third]) await waitLevel(first.node, node)
-  // A transaction of the application blocks the switchover, and writes wait.
-  const session = lab.sql(first.db)
-  await session.rows('BEGIN IMMEDIATE')
-  const change = first.switchover(third, 4000).catch((error: unknown) => error)
-  await delay(300)
-  const client = cluster.client({ doors: [first] })
-  await delay(300)
-  first.node.kill('SIGSTOP')
-  const done = await second.promote()
-  await third.waitStreaming(done.epoch)
-  await session.rows('COMMIT')
-  // Longer than the time that counts as standing still.
-  await delay(4000)
-  first.node.kill('SIGCONT')
-  assert.ok((await change) instanceof Refused)
-  await first.waitStreaming(done.epoch)
-  await client.writesEverywhere()
-  await requireFaultless(cluster, second, await client.stop(), 'none')
-})
+campaignTest(
+  'a leader frozen in a switchover executes held writes only as the leader',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    for (const { node } of [second, third]) await waitLevel(first.node, node)
+    // A transaction of the application blocks the switchover, and writes wait.
+    const session = lab.sql(first.db)
+    await session.rows('BEGIN IMMEDIATE')
+    const change = first.switchover(third, 4000).catch((error: unknown) => error)
+    await delay(300)
+    const client = cluster.client({ doors: [first] })
+    await delay(300)
+    first.node.kill('SIGSTOP')
+    const done = await second.promote()
+    await third.waitStreaming(done.epoch)
+    await session.rows('COMMIT')
+    // Longer than the time that counts as standing still.
+    await delay(4000)
+    first.node.kill('SIGCONT')
+    assert.ok((await change) instanceof Refused)
+    await first.waitStreaming(done.epoch)
+    await client.writesEverywhere()
+    await requireFaultless(cluster, second, await client.stop(), 'none')
+  },
+)
 
 labTest('a cut-off leader cannot outrank a promotion by starting epochs', async (lab) => {
   const cluster = await startBank(lab)

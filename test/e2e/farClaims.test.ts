@@ -103,67 +103,70 @@ campaignTest('a node that answers with numbers out of reach moves no leader', as
 
 type Send = (client: RawClient, number: number) => void
 
-labTest('messages with numbers out of reach end the connection and change nothing', async (lab) => {
-  const leader = await startLeader(lab)
-  const { cluster } = await leader.status()
-  const before = kept(leader)
-  const here = { db: 'main', node: 'node-z', epoch: 1, txid: 1 }
-  const below = {
-    ...here,
-    ...{ instance: '', upMs: 1, via: '', address: '', lagMs: 0, connected: true, silentMs: 0 },
-  }
-  const seen = { ...here, history: '', highestEpoch: 1, term: 0, leader: 'node-a' }
-  const ack = { db: 'main', epoch: 1, txid: 1, checksum: '', durableTxid: 0, lagMs: 0 }
-  const hello = (name: string): [string, Send] => [
-    `hello.${name}`,
-    (client, number) => client.hello({ cluster, leader: 'node-a', [name]: number }),
-  ]
-  const later = <T extends MessageType>(type: T, body: Body<T>, name: string): [string, Send] => [
-    `${type}.${name}`,
-    (client, number) => {
-      client.hello({ cluster, node: 'node-y' })
-      client.send(encode(type, { ...body, [name]: number }))
-    },
-  ]
-  const sends: [string, Send][] = [
-    ...['epoch', 'txid', 'highestEpoch', 'term'].map(hello),
-    ...['epoch', 'txid', 'highestEpoch', 'term'].map((name) => later('seen', seen, name)),
-    ...['epoch', 'txid', 'durableTxid'].map((name) => later('ack', ack, name)),
-    ...['epoch', 'txid'].map((name) => later('below', below, name)),
-  ]
-  for (const [what, send] of sends)
-    for (const number of [FAR, ...IMPOSSIBLE]) {
-      const [claims, messages] = [await leader.metric(CLAIMS), await leader.metric(MESSAGES)]
-      const client = await RawClient.open(leader)
-      send(client, number)
-      await within(`cut off after ${what} ${number}`, client.closed)
-      const last = client.messages.at(-1)
-      const code = number === FAR ? 'CLAIM_REFUSED' : 'MESSAGE_BAD'
-      assert.equal(last?.type === 'error' && last.body.code, code, `${what} ${number}`)
-      assert.equal((await leader.metric(MESSAGES)) - messages, 1, `${what} ${number}`)
-      assert.equal((await leader.metric(CLAIMS)) - claims, number === FAR ? 1 : 0)
+campaignTest(
+  'messages with numbers out of reach end the connection and change nothing',
+  async (lab) => {
+    const leader = await startLeader(lab)
+    const { cluster } = await leader.status()
+    const before = kept(leader)
+    const here = { db: 'main', node: 'node-z', epoch: 1, txid: 1 }
+    const below = {
+      ...here,
+      ...{ instance: '', upMs: 1, via: '', address: '', lagMs: 0, connected: true, silentMs: 0 },
     }
-  for (const [txid, code] of [
-    [FAR, 'CLAIM_REFUSED'],
-    [2 ** 48 + 1, 'CLAIM_REFUSED'],
-    [2 ** 53 - 1, 'MESSAGE_BAD'],
-    [-1, 'MESSAGE_BAD'],
-  ] as const) {
-    const client = await RawClient.open(leader)
-    client.hello({ cluster, history: `0123456789abcdef@${txid}` })
-    await within(`cut off after a history at ${txid}`, client.closed)
-    const last = client.messages.at(-1)
-    assert.equal(last?.type === 'error' && last.body.code, code)
-  }
-  assert.equal((await leader.status()).role, 'leader')
-  assert.deepEqual(kept(leader), before)
-  const listed = (await leader.status()).replicas.map(({ node, epoch, txid }) => [
-    node,
-    epoch,
-    txid,
-  ])
-  assert.deepEqual(listed, [['node-y', 0, 0]])
-})
+    const seen = { ...here, history: '', highestEpoch: 1, term: 0, leader: 'node-a' }
+    const ack = { db: 'main', epoch: 1, txid: 1, checksum: '', durableTxid: 0, lagMs: 0 }
+    const hello = (name: string): [string, Send] => [
+      `hello.${name}`,
+      (client, number) => client.hello({ cluster, leader: 'node-a', [name]: number }),
+    ]
+    const later = <T extends MessageType>(type: T, body: Body<T>, name: string): [string, Send] => [
+      `${type}.${name}`,
+      (client, number) => {
+        client.hello({ cluster, node: 'node-y' })
+        client.send(encode(type, { ...body, [name]: number }))
+      },
+    ]
+    const sends: [string, Send][] = [
+      ...['epoch', 'txid', 'highestEpoch', 'term'].map(hello),
+      ...['epoch', 'txid', 'highestEpoch', 'term'].map((name) => later('seen', seen, name)),
+      ...['epoch', 'txid', 'durableTxid'].map((name) => later('ack', ack, name)),
+      ...['epoch', 'txid'].map((name) => later('below', below, name)),
+    ]
+    for (const [what, send] of sends)
+      for (const number of [FAR, ...IMPOSSIBLE]) {
+        const [claims, messages] = [await leader.metric(CLAIMS), await leader.metric(MESSAGES)]
+        const client = await RawClient.open(leader)
+        send(client, number)
+        await within(`cut off after ${what} ${number}`, client.closed)
+        const last = client.messages.at(-1)
+        const code = number === FAR ? 'CLAIM_REFUSED' : 'MESSAGE_BAD'
+        assert.equal(last?.type === 'error' && last.body.code, code, `${what} ${number}`)
+        assert.equal((await leader.metric(MESSAGES)) - messages, 1, `${what} ${number}`)
+        assert.equal((await leader.metric(CLAIMS)) - claims, number === FAR ? 1 : 0)
+      }
+    for (const [txid, code] of [
+      [FAR, 'CLAIM_REFUSED'],
+      [2 ** 48 + 1, 'CLAIM_REFUSED'],
+      [2 ** 53 - 1, 'MESSAGE_BAD'],
+      [-1, 'MESSAGE_BAD'],
+    ] as const) {
+      const client = await RawClient.open(leader)
+      client.hello({ cluster, history: `0123456789abcdef@${txid}` })
+      await within(`cut off after a history at ${txid}`, client.closed)
+      const last = client.messages.at(-1)
+      assert.equal(last?.type === 'error' && last.body.code, code)
+    }
+    assert.equal((await leader.status()).role, 'leader')
+    assert.deepEqual(kept(leader), before)
+    const listed = (await leader.status()).replicas.map(({ node, epoch, txid }) => [
+      node,
+      epoch,
+      txid,
+    ])
+    assert.deepEqual(listed, [['node-y', 0, 0]])
+  },
+)
 
 labTest('a replica adopts nothing of a leader whose numbers are out of reach', async (lab) => {
   const leader = await startLeader(lab)

@@ -397,7 +397,7 @@ labTest('rows from a clone are kept when a replica moves to the original', async
   assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), 20)
 })
 
-labTest('the second of two replicas with one id does not serve or count', async (lab) => {
+campaignTest('the second of two replicas with one id does not serve or count', async (lab) => {
   const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
   await makeTable(lab, db)
   const leader = await lab.leader(db)
@@ -438,6 +438,6 @@ campaignTest('a silent replica does not block its id for its next process', asyn
   await requireSame(lab, leader, first)
 })
 
-labTest('leader restarts under a writer keep almost nothing aside', (lab, t) =>
+campaignTest('leader restarts under a writer keep almost nothing aside', (lab, t) =>
   leaderRestarts(lab, t, 4),
 )

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { LAG_HISTORY_PATH, type LagHistoryAnswer } from '../../src/api/lagHistory.ts'
 import { startFailing } from '../support/failingNode.ts'
-import { labTest, waitLevel } from '../support/lab.ts'
+import { campaignTest, labTest, waitLevel } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
@@ -60,7 +60,7 @@ labTest('the past of a node is there after a restart, with its gap and its event
   }
 })
 
-labTest(
+campaignTest(
   'a copied ring of another node stays apart, and a crash in a write is no loss',
   async (lab) => {
     const db = lab.path('leader.db')

@@ -11,7 +11,7 @@ import { isRemovedKey, type TrustRecord } from '../../src/cluster/trustRecord.ts
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import { askLocally, type LocalAnswer, statusLocally } from '../support/controlSocket.ts'
 import { type FailingNode, startFailing } from '../support/failingNode.ts'
-import { type Lab, labTest, nodeArguments } from '../support/lab.ts'
+import { campaignTest, type Lab, labTest, nodeArguments } from '../support/lab.ts'
 import { joinArguments, joined, pair, run } from '../support/pairing.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
@@ -97,7 +97,7 @@ const leave = post('leave', {})
 const remove = (index: number) => (db: string) =>
   askLocally(db, `/_walcast/members?node=${ghost(index)}`, { method: 'DELETE' })
 
-labTest(
+campaignTest(
   'a new secret, a new key, a removal: cut short at each step, and asked again',
   async (lab) => {
     const { leader: first, a } = await start(lab)

@@ -64,7 +64,7 @@ campaignTest('a node that was removed joins with a new key, by the same command'
   assert.equal(lost.code, 0, lost.err)
 })
 
-labTest(
+campaignTest(
   'in plain text too a node learns that its secret has ended, and joins again',
   async (lab) => {
     const leader = await startLeader(lab, SECRET, ['--peer-look', '200ms'])

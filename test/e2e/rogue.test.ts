@@ -75,33 +75,36 @@ async function epochsOf(cluster: BankCluster, away: readonly BankSite[]): Promis
   return (await Promise.all(states)).join(', ')
 }
 
-labTest('at the address of a leader that is down he leads nobody and gets nothing', async (lab) => {
-  const cluster = await startBank(lab, { environment: FAST })
-  const [first, second, third] = cluster.sites
-  assert.equal((await write(second, 'before')).status, 200)
-  await cluster.settled()
-  const rogue = await replaceByRogue(lab, first, () => undefined)
-  const held = write(second, BODY)
-  const lies = await liesAt(first, [second, third])
-  const before = await epochsOf(cluster, [first])
-  await tellAll(rogue, lies, async (what) =>
-    assert.equal(await epochsOf(cluster, [first]), before, what),
-  )
-  requireNothingIn(rogue)
+campaignTest(
+  'at the address of a leader that is down he leads nobody and gets nothing',
+  async (lab) => {
+    const cluster = await startBank(lab, { environment: FAST })
+    const [first, second, third] = cluster.sites
+    assert.equal((await write(second, 'before')).status, 200)
+    await cluster.settled()
+    const rogue = await replaceByRogue(lab, first, () => undefined)
+    const held = write(second, BODY)
+    const lies = await liesAt(first, [second, third])
+    const before = await epochsOf(cluster, [first])
+    await tellAll(rogue, lies, async (what) =>
+      assert.equal(await epochsOf(cluster, [first]), before, what),
+    )
+    requireNothingIn(rogue)
 
-  rogue.answer = lies[0][1]
-  await second.promote()
-  assert.equal((await within('the write that waited', held)).status, 200)
-  await cluster.settled([first])
-  const promoted = await epochsOf(cluster, [first])
-  const later = await liesAt(first, [second, third])
-  await tellAll(rogue, later, async (what) => {
-    assert.equal(await epochsOf(cluster, [first]), promoted, what)
-    assert.equal((await write(third, BODY)).status, 200, what)
-  })
-  requireNothingIn(rogue)
-  await cluster.requireSame(second, [first])
-})
+    rogue.answer = lies[0][1]
+    await second.promote()
+    assert.equal((await within('the write that waited', held)).status, 200)
+    await cluster.settled([first])
+    const promoted = await epochsOf(cluster, [first])
+    const later = await liesAt(first, [second, third])
+    await tellAll(rogue, later, async (what) => {
+      assert.equal(await epochsOf(cluster, [first]), promoted, what)
+      assert.equal((await write(third, BODY)).status, 200, what)
+    })
+    requireNothingIn(rogue)
+    await cluster.requireSame(second, [first])
+  },
+)
 
 campaignTest('nor at that of a replica, and not at both addresses at once', async (lab) => {
   const cluster = await startBank(lab, { environment: FAST })
