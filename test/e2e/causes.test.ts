@@ -179,7 +179,7 @@ campaignTest(
     const cause = await told(leader, 'replica-away')
     assert.deepEqual([cause['node'], cause['epoch'], cause['txid']], [node, epoch, txid])
     const [before] = (await leader.status()).replicas
-    // The first restart finds the list written while running, the second the one written at the stop.
+    // The first restart finds the list written while running, the second that of the stop.
     for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       await leader.stop(signal)
       leader = await lab.restart(leader)
