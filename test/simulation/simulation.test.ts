@@ -13,7 +13,7 @@ import { type SimulationResult, simulate } from './world.ts'
 /** How many: the first ones. The campaign has fifteen times as many. */
 const SEEDS = { still: propertyRuns(100, 15), moving: propertyRuns(225, 15) }
 /** Of nodes that fail over by themselves; the campaign `failovers.ts` has a thousand. */
-const LEASED_SEEDS = propertyRuns(60, 30)
+const LEASED_SEEDS = propertyRuns(60, 10)
 /** Of a failing seed: the whole of it is printed when that seed is run alone. */
 const SHOWN_LINES = 200
 
